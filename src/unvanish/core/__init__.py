@@ -1,0 +1,1 @@
+"""Records and arithmetic: numpy, msgspec and the standard library only."""

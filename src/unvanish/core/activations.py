@@ -1,0 +1,138 @@
+"""The elementwise activations that are known by name: f and its derivative f', in float64 numpy.
+
+An adapter recognises an activation by what it computes (`recognise`), never by what it is called.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Function = Callable[[Array, float], Array]
+
+_SELU_SCALE, _SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
+_erf = np.vectorize(math.erf, otypes=[np.float64])
+
+
+def _sigmoid(x: Array) -> Array:
+    half: Array = 0.5 * (1.0 + np.tanh(0.5 * x))
+    return half
+
+
+def _softplus(x: Array) -> Array:
+    return np.asarray(np.logaddexp(0.0, x), dtype=np.float64)
+
+
+def _normal_cdf(x: Array) -> Array:
+    return np.asarray(0.5 * (1.0 + _erf(x / math.sqrt(2.0))), dtype=np.float64)
+
+
+def _normal_pdf(x: Array) -> Array:
+    return np.asarray(np.exp(-0.5 * x * x) / math.sqrt(2.0 * math.pi), dtype=np.float64)
+
+
+def _exp_below(x: Array) -> Array:
+    return np.asarray(np.exp(np.minimum(x, 0.0)), dtype=np.float64)
+
+
+_GELU_C = math.sqrt(2.0 / math.pi)
+
+
+def _gelu_inner(x: Array) -> Array:
+    return np.asarray(np.tanh(_GELU_C * (x + 0.044715 * x**3)), dtype=np.float64)
+
+
+def _d_gelu_tanh(x: Array, _: float) -> Array:
+    t = _gelu_inner(x)
+    return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * _GELU_C * (1 + 3 * 0.044715 * x * x)
+
+
+def _d_mish(x: Array, _: float) -> Array:
+    t = np.tanh(_softplus(x))
+    return np.asarray(t + x * (1 - t * t) * _sigmoid(x), dtype=np.float64)
+
+
+def _step(x: Array) -> Array:
+    return (x > 0).astype(np.float64)
+
+
+FUNCTIONS: dict[str, tuple[Function, Function]] = {
+    "elu": (
+        lambda x, a: np.where(x > 0, x, a * (_exp_below(x) - 1)),
+        lambda x, a: np.where(x > 0, 1.0, a * _exp_below(x)),
+    ),
+    "erf": (lambda x, _: _erf(x), lambda x, _: 2 / math.sqrt(math.pi) * np.exp(-x * x)),
+    "exponential": (lambda x, _: np.exp(x), lambda x, _: np.exp(x)),
+    "gelu": (lambda x, _: x * _normal_cdf(x), lambda x, _: _normal_cdf(x) + x * _normal_pdf(x)),
+    "gelu_tanh": (lambda x, _: 0.5 * x * (1 + _gelu_inner(x)), _d_gelu_tanh),
+    "hard_sigmoid": (lambda x, _: np.clip(x / 6 + 0.5, 0, 1), lambda x, _: (np.abs(x) < 3) / 6.0),
+    "hard_silu": (
+        lambda x, _: x * np.clip(x / 6 + 0.5, 0, 1),
+        lambda x, _: np.where(np.abs(x) < 3, x / 3 + 0.5, _step(x)),
+    ),
+    "hard_tanh": (lambda x, _: np.clip(x, -1, 1), lambda x, _: (np.abs(x) < 1).astype(np.float64)),
+    "leaky_relu": (lambda x, a: np.where(x > 0, x, a * x), lambda x, a: np.where(x > 0, 1.0, a)),
+    "linear": (lambda x, _: x, lambda x, _: np.ones_like(x)),
+    "mish": (lambda x, _: x * np.tanh(_softplus(x)), _d_mish),
+    "relu": (lambda x, _: np.maximum(x, 0.0), lambda x, _: _step(x)),
+    "relu6": (lambda x, _: np.clip(x, 0, 6), lambda x, _: ((x > 0) & (x < 6)).astype(np.float64)),
+    "selu": (
+        lambda x, _: _SELU_SCALE * np.where(x > 0, x, _SELU_ALPHA * (_exp_below(x) - 1)),
+        lambda x, _: _SELU_SCALE * np.where(x > 0, 1.0, _SELU_ALPHA * _exp_below(x)),
+    ),
+    "sigmoid": (lambda x, _: _sigmoid(x), lambda x, _: _sigmoid(x) * _sigmoid(-x)),
+    "silu": (lambda x, _: x * _sigmoid(x), lambda x, _: _sigmoid(x) * (1 + x * _sigmoid(-x))),
+    "softplus": (lambda x, _: _softplus(x), lambda x, _: _sigmoid(x)),
+    "softsign": (lambda x, _: x / (1 + np.abs(x)), lambda x, _: 1 / (1 + np.abs(x)) ** 2),
+    "tanh": (lambda x, _: np.tanh(x), lambda x, _: 1 - np.tanh(x) ** 2),
+}
+"""name -> (f, f'), each called with (x, parameter); the parameter is used by leaky_relu (slope) and elu (alpha)."""
+
+DEFAULT_PARAMETER = {"leaky_relu": 0.2, "elu": 1.0}
+ZERO_BELOW = frozenset({"relu", "relu6"})
+"""Activations whose output and derivative vanish together on a half line: a unit there is dead."""
+
+GRID: Array = np.concatenate([np.linspace(-7.3, 7.3, 74), [-0.01, 0.01]])
+"""The points at which an adapter evaluates an unknown activation for `recognise`."""
+
+
+def value(name: str, x: Array, parameter: float | None = None) -> Array:
+    """Return f(x) in float64, same shape as x. Raise KeyError for an unknown name."""
+    return np.asarray(FUNCTIONS[name][0](x, _parameter(name, parameter)), dtype=np.float64)
+
+
+def derivative(name: str, x: Array, parameter: float | None = None) -> Array:
+    """Return f'(x) in float64, same shape as x (0 at the kink of relu). Raise KeyError for an unknown name."""
+    return np.asarray(FUNCTIONS[name][1](x, _parameter(name, parameter)), dtype=np.float64)
+
+
+def recognise(values: Array) -> tuple[str, float | None]:
+    """Return (name, parameter) of the activation whose values on GRID are these, or ("other", None).
+
+    values: shape of GRID, at least float32 precision. Relative tolerance 1e-4 of the largest value on the grid.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    if values.shape != GRID.shape or not np.all(np.isfinite(values)):
+        return "other", None
+    for name in sorted(FUNCTIONS, key=lambda name: (name in DEFAULT_PARAMETER, name)):  # the plain ones first
+        parameter = _estimate(name, values)
+        expected = value(name, GRID, parameter)
+        if np.all(np.abs(values - expected) <= 1e-4 * np.maximum(np.abs(expected), 1e-2)):
+            return name, parameter
+    return "other", None
+
+
+def _parameter(name: str, parameter: float | None) -> float:
+    return DEFAULT_PARAMETER.get(name, 0.0) if parameter is None else parameter
+
+
+def _estimate(name: str, values: Array) -> float | None:
+    if name == "leaky_relu":
+        return round(float(values[0] / GRID[0]), 6)
+    if name == "elu":
+        return round(float(values[0] / (math.exp(GRID[0]) - 1)), 6)
+    return None

@@ -1,0 +1,50 @@
+"""What mean-field theory expects of a network at initialisation, before any data or training."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class LayerForecast(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold the expectation for one layer of the network; None where the theory does not say."""
+
+    name: str
+    second_moment: float | None = None
+    """q of the pre-activation (for a normalisation, an add or a pool: of the output)."""
+    correlation: float | None = None
+    """c = k/q across two different samples."""
+    transmission: float | None = None
+    """Expected |dL/d input| / |dL/d output|: the product of the two parts below."""
+    activation_transmission: float | None = None
+    weight_transmission: float | None = None
+    log10_gradient_norm: float | None = None
+    """log10 of the kernel's gradient norm relative to the output kernel's."""
+    gain: float | None = None
+    """sqrt(fan_in * E w^2) of a kernel."""
+    critical_gain: float | None = None
+    """The gain at which this layer would pass the gradient unchanged: 1 / activation transmission at its own q."""
+
+
+class Forecast(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold the forecast of the whole network."""
+
+    log10_first_over_last: float | None
+    """log10 of the first kernel's gradient norm over the output kernel's, mean over initialisations."""
+    log10_sd: float | None
+    """Standard deviation of the same from one initialisation to the next (finite width)."""
+    transmission_per_layer: float | None
+    """Geometric mean over the hidden kernels."""
+    safe_depth: int | None
+    """Number of kernels at which this recipe crosses 1.5 decades; None when it never does."""
+    depth_scale: float | None
+    """Layers over which the gradient changes by a factor e."""
+    layers: tuple[LayerForecast, ...] = ()
+    not_modelled: tuple[str, ...] = ()
+    """Names of layers that the theory skipped, taken as passing everything unchanged."""
+
+    def layer(self, name: str) -> LayerForecast:
+        """Return the expectation for the layer of that name; raise KeyError if there is none."""
+        for layer in self.layers:
+            if layer.name == name:
+                return layer
+        raise KeyError(name)

@@ -1,0 +1,1 @@
+"""One measure, one file: arrays in, one number out."""

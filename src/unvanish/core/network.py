@@ -1,0 +1,111 @@
+"""The network as data: its layers in forward order, and which output feeds which layer."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class WeightStats(msgspec.Struct, frozen=True, kw_only=True):
+    """Describe the entries of one weight array by their moments; dimensionless."""
+
+    mean: float
+    variance: float
+    size: int
+    orthogonal: bool = False
+    """Whether the rows or the columns of a kernel are orthogonal and of one length."""
+
+    @property
+    def second_moment(self) -> float:
+        """Return the mean square of the entries."""
+        return self.variance + self.mean * self.mean
+
+
+class Layer(msgspec.Struct, frozen=True, kw_only=True):
+    """Describe one leaf layer. A kernel layer may carry its own activation (`Dense(64, "tanh")`)."""
+
+    name: str
+    """Unique in the network; the path (`block/dense_1`) inside nested models."""
+    kind: str
+    """One of KINDS; `other` for what is not modelled."""
+    type: str
+    """The class name that the user wrote, for display only: nothing is decided by it."""
+    activation: str = "linear"
+    """Canonical name (see theory.activations), `softmax`, or `other`."""
+    activation_parameter: float | None = None
+    """Slope of leaky_relu, alpha of elu; None for the default."""
+    units: int | None = None
+    """Number of output features (channels)."""
+    fan_in: int | None = None
+    fan_out: int | None = None
+    kernel: WeightStats | None = None
+    bias: WeightStats | None = None
+    scale: WeightStats | None = None
+    """Gamma of a normalisation."""
+    shift: WeightStats | None = None
+    """Beta of a normalisation."""
+    keep: float = 1.0
+    """Share of units that a dropout keeps."""
+    epsilon: float | None = None
+    momentum: float | None = None
+    """Momentum of a batch normalisation's moving averages."""
+    parameters: int = 0
+    trainable: bool = True
+    shape: tuple[int | None, ...] = ()
+    """Output shape without the batch axis."""
+    initializer: str | None = None
+    """Declared kernel initializer, for display only: the theory uses the weights themselves."""
+
+
+KINDS = (
+    "input",
+    "dense",
+    "conv",
+    "batch_norm",
+    "layer_norm",
+    "dropout",
+    "activation",
+    "add",
+    "flatten",
+    "pool",
+    "other",
+)
+
+
+class Edge(msgspec.Struct, frozen=True):
+    """Say that the output of `source` is an input of `target` (both layer names)."""
+
+    source: str
+    target: str
+
+
+class Network(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold a network's layers in forward (topological) order, and its edges."""
+
+    name: str
+    framework: str
+    """For display, for example `Keras 3.15.1 (tensorflow)`."""
+    layers: tuple[Layer, ...]
+    edges: tuple[Edge, ...] = ()
+    outputs: tuple[str, ...] = ()
+    """Names of the layers whose outputs are the network's outputs."""
+
+    def layer(self, name: str) -> Layer:
+        """Return the layer of that name; raise KeyError if there is none."""
+        for layer in self.layers:
+            if layer.name == name:
+                return layer
+        raise KeyError(name)
+
+    def sources(self, name: str) -> tuple[str, ...]:
+        """Return the names of the layers that feed `name`, in the order of its inputs."""
+        return tuple(edge.source for edge in self.edges if edge.target == name)
+
+    @property
+    def kernels(self) -> tuple[Layer, ...]:
+        """Return the layers that own a kernel (dense and convolution), in forward order."""
+        return tuple(layer for layer in self.layers if layer.kernel is not None)
+
+    @property
+    def not_modelled(self) -> tuple[str, ...]:
+        """Return the names of the layers whose kind is `other`."""
+        return tuple(layer.name for layer in self.layers if layer.kind == "other")

@@ -1,0 +1,1 @@
+"""The Keras adapter: describe, probe, watch, capture a running fit. It sees no threshold."""

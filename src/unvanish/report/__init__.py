@@ -1,0 +1,1 @@
+"""One reporter, one file: records in, text out. A reporter computes nothing."""

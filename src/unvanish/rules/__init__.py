@@ -1,0 +1,1 @@
+"""One rule, one file; the table is in `table.py`."""

@@ -1,0 +1,1 @@
+"""Public helpers: specimens with exact gradients, a slow float64 reference."""

@@ -1,0 +1,1 @@
+"""Mean-field theory: Gaussian moments, forward and backward recursions, the forecast."""

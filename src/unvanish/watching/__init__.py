@@ -1,0 +1,1 @@
+"""What every adapter needs to watch a training; knows no framework."""
