@@ -1,1 +1,14 @@
-"""unvanish shows where a deep network's gradient dies, says why, and what to do about it."""
+"""unvanish shows where a deep network's gradient dies, says why, and what to change first.
+
+    import unvanish
+    print(unvanish.check(model, x, y))      # a compiled Keras model and its data
+"""
+
+from unvanish.api import VERSION as __version__
+from unvanish.api import check, forecast
+from unvanish.core.diagnosis import Diagnosis
+from unvanish.core.forecast import Forecast
+from unvanish.core.recording import Recording
+from unvanish.errors import UnvanishError
+
+__all__ = ["Diagnosis", "Forecast", "Recording", "UnvanishError", "__version__", "check", "forecast"]

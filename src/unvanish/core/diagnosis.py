@@ -151,6 +151,6 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
     def save(self, path: str | Path) -> Path:
         """Write the report to a file; its ending chooses the form: .html or .json. Return the path."""
         path = Path(path)
-        text = self.to_json() if path.suffix == ".json" else str(render("html", self))
+        text = self.to_json() if path.suffix == ".json" else str(render("page", self))
         path.write_text(text, encoding="utf-8")
         return path

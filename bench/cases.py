@@ -1,0 +1,187 @@
+"""Judge the labelled cases of bench/data as `unvanish check` would, and count what is right.
+
+    python bench/cases.py [--seeds 3] [--only ID] [--json FILE]
+
+Conditions: each case's own model, data, loss, optimizer and batch size; the initial weights and the batch order depend
+on the seed; 60 steps (or the whole of a fit of up to 200). A verdict is right when it is the label's root word, not
+wrong when it is among the accepted words. Contested cases (some seed trains though labelled sick, or the reverse) and
+faults that are not in the gradients are counted apart. Intervals: Clopper-Pearson, 95 %.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from collections import Counter
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+
+import keras
+from msgspec.structs import replace
+from scipy.stats import beta
+from unvanish.keras.capture import Capture
+
+from data.build import data, keras_model, load_cases
+from unvanish.api import diagnose
+from unvanish.watching.session import Enough, Plan
+
+
+def observe(case, seed):
+    """Return the observation of one case: its own fit, seen through the capture that scripts are seen with."""
+    x, y, x_val, y_val = data(case["data"])
+    model = keras_model(case, seed)
+    capture = Capture(Plan(), lambda *_: None, Path(__file__))
+    try:
+        with capture:
+            model.fit(
+                x, y, batch_size=case["batch_size"], epochs=case["epochs"], validation_data=(x_val, y_val), verbose=0
+            )
+    except Enough:
+        pass
+    finally:
+        keras.backend.clear_session()
+    return capture.observation
+
+
+def upto(seen, step):
+    """Return what was known after so many steps."""
+    recording = seen.recording
+    keep = [i for i, s in enumerate(recording.steps) if s < step]
+    cut = replace(
+        recording,
+        steps=tuple(recording.steps[i] for i in keep),
+        losses=tuple(recording.losses[i] for i in keep),
+        rows={stat: tuple(rows[i] for i in keep) for stat, rows in recording.rows.items()},
+        total_steps=min(step, recording.total_steps),
+    )
+    profiles = tuple(p for p in seen.profiles if p.step <= step)
+    return replace(seen, profiles=profiles, recording=cut, evaluation=None)
+
+
+def judge_case(case, seed):
+    started = time.perf_counter()
+    seen = observe(case, seed)
+    final = diagnose(seen)
+    early = {step: diagnose(upto(seen, step)).verdict for step in (0, 10)}
+    stood = next((step for step in (0, 10) if early[step] == final.verdict), seen.recording.total_steps)
+    return {
+        "id": case["id"],
+        "seed": seed,
+        "verdict": final.verdict,
+        "early": early,
+        "stood": stood,
+        "seconds": time.perf_counter() - started,
+        "findings": [f"{f.code}:{f.severity}" for f in final.findings],
+        "sentence": final.sentence,
+        "document": final.to_json() if KEEP else "",
+    }
+
+
+def grade(case, verdict):
+    if case["group"] == "other":
+        return "other"
+    if verdict == case["root"]:
+        return "right"
+    return "not wrong" if verdict in case["accept"] else "wrong"
+
+
+def interval(k, n):
+    low = beta.ppf(0.025, k, n - k + 1) if k else 0.0
+    high = beta.ppf(0.975, k + 1, n - k) if k < n else 1.0
+    return f"{k}/{n} [{low:.2f}, {high:.2f}]"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--only", default="")
+    parser.add_argument("--json", default="")
+    parser.add_argument("--keep", default="", help="folder for every diagnosis as JSON")
+    options = parser.parse_args()
+    global KEEP
+    KEEP = options.keep
+    rows = []
+    print(f"{'case':30s} {'label':16s} seed  {'verdict':17s} {'step 0':17s} grade      stood    s  findings")
+    for case in load_cases():
+        if options.only not in case["id"]:
+            continue
+        for seed in range(1, options.seeds + 1):
+            row = judge_case(case, seed)
+            if KEEP:
+                Path(KEEP).mkdir(parents=True, exist_ok=True)
+                Path(KEEP, f"{case['id']}-{seed}.json").write_text(row.pop("document"))
+            row |= {
+                "grade": grade(case, row["verdict"]),
+                "contested": bool(case.get("contested")),
+                "group": case["group"],
+            }
+            row["label"] = case["root"] or "/".join(case["labels"])[:16]
+            rows.append(row)
+            print(
+                f"{row['id']:30s} {row['label'][:16]:16s} {seed:4d}  {row['verdict']:17s} {row['early'][0]:17s} "
+                f"{row['grade']:10s} {row['stood']:5d} {row['seconds']:4.1f}  {' '.join(row['findings'])}"
+                f"{'  (contested)' if row['contested'] else ''}",
+                flush=True,
+            )
+    summary(rows)
+    if options.json:
+        Path(options.json).write_text(json.dumps(rows, indent=1, default=str))
+
+
+def majority(rows, key):
+    """Return the most frequent value over the seeds of each case: one case counts once."""
+    table = {}
+    for row in rows:
+        table.setdefault(row["id"], []).append(row[key])
+    return {name: Counter(values).most_common(1)[0][0] for name, values in table.items()}
+
+
+def summary(rows):
+    print("\nEvery run, by group (one seed = one run); then every case (majority over its seeds)\n")
+    for title, chosen in (
+        ("uncontested healthy", [r for r in rows if r["group"] == "healthy" and not r["contested"]]),
+        ("contested healthy", [r for r in rows if r["group"] == "healthy" and r["contested"]]),
+        ("uncontested sick", [r for r in rows if r["group"] == "gradient" and not r["contested"]]),
+        ("contested sick", [r for r in rows if r["group"] == "gradient" and r["contested"]]),
+    ):
+        if not chosen:
+            continue
+        grades, verdicts = Counter(r["grade"] for r in chosen), majority(chosen, "verdict")
+        print(f"{title:22s} runs: {dict(grades)}")
+        if "healthy" in title:
+            alarms = sum(r["verdict"] not in ("healthy", "undecided") for r in chosen)
+            cases = sum(v not in ("healthy", "undecided") for v in verdicts.values())
+            print(
+                f"{'':22s} false alarms: runs {interval(alarms, len(chosen))}, cases {interval(cases, len(verdicts))}"
+            )
+        else:
+            flagged = sum(v not in ("healthy", "undecided") for v in verdicts.values())
+            known = {r["id"] for r in chosen if r["label"] == r["verdict"] or r["grade"] != "other"}
+            by_case = majority(chosen, "grade")
+            print(
+                f"{'':22s} flagged: cases {interval(flagged, len(verdicts))}; right {sum(g == 'right' for g in by_case.values())}, "
+                f"not wrong {sum(g == 'not wrong' for g in by_case.values())}, wrong {sum(g == 'wrong' for g in by_case.values())} of {len(known)}"
+            )
+    early = [r for r in rows if r["group"] != "other"]
+    print(
+        f"\nverdict stood at step 0: {interval(sum(r['stood'] == 0 for r in early), len(early))}; "
+        f"at step 10: {interval(sum(r['stood'] <= 10 for r in early), len(early))}"
+    )
+    print(
+        f"seconds per case: median {sorted(r['seconds'] for r in rows)[len(rows) // 2]:.1f}, worst {max(r['seconds'] for r in rows):.1f}"
+    )
+    for row in rows:
+        if row["grade"] == "wrong":
+            print(
+                f"MISS {row['id']} seed {row['seed']}: {row['label']} judged {row['verdict']}: {row['sentence']} {row['findings']}"
+            )
+
+
+KEEP = ""
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,129 @@
+"""Add up what one layer showed on several batches, and turn it into its LayerProfile. Used by every adapter."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unvanish.core.activations import GRID, ZERO_BELOW, derivative
+from unvanish.core.measures.correlation import correlation
+from unvanish.core.measures.norm import combine_norms, norm
+from unvanish.core.profile import LayerProfile
+
+Array = NDArray[Any]
+NOT_ELEMENTWISE = frozenset({"linear", "other", "softmax"})
+
+
+class LayerSums:
+    """Collect the numbers of one layer, batch by batch. Arrays are not kept."""
+
+    def __init__(self, activation: str, parameter: float | None) -> None:
+        """Start empty, for a layer that applies this activation (canonical name, parameter)."""
+        self.activation = activation
+        self.wants_slopes = activation not in NOT_ELEMENTWISE and activation not in ZERO_BELOW
+        self._largest_slope = (
+            float(np.abs(derivative(activation, GRID, parameter)).max()) if self.wants_slopes else math.nan
+        )
+        self._size = 0
+        self._norms: dict[str, list[float]] = {}
+        self._means: dict[str, list[float]] = {}
+        self._weight_norm: float | None = None
+        self._zero: list[NDArray[np.bool_]] | None = None
+        self._silent: NDArray[np.bool_] | None = None
+        self._nonfinite_gradient = 0
+        self._nonfinite_output = 0
+        self._preactivation_size = 0
+
+    def add_weights(self, weights: Sequence[Array], gradients: Sequence[Array | None]) -> None:
+        """Add one batch's weight gradients (None: no path from the loss, taken as zeros)."""
+        if not weights:
+            return
+        if self._weight_norm is None:
+            self._weight_norm = math.hypot(*(norm(w) for w in weights))
+            self._size = sum(int(w.size) for w in weights)
+        known = [g if g is not None else np.zeros(1, dtype=np.float32) for g in gradients]
+        self._append(self._norms, "gradient_norm", math.hypot(*(norm(g) for g in known)))
+        self._nonfinite_gradient += sum(int(g.size - np.count_nonzero(np.isfinite(g))) for g in known)
+        zero = [g == 0 for g in known]
+        self._zero = zero if self._zero is None else [a & b for a, b in zip(self._zero, zero, strict=True)]
+
+    def add_forward(self, preactivation: Array | None, output: Array | None, slopes: Array | None) -> None:
+        """Add one batch's activations, each of shape (samples, ..., features), and f'(z) where it is wanted."""
+        if preactivation is not None:
+            q, k, _ = correlation(preactivation)
+            self._append(self._means, "q", q)
+            self._append(self._means, "k", k)
+            self._preactivation_size = int(preactivation.size)
+        if output is not None:
+            self._append(self._means, "output_q", (norm(output) / math.sqrt(max(output.size, 1))) ** 2)
+            self._nonfinite_output += int(output.size - np.count_nonzero(np.isfinite(output)))
+            if self.activation in ZERO_BELOW:
+                silent = ~np.any(output != 0, axis=tuple(range(output.ndim - 1)))
+                self._silent = silent if self._silent is None else self._silent & silent
+        if slopes is not None:
+            saturated = np.count_nonzero(np.abs(slopes) < 0.01 * self._largest_slope) / max(slopes.size, 1)
+            self._append(self._means, "saturated", saturated)
+
+    def add_backward(self, inputs: Sequence[Array | None], before: Array | None, after: Array | None) -> None:
+        """Add one batch's cotangents: of the layer's inputs, of its pre-activation, of its output."""
+        known = [norm(g) for g in inputs if g is not None]
+        if known:
+            self._append(self._norms, "input", math.hypot(*known))
+        if before is not None:
+            self._append(self._norms, "preactivation", norm(before))
+        if after is not None:
+            self._append(self._norms, "output", norm(after))
+
+    def profile(self, name: str) -> LayerProfile:
+        """Return the collected numbers as a record."""
+        gradient, output = self._norm("gradient_norm"), self._norm("output")
+        inside, entering = self._norm("preactivation"), self._norm("input")
+        q, k = self._mean("q"), self._mean("k")
+        zero = sum(int(np.count_nonzero(z)) for z in self._zero) if self._zero is not None else 0
+        return LayerProfile(
+            name=name,
+            gradient_norm=gradient,
+            gradient_rms=_over(gradient, math.sqrt(self._size)),
+            gradient_zero_share=_zero_share(self._zero, zero),
+            gradient_nonfinite=self._nonfinite_gradient,
+            weight_norm=self._weight_norm,
+            weight_rms=_over(self._weight_norm, math.sqrt(self._size)),
+            preactivation_second_moment=q,
+            output_second_moment=self._mean("output_q"),
+            correlation=_over(k, q),
+            output_nonfinite=self._nonfinite_output,
+            saturated_share=self._mean("saturated"),
+            dead_share=None if self._silent is None else float(np.mean(self._silent)),
+            output_gradient_norm=output,
+            preactivation_gradient_norm=inside,
+            preactivation_gradient_rms=_over(inside, math.sqrt(self._preactivation_size)),
+            input_gradient_norm=entering,
+            transmission=_over(entering, output),
+            activation_transmission=_over(inside, output),
+            weight_transmission=_over(entering, inside),
+        )
+
+    def _norm(self, key: str) -> float | None:
+        return combine_norms(self._norms[key]) if key in self._norms else None
+
+    def _mean(self, key: str) -> float | None:
+        return math.fsum(self._means[key]) / len(self._means[key]) if key in self._means else None
+
+    @staticmethod
+    def _append(table: dict[str, list[float]], key: str, number: float) -> None:
+        table.setdefault(key, []).append(float(number))
+
+
+def _zero_share(zero: Sequence[NDArray[np.bool_]] | None, count: int) -> float | None:
+    return None if zero is None else count / max(sum(z.size for z in zero), 1)
+
+
+def _over(numerator: float | None, denominator: float | None) -> float | None:
+    """Return the ratio; None when either is missing or the denominator is zero or not a number."""
+    if numerator is None or denominator is None or not denominator > 0:
+        return None
+    return numerator / denominator

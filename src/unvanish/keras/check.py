@@ -1,0 +1,41 @@
+"""Look at a compiled Keras model from Python: a short watched training that leaves the model as it was."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from unvanish.core.diagnosis import Cost
+from unvanish.core.observation import Observation
+from unvanish.errors import UsageError
+from unvanish.keras.batches import Batches
+from unvanish.keras.observe import observe
+from unvanish.keras.snapshot import untouched
+from unvanish.keras.training import train
+from unvanish.watching.session import Plan, Progress
+
+
+def check(
+    model: Any,
+    x: Any,
+    y: Any,
+    *,
+    validation: tuple[Any, Any] | None,
+    batch_size: int,
+    plan: Plan,
+    progress: Progress,
+) -> tuple[Observation, Cost]:
+    """Return what was seen and what it cost. The model, its optimizer and all random states are put back to the bit."""
+    if not getattr(model, "compiled", False):
+        raise UsageError(
+            f"the model {getattr(model, 'name', '?')!r} is not compiled",
+            found="no loss and no optimizer to measure gradients with",
+            hint="call model.compile(optimizer=..., loss=...) first",
+        )
+    started = time.perf_counter()
+    batches = Batches.of_arrays(x, y, validation=validation, batch_size=batch_size)
+    with untouched(model):
+        limit = plan.limit(None)
+        seen = observe(model, batches, plan, progress, lambda: train(model, batches, limit, seed=0), planned=None)
+    total = time.perf_counter() - started
+    return seen, Cost(total_seconds=total, added_seconds=total, steps=seen.recording.total_steps)

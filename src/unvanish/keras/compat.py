@@ -1,0 +1,53 @@
+"""Every private name of Keras that the adapter uses, each with its reason; a contract test holds each of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+# --- the static graph (graph.py) -------------------------------------------------------------------------------------
+
+
+def has_graph(operation: Any) -> bool:
+    """Say whether the operation is a model whose layers can be read: Functional, or a built Sequential."""
+    if isinstance(operation, keras.Sequential):
+        return bool(operation.built and operation.outputs)
+    return isinstance(operation, keras.Model) and hasattr(operation, "_nodes_by_depth")
+
+
+def graph_of(model: Any) -> tuple[list[Any], list[Any], list[Any]]:
+    """Return (nodes in the order in which Keras runs them, input sources, output sources).
+
+    `_nodes_by_depth` is the order of `Function._run_through_graph`.
+    """
+    function = keras.Function(model.inputs, model.outputs)
+    depths = sorted(function._nodes_by_depth, reverse=True)
+    nodes = [node for depth in depths for node in function._nodes_by_depth[depth]]
+    return nodes, [_source(tensor) for tensor in model.inputs], [_source(tensor) for tensor in model.outputs]
+
+
+def sources_of(node: Any) -> list[Any]:
+    """Return the (operation, node index, tensor index) of each input of the node."""
+    return [_source(tensor) for tensor in node.arguments.keras_tensors]
+
+
+def produced_by(node: Any) -> list[Any]:
+    """Return the same of each output of the node."""
+    return [_source(tensor) for tensor in node.output_tensors]
+
+
+def is_input(operation: Any) -> bool:
+    """Say whether the operation is an input layer."""
+    return isinstance(operation, keras.layers.InputLayer)
+
+
+def is_addition(operation: Any) -> bool:
+    """Say whether the operation is the `a + b` of two symbolic tensors, which has no public class."""
+    return type(operation).__name__ == "Add" and type(operation).__module__.endswith("ops.numpy")
+
+
+def _source(tensor: Any) -> tuple[Any, int, int]:
+    """Return a hashable key of a symbolic tensor: where it came from (`_keras_history`)."""
+    history = tensor._keras_history
+    return (id(history.operation), history.node_index, history.tensor_index)

@@ -1,0 +1,97 @@
+"""Look at one training of a Keras model: describe, probe, watch the steps, probe again, evaluate."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from msgspec.structs import replace
+
+from unvanish.core.observation import Evaluation, Observation
+from unvanish.keras.batches import Batches
+from unvanish.keras.describe import describe, kernel_of
+from unvanish.keras.evaluate import evaluate
+from unvanish.keras.graph import leaves
+from unvanish.keras.info import data_info, loss_info, optimizer_info
+from unvanish.keras.probe import probe
+from unvanish.keras.steps import watched
+from unvanish.watching.session import Enough, Plan, Progress, Session
+
+_SMALL = 1_000_000
+"""Parameters up to which three batches are probed; above, one: there a batch costs as much as a training step."""
+
+
+def observe(
+    model: Any,
+    batches: Batches,
+    plan: Plan,
+    progress: Progress,
+    train: Callable[[], None],
+    planned: int | None,
+    keep: Callable[[Observation], None] = lambda _: None,
+) -> Observation:
+    """Return everything that was seen of the training that `train` runs. The forecast is left for others to fill in.
+
+    model: built and compiled. train: runs the training, for example the user's own fit; may be ended early by Enough.
+    planned: optimizer steps that it would take. keep: given the best observation so far at each milestone, so that
+    nothing is lost when the training raises.
+    """
+    count = 3 if model.count_params() <= _SMALL else 1
+    progress("reading the network", 0, 0)
+    network = describe(model)
+    x, y = batches.training_arrays()
+    loss = loss_info(model.loss, y, network)
+    progress("probing the first step", 0, count)
+    drawn = batches.take(count)
+    session = Session(
+        plan,
+        [layer.name for layer in network.kernels],
+        [layer.kernel.size for layer in network.kernels if layer.kernel is not None],
+        planned,
+        progress,
+    )
+    seen = Observation(
+        network=network,
+        profiles=(probe(model, drawn, 0),),
+        recording=session.recording(),
+        optimizer=optimizer_info(model.optimizer),
+        loss=loss,
+        data=data_info(
+            x,
+            y,
+            samples=batches.samples,
+            held_out=batches.held_out_samples,
+            batch_size=batches.batch_size,
+            loss_kind=loss.kind,
+        ),
+        planned_steps=planned,
+        not_checked=tuple(
+            f"{layer.name} ({layer.type}): not modelled" for layer in network.layers if layer.kind == "other"
+        ),
+    )
+    keep(seen)
+    kernels = [leaf.operation.kernel for leaf in leaves(model)[0] if kernel_of(leaf.operation) is not None]
+    try:
+        with watched(model, session, kernels):
+            train()
+    except Enough:
+        pass
+    finally:
+        seen = replace(seen, recording=session.recording())
+        keep(seen)
+    if session.done:
+        progress("probing the last step", 0, count)
+        seen = replace(seen, profiles=(*seen.profiles, probe(model, drawn, session.done)))
+        keep(seen)
+        progress("evaluating", 0, 0)
+        seen = replace(seen, evaluation=_evaluation(model, batches, session.done, seen))
+        keep(seen)
+    return seen
+
+
+def _evaluation(model: Any, batches: Batches, step: int, seen: Observation) -> Evaluation | None:
+    """Return the evaluation; None without held-out data or when the outputs are no longer numbers."""
+    if not batches.held_out_samples or not math.isfinite(seen.profiles[-1].loss):
+        return None
+    return evaluate(model, batches, step)

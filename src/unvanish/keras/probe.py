@@ -1,0 +1,123 @@
+"""Look at a model once: one forward and backward pass per batch, in training mode, with the user's own loss.
+
+Nothing is left behind: every variable that a forward pass may move (moving averages, seeds, metrics) is put back to
+the bit, no optimizer step is taken, and no global random number is drawn.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from unvanish.core.layer_sums import LayerSums
+from unvanish.core.profile import Profile
+from unvanish.keras.describe import activation_of, kernel_of, kind_of
+from unvanish.keras.graph import Leaf, leaves
+from unvanish.keras.taps import Tap, tapped
+
+
+def probe(model: Any, batches: Sequence[tuple[Any, Any, Any]], step: int) -> Profile:
+    """Return what the batches (x, y, sample weight or None) show at every leaf of the model.
+
+    Norms are root-mean-square over the batches. Raise what the model itself raises on such data.
+    """
+    started = time.perf_counter()
+    found, _ = leaves(model)
+    known: dict[int, tuple[str, float | None]] = {}
+    sums = {leaf.name: LayerSums(*activation_of(leaf.operation, known)) for leaf in found}
+    losses = []
+    with restored(model):
+        for batch in batches:
+            losses.append(_one(model, found, sums, batch))
+    return Profile(
+        step=step,
+        batches=len(batches),
+        batch_size=_length(batches[0][0]) if batches else 0,
+        loss=float(np.mean(losses)) if losses else float("nan"),
+        dtype=str(model.compute_dtype),
+        layers=tuple(sums[leaf.name].profile(leaf.name) for leaf in found),
+        seconds=time.perf_counter() - started,
+    )
+
+
+@contextmanager
+def restored(model: Any) -> Iterator[None]:
+    """Put every variable that is not trained back to its value at entry, to the bit; also after an exception."""
+    trained = {id(v) for v in model.trainable_variables}
+    others = [v for v in [*model.variables, *model.metrics_variables] if id(v) not in trained]
+    values = [np.array(v) for v in others]
+    try:
+        yield
+    finally:
+        for variable, value in zip(others, values, strict=True):
+            variable.assign(value)
+
+
+def _one(model: Any, found: list[Leaf], sums: dict[str, LayerSums], batch: tuple[Any, Any, Any]) -> float:
+    """Run one batch forward and backward, add its numbers to the sums, return its loss."""
+    x, y, weight = batch
+    x, y = tf.nest.map_structure(tf.convert_to_tensor, x), tf.nest.map_structure(tf.convert_to_tensor, y)
+    with tf.GradientTape(watch_accessed_variables=False) as tape, tapped(found, tape) as taps:
+        owned = [_weights(leaf) for leaf in found]
+        tape.watch([v for weights in owned for v in weights])
+        output = model(x, training=True)
+        loss = model.compute_loss(x, y, output, weight, training=True)
+    targets = [*owned, *(taps[leaf.name].tensors() for leaf in found)]
+    cotangents = tape.gradient(loss, targets)
+    for position, leaf in enumerate(found):
+        tap, weights = taps[leaf.name], owned[position]
+        own = cotangents[len(found) + position]
+        sums[leaf.name].add_weights([_numpy(v) for v in weights], [_numpy(g) for g in cotangents[position]])
+        _add_activations(sums[leaf.name], leaf, tap, own)
+    return float(loss)
+
+
+def _add_activations(sums: LayerSums, leaf: Leaf, tap: Tap, cotangents: list[Any]) -> None:
+    """Add the forward and backward numbers of one leaf; the cotangents are in the order of `tap.tensors()`."""
+    inputs = [_numpy(g) for g in cotangents[: len(tap.inputs)]]
+    rest = list(cotangents[len(tap.inputs) :])
+    z, before = (tap.preactivation, _numpy(rest.pop(0))) if tap.preactivation is not None else (None, None)
+    after = _numpy(rest.pop(0)) if tap.output is not None else None
+    if kind_of(leaf.operation) == "activation" and tap.inputs:  # its input is what f is applied to
+        z, before = tap.inputs[0], inputs[0]
+    elif z is None:
+        z, before = tap.output, after
+    slopes = _slopes(leaf, z) if sums.wants_slopes and z is not None else None
+    sums.add_forward(_numpy(z), _numpy(tap.output), _numpy(slopes))
+    sums.add_backward(inputs, before, after)
+
+
+def _slopes(leaf: Leaf, z: Any) -> Any:
+    """Return f'(z) of the leaf's elementwise activation by differentiating it."""
+    function = leaf.operation.call if kind_of(leaf.operation) == "activation" else leaf.operation.activation
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(z)
+        value = function(z)
+    return tape.gradient(value, z)
+
+
+def _weights(leaf: Leaf) -> list[Any]:
+    """Return the kernel of a kernel layer, else all trainable weights; the first call of a shared layer owns them."""
+    if leaf.call > 0 or not getattr(leaf.operation, "trainable", False):
+        return []
+    kernel = kernel_of(leaf.operation)
+    variables = [kernel] if kernel is not None else getattr(leaf.operation, "trainable_variables", [])
+    return [v.value for v in variables]
+
+
+def _length(x: Any) -> int:
+    return int(tf.nest.flatten(x)[0].shape[0])
+
+
+def _numpy(value: Any) -> Any:
+    if value is None:
+        return None
+    if isinstance(value, tf.IndexedSlices):
+        value = tf.convert_to_tensor(value)
+    array = value.numpy()
+    return array.astype(np.float32) if array.dtype.itemsize < 4 else array
