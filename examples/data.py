@@ -1,0 +1,16 @@
+"""The tutorial's inputs with its random labels, or with labels that can be learnt (a fixed teacher)."""
+
+import sys
+
+import numpy as np
+
+
+def load():
+    """Return x of shape (1000, 20) and y of shape (1000, 1); `random` as the first argument: labels without signal."""
+    r = np.random.default_rng(0)
+    x = r.random((1000, 20))
+    if "random" in sys.argv[1:]:
+        return x, r.integers(2, size=(1000, 1))
+    w1, w2 = r.normal(size=(20, 16)), r.normal(size=16)
+    score = np.tanh((x - 0.5) @ w1 * 2) @ w2
+    return x, (score > np.median(score)).astype(int)[:, None]
