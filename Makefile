@@ -1,0 +1,78 @@
+# The same targets serve people and CI. Everything is installed into .venv, once: the stamps below remember it.
+#
+#   make demo     install, then show the sick network, the improved one and each remedy
+#   make test     the quick and complete suite: format, lint, types, contracts, tests
+#   make soak     the tests that take minutes          make bench    the measurements
+#   make format   format the source                    make docs     write docs/rules/ from the rules
+#   make clean    remove caches and builds (.venv stays: rm -r .venv)
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check
+PINNED := --constraint constraints.txt
+
+# On Linux x86-64 the CPU build is half the download, and nothing here needs a GPU. `make demo EXTRA=tensorflow`
+# takes the other one.
+EXTRA  ?= $(if $(filter Linux-x86_64,$(shell uname -s)-$(shell uname -m)),tensorflow-cpu,tensorflow)
+MB     := $(if $(filter tensorflow-cpu,$(EXTRA)),400,700)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format contracts browser soak bench docs clean
+
+help:
+	@sed -n '/^#/!q;s/^# \{0,1\}//p' Makefile
+
+demo: $(VENV)/.base
+	$(BIN)/unvanish demo
+
+test: lint browser
+	$(BIN)/pytest -m "not soak"
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+format: $(VENV)/.dev
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+browser:
+	@sh tools/install_browser.sh
+
+soak: $(VENV)/.dev browser
+	$(BIN)/pytest -m soak
+
+bench: $(VENV)/.dev
+	$(BIN)/python bench/startup.py
+	$(BIN)/python bench/check.py
+	$(BIN)/python bench/cases.py
+
+docs: $(VENV)/.dev
+	$(BIN)/python tools/make_rule_pages.py
+
+clean:
+	rm -rf build dist .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find bench docs examples src tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.python:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { \
+	  echo "unvanish needs Python 3.11, 3.12 or 3.13, found: $$($(PYTHON) --version 2>&1)"; \
+	  echo "try: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 2; }
+	@$(PYTHON) -c 'import ensurepip, venv' || { \
+	  echo "Python's venv module is missing; on Debian: apt-get install python3-venv"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.base: $(VENV)/.python pyproject.toml constraints.txt
+	@echo "Installing unvanish[$(EXTRA)] into $(VENV): about $(MB) MB to download, 1.5 GB on disk ..."
+	$(PIP) install --quiet $(PINNED) pip setuptools
+	$(PIP) install $(PINNED) --build-constraint constraints.txt --editable ".[$(EXTRA)]"
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.base
+	@echo "Installing the tools of development into $(VENV): about 100 MB to download ..."
+	$(PIP) install $(PINNED) --group dev
+	@touch $@

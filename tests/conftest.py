@@ -1,0 +1,112 @@
+"""What every test shares: a quiet CPU TensorFlow, fixed seeds, and what a missing backend or browser means.
+
+A test marked `keras` or `browser` is skipped where its need is missing. UNVANISH_REQUIRE (for example
+`tensorflow,browser`, set in CI) turns every skip of such a test into a failure.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import os
+import random
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Generator
+from typing import Any
+
+os.environ.update(TF_CPP_MIN_LOG_LEVEL="3", CUDA_VISIBLE_DEVICES="-1", KERAS_BACKEND="tensorflow", MPLBACKEND="Agg")
+os.environ.pop("TF_USE_LEGACY_KERAS", None)
+
+import hypothesis
+import numpy as np
+import pytest
+
+hypothesis.settings.register_profile("fixed", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("fixed")
+
+NEEDS = {"keras": "tensorflow", "browser": "browser"}
+"""Marker -> the name by which UNVANISH_REQUIRE asks for what the marked tests need."""
+
+REQUIRED = frozenset(filter(None, os.environ.get("UNVANISH_REQUIRE", "").replace(" ", "").split(",")))
+PASSED: Counter[str] = Counter()
+
+
+def missing(need: str) -> str:
+    """Return what is missing of a need, in words; empty when everything is there."""
+    if need == "tensorflow":
+        names = [name for name in ("tensorflow", "keras") if importlib.util.find_spec(name) is None]
+        return f"not installed: {', '.join(names)}" if names else ""
+    names = [name for name in ("chromium", "chromedriver") if shutil.which(name) is None]
+    return f"not on the path: {', '.join(names)}" if names else ""
+
+
+def version(need: str) -> str:
+    """Return the versions of what a need is served by."""
+    if need == "tensorflow":
+        versions = {name.lower().replace("_", "-"): v for name, v in _distributions()}
+        built = next((name for name in ("tensorflow", "tensorflow-cpu") if name in versions), "tensorflow")
+        return f"keras {versions.get('keras', '?')} on {built} {versions.get(built, '?')}"
+    return subprocess.run(["chromium", "--version"], capture_output=True, text=True, check=False).stdout.strip()
+
+
+def _distributions() -> list[tuple[str, str]]:
+    return [(found.metadata["Name"], found.version) for found in importlib.metadata.distributions()]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    unknown = REQUIRED - set(NEEDS.values())
+    if unknown:
+        raise pytest.UsageError(f"UNVANISH_REQUIRE names {sorted(unknown)}; known: {sorted(NEEDS.values())}")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for marker, need in NEEDS.items():
+        if item.get_closest_marker(marker) and (lack := missing(need)):
+            pytest.skip(f"{need} is {lack}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: Any) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    needs = [need for marker, need in NEEDS.items() if item.get_closest_marker(marker)]
+    if report.skipped and not hasattr(report, "wasxfail") and REQUIRED.intersection(needs):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome, report.longrepr = "failed", f"UNVANISH_REQUIRE={','.join(sorted(REQUIRED))}: {reason}"
+    if report.passed and report.when == "call":
+        PASSED.update(needs)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Skip a test file that cannot be imported because TensorFlow is not installed, unless it is required."""
+    report = yield
+    if report.failed and "tensorflow" not in REQUIRED and missing("tensorflow"):
+        cause = getattr(getattr(report, "call", None), "excinfo", None)
+        error = cause.value.__cause__ if cause is not None else None
+        if isinstance(error, ModuleNotFoundError) and (error.name or "").split(".")[0] in ("keras", "tensorflow"):
+            report.outcome = "skipped"
+            report.longrepr = (str(collector.path), 0, f"Skipped: {missing('tensorflow')}")
+    return report
+
+
+@pytest.fixture(autouse=True)
+def fixed_seeds(request: pytest.FixtureRequest) -> None:
+    random.seed(0)
+    np.random.seed(0)
+    if request.node.get_closest_marker("keras") and "keras" in sys.modules:
+        sys.modules["keras"].utils.set_random_seed(0)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    terminalreporter.section("what was exercised")
+    terminalreporter.line(f"python {sys.version.split()[0]}, numpy {np.__version__}")
+    for marker, need in NEEDS.items():
+        lack = missing(need)
+        served = f"{lack}; install it, or see README.md" if lack else version(need)
+        terminalreporter.line(f"{need}: {PASSED[need]} tests marked {marker} passed ({served})")

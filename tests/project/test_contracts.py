@@ -1,0 +1,69 @@
+"""The import contracts hold, and each one can break."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+CONFIG = ROOT / "pyproject.toml"
+CONTRACTS = tomllib.loads(CONFIG.read_text())["tool"]["importlinter"]["contracts"]
+
+BAD_IMPORTS = [
+    ("rooms", "core/network.py", "import unvanish.theory"),
+    ("rooms", "theory/__init__.py", "from unvanish import rules"),
+    ("rooms", "watching/session.py", "import unvanish.keras"),
+    ("rooms", "keras/__init__.py", "def late():\n    from unvanish import rules"),
+    ("rooms", "script/__init__.py", "import unvanish.report"),
+    ("rooms", "report/__init__.py", "import unvanish.api"),
+    ("rooms", "new_room/__init__.py", ""),
+    ("adapters-see-no-threshold", "keras/__init__.py", "import unvanish.theory"),
+    ("adapters-see-no-threshold", "watching/session.py", "import unvanish.rules"),
+    ("rules-see-no-tensor", "rules/__init__.py", "import unvanish.watching"),
+    ("reporters-compute-nothing", "report/__init__.py", "import unvanish.theory"),
+    ("frameworks", "rules/__init__.py", "def late():\n    import torch"),
+    ("frameworks", "script/__init__.py", "import tensorflow.keras"),
+    ("light-rooms", "core/network.py", "import rich.table"),
+    ("testing-is-for-tests", "rules/__init__.py", "from unvanish import testing"),
+]
+"""(contract, file of the package, a line that it must not allow)."""
+
+
+def lint(folder: Path, contract: str) -> subprocess.CompletedProcess[str]:
+    """Check one contract on the package in the folder."""
+    code = "import sys; sys.path.insert(0, '.'); from importlinter.cli import lint_imports_command as c; c()"
+    return subprocess.run(
+        [sys.executable, "-c", code, "--no-cache", "--no-logo", f"--contract={contract}", f"--config={CONFIG}"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("contract", [contract["id"] for contract in CONTRACTS])
+def test_contract_holds(contract: str) -> None:
+    done = lint(ROOT / "src", contract)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_contract_has_a_way_to_break() -> None:
+    assert {contract for contract, _, _ in BAD_IMPORTS} == {contract["id"] for contract in CONTRACTS}
+
+
+@pytest.mark.parametrize(("contract", "file", "line"), BAD_IMPORTS)
+def test_contract_can_break(tmp_path: Path, contract: str, file: str, line: str) -> None:
+    shutil.copytree(ROOT / "src" / "unvanish", tmp_path / "unvanish", ignore=shutil.ignore_patterns("__pycache__"))
+    target = tmp_path / "unvanish" / file
+    target.parent.mkdir(exist_ok=True)
+    with target.open("a") as source:
+        source.write(f"\n{line}\n")
+    done = lint(tmp_path, contract)
+    name = next(entry["name"] for entry in CONTRACTS if entry["id"] == contract)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert f"{name} BROKEN" in done.stdout or "new_room" in done.stdout
