@@ -1,0 +1,75 @@
+"""Euclidean norms that neither underflow nor overflow by themselves.
+
+|a| = sqrt(sum_i a_i^2), rms = |a| / sqrt(number of entries). Squares of float32 (and shorter) entries are taken in
+float64, whose range holds them all: 1e-45^2 = 1e-90, 1e38^2 = 1e76. Where float64 entries leave that range, they are
+first divided by the largest magnitude (Blue 1978, ACM TOMS 4(1), as in LAPACK's dnrm2). The work is done in blocks, so
+that no second copy of a large array is made.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+Block = NDArray[np.float64]
+
+BLOCK = 1 << 14
+"""Entries worked on at a time: 128 KiB in float64, which stays in the processor's cache."""
+
+_SAFE = (1e-200, 1e300)
+"""A sum of squares between these lost nothing to underflow that could be seen, and did not overflow."""
+
+
+def norm(array: Array) -> float:
+    """Return the Euclidean norm over all entries; 0.0 of an empty array.
+
+    array: any shape, any real dtype; not changed. inf when an entry is infinite, nan when one is not a number.
+    """
+    flat = np.ravel(array, order="K")
+    return norm_of_blocks(lambda: blocks(flat))
+
+
+def rms(array: Array) -> float:
+    """Return the root mean square over all entries; nan of an empty array. Otherwise as `norm`."""
+    flat = np.ravel(array, order="K")
+    scale, total = _sum_of_squares(lambda: blocks(flat))
+    return scale * math.sqrt(total / flat.size) if flat.size else math.nan
+
+
+def combine_norms(norms: Sequence[float]) -> float:
+    """Return the root mean square of the norms that one array had on several batches; nan of none."""
+    return rms(np.asarray(norms, dtype=np.float64))
+
+
+def blocks(flat: Array) -> Iterator[Block]:
+    """Yield a one-dimensional array as float64 in pieces of at most BLOCK entries."""
+    for start in range(0, flat.size, BLOCK):
+        yield flat[start : start + BLOCK].astype(np.float64, copy=False)
+
+
+def norm_of_blocks(pieces: Callable[[], Iterator[Block]]) -> float:
+    """Return the Euclidean norm of an array given in float64 pieces; `pieces` is called once, or three times."""
+    scale, total = _sum_of_squares(pieces)
+    return scale * math.sqrt(total)
+
+
+def _sum_of_squares(pieces: Callable[[], Iterator[Block]]) -> tuple[float, float]:
+    """Return (scale, total) with the sum of squares = scale^2 * total."""
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        total = _total(pieces(), 1.0)
+        if _SAFE[0] < total < _SAFE[1] or math.isnan(total):
+            return 1.0, total
+        largest = max((float(np.max(np.abs(piece))) for piece in pieces()), default=0.0)
+        if largest == 0.0 or math.isinf(largest):
+            return 1.0, largest
+        return largest, _total(pieces(), largest)
+
+
+def _total(pieces: Iterator[Block], scale: float) -> float:
+    scaled = (piece if scale == 1.0 else piece / scale for piece in pieces)
+    return float(np.sum([np.dot(piece, piece) for piece in scaled]))
