@@ -1,0 +1,104 @@
+"""Which adapter takes this object. Looks only at frameworks that are already imported, and imports none itself."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import operator
+import shlex
+import sys
+from types import ModuleType
+from typing import NamedTuple
+
+from unvanish.errors import UnsupportedError, UsageError
+
+
+class Adapter(NamedTuple):
+    """Say which class of which framework an adapter's room takes."""
+
+    framework: str
+    """The module that must be imported already for such an object to exist."""
+    base: str
+    """The class in it."""
+    room: str
+
+    def takes(self, model: object) -> bool:
+        """Say whether the object is one of this framework's."""
+        return _is_instance(model, self.framework, self.base)
+
+    def module(self, name: str) -> ModuleType:
+        """Import and return a module of the adapter's room, for example `check`."""
+        return importlib.import_module(f"{self.room}.{name}")
+
+
+ADAPTERS: tuple[Adapter, ...] = (Adapter("keras", "Model", "unvanish.keras"),)
+
+NOT_YET: tuple[tuple[str, str, str], ...] = (
+    ("flax.nnx", "Module", "Flax"),
+    ("tf_keras", "Model", "Keras 2 (tf_keras)"),
+    ("torch.nn", "Module", "PyTorch"),
+)
+"""Known models that this version cannot look at: module, class, name."""
+
+BACKENDS: dict[str, str] = {"jax": "JAX", "keras": "Keras", "tensorflow": "TensorFlow", "torch": "PyTorch"}
+"""Module -> the name people know it by."""
+
+
+def adapter_of(model: object) -> Adapter:
+    """Return the adapter that takes the model. Raise UnsupportedError for a known other one, else UsageError."""
+    for adapter in ADAPTERS:
+        if adapter.takes(model):
+            return adapter
+    kind = f"{type(model).__module__}.{type(model).__qualname__}"
+    for framework, base, name in NOT_YET:
+        if _is_instance(model, framework, base):
+            raise UnsupportedError(
+                f"this version cannot look at {name} models",
+                found=f"an object of the class {kind}",
+                numbers={"looked at": "Keras 3 on the TensorFlow backend"},
+                hint="build the same network with Keras 3",
+            )
+    require("keras")
+    raise UsageError(
+        f"{_short(model)} is not a model that can be looked at",
+        found=f"an object of the class {kind}",
+        numbers={"looked at": "Keras 3 on the TensorFlow backend"},
+        hint="pass a compiled Keras model: unvanish.check(model, x, y)",
+    )
+
+
+def require(module: str) -> None:
+    """Raise UsageError when the module of a backend is not installed. Imports nothing."""
+    if module in sys.modules:
+        return
+    try:
+        found = importlib.util.find_spec(module)
+    except (ImportError, ValueError):
+        found = None
+    if found is None:
+        raise missing_backend(module)
+
+
+def missing_backend(module: str, *, wanted_by: str = "") -> UsageError:
+    """Return the error that names the missing backend and the line to type. wanted_by: the line that asked for it."""
+    extra = "tensorflow" if module in ("keras", "tensorflow") else None
+    install = f"{shlex.quote(sys.executable)} -m pip install " + (f'"unvanish[{extra}]"' if extra else module)
+    return UsageError(
+        f"{BACKENDS.get(module, module)} is not installed where unvanish runs",
+        found=f"no module named {module!r}" + (f", asked for at {wanted_by}" if wanted_by else ""),
+        numbers={"python": sys.executable},
+        hint=install,
+    )
+
+
+def _is_instance(model: object, framework: str, base: str) -> bool:
+    module = sys.modules.get(framework)
+    try:
+        return module is not None and isinstance(model, operator.attrgetter(base)(module))
+    except AttributeError:  # a framework that is only half imported
+        return False
+
+
+def _short(model: object, most: int = 60) -> str:
+    text = repr(model)
+    return text if len(text) <= most else f"{text[: most - 1]}…"

@@ -1,0 +1,44 @@
+"""Look at the training of an unmodified script: run it, its own output kept apart, until enough was seen."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from unvanish.script.captures import factories
+from unvanish.script.folder import folder_for
+from unvanish.script.outcome import ScriptRun
+from unvanish.script.output import Output
+from unvanish.script.run import run_script
+from unvanish.watching.session import Plan, Progress
+from unvanish.watching.sites import shown_from
+
+OUTPUT = "output.txt"
+
+
+def look(path: Path, argv: Sequence[str], *, plan: Plan, progress: Progress, live: bool = False) -> ScriptRun:
+    """Run the script until enough of its training was seen; return that, and how the run ended.
+
+    What the script writes goes to `.unvanish/<stem>/output.txt`; live: to standard error instead. The files of the
+    sites are as seen from the working directory. Whatever the script raises is told in the result, never raised.
+    Raise UsageError when there is no such script.
+    """
+    started, home = time.perf_counter(), Path.cwd()
+    path = Path(path)
+    folder, note = folder_for(path) if path.is_file() else (None, "")
+    output = Output(folder / OUTPUT if folder is not None else None, live=live)
+    progress(f"starting {path.name}", 0, 0)
+    with output:
+        run = run_script(path, argv, factories(plan, progress, path.absolute()))
+    seconds = time.perf_counter() - started
+    return replace(
+        run,
+        sites={layer: shown_from(site, home) for layer, site in run.sites.items()},
+        cost=None if run.cost is None else replace(run.cost, total_seconds=seconds),
+        output=None if live else output.path,
+        tail=output.tail(),
+        notes=tuple(filter(None, (note, output.note))),
+    )

@@ -1,0 +1,156 @@
+"""Tell the ways apart in which a script can end, and say each of them in four parts."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from unvanish.adapters import BACKENDS, missing_backend
+from unvanish.errors import ScriptError, UnsupportedError, UnvanishError
+from unvanish.script.gate import legacy_refused, wants_legacy
+from unvanish.script.outcome import ScriptRun
+from unvanish.script.trace import last_line, own_traceback
+from unvanish.watching.session import Enough
+
+OTHER_LOOPS: tuple[tuple[str, str], ...] = (
+    ("GradientTape", "it uses tf.GradientTape"),
+    ("train_on_batch", "it calls train_on_batch"),
+    ("import torch", "it imports PyTorch"),
+    ("from torch", "it imports PyTorch"),
+)
+"""Words in a script's source that explain why no fit was seen."""
+
+
+def ended(run: ScriptRun, failure: BaseException | None, interrupted: bool, refusal: UnvanishError | None) -> ScriptRun:
+    """Return the run with its ending, and with what to tell about it.
+
+    failure: what the script raised; None when it ran to its end. interrupted: whether Ctrl-C was pressed.
+    """
+    if isinstance(failure, KeyboardInterrupt) or interrupted:
+        return replace(run, ending="interrupted", error=_interrupted(run))
+    refusal = refusal or (None if failure is None else _missing(failure, run.script))
+    if refusal is not None:
+        return replace(run, ending="refused", error=refusal)
+    code = _exit_code(failure)
+    run = replace(run, script_exit=code)
+    stopped = failure is None or code == 0 or any(isinstance(error, Enough) for error in _chain(failure))
+    if run.observation is not None and stopped:
+        return replace(run, ending="enough")
+    if failure is None or isinstance(failure, Enough):
+        return replace(run, ending="finished", error=_never_trained(run))
+    if code is not None:
+        return replace(run, ending="exited", error=_exited(run, failure, code))
+    return replace(run, ending="raised", error=_raised(run, failure), traceback=own_traceback(failure))
+
+
+def steps_seen(run: ScriptRun) -> int:
+    """Return the number of training steps that were seen."""
+    return 0 if run.observation is None else run.observation.recording.total_steps
+
+
+def _interrupted(run: ScriptRun) -> ScriptError:
+    seen = run.observation is not None
+    return ScriptError(
+        f"{run.script.name} was interrupted by Ctrl-C",
+        found="what was measured until then is kept" if seen else "nothing was measured until then",
+        numbers={"training steps seen": steps_seen(run)},
+        hint=f"unvanish check {_quoted(run.script)} --steps 20 needs fewer steps",
+    )
+
+
+def _never_trained(run: ScriptRun) -> ScriptError:
+    return ScriptError(
+        f"{run.script.name} ended without a training that could be looked at",
+        found=", and ".join(["no such call of model.fit was seen", *_other_loops(run.script)]),
+        numbers={"training steps seen": 0},
+        hint="this version looks at model.fit of Keras 3; "
+        f"arguments of the script go behind --: unvanish check {_quoted(run.script)} -- --train",
+    )
+
+
+def _exited(run: ScriptRun, failure: BaseException, code: int) -> ScriptError:
+    message = failure.code if isinstance(failure, SystemExit) else None
+    when = f"after {steps_seen(run)} training steps" if run.observation is not None else "before it trained anything"
+    hint = f"run `python {_quoted(run.script)}` by itself until it trains, then check it again"
+    if code == 2:
+        hint = f"arguments of the script go behind --: unvanish check {_quoted(run.script)} -- --epochs 3"
+    return ScriptError(
+        f"{run.script.name} called sys.exit {when}",
+        found=f"sys.exit({message!r})" if isinstance(message, str) else f"exit code {code}",
+        numbers={"training steps seen": steps_seen(run)},
+        hint=hint,
+    )
+
+
+def _raised(run: ScriptRun, failure: BaseException) -> ScriptError:
+    steps, kind = steps_seen(run), type(failure).__name__
+    when = f"after {steps} training steps" if run.observation is not None else "before it trained anything"
+    hint = f"run `python {_quoted(run.script)}` by itself until it trains, then check it again"
+    if run.observation is not None:
+        hint = "the report covers what was measured until then; repair the error, then check again"
+    if isinstance(failure, ModuleNotFoundError) and failure.name:
+        hint = f"the script runs in the Python of unvanish: {_quoted(sys.executable)} -m pip install {failure.name}"
+    if isinstance(failure, EOFError) or kind == "BdbQuit":
+        hint = "a script that asks for input needs --verbose, which shows what it writes and lets it read"
+    return ScriptError(
+        f"{run.script.name} raised {kind} {when}",
+        found=last_line(failure, run.script),
+        numbers={"training steps seen": steps},
+        hint=hint,
+    )
+
+
+def _missing(failure: BaseException, script: Path) -> UnvanishError | None:
+    """Return what to say when the failure is a missing or an unwanted backend; None when it is something else."""
+    if not isinstance(failure, ImportError):
+        return None
+    if wants_legacy() and "tf_keras" in f"{failure.name} {failure}":
+        return legacy_refused()
+    name = failure.name or ("keras" if "Keras cannot be imported" in str(failure) else "")
+    name = "keras" if name.startswith("tensorflow.keras") else name
+    if name in ("keras", "tensorflow"):
+        return missing_backend(name, wanted_by=last_line(failure, script))
+    if name in BACKENDS and name == os.environ.get("KERAS_BACKEND"):
+        return UnsupportedError(
+            f"{script.name} runs Keras on {BACKENDS[name]}, which this version cannot look at",
+            found=f"no module named {name!r} either",
+            numbers={"KERAS_BACKEND": name},
+            hint=f"KERAS_BACKEND=tensorflow unvanish check {_quoted(script)}",
+        )
+    return None
+
+
+def _exit_code(failure: BaseException | None) -> int | None:
+    """Return the exit code as Python would give it; None when the script did not exit by itself."""
+    if not isinstance(failure, SystemExit):
+        return None
+    if failure.code is None:
+        return 0
+    return failure.code if isinstance(failure.code, int) else 1
+
+
+def _chain(failure: BaseException) -> Iterator[BaseException]:
+    """Yield the exception, and those during whose handling it was raised: a script may clean up after Enough."""
+    seen: set[int] = set()
+    error: BaseException | None = failure
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _other_loops(script: Path) -> list[str]:
+    try:
+        source = script.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return []
+    return sorted({words for word, words in OTHER_LOOPS if word in source})
+
+
+def _quoted(path: Path | str) -> str:
+    return shlex.quote(str(path))

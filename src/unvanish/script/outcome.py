@@ -1,0 +1,50 @@
+"""How a run of the user's script ended, and everything that was seen of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from unvanish.core.diagnosis import Cost, Site
+from unvanish.core.observation import Observation
+from unvanish.errors import UnvanishError
+
+Ending = Literal["enough", "finished", "exited", "raised", "syntax", "interrupted", "refused"]
+"""enough: everything asked for was seen, or the script ended by itself after a training was seen. finished, exited,
+raised: it ended by itself before that. refused: this version cannot look at it, or a backend is missing."""
+
+
+class ScriptRun(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold one run of a script. It may have failed and yet have an observation: what was measured is kept."""
+
+    script: Path
+    """As the user wrote it."""
+    ending: Ending
+    error: UnvanishError | None = None
+    """What to tell the user; None only when enough was seen."""
+    traceback: str = ""
+    """Python's own text about what the script raised, our frames left out."""
+    script_exit: int | None = None
+    """The code of the script's own sys.exit; None where it made no such call."""
+    observation: Observation | None = None
+    sites: dict[str, Site] = {}
+    cost: Cost | None = None
+    suspended: tuple[str, ...] = ()
+    """The user's callbacks that would have written files and were not run."""
+    output: Path | None = None
+    """The file that keeps what the script itself wrote; None when it was shown live or could not be kept."""
+    tail: tuple[str, ...] = ()
+    """Its last lines."""
+    notes: tuple[str, ...] = ()
+    """What else the user should know, for example that a folder could not be written."""
+
+    @property
+    def exit_code(self) -> int | None:
+        """Return the exit code that this ending forces; None when the verdict decides."""
+        if self.ending == "enough":
+            return None
+        if self.ending == "interrupted":
+            return 130
+        return self.error.exit_code if self.error is not None else 3
