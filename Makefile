@@ -15,7 +15,7 @@ PINNED := --constraint constraints.txt
 # On Linux x86-64 the CPU build is half the download, and nothing here needs a GPU. `make demo EXTRA=tensorflow`
 # takes the other one.
 EXTRA  ?= $(if $(filter Linux-x86_64,$(shell uname -s)-$(shell uname -m)),tensorflow-cpu,tensorflow)
-MB     := $(if $(filter tensorflow-cpu,$(EXTRA)),400,700)
+MB     := $(if $(filter tensorflow-cpu,$(EXTRA)),360,660)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint format contracts browser soak bench docs clean
@@ -67,12 +67,12 @@ $(VENV)/.python:
 	@touch $@
 
 $(VENV)/.base: $(VENV)/.python pyproject.toml constraints.txt
-	@echo "Installing unvanish[$(EXTRA)] into $(VENV): about $(MB) MB to download, 1.5 GB on disk ..."
+	@echo "Installing unvanish[$(EXTRA)] into $(VENV): about $(MB) MB to download, 1.8 GB on disk ..."
 	$(PIP) install --quiet $(PINNED) pip setuptools
 	$(PIP) install $(PINNED) --build-constraint constraints.txt --editable ".[$(EXTRA)]"
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.base
-	@echo "Installing the tools of development into $(VENV): about 100 MB to download ..."
+	@echo "Installing the tools of development into $(VENV): about 80 MB to download ..."
 	$(PIP) install $(PINNED) --group dev
 	@touch $@

@@ -9,7 +9,7 @@ if have chromium && have chromedriver; then
   exit 0
 fi
 if have apt-get && [ "$(id -u)" = 0 ]; then
-  echo "Installing chromium and chromium-driver for the browser test: about 110 MB to download ..."
+  echo "Installing chromium and chromium-driver for the browser test: about 200 MB to download ..."
   export DEBIAN_FRONTEND=noninteractive
   { apt-get -q update && apt-get -q install -y --no-install-recommends chromium chromium-driver; } ||
     echo "chromium could not be installed: the browser test will be skipped"

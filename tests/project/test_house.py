@@ -75,6 +75,14 @@ def test_that_private_paths_are_seen(text: str) -> None:
     assert PRIVATE.search(text)
 
 
+def test_links_of_the_pages_lead_somewhere() -> None:
+    broken = []
+    for page in tracked("*.md"):
+        links = re.findall(r"\]\((?!https?:|#)([^)#\s]+)", page.read_text())
+        broken += [f"{page.relative_to(ROOT)}: {link}" for link in links if not (page.parent / link).exists()]
+    assert broken == []
+
+
 def test_every_dependency_is_pinned_exactly() -> None:
     lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
     assert [line for line in lines if not re.fullmatch(r"[a-z0-9-]+==[0-9][0-9A-Za-z.+]*", line)] == []
