@@ -14,7 +14,7 @@ import unvanish
 ROOT = Path(__file__).parents[2]
 PUBLIC = {"Diagnosis", "Forecast", "Recording", "UnvanishError", "__version__", "check", "forecast"}
 FRAMEWORKS = ("jax", "keras", "tensorflow", "torch")
-HEAVY = ("jinja2", "matplotlib", "rich", "scipy", "sklearn")
+HEAVY = ("jinja2", "matplotlib", "numpy", "rich", "scipy", "sklearn")
 
 
 def forbidden_after(code: str, path: Path | None = None) -> list[str]:
@@ -53,7 +53,9 @@ def test_that_test_can_fail(tmp_path: Path) -> None:
 
 def test_help_imports_no_framework() -> None:
     code = "import sys; sys.argv = ['unvanish', '--help']\ntry:\n    import unvanish.cli.main as m; m.main()\n"
-    assert not {*FRAMEWORKS, "matplotlib", "jinja2"}.intersection(forbidden_after(code + "except SystemExit: pass"))
+    assert not {*FRAMEWORKS, "jinja2", "matplotlib", "numpy"}.intersection(
+        forbidden_after(code + "except SystemExit: pass")
+    )
 
 
 def test_our_own_warnings_are_errors() -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 LAYER_STATS = ("gradient_norm", "weight_norm", "update_norm", "movement", "gradient_nonfinite")
 """Per watched step and kernel: norms are Euclidean; movement is |W_t - W_0| / |W_0| (None where not taken)."""
@@ -33,4 +37,6 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True):
 
     def array(self, stat: str) -> NDArray[np.float64]:
         """Return one statistic as a float64 array of shape (samples, layers); raise KeyError if not recorded."""
+        import numpy as np  # here, because it alone takes longer to import than all of unvanish
+
         return np.asarray(self.rows[stat], dtype=np.float64).reshape(len(self.steps), len(self.layers))
