@@ -1,0 +1,32 @@
+"""Glyph, word and colour of verdicts and severities: always together, never colour alone."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """Hold the glyph and the terminal style of a word."""
+
+    glyph: str
+    style: str
+
+
+VERDICTS = {"healthy": Mark("✓", "bold green"), "undecided": Mark("?", "bold yellow")}
+SICK = Mark("✗", "bold red")
+"""Every verdict word that is not in VERDICTS."""
+
+SEVERITIES = {"error": Mark("✗", "bold red"), "warning": Mark("!", "bold yellow"), "note": Mark("i", "bold cyan")}
+
+ASCII = str.maketrans("✓✗·…←→×±–²█▏▎▍▌▋▊▉", "+x-~<>x~-2########")
+"""What a terminal without Unicode shows instead, one column for one column."""
+
+
+def verdict_mark(word: str) -> Mark:
+    """Return the mark of a verdict word."""
+    return VERDICTS.get(word, SICK)
+
+
+def to_ascii(text: str) -> str:
+    """Return the text in ASCII: known glyphs by their substitutes, anything else as `?`."""
+    return text.translate(ASCII).encode("ascii", "replace").decode()

@@ -1,0 +1,215 @@
+"""The terminal report: the verdict in the first line, evidence before advice, one line when healthy."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console
+from rich.text import Text
+
+from unvanish.core.diagnosis import SEVERITIES, Diagnosis, Finding, Remedy
+from unvanish.report.glyphs import SEVERITIES as MARKS
+from unvanish.report.glyphs import to_ascii, verdict_mark
+from unvanish.report.inert import cells, crop, sentence, shorten
+from unvanish.report.numbers import counted, plain, seconds
+from unvanish.report.rows import layer_rows
+from unvanish.report.text_table import family_of, table_lines
+
+WIDEST = 100
+GLYPHS = "✓✗·…←█▏"
+SMALLEST_FIRST = ("initialisation only", "one word", "optimizer", "one line", "data", "architecture")
+INDENT = "    "
+
+
+def render_text(
+    diagnosis: Diagnosis, *, width: int = 80, colour: bool = False, ascii_only: bool = False, report: str = ""
+) -> str:
+    """Return the report as text of at most `width` columns, with ANSI colours if asked for (never under NO_COLOR).
+
+    report: where the HTML report lies, to be named in the last line. Nothing is changed.
+    """
+    out = io.StringIO()
+    console = Console(
+        file=out, width=width, force_terminal=colour, color_system="standard" if colour else None, legacy_windows=False
+    )
+    for line in _lines(diagnosis, width, report):
+        console.print(_plain(line) if ascii_only else line, soft_wrap=True, highlight=False)
+    return out.getvalue()
+
+
+def print_diagnosis(diagnosis: Diagnosis, console: Console, *, report: str = "") -> None:
+    """Print the report to the console: its width (at most 100), its colours, ASCII where its encoding needs it."""
+    ascii_only = not _can_write(GLYPHS, console.encoding)
+    for line in _lines(diagnosis, min(console.width, WIDEST), report):
+        line = _plain(line) if ascii_only or not _can_write(line.plain, console.encoding) else line
+        console.print(line, soft_wrap=True, highlight=False)
+
+
+def header(diagnosis: Diagnosis) -> str:
+    """Return the line that says what was looked at, with what, for how long: `unvanish 0.1.0 · ... · 4.1 s`."""
+    seen, cost = diagnosis.observation, diagnosis.cost
+    parts = [f"unvanish {diagnosis.version}".strip(), seen.network.framework, diagnosis.title]
+    if seen.recording.total_steps:
+        parts.append(counted(seen.recording.total_steps, "step"))
+    if cost:
+        parts += [seconds(cost.total_seconds), f"watching cost {seconds(cost.added_seconds)}"]
+    return " · ".join(shorten(part, 40) for part in parts if part)
+
+
+def _lines(diagnosis: Diagnosis, width: int, report: str) -> list[Text]:
+    if diagnosis.verdict == "healthy":
+        return _verdict(diagnosis, width) + [x for f in diagnosis.findings for x in _message(f, width)]
+    blocks = [
+        _wrap(Text(header(diagnosis), style="dim"), width, "", ""),
+        _verdict(diagnosis, width),
+        *_findings(diagnosis, width),
+        _fixes(diagnosis.findings, width),
+        _forecast(diagnosis, width),
+        _listed("undecided", (f"{u.code} {u.name}: {u.reason}" for u in diagnosis.undecided), width),
+        _listed("not checked", diagnosis.observation.not_checked, width),
+        _wrap(Text(_counts(diagnosis, report), style="bold"), width, "", ""),
+    ]
+    lines: list[Text] = []
+    for block in filter(None, blocks):
+        lines += [Text(), *block] if lines else block
+    return lines
+
+
+def _verdict(diagnosis: Diagnosis, width: int) -> list[Text]:
+    mark = verdict_mark(diagnosis.verdict)
+    head = f"{mark.glyph} {diagnosis.verdict.upper()}   "
+    return _wrap(Text(sentence(diagnosis.sentence)), width, head, " " * len(head), style=mark.style)
+
+
+def _findings(diagnosis: Diagnosis, width: int) -> list[list[Text]]:
+    """Return one block per error, and one for all warnings and notes; each kind of table is shown once."""
+    blocks, shown = [], []
+    rows = layer_rows(diagnosis)
+    for finding in (f for f in diagnosis.findings if f.severity == "error"):
+        family = family_of(finding.code)
+        table = [] if family in shown else table_lines(finding, rows, width)
+        shown.append(family)
+        blocks.append(_error(diagnosis, finding, table, width))
+    return [*blocks, [x for f in diagnosis.findings if f.severity != "error" for x in _message(f, width)]]
+
+
+def _error(diagnosis: Diagnosis, finding: Finding, table: list[Text], width: int) -> list[Text]:
+    lines = [*_message(finding, width), *_sites(diagnosis, finding, width)]
+    if table:
+        frame = Text("  |", style="dim")
+        lines += [frame, *table, *_source(diagnosis, width), frame]
+    for label, text in (("why", finding.why), ("effect", finding.effect), ("note", finding.note)):
+        if text:
+            head = f"  = {label}: "
+            lines += _wrap(Text(sentence(text)), width, head, " " * len(head), style="bold blue")
+    return lines
+
+
+def _message(finding: Finding, width: int) -> list[Text]:
+    head = f"{finding.severity}[{finding.code}] "
+    healthy = f" (healthy: {finding.healthy})" if finding.healthy else ""
+    text = Text(sentence(finding.message + healthy))
+    return _wrap(text, width, head, " " * len(head), style=MARKS[finding.severity].style)
+
+
+def _sites(diagnosis: Diagnosis, finding: Finding, width: int) -> list[Text]:
+    """Return at most three source lines, each once, in the order of the finding's layers."""
+    sites = {(s.file, s.line): s for name in finding.layers if (s := diagnosis.sites.get(name))}
+    lines = []
+    for site in list(sites.values())[:3]:
+        place = f"  --> {shorten(site.file, 30)}:{site.line}   "
+        lines.append(Text(place, style="blue").append(crop(site.text, max(width - len(place), 10)), style="none"))
+    if len(sites) > 3:
+        lines.append(Text(f"      and {counted(len(sites) - 3, 'more line')}", style="dim"))
+    return lines
+
+
+def _source(diagnosis: Diagnosis, width: int) -> list[Text]:
+    """Return where the table's numbers come from."""
+    seen = diagnosis.observation
+    probe = seen.profiles[0]
+    text = f"measured at step {probe.step} on {counted(probe.batches, 'batch', 'batches')}"
+    text += f" of {probe.batch_size}"
+    if seen.recording.steps:
+        text += f"; update/weight at step {seen.recording.steps[-1]}"
+    return _wrap(Text(text, style="dim"), width, "  |  ", "  |  ", style="dim")
+
+
+def _fixes(findings: Sequence[Finding], width: int) -> list[Text]:
+    """Return the remedies of the errors (without any, of the rest), the least invasive first, each once."""
+    errors = [f for f in findings if f.severity == "error"]
+    remedies = {(r.name, r.change): r for f in errors or findings for r in f.cures}
+    ordered = sorted(remedies.values(), key=_invasiveness)
+    if not ordered:
+        return []
+    lines = [Text("to change, smallest first", style="bold").append(" (forecasts, not measured on your data):", "none")]
+    changes = [sentence(remedy.change) for remedy in ordered]
+    forecasts = [sentence(remedy.forecast) for remedy in ordered]
+    columns = max(map(cells, changes)), max(len(r.invasiveness) for r in ordered), max(map(cells, forecasts))
+    beside = sum(columns) + 11 <= width
+    for number, (change, remedy, forecast) in enumerate(zip(changes, ordered, forecasts, strict=True), start=1):
+        gap = " " * (columns[0] - cells(change)) if beside else ""
+        text = Text(f"{change}{gap}   {remedy.invasiveness:<{columns[1] if beside else 0}}   ")
+        text.append(forecast, style="green" if beside else "")
+        lines += _wrap(text if beside else Text(change), width, f"{number:>3}  ", " " * 7)
+        if not beside:
+            below = " · ".join(filter(None, (remedy.invasiveness, forecast)))
+            lines += _wrap(Text(below, style="green"), width, " " * 7, " " * 7)
+    return lines
+
+
+def _invasiveness(remedy: Remedy) -> int:
+    known = remedy.invasiveness in SMALLEST_FIRST
+    return SMALLEST_FIRST.index(remedy.invasiveness) if known else len(SMALLEST_FIRST)
+
+
+def _forecast(diagnosis: Diagnosis, width: int) -> list[Text]:
+    """Return what theory expected, beside the measured number where a rule gave one."""
+    expected = diagnosis.forecast
+    if expected is None or expected.transmission_per_layer is None:
+        return []
+    text = f"{plain(expected.transmission_per_layer)}x per layer"
+    if expected.log10_first_over_last is not None:
+        band = f" ± {plain(expected.log10_sd)}" if expected.log10_sd is not None else ""
+        text += f", first/last gradient 10^({plain(expected.log10_first_over_last)}{band})"
+    if expected.safe_depth is not None:
+        text += f", healthy up to {counted(expected.safe_depth, 'layer')}"
+    return _wrap(Text(text), width, "forecast: ", " " * 10, style="bold")
+
+
+def _listed(label: str, items: Iterable[str], width: int) -> list[Text]:
+    lines = [line for item in items for line in _wrap(Text(sentence(item)), width, "  - ", INDENT)]
+    return [Text(f"{label}:", style="bold"), *lines] if lines else []
+
+
+def _counts(diagnosis: Diagnosis, report: str) -> str:
+    counts = {s: sum(f.severity == s for f in diagnosis.findings) for s in SEVERITIES}
+    parts = [", ".join(counted(n, s) for s, n in counts.items() if n) or "no findings"]
+    if diagnosis.findings:
+        parts.append(f"explain: unvanish explain {diagnosis.findings[0].code}")
+    return " · ".join([*parts, f"report: {report}"] if report else parts)
+
+
+def _wrap(text: Text, width: int, head: str, hang: str, *, style: str = "") -> list[Text]:
+    """Return the text in lines of at most `width` columns: `head` (in `style`) before the first, `hang` the others."""
+    room = max(width - max(len(head), len(hang)), 10)
+    console = Console(width=width, file=io.StringIO())
+    lines = []
+    for number, line in enumerate(text.wrap(console, room, overflow="fold")):
+        line.rstrip()
+        before = Text(hang, style="dim" if hang.strip() else "") if number else Text(head, style=style)
+        lines.append(before.append_text(line))
+    return lines
+
+
+def _plain(line: Text) -> Text:
+    return Text(to_ascii(line.plain), style=line.style, spans=line.spans)
+
+
+def _can_write(text: str, encoding: str) -> bool:
+    try:
+        text.encode(encoding)
+    except (LookupError, UnicodeEncodeError):
+        return False
+    return True

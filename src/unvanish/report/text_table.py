@@ -1,0 +1,142 @@
+"""The per-layer table under a finding: a number, its bar, and what else matters for that family of rules."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from rich.text import Text
+
+from unvanish.core.diagnosis import Finding
+from unvanish.report.bar import SHARES, bar, decades
+from unvanish.report.fold import fold
+from unvanish.report.inert import cells, shorten
+from unvanish.report.numbers import percent, scientific
+from unvanish.report.rows import LayerRow, kernel_rows
+
+Number = Callable[[LayerRow], float | None]
+Format = Callable[[float | None], str]
+
+LONGEST_NAME = 16
+NARROWEST_BAR = 8
+FRAME = "  |  "
+
+
+@dataclass(frozen=True)
+class Column:
+    """Name a number of a row, and how it is written."""
+
+    heading: str
+    number: Number
+    form: Format = scientific
+
+
+@dataclass(frozen=True)
+class Family:
+    """Say which number the bars show, beside which columns; `shares` are drawn on a linear scale."""
+
+    drawn: Column
+    beside: tuple[Column, ...]
+    shares: bool = False
+    kernels: bool = True
+
+
+GRADIENT = Column("gradient RMS", lambda row: row.first.gradient_rms)
+UPDATE = Column("update/weight", lambda row: row.update_ratio)
+EPSILON = Column("eps share", lambda row: row.epsilon_share, percent)
+SIGNAL = Column("signal q", lambda row: row.first.preactivation_second_moment)
+CORRELATION = Column("correlation", lambda row: row.first.correlation, percent)
+DEAD = Column("dead", lambda row: row.first.dead_share, percent)
+SATURATED = Column("saturated", lambda row: row.first.saturated_share, percent)
+
+DEFAULT = Family(GRADIENT, (UPDATE, EPSILON))
+FAMILIES = {
+    "GF104": Family(SIGNAL, (CORRELATION, GRADIENT)),
+    "GF105": Family(SIGNAL, (CORRELATION, GRADIENT)),
+    "GF201": Family(SATURATED, (DEAD, GRADIENT), shares=True, kernels=False),
+    "GF202": Family(DEAD, (SATURATED, GRADIENT), shares=True, kernels=False),
+}
+"""Rule code -> what its table shows; every other rule about layers shows DEFAULT."""
+
+
+def family_of(code: str) -> Family | None:
+    """Return what the rule's table shows; None for rules about data and head (9xx), which have no table."""
+    return None if code.startswith("GF9") else FAMILIES.get(code, DEFAULT)
+
+
+def table_lines(finding: Finding, rows: Sequence[LayerRow], width: int) -> list[Text]:
+    """Return the table's lines, none wider than `width`; none at all where the drawn number was never taken."""
+    family = family_of(finding.code)
+    if family is None:
+        return []
+    chosen = kernel_rows(rows) if family.kernels else tuple(rows)
+    drawn = [family.drawn.number(row) for row in chosen]
+    chosen = tuple(row for row, number in zip(chosen, drawn, strict=True) if number is not None)
+    if not chosen:
+        return []
+    return _Table(family, chosen, set(finding.layers), width).lines()
+
+
+class _Table:
+    """Lay out one table: widths first, then the lines."""
+
+    def __init__(self, family: Family, rows: tuple[LayerRow, ...], marked: set[str], width: int) -> None:
+        self.family, self.rows, self.marked = family, rows, marked
+        self.positions = fold(len(rows), self._worst())
+        shown = [rows[i] for i in self.positions if i != "..."]
+        self.names = {row.index: shorten(row.layer.name, LONGEST_NAME) for row in shown}
+        self.name_width = max([len("layer"), *map(cells, self.names.values())])
+        self.beside = [c for c in family.beside if any(c.number(row) is not None for row in rows)]
+        self.scale = SHARES if family.shares else decades(family.drawn.number(row) for row in rows)
+        self.bar_width = self._room(width)
+        while self.bar_width < NARROWEST_BAR and self.beside:
+            self.beside.pop()
+            self.bar_width = self._room(width)
+
+    def lines(self) -> list[Text]:
+        """Return heading and rows."""
+        heading = self._line("layer", self.family.drawn.heading, self._ticks(), [c.heading for c in self.beside])
+        heading.stylize("dim")
+        return [heading, *(self._row(position) for position in self.positions)]
+
+    def _room(self, width: int) -> int:
+        columns = [self.family.drawn, *self.beside]
+        return width - cells(FRAME) - self.name_width - sum(2 + len(c.heading) for c in columns) - 2 - 2
+
+    def _worst(self) -> list[int]:
+        """Return the positions of the marked rows, then of the lowest numbers, as they matter to the reader."""
+        marked = [i for i, row in enumerate(self.rows) if row.layer.name in self.marked]
+        return marked if len(marked) < len(self.rows) else []
+
+    def _ticks(self) -> str:
+        return self.scale.ticks(self.bar_width) if self.scale and self.bar_width >= NARROWEST_BAR else ""
+
+    def _row(self, position: int | str) -> Text:
+        if isinstance(position, str):
+            return Text(f"{FRAME}...", style="dim")
+        row = self.rows[position]
+        number = self.family.drawn.number(row)
+        drawn = ""
+        if self.scale and number and not math.isnan(number) and self.bar_width >= NARROWEST_BAR:
+            drawn = bar(self.scale.position(number), self.bar_width)
+        line = self._line(
+            self.names[row.index],
+            self.family.drawn.form(number),
+            drawn,
+            [column.form(column.number(row)) for column in self.beside],
+        )
+        if row.layer.name in self.marked:
+            line.append(" ←")
+            line.stylize("red", len(FRAME))
+        line.stylize("dim", 0, len(FRAME))
+        return line
+
+    def _line(self, name: str, number: str, drawn: str, beside: Sequence[str]) -> Text:
+        text = FRAME + name + " " * (self.name_width - cells(name))
+        text += "  " + number.rjust(len(self.family.drawn.heading))
+        if self.bar_width >= NARROWEST_BAR:
+            text += "  " + drawn.ljust(self.bar_width)
+        for column, value in zip(self.beside, beside, strict=True):
+            text += "  " + value.rjust(len(column.heading))
+        return Text(text)
