@@ -7,10 +7,15 @@ import importlib.util
 import operator
 import shlex
 import sys
-from types import ModuleType
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
 
 from unvanish.errors import UnsupportedError, UsageError
+
+if TYPE_CHECKING:
+    from unvanish.core.diagnosis import Cost
+    from unvanish.core.network import Network
+    from unvanish.core.observation import Observation
 
 
 class Adapter(NamedTuple):
@@ -26,9 +31,17 @@ class Adapter(NamedTuple):
         """Say whether the object is one of this framework's."""
         return _is_instance(model, self.framework, self.base)
 
-    def module(self, name: str) -> ModuleType:
-        """Import and return a module of the adapter's room, for example `check`."""
-        return importlib.import_module(f"{self.room}.{name}")
+    @property
+    def check(self) -> Callable[..., tuple[Observation, Cost]]:
+        """Return the function that looks at a model and its data, imported now."""
+        look: Callable[..., tuple[Observation, Cost]] = importlib.import_module(f"{self.room}.check").check
+        return look
+
+    @property
+    def describe(self) -> Callable[[object], Network]:
+        """Return the function that reads a model into a Network, imported now."""
+        read: Callable[[object], Network] = importlib.import_module(f"{self.room}.describe").describe
+        return read
 
 
 ADAPTERS: tuple[Adapter, ...] = (Adapter("keras", "Model", "unvanish.keras"),)
@@ -69,7 +82,7 @@ def adapter_of(model: object) -> Adapter:
 
 def require(module: str) -> None:
     """Raise UsageError when the module of a backend is not installed. Imports nothing."""
-    if module in sys.modules:
+    if sys.modules.get(module) is not None:
         return
     try:
         found = importlib.util.find_spec(module)

@@ -19,7 +19,7 @@ from unvanish.watching.sites import shown_from
 OUTPUT = "output.txt"
 
 
-def look(path: Path, argv: Sequence[str], *, plan: Plan, progress: Progress, live: bool = False) -> ScriptRun:
+def look(path: Path, argv: Sequence[str], plan: Plan, progress: Progress, *, live: bool = False) -> ScriptRun:
     """Run the script until enough of its training was seen; return that, and how the run ended.
 
     What the script writes goes to `.unvanish/<stem>/output.txt`; live: to standard error instead. The files of the

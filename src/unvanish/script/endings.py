@@ -27,25 +27,25 @@ OTHER_LOOPS: tuple[tuple[str, str], ...] = (
 
 
 def ended(run: ScriptRun, failure: BaseException | None, interrupted: bool, refusal: UnvanishError | None) -> ScriptRun:
-    """Return the run with its ending, and with what to tell about it.
+    """Return the run with its outcome, and with what to tell about it.
 
     failure: what the script raised; None when it ran to its end. interrupted: whether Ctrl-C was pressed.
     """
     if isinstance(failure, KeyboardInterrupt) or interrupted:
-        return replace(run, ending="interrupted", error=_interrupted(run))
+        return replace(run, outcome="interrupted", error=_interrupted(run))
     refusal = refusal or (None if failure is None else _missing(failure, run.script))
     if refusal is not None:
-        return replace(run, ending="refused", error=refusal)
+        return replace(run, outcome="refused", error=refusal)
     code = _exit_code(failure)
     run = replace(run, script_exit=code)
     stopped = failure is None or code == 0 or any(isinstance(error, Enough) for error in _chain(failure))
     if run.observation is not None and stopped:
-        return replace(run, ending="enough")
+        return replace(run, outcome="enough")
     if failure is None or isinstance(failure, Enough):
-        return replace(run, ending="finished", error=_never_trained(run))
+        return replace(run, outcome="finished", error=_never_trained(run))
     if code is not None:
-        return replace(run, ending="exited", error=_exited(run, failure, code))
-    return replace(run, ending="raised", error=_raised(run, failure), traceback=own_traceback(failure))
+        return replace(run, outcome="exited", error=_exited(run, failure, code))
+    return replace(run, outcome="raised", error=_raised(run, failure), traceback=own_traceback(failure))
 
 
 def steps_seen(run: ScriptRun) -> int:

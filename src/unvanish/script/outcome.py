@@ -11,7 +11,7 @@ from unvanish.core.diagnosis import Cost, Site
 from unvanish.core.observation import Observation
 from unvanish.errors import UnvanishError
 
-Ending = Literal["enough", "finished", "exited", "raised", "syntax", "interrupted", "refused"]
+Outcome = Literal["enough", "finished", "exited", "raised", "syntax", "interrupted", "refused"]
 """enough: everything asked for was seen, or the script ended by itself after a training was seen. finished, exited,
 raised: it ended by itself before that. refused: this version cannot look at it, or a backend is missing."""
 
@@ -21,7 +21,7 @@ class ScriptRun(msgspec.Struct, frozen=True, kw_only=True):
 
     script: Path
     """As the user wrote it."""
-    ending: Ending
+    outcome: Outcome
     error: UnvanishError | None = None
     """What to tell the user; None only when enough was seen."""
     traceback: str = ""
@@ -42,9 +42,9 @@ class ScriptRun(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def exit_code(self) -> int | None:
-        """Return the exit code that this ending forces; None when the verdict decides."""
-        if self.ending == "enough":
+        """Return the exit code that this outcome forces; None when the verdict decides."""
+        if self.outcome == "enough":
             return None
-        if self.ending == "interrupted":
+        if self.outcome == "interrupted":
             return 130
         return self.error.exit_code if self.error is not None else 3

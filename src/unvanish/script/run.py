@@ -23,6 +23,8 @@ from unvanish.script.outcome import ScriptRun
 from unvanish.script.source import compile_script, syntax_failure
 from unvanish.watching.sites import is_users
 
+__all__ = ["ScriptRun", "run_script"]
+
 
 def run_script(path: Path, argv: Sequence[str], captures: Mapping[str, Factory]) -> ScriptRun:
     """Run the script as `python path *argv` would, until a capture has seen enough, and return what was seen.
@@ -31,12 +33,12 @@ def run_script(path: Path, argv: Sequence[str], captures: Mapping[str, Factory])
     came from the script's folder are put back. Whatever the script raises is told in the result, never raised.
     Raise UsageError when there is no such script.
     """
-    run = ScriptRun(script=path, ending="enough")
+    run = ScriptRun(script=path, outcome="enough")
     try:
         code = compile_script(path)
     except SyntaxError as error:
         text = "".join(traceback.format_exception_only(error))
-        return replace(run, ending="syntax", error=syntax_failure(path, error), traceback=text)
+        return replace(run, outcome="syntax", error=syntax_failure(path, error), traceback=text)
     gate = Gate(captures)
     interrupted = threading.Event()
     with _restored(), _interrupts(interrupted), _imports_forgotten(path):

@@ -1,0 +1,213 @@
+"""Captures are entered when a framework is completely imported; Keras 2 and missing backends are told apart."""
+
+from __future__ import annotations
+
+import importlib.abc
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from unvanish.errors import UnsupportedError, UsageError
+from unvanish.script.gate import Gate
+from unvanish.script.imports import ImportHook
+from unvanish.script.run import ScriptRun, run_script
+from unvanish.watching.session import Enough
+
+Run = Callable[..., ScriptRun]
+
+
+class Blocker(importlib.abc.MetaPathFinder):
+    """Make modules missing, as if they were not installed."""
+
+    def __init__(self, *names: str) -> None:
+        self.names = names
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
+        if name.split(".")[0] in self.names:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+
+@pytest.fixture
+def blocked(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    def block(*names: str) -> None:
+        monkeypatch.setattr(sys, "meta_path", [Blocker(*names), *sys.meta_path])
+        for name in [name for name in sys.modules if name.split(".")[0] in names]:
+            monkeypatch.delitem(sys.modules, name)
+
+    return block
+
+
+def installed(home: Path, name: str, text: str) -> None:
+    (home.parent / "site-packages" / f"{name}.py").write_text(text)
+
+
+class Seen:
+    """A capture that only notes when it is entered and left."""
+
+    def __init__(self, log: list[str], modules: Sequence[str] = ()) -> None:
+        self.log, self.modules = log, modules
+        self.observation = self.cost = self.error = None
+        self.sites: dict[str, object] = {}
+        self.suspended = ()
+
+    def __enter__(self) -> Seen:
+        self.log.append("entered")
+        assert all(hasattr(sys.modules[name], "done") for name in self.modules)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.log.append("left")
+
+
+def test_hook_survives_a_bare_look_and_leaves_the_loader_alone(home: Path) -> None:
+    log: list[str] = []
+
+    @contextmanager
+    def around(name: str):
+        log.append(f"before {name}")
+        yield
+        log.append(f"after {name}")
+
+    hook = ImportHook(["toyframe"], around, sys.meta_path)
+    sys.meta_path.insert(0, hook)
+    try:
+        for _ in range(2):
+            assert importlib.util.find_spec("toyframe") is not None
+        import json.tool  # noqa: F401
+
+        import toyframe
+    finally:
+        sys.meta_path.remove(hook)
+    assert log == ["before toyframe", "after toyframe"]
+    assert "exec_module" not in vars(toyframe.__spec__.loader)
+    assert hook.find_spec("os") is None
+
+
+def test_the_capture_waits_for_whatever_imports_the_framework(home: Path) -> None:
+    """TensorFlow imports Keras while it is only half imported itself."""
+    log: list[str] = []
+    installed(
+        home,
+        "tensorflow",
+        "import toyframe\ntoyframe.done = True\nlog.append('half')\ndone = True\n".replace(
+            "log", "__import__('builtins').toylog"
+        ),
+    )
+    import builtins
+
+    builtins.toylog = log  # type: ignore[attr-defined]
+    known = {name: sys.modules.pop(name) for name in list(sys.modules) if name.split(".")[0] == "tensorflow"}
+    sys.path.insert(0, str(home.parent / "site-packages"))
+    try:
+        (home / "train.py").write_text("import tensorflow\ntoylog.append('script')\n")
+        run_script(Path("train.py"), [], {"toyframe": lambda: Seen(log, ["tensorflow", "toyframe"])})
+    finally:
+        del builtins.toylog  # type: ignore[attr-defined]
+        sys.modules.pop("tensorflow", None)
+        sys.modules.update(known)
+    assert log == ["half", "entered", "script", "left"]
+
+
+def test_a_framework_that_fails_to_import_is_not_entered(run: Run, home: Path) -> None:
+    installed(home, "toyframe", "raise ImportError('broken', name='toyframe')\n")
+    seen = run("import toyframe\n")
+    assert (seen.outcome, seen.cost) == ("raised", None)
+    frames = [line for line in seen.traceback.splitlines() if line.startswith("  File")]
+    assert [Path(frame.split('"')[1]).name for frame in frames] == ["train.py", "toyframe.py"]
+
+
+def test_an_error_of_the_capture_stops_the_script(home: Path) -> None:
+    error = UnsupportedError("too old", found="Keras 3.0", numbers={"needed": 3.8}, hint="pip install -U keras")
+
+    def refuse() -> Seen:
+        raise error
+
+    (home / "train.py").write_text("import toyframe\nopen('after.txt', 'w')\n")
+    seen = run_script(Path("train.py"), [], {"toyframe": refuse})
+    assert (seen.outcome, seen.error) == ("refused", error)
+    assert not (home / "after.txt").exists()
+
+
+def test_hook_is_gone_and_captures_left_when_the_gate_closes(home: Path) -> None:
+    log: list[str] = []
+    before = list(sys.meta_path)
+    with pytest.raises(Enough), Gate({"toyframe": lambda: Seen(log)}):
+        exec("import toyframe\nraise Enough", {"Enough": Enough})
+    assert log == ["entered", "left"]
+    assert sys.meta_path == before
+
+
+# --- Keras 2, and what is not installed ------------------------------------------------------------------------------
+
+
+def refusal(seen: ScriptRun) -> UnsupportedError | UsageError:
+    assert (seen.outcome, seen.exit_code) == ("refused", 2)
+    error = seen.error
+    assert isinstance(error, UnsupportedError | UsageError)
+    assert error.found
+    assert error.numbers
+    assert error.hint
+    return error
+
+
+@pytest.mark.parametrize("setting", ["1", None])
+def test_keras_2_is_refused_before_it_runs(
+    run: Run, home: Path, setting: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TF_USE_LEGACY_KERAS", raising=False)
+    if setting:
+        monkeypatch.setenv("TF_USE_LEGACY_KERAS", setting)
+    installed(home, "tf_keras", "open('ran.txt', 'w')\n")
+    error = refusal(run("try:\n    import tf_keras\nexcept Exception:\n    pass\nopen('after.txt', 'w')\n"))
+    assert error.what == "the script uses Keras 2 (the package tf_keras), which this version cannot look at"
+    assert error.found == ("TF_USE_LEGACY_KERAS is set" if setting else "an import of tf_keras")
+    assert error.numbers == {"TF_USE_LEGACY_KERAS": setting or "not set"}
+    assert "unset TF_USE_LEGACY_KERAS" in error.hint
+    assert not list(home.glob("*.txt"))
+
+
+def test_keras_2_that_is_not_installed_is_refused_too(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TF_USE_LEGACY_KERAS", "1")
+    text = "raise ImportError('Your environment has TF_USE_LEGACY_KERAS set to True, but ... tf_keras')\n"
+    assert isinstance(refusal(run(text)), UnsupportedError)
+    assert run("raise ImportError('another')\n").outcome == "raised"
+
+
+@pytest.mark.parametrize(
+    ("text", "module", "name"),
+    [
+        ("import keras\n", "keras", "Keras"),
+        ("from tensorflow.keras.models import Sequential\n", "tensorflow", "TensorFlow"),
+        ("raise ModuleNotFoundError('x', name='tensorflow.keras')\n", "keras", "Keras"),
+        ("raise ImportError('Keras cannot be imported. Check that it is installed.')\n", "keras", "Keras"),
+    ],
+)
+def test_missing_backend(run: Run, blocked: Callable[..., None], text: str, module: str, name: str) -> None:
+    blocked("keras", "tensorflow")
+    error = refusal(run(text))
+    assert error.what == f"{name} is not installed where unvanish runs"
+    assert error.found == f"no module named {module!r}, asked for at train.py:1  {text.strip()}"
+    assert error.numbers == {"python": sys.executable}
+    assert error.hint == f'{sys.executable} -m pip install "unvanish[tensorflow]"'
+
+
+def test_a_script_that_does_without_the_backend_goes_on(run: Run, blocked: Callable[..., None]) -> None:
+    blocked("keras")
+    assert (
+        run("try:\n    import keras\nexcept ImportError:\n    import toyframe\ntoyframe.Model().fit()\n").error is None
+    )
+
+
+def test_another_keras_backend_that_is_missing(
+    run: Run, blocked: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blocked("jax")
+    assert run("import jax\n").outcome == "raised"
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    error = refusal(run("import jax\n"))
+    assert error.what == "train.py runs Keras on JAX, which this version cannot look at"
+    assert (error.found, error.numbers) == ("no module named 'jax' either", {"KERAS_BACKEND": "jax"})
+    assert error.hint == "KERAS_BACKEND=tensorflow unvanish check train.py"
