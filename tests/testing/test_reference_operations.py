@@ -121,16 +121,19 @@ def test_activation_passes_the_gradient(name: str) -> None:
     assert np.vdot(run(z).layers["f"].d_preactivation, toward) == pytest.approx(expected, rel=1e-6, abs=0)
 
 
-@pytest.mark.parametrize("name", ["sigmoid", "tanh", "silu", "softplus"])
-def test_tails_of_the_slope_keep_their_relative_precision(name: str) -> None:
-    z = np.array([-40.0])
-    closed = {
-        "sigmoid": math.exp(-40),
-        "tanh": 4 * math.exp(-80),
-        "silu": -39 * math.exp(-40),
-        "softplus": math.exp(-40),
-    }
-    assert float(activations.slope(name, z)[0]) == pytest.approx(closed[name], rel=1e-12, abs=0)
+@pytest.mark.parametrize(
+    ("name", "z", "closed"),
+    [
+        ("sigmoid", -40.0, math.exp(-40)),
+        ("sigmoid", 40.0, math.exp(-40)),
+        ("silu", -40.0, -39 * math.exp(-40)),
+        ("softplus", -40.0, math.exp(-40)),
+        ("tanh", -40.0, 4 * math.exp(-80)),
+        ("tanh", 40.0, 4 * math.exp(-80)),
+    ],
+)
+def test_tails_of_the_slope_keep_their_relative_precision(name: str, z: float, closed: float) -> None:
+    assert float(activations.slope(name, np.array(z))) == pytest.approx(closed, rel=1e-12, abs=0)
 
 
 ONE_HOT = np.eye(3)[[0, 2, 1, 1, 0]]
