@@ -38,6 +38,7 @@ def look(path: Path, argv: Sequence[str], plan: Plan, progress: Progress, *, liv
         run,
         sites={layer: shown_from(site, home) for layer, site in run.sites.items()},
         cost=None if run.cost is None else replace(run.cost, total_seconds=seconds),
+        folder=folder,
         output=None if live else output.path,
         tail=output.tail(),
         notes=tuple(filter(None, (note, output.note))),

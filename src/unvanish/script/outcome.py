@@ -33,6 +33,8 @@ class ScriptRun(msgspec.Struct, frozen=True, kw_only=True):
     cost: Cost | None = None
     suspended: tuple[str, ...] = ()
     """The user's callbacks that would have written files and were not run."""
+    folder: Path | None = None
+    """Where everything about this script is kept; None when nothing can be."""
     output: Path | None = None
     """The file that keeps what the script itself wrote; None when it was shown live or could not be kept."""
     tail: tuple[str, ...] = ()

@@ -1,0 +1,71 @@
+"""Write results whole or not at all, and find out before a long run whether they can be written."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+
+from unvanish.errors import UsageError
+
+
+def ensure_writable(*paths: Path | None) -> None:
+    """Raise UsageError when one of the files could not be written where it is asked for. Leaves nothing behind."""
+    for path in filter(None, paths):
+        folder = path.parent
+        try:
+            if path.is_dir():
+                raise IsADirectoryError(0, "it is a folder")
+            if not path.exists() or path.is_file():
+                with tempfile.TemporaryFile(dir=folder):
+                    pass
+        except OSError as error:
+            raise UsageError(
+                f"cannot write {path}",
+                found=error.strerror or str(error),
+                numbers={"folder": folder.absolute()},
+                hint="name a file in a folder that exists and can be written",
+            ) from None
+
+
+def write(path: Path, text: str) -> None:
+    """Write the text so that the file is either complete or as it was.
+
+    Raise UsageError when that fails; the text is then kept in a temporary folder, if there is room.
+    """
+    data = text.encode("utf-8")
+    try:
+        _replace(path, data)
+    except OSError as error:
+        kept = _keep(path.name, data)
+        raise UsageError(
+            f"cannot write {path}",
+            found=f"{error.strerror or error}" + (f"; kept as {kept} instead" if kept else ""),
+            numbers={"bytes": len(data)},
+            hint="make room on the disk, or name a file elsewhere",
+        ) from None
+
+
+def _replace(path: Path, data: bytes) -> None:
+    if path.exists() and not path.is_file():  # a device or a pipe is written to, never replaced
+        path.write_bytes(data)
+        return
+    target = Path(os.path.realpath(path))
+    part = target.with_name(f".{target.name[:64]}.{os.getpid()}.part")
+    try:
+        part.write_bytes(data)
+        part.replace(target)
+    except OSError:
+        with contextlib.suppress(OSError):
+            part.unlink()
+        raise
+
+
+def _keep(name: str, data: bytes) -> Path | None:
+    try:
+        kept = Path(tempfile.mkdtemp(prefix="unvanish-")) / name
+        kept.write_bytes(data)
+    except OSError:
+        return None
+    return kept

@@ -1,0 +1,121 @@
+"""The command `unvanish`: its table of commands, each imported only when it is called, and what every error becomes."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import click
+
+from unvanish import __version__
+from unvanish.errors import UnvanishError
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "check": ("unvanish.cli.check", "Run a training script until enough is seen, and say what its gradients do."),
+    "demo": ("unvanish.cli.demo", "Check the tutorial's sick and improved networks, and every remedy."),
+    "explain": ("unvanish.cli.explain", "Show the page of a rule: what it measures, why, evidence, remedies."),
+    "report": ("unvanish.cli.report", "Render a saved diagnosis again: as text, HTML or JSON."),
+}
+"""Name -> module, one line of help. The module's function of that name is the command."""
+
+EXAMPLES = """\b
+Examples:
+  unvanish check train.py                  what do its gradients do?
+  unvanish check train.py -- --epochs 3    arguments of the script go behind --
+  unvanish check train.py --json facts.json --fail-on warning
+  unvanish explain GF101                   the page of a rule
+\b
+Exit codes: 0 healthy; 1 findings; 2 wrong usage or a missing backend; 3 the
+script failed or never trained; 4 undecided; 130 interrupted.
+"""
+
+
+class Commands(click.Group):
+    """Import a command when it is called; `--help` reads the table alone."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
+        """Return the names in order."""
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Return the command, imported now; None when there is none of that name."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = getattr(importlib.import_module(COMMANDS[cmd_name][0]), cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Write the table's lines, importing nothing."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in sorted(COMMANDS.items())])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Say which command was probably meant when there is none of that name."""
+        if args and args[0].endswith(".py") and args[0] not in COMMANDS:
+            raise click.UsageError(f"No such command {args[0]!r}. To check a script: unvanish check {args[0]}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=Commands, epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="unvanish", message="%(prog)s %(version)s")
+def unvanish() -> None:
+    """Show where a deep network's gradient dies, say why, and what to change first."""
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit code. Every error has been told on standard error."""
+    _write_what_cannot_be_encoded_as_question_marks()
+    try:
+        code: Any = unvanish.main(arguments, prog_name="unvanish", standalone_mode=False)
+        sys.stdout.flush()
+    except click.NoSuchOption as error:
+        error.show()
+        if error.ctx is not None and error.ctx.info_name == "check":
+            click.echo("Arguments of the script go behind --: unvanish check train.py -- --epochs 3", err=True)
+        return 2
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except UnvanishError as error:
+        click.echo(f"error: {error}", err=True)
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted", err=True)
+        return 130
+    except Exception as error:
+        traceback.print_exc()
+        click.echo(f"error: {_own_fault(error)}", err=True)
+        return 2
+    return code if isinstance(code, int) else 0
+
+
+def main() -> NoReturn:
+    """Run the command line and exit."""
+    code = run()
+    try:
+        sys.stdout.flush()
+    except OSError:  # whoever read standard output has gone, or its disk is full
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    sys.exit(code)
+
+
+def _own_fault(error: Exception) -> UnvanishError:
+    return UnvanishError(
+        "unvanish itself failed",
+        found=f"{type(error).__name__}: {error}",
+        numbers={"version": __version__},
+        hint="report this with the lines above; `--steps 1` may still give a first look",
+    )
+
+
+def _write_what_cannot_be_encoded_as_question_marks() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="replace")

@@ -1,0 +1,88 @@
+"""Where the commands write: the report to standard output, everything else to standard error."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, TextIO
+
+import click
+
+from unvanish.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from unvanish.script.outcome import ScriptRun
+
+
+@contextlib.contextmanager
+def console() -> Iterator[Console]:
+    """Give the console of standard output: colours, width and encoding as it has them; NO_COLOR is honoured.
+
+    It falls silent when whoever reads it has gone. Raise UsageError when it cannot be written otherwise.
+    """
+    from rich.console import Console
+
+    class Pipe(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError
+
+    with _written():
+        yield Pipe(file=sys.stdout)
+
+
+def say(text: str) -> None:
+    """Write the text and a line end to standard output; silent, or UsageError, as above."""
+    with _written():
+        click.echo(text)
+
+
+@contextlib.contextmanager
+def _written() -> Iterator[None]:
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _drop_stdout()
+    except OSError as error:
+        _drop_stdout()
+        raise UsageError(
+            "cannot write standard output",
+            found=error.strerror or str(error),
+            numbers={"error number": error.errno},
+            hint="make room where it is sent to, or write a file: --json FILE",
+        ) from None
+
+
+def _drop_stdout() -> None:
+    """Send what is left to nowhere: Python would complain once more when it exits."""
+    with contextlib.suppress(OSError, ValueError), open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        sys.stdout.flush()
+
+
+def kept_stderr() -> TextIO:
+    """Return a stream on the standard error of now, which stays there while a script's output is redirected."""
+    try:
+        return open(os.dup(sys.stderr.fileno()), "w", encoding=sys.stderr.encoding, errors="replace", buffering=1)
+    except (AttributeError, OSError, ValueError):  # replaced by something without a descriptor, or closed
+        return sys.stderr
+
+
+def notes(lines: Iterable[str]) -> None:
+    """Write each line as a note to standard error."""
+    for line in lines:
+        click.echo(f"note: {line}", err=True)
+
+
+def failure(run: ScriptRun) -> None:
+    """Tell on standard error how the script failed: its last lines, Python's own traceback untouched, the error."""
+    if run.tail:
+        click.echo(f"the last lines that {run.script.name} wrote (all of them: {run.output}):", err=True)
+        click.echo("".join(f"  | {line}\n" for line in run.tail), err=True)
+    if run.traceback:
+        click.echo(run.traceback, err=True)
+    click.echo(f"error: {run.error}", err=True)

@@ -1,0 +1,74 @@
+"""`unvanish report`: a saved diagnosis, rendered again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from unvanish.cli.main import run
+from unvanish.core import document
+from unvanish.core.diagnosis import Diagnosis
+from unvanish.testing.diagnoses import sick
+
+
+@pytest.fixture
+def facts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return sick().save(Path("facts.json"))
+
+
+def test_text_json_and_html(facts: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], no_pictures: None) -> None:
+    assert run(["report", "facts.json", "--json", "again.json", "--html", "again.html"]) == 0
+    written = capsys.readouterr()
+    assert "VANISHING" in written.out
+    assert "report: again.html" in written.out
+    assert written.err == ""
+    assert (tmp_path / "again.json").read_bytes() == facts.read_bytes()
+    assert document.decode(facts.read_bytes(), Diagnosis) == sick()
+    assert (tmp_path / "again.html").read_text() == "<p>vanishing"
+
+
+def test_the_real_page(facts: Path, tmp_path: Path) -> None:
+    assert run(["report", "facts.json", "--html", "again.html"]) == 0
+    assert "<svg" in (tmp_path / "again.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("content", "what", "found"),
+    [
+        (None, "cannot read the diagnosis 'bad.json'", "No such file or directory"),
+        (b"", "bad.json is not a saved diagnosis", "Input data was truncated"),
+        (b"\xff\xfe", "bad.json is not a saved diagnosis", "JSON is malformed"),
+        (b'{"schema": 99, "kind": "Diagnosis"}', "bad.json is not a saved diagnosis", "found schema 99"),
+        (b'{"schema": 1, "kind": "Recording"}', "bad.json is not a saved diagnosis", "kind 'Recording'"),
+        (b'{"schema": 1, "kind": "Diagnosis", "record": {}}', "bad.json is not a saved diagnosis", "verdict"),
+    ],
+)
+def test_files_that_are_no_diagnosis(
+    facts: Path, content: bytes | None, what: str, found: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if content is not None:
+        Path("bad.json").write_bytes(content)
+    assert run(["report", "bad.json"]) == 2
+    written = capsys.readouterr()
+    lines = written.err.splitlines()
+    assert (lines[0], written.out) == (f"error: {what}", "")
+    assert lines[1].startswith("  found:  ")
+    assert found in lines[1]
+    assert lines[2] == (f"  folder: {Path.cwd()}" if content is None else f"  bytes: {len(content)}")
+    assert "unvanish check train.py --json" in lines[3]
+
+
+def test_a_folder_is_no_diagnosis(facts: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("folder").mkdir()
+    assert run(["report", "folder"]) == 2
+    assert "  found:  Is a directory\n" in capsys.readouterr().err
+
+
+def test_full_disk(
+    facts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    assert run(["report", "facts.json", "--json", "/dev/full"]) == 2
+    assert "cannot write /dev/full\n  found:  No space left on device; kept as" in capsys.readouterr().err
