@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from unvanish.core.activations import GRID, ZERO_BELOW, derivative
 from unvanish.core.measures.correlation import correlation
+from unvanish.core.measures.dead import dead_share, zero_everywhere
 from unvanish.core.measures.norm import combine_norms, norm
+from unvanish.core.measures.saturation import saturated_share
 from unvanish.core.profile import LayerProfile
 
 Array = NDArray[Any]
@@ -62,11 +64,10 @@ class LayerSums:
             self._append(self._means, "output_q", (norm(output) / math.sqrt(max(output.size, 1))) ** 2)
             self._nonfinite_output += int(output.size - np.count_nonzero(np.isfinite(output)))
             if self.activation in ZERO_BELOW:
-                silent = ~np.any(output != 0, axis=tuple(range(output.ndim - 1)))
+                silent = zero_everywhere(output)
                 self._silent = silent if self._silent is None else self._silent & silent
         if slopes is not None:
-            saturated = np.count_nonzero(np.abs(slopes) < 0.01 * self._largest_slope) / max(slopes.size, 1)
-            self._append(self._means, "saturated", saturated)
+            self._append(self._means, "saturated", saturated_share(slopes, self._largest_slope))
 
     def add_backward(self, inputs: Sequence[Array | None], before: Array | None, after: Array | None) -> None:
         """Add one batch's cotangents: of the layer's inputs, of its pre-activation, of its output."""
@@ -97,7 +98,7 @@ class LayerSums:
             correlation=_over(k, q),
             output_nonfinite=self._nonfinite_output,
             saturated_share=self._mean("saturated"),
-            dead_share=None if self._silent is None else float(np.mean(self._silent)),
+            dead_share=None if self._silent is None else dead_share(self._silent),
             output_gradient_norm=output,
             preactivation_gradient_norm=inside,
             preactivation_gradient_rms=_over(inside, math.sqrt(self._preactivation_size)),

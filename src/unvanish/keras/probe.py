@@ -50,7 +50,7 @@ def restored(model: Any) -> Iterator[None]:
     """Put every variable that is not trained back to its value at entry, to the bit; also after an exception."""
     trained = {id(v) for v in model.trainable_variables}
     others = [v for v in [*model.variables, *model.metrics_variables] if id(v) not in trained]
-    values = [np.array(v) for v in others]
+    values = [np.copy(v.numpy()) for v in others]
     try:
         yield
     finally:
