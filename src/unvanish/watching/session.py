@@ -47,6 +47,7 @@ class Session:
     ) -> None:
         """Fix the sampled steps: all of the first three, then every `interval`-th, and the last."""
         self.layers, self.sizes = tuple(layers), tuple(sizes)
+        self.planned = planned
         self.limit = plan.limit(planned)
         self.interval = max(1, -(-self.limit // plan.samples))
         self.done = 0
