@@ -58,6 +58,7 @@ def test_norm_is_the_hypotenuse(array: np.ndarray) -> None:
         (6e-8, np.float16),
         (6e4, np.float16),
         (1e-101, np.float64),
+        (2e-157, np.float64),
         (1e-160, np.float64),
         (1e-170, np.float64),
         (1e-320, np.float64),
