@@ -21,8 +21,8 @@ Block = NDArray[np.float64]
 BLOCK = 1 << 14
 """Entries worked on at a time: 128 KiB in float64, which stays in the processor's cache."""
 
-_SAFE = (1e-200, 1e300)
-"""A sum of squares between these lost nothing to underflow that could be seen, and did not overflow."""
+_SAFE = 1e-200
+"""A sum of squares above this lost nothing to underflow that could be seen."""
 
 
 def norm(array: Array) -> float:
@@ -62,7 +62,7 @@ def _sum_of_squares(pieces: Callable[[], Iterator[Block]]) -> tuple[float, float
     """Return (scale, total) with the sum of squares = scale^2 * total."""
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         total = _total(pieces(), 1.0)
-        if _SAFE[0] < total < _SAFE[1] or math.isnan(total):
+        if _SAFE < total < math.inf or math.isnan(total):
             return 1.0, total
         largest = max((float(np.max(np.abs(piece))) for piece in pieces()), default=0.0)
         if largest == 0.0 or math.isinf(largest):
