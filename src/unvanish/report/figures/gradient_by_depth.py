@@ -1,0 +1,107 @@
+"""The picture: gradient RMS against depth, what theory expected, and the wedge in which it would be healthy."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from unvanish.core.diagnosis import Diagnosis
+from unvanish.core.forecast import Forecast
+from unvanish.report.figures.canvas import Array, decade_axis, layer_axis, legend, log10, new_figure, odd_ones, plot
+from unvanish.report.figures.palette import BLUE, GREEN, INK, ORANGE, PURPLE
+from unvanish.report.numbers import scientific
+from unvanish.report.rows import LayerRow, kernel_rows, layer_rows
+from unvanish.rules.gradients import LIMIT_DECADES, depth_profile
+from unvanish.rules.words import times
+
+
+def draw(diagnosis: Diagnosis) -> Figure | None:
+    """Return the picture; None when no gradient was taken."""
+    rows = [row for row in kernel_rows(layer_rows(diagnosis)) if row.first.gradient_rms is not None]
+    if not rows:
+        return None
+    seen = diagnosis.observation
+    names = [row.layer.name for row in rows]
+    figure, (ax,) = new_figure(names, height=3.6)
+    x = layer_axis(ax, names)
+    first, last = log10([r.first.gradient_rms for r in rows]), log10([r.last.gradient_rms for r in rows])
+    _wedge(ax, x, first)
+    plot(ax, x, first, marker="o", colour=BLUE, label=f"measured at step {seen.profiles[0].step}")
+    if seen.profiles[-1].step != seen.profiles[0].step:
+        plot(ax, x, last, marker="s", colour=PURPLE, dash="-.", label=f"at step {seen.profiles[-1].step}")
+    if seen.forecast:
+        _forecast(ax, x, rows, seen.forecast)
+    _slope(ax, x, rows, diagnosis)
+    odd_ones(ax, x, [row.first.gradient_rms for row in rows])
+    _epsilon(ax, diagnosis)
+    decade_axis(ax, "gradient RMS of the kernel")
+    legend(ax, 7)
+    return figure
+
+
+def _wedge(ax: Axes, x: Array, y: Array) -> None:
+    """Shade where a healthy gradient would lie, from the last hidden kernel back to the first layer."""
+    known = np.flatnonzero(np.isfinite(y[:-1]))
+    if len(x) < 3 or not known.size:
+        return
+    anchor = known[-1]
+    if anchor == 0:
+        return
+    reach = LIMIT_DECADES * (x[anchor] - x[: anchor + 1]) / (x[anchor] - x[0])
+    ax.fill_between(
+        x[: anchor + 1], y[anchor] - reach, y[anchor] + reach, color=GREEN, alpha=0.13, linewidth=0, label="healthy"
+    )
+
+
+def _slope(ax: Axes, x: Array, rows: Sequence[LayerRow], diagnosis: Diagnosis) -> None:
+    """Draw the line that the rules fitted, through its middle layer, and write the factor per layer beside it."""
+    found = depth_profile(diagnosis.observation)
+    place = {row.layer.name: i for i, row in enumerate(rows)}
+    if isinstance(found, str) or found.source != "kernel gradients" or not set(found.layers) <= set(place):
+        return
+    fitted = [place[name] for name in found.layers]
+    anchor = fitted[len(fitted) // 2]
+    y = log10([row.first.gradient_rms for row in rows])[anchor] - found.slope.per_step * (x[fitted] - x[anchor])
+    ax.plot(x[fitted], y, color=INK, linewidth=5, alpha=0.18, label=f"fit: {times(found.transmission)} per layer")
+
+
+def _forecast(ax: Axes, x: Array, rows: Sequence[LayerRow], forecast: Forecast) -> None:
+    """Draw the forecast relative to the measured output kernel, and its band of two standard deviations."""
+    output = rows[-1].first.gradient_norm
+    expected = [row.forecast.log10_gradient_norm for row in rows]
+    sizes = [row.layer.kernel.size if row.layer.kernel else None for row in rows]
+    if not output or not math.isfinite(output) or len(rows) < 2:
+        return
+    y = np.asarray(
+        [
+            math.nan if e is None or not size else e + math.log10(output / math.sqrt(size))
+            for e, size in zip(expected, sizes, strict=True)
+        ]
+    )
+    if not np.isfinite(y).any():
+        return
+    plot(ax, x, y, marker="", colour=ORANGE, dash="--", label="forecast")
+    if forecast.log10_sd is not None:
+        reach = 2 * forecast.log10_sd * (x[-1] - x) / (x[-1] - x[0])
+        ax.fill_between(x, y - reach, y + reach, color=ORANGE, alpha=0.2, linewidth=0)
+
+
+def _epsilon(ax: Axes, diagnosis: Diagnosis) -> None:
+    """Draw the optimizer's epsilon where it is among the gradients: below it, Adam no longer divides their size out."""
+    epsilon = diagnosis.observation.optimizer.epsilon
+    low, high = ax.get_ylim()
+    if not epsilon or not low < math.log10(epsilon) < high:
+        return
+    ax.axhline(math.log10(epsilon), color=INK, linestyle=":", linewidth=1, alpha=0.7)
+    ax.annotate(
+        f"optimizer's epsilon {scientific(epsilon, 0)}",
+        (1, math.log10(epsilon)),
+        xycoords=("axes fraction", "data"),
+        xytext=(-2, 3),
+        textcoords="offset points",
+        ha="right",
+    )

@@ -1,0 +1,78 @@
+"""Layer by step: log10 of the gradient RMS as colour; hatched where it is not finite, black where exactly zero."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from unvanish.core.diagnosis import Diagnosis
+from unvanish.report.figures.canvas import NAMED_LAYERS, Array, labels, new_figure
+from unvanish.report.figures.palette import INK, RED, SEQUENTIAL
+
+NAMED_STEPS = 10
+
+
+def draw(diagnosis: Diagnosis) -> Figure | None:
+    """Return the picture; None when no step was watched."""
+    recording = diagnosis.recording
+    if not recording.rows.get("gradient_norm") or not recording.layers:
+        return None
+    rms = recording.array("gradient_norm").T / np.sqrt(recording.sizes)[:, None]
+    figure, (ax,) = new_figure(height=min(1.6 + 0.14 * len(recording.layers), 4.4))
+    ax.grid(visible=False)
+    _hatch(ax, rms)
+    _axes(figure, ax, recording.layers, recording.steps)
+    _colours(figure, ax, rms)
+    return figure
+
+
+def _colours(figure: Figure, ax: Axes, rms: Array) -> None:
+    """Draw the cells as one image; what has no colour stays transparent, so that the hatching shows."""
+    good = np.isfinite(rms) & (rms > 0)
+    logs = np.full(rms.shape, np.nan)
+    logs[good] = np.log10(rms[good])
+    low, high = (np.floor(logs[good].min()), np.ceil(logs[good].max())) if good.any() else (-1.0, 0.0)
+    logs[rms == 0] = low - 10
+    colours = colormaps[SEQUENTIAL].with_extremes(under="black", bad=(0, 0, 0, 0))
+    image = ax.imshow(
+        np.ma.masked_invalid(logs),
+        cmap=colours,
+        vmin=low,
+        vmax=max(high, low + 1),
+        aspect="auto",
+        interpolation="nearest",
+        interpolation_stage="data",
+        zorder=2,
+    )
+    scale = figure.colorbar(image, ax=ax, fraction=0.025, pad=0.015, extend="min" if (rms == 0).any() else "neither")
+    scale.ax.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+    scale.ax.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"1e{y:.0f}"))
+    scale.set_label("gradient RMS")
+
+
+def _hatch(ax: Axes, rms: Array) -> None:
+    if np.isfinite(rms).all():
+        return
+    size = (rms.shape[1], rms.shape[0])
+    patch = Rectangle((-0.5, -0.5), *size, hatch="////", facecolor="none", edgecolor=RED, linewidth=0, zorder=1)
+    patch.set_label("hatched: not finite")
+    ax.add_patch(patch)
+    ax.legend(loc="lower left", bbox_to_anchor=(-0.01, 0.99), borderaxespad=0.2)
+
+
+def _axes(figure: Figure, ax: Axes, layers: tuple[str, ...], steps: tuple[int, ...]) -> None:
+    at = np.unique(np.linspace(0, len(steps) - 1, min(NAMED_STEPS, len(steps))).round().astype(int))
+    ax.set_xticks(at, [str(steps[i]) for i in at])
+    ax.set_xlabel("watched step")
+    figure.subplots_adjust(right=0.93)
+    if len(layers) <= NAMED_LAYERS:
+        ax.set_yticks(range(len(layers)), labels(layers), fontsize=8)
+        figure.subplots_adjust(left=0.02 + 0.0095 * max(map(len, labels(layers))))
+    else:
+        ax.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y + 1:.0f}"))
+        ax.set_ylabel("layer, in forward order")
+    ax.tick_params(colors=INK, length=2)

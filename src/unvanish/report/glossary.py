@@ -1,0 +1,44 @@
+"""The words of a report, each in one sentence."""
+
+from __future__ import annotations
+
+GLOSSARY = (
+    (
+        "1 - c",
+        "How far two different samples still differ in a layer: c is their correlation there. At 0 the network no "
+        "longer sees its input.",
+    ),
+    (
+        "Adam epsilon share",
+        "Epsilon over (epsilon + gradient RMS): how much of the denominator is the constant. Near 1, Adam no longer "
+        "divides the gradient's size out, and small gradients make small steps.",
+    ),
+    ("dead unit", "A unit whose output is zero on every sample of every probed batch: no gradient passes it."),
+    (
+        "forecast",
+        "What mean-field theory expects from architecture and weights alone, averaged over initialisations; its band "
+        "is what one initialisation may differ by.",
+    ),
+    ("gain", "sqrt(fan-in x mean square of the weights): the factor by which a layer scales a random signal."),
+    (
+        "gradient RMS",
+        "Root mean square over the entries of the gradient of the batch-mean loss: raw, before clipping. Unlike the "
+        "norm it can be compared between layers of different size.",
+    ),
+    ("movement", "Distance of the weights from where they started, relative to their size then: |W - W0| / |W0|."),
+    (
+        "saturated",
+        "Of a unit on a sample: the activation's slope there is below 1 % of its largest: almost no gradient passes.",
+    ),
+    (
+        "transmission",
+        "Gradient that leaves a layer over the gradient that reaches it, on the way back. Over many layers the factors "
+        "multiply: 0.24 in each of 11 layers leaves 0.00000015.",
+    ),
+    (
+        "update/weight",
+        "Norm of one optimizer step over the norm of the weights. About 1e-3 is usual; 1e-6 would need a million steps "
+        "to change a weight by its own size.",
+    ),
+    ("undecided", "The rule could not look, or could not tell. It is never counted as healthy."),
+)
