@@ -10,6 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from unvanish.core.diagnosis import Diagnosis
+from unvanish.script.check import _LIVE
 from unvanish.script.outcome import ScriptRun
 from unvanish.watching.session import Plan, Progress
 
@@ -37,9 +38,9 @@ def called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Cal
         folder.mkdir(parents=True, exist_ok=True)
 
         def check_script(
-            path: Path, argv: Sequence[str], *, plan: Plan, progress: Progress, ignore: Sequence[str], live: bool
+            path: Path, argv: Sequence[str], *, plan: Plan, progress: Progress, ignore: Sequence[str]
         ) -> tuple[ScriptRun, Diagnosis | None]:
-            record.plan, record.arguments, record.ignore, record.live = plan, tuple(argv), ignore, live
+            record.plan, record.arguments, record.ignore, record.live = plan, tuple(argv), ignore, _LIVE.get()
             record.times += 1
             progress("training", 1, 2)
             run = ScriptRun(script=path, outcome=outcome, folder=folder, output=folder / "output.txt")  # type: ignore[arg-type]

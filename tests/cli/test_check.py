@@ -22,6 +22,10 @@ Gives = Callable[..., Any]
 FAILED = ScriptError("train.py failed", found="line 3", numbers={"training steps seen": 2}, hint="repair it")
 
 
+def no_room(**_: object) -> str:
+    raise OSError(28, "No space left on device")
+
+
 def with_severity(*severities: str) -> Diagnosis:
     """Return a healthy diagnosis with one finding of each severity."""
     one = sick().findings[0]
@@ -185,7 +189,7 @@ def test_disk_that_fills_up_loses_nothing(
 def test_default_report_that_cannot_be_written_leaves_the_exit_code(
     called: Gives, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none"))
+    monkeypatch.setattr("tempfile.mkdtemp", no_room)
     called(sick())
     (tmp_path / ".unvanish" / "train" / "report.html").symlink_to("/dev/full")
     assert run(["check", "train.py", "-q"]) == 1

@@ -10,7 +10,7 @@ import pytest
 
 from unvanish.errors import UsageError
 from unvanish.script import captures
-from unvanish.script.check import look
+from unvanish.script.check import look, shown_live
 from unvanish.script.outcome import ScriptRun
 from unvanish.watching.session import Plan, Progress
 
@@ -58,7 +58,8 @@ def test_sites_outside_stay_absolute(toy: Path, tmp_path: Path) -> None:
 
 def test_live(toy: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (toy / "train.py").write_text("print('loading')\n")
-    seen = see(Path("train.py"), [], live=True)
+    with shown_live(True):
+        seen = see(Path("train.py"), [])
     assert (seen.outcome, seen.output, seen.tail) == ("finished", None, ())
     written = capfd.readouterr()
     assert (written.out, written.err) == ("", "loading\n")

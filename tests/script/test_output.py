@@ -14,6 +14,10 @@ from unvanish.script.folder import folder_for
 from unvanish.script.output import Output
 
 
+def no_room(**_: object) -> str:
+    raise OSError(28, "No space left on device")
+
+
 def test_everything_goes_to_the_file(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     path, streams = tmp_path / "output.txt", (sys.stdout, sys.stderr)
     print("before")
@@ -85,7 +89,7 @@ def test_full_disk_moves_to_a_temporary_file(tmp_path: Path, monkeypatch: pytest
 
 
 def test_no_room_anywhere_drops_the_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none"))
+    monkeypatch.setattr("tempfile.mkdtemp", no_room)
     (tmp_path / "output.txt").symlink_to("/dev/full")
     with Output(tmp_path / "output.txt") as output:
         print("dropped")
@@ -151,7 +155,7 @@ def test_folder_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert folder is not None
     assert folder.is_dir()
     assert note == f"cannot write .unvanish/train: Not a directory; kept in {folder} instead"
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none"))
+    monkeypatch.setattr("tempfile.mkdtemp", no_room)
     folder, note = folder_for(Path("train.py"))
     assert folder is None
     assert note.endswith("nothing is kept")

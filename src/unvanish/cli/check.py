@@ -86,12 +86,12 @@ def check(
     files.ensure_writable(html, json)
     codes = codes_of(ignore)
     from unvanish.api import check_script
+    from unvanish.script.check import shown_live
     from unvanish.watching.session import Plan
 
-    with _progress(script, silent=quiet or verbose) as progress:
-        run, diagnosis = check_script(
-            script, arguments, plan=Plan(steps=steps, fit=fit), progress=progress, ignore=codes, live=verbose
-        )
+    plan = Plan(steps=steps, fit=fit)
+    with shown_live(verbose), _progress(script, silent=quiet or verbose) as progress:
+        run, diagnosis = check_script(script, arguments, plan=plan, progress=progress, ignore=codes)
     problems: list[UsageError] = []
     if diagnosis is not None:
         kept = None if run.folder is None else run.folder / "report.html"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextvars import ContextVar
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -18,14 +20,27 @@ from unvanish.watching.sites import shown_from
 
 OUTPUT = "output.txt"
 
+_LIVE: ContextVar[bool] = ContextVar("_LIVE", default=False)
 
-def look(path: Path, argv: Sequence[str], plan: Plan, progress: Progress, *, live: bool = False) -> ScriptRun:
+
+@contextlib.contextmanager
+def shown_live(live: bool) -> Iterator[None]:
+    """Show what scripts write, on standard error while they run, in this context; live False: keep it in the file."""
+    token = _LIVE.set(live)
+    try:
+        yield
+    finally:
+        _LIVE.reset(token)
+
+
+def look(path: Path, argv: Sequence[str], plan: Plan, progress: Progress) -> ScriptRun:
     """Run the script until enough of its training was seen; return that, and how the run ended.
 
-    What the script writes goes to `.unvanish/<stem>/output.txt`; live: to standard error instead. The files of the
-    sites are as seen from the working directory. Whatever the script raises is told in the result, never raised.
-    Raise UsageError when there is no such script.
+    What the script writes goes to `.unvanish/<stem>/output.txt`; inside `shown_live(True)` to standard error instead.
+    The files of the sites are as seen from the working directory. Whatever the script raises is told in the result,
+    never raised. Raise UsageError when there is no such script.
     """
+    live = _LIVE.get()
     started, home = time.perf_counter(), Path.cwd()
     path = Path(path)
     folder, note = folder_for(path) if path.is_file() else (None, "")
