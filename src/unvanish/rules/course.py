@@ -1,0 +1,89 @@
+"""How the loss went: from where to where, against what guessing gives."""
+
+from __future__ import annotations
+
+import math
+from statistics import median
+from typing import NamedTuple
+
+from unvanish.core.observation import Observation
+
+LEARNED = 0.9
+"""A last loss below this part of what guessing gives (and of the first loss) is learning, not noise."""
+LEARNED_UNKNOWN = 0.5
+"""The same where the chance level is not known: the output's bias alone can bring a loss down a good part."""
+DIVERGED = 2.0
+"""A last loss above this many times the first and the chance loss; a healthy first step never doubles both."""
+CONVERGED = 0.05
+"""A loss below this part of what guessing gives: there is next to nothing left to learn on these samples."""
+STILL = 0.01
+"""A loss that changed by less than this part of itself did not move."""
+_TAIL = 5
+
+
+class Course(NamedTuple):
+    """Hold the loss before the first step and after the last one that was seen (None: no step was seen)."""
+
+    first: float
+    last: float | None
+    chance: float | None
+
+    @property
+    def learned(self) -> bool:
+        """Say whether the loss fell clearly below what guessing gives."""
+        if self.last is None or not math.isfinite(self.last):
+            return False
+        if self.chance is None:
+            return self.last < LEARNED_UNKNOWN * self.first
+        return self.last < LEARNED * min(self.first, self.chance)
+
+    @property
+    def diverged(self) -> bool:
+        """Say whether the training made the loss far worse than it was, or not a number."""
+        if self.last is None or not math.isfinite(self.first):
+            return False
+        return not self.last <= DIVERGED * max(self.first, self.chance or 0.0)
+
+    @property
+    def converged_at_start(self) -> bool:
+        """Say whether the loss was next to nothing before the first step."""
+        return self.chance is not None and self.first < CONVERGED * self.chance
+
+    @property
+    def converged(self) -> bool:
+        """Say whether the loss is next to nothing now."""
+        now = self.first if self.last is None else self.last
+        return self.chance is not None and now < CONVERGED * self.chance
+
+    @property
+    def still(self) -> bool:
+        """Say whether the loss did not move, in either direction."""
+        return self.last is not None and abs(self.last - self.first) < STILL * abs(self.first)
+
+    @property
+    def words(self) -> str:
+        """Return `loss 0.694 -> 0.693 (chance = 0.693)`."""
+        last = "" if self.last is None else f" -> {self.last:.3g}"
+        chance = "" if self.chance is None else f" (chance = {self.chance:.3g})"
+        return f"loss {self.first:.3g}{last}{chance}"
+
+    @property
+    def evidence(self) -> dict[str, float]:
+        """Return the numbers by name."""
+        known = {"loss_first": self.first, "loss_last": self.last, "loss_chance": self.chance}
+        return {name: number for name, number in known.items() if number is not None}
+
+
+def course(seen: Observation) -> Course:
+    """Return the course of the loss: the same batches at the first and the last probe where there are two.
+
+    With one probe the last loss is the median of the last recorded batch losses, or None when no step was watched.
+    """
+    first, chance = seen.profiles[0].loss, seen.loss.chance
+    if len(seen.profiles) > 1:
+        return Course(first, seen.profiles[-1].loss, chance)
+    tail = seen.recording.losses[-_TAIL:]
+    if not tail:
+        return Course(first, None, chance)
+    broken = any(not math.isfinite(loss) for loss in tail)
+    return Course(first, math.nan if broken else median(tail), chance)

@@ -1,0 +1,65 @@
+"""The numbers that the rules of the depth profile show, under one set of names."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from unvanish.core.measures.update_ratio import update_ratio
+from unvanish.core.observation import Observation
+from unvanish.rules.gradients import DepthProfile, Gradients, first_over_last, total_norm
+from unvanish.rules.parts import Parts, saturated_share
+
+DISAGREES_SD = 3.0
+"""Theory and measurement further apart than this (in its own sd) means an operation that theory does not model."""
+
+
+def numbers(seen: Observation, start: Gradients, found: DepthProfile, split: Parts | None) -> dict[str, float]:
+    """Return the evidence of the depth profile by name; what was not measured is left out."""
+    known: dict[str, float | None] = {
+        "transmission_per_layer": found.transmission,
+        "slope_decades_per_layer": found.slope.per_step,
+        "slope_low": found.slope.low,
+        "slope_high": found.slope.high,
+        "decades": found.decades,
+        "decades_sd": found.sd,
+        "attenuation_decades": -found.decades,
+        "depth": float(found.depth),
+        "step": float(found.step),
+        "first_over_last": first_over_last(start),
+        "total_gradient_norm": total_norm(start),
+        "activation_part": None if split is None else split.activation,
+        "weight_part": None if split is None else split.weights,
+        "forecast_transmission_per_layer": None if seen.forecast is None else seen.forecast.transmission_per_layer,
+        "forecast_log10_first_over_last": None if seen.forecast is None else seen.forecast.log10_first_over_last,
+        "saturated_share": saturated_share(seen.profiles[0]),
+        "first_update_over_weight": first_update(seen),
+    }
+    return {name: number for name, number in known.items() if number is not None}
+
+
+def disagreement(seen: Observation, found: DepthProfile, start: Gradients) -> str:
+    """Return what to say when theory and measurement are too far apart to be one initialisation's luck."""
+    ratio = first_over_last(start)
+    expected, sd = (
+        (None, None) if seen.forecast is None else (seen.forecast.log10_first_over_last, seen.forecast.log10_sd)
+    )
+    if ratio is None or not ratio > 0 or expected is None or not sd or found.step > 0:
+        return ""
+    apart = abs(math.log10(ratio) - expected) / sd
+    if apart <= DISAGREES_SD:
+        return ""
+    skipped = seen.network.not_modelled
+    cause = f"{len(skipped)} layers are not modelled" if skipped else "the weights are not what an initialiser draws"
+    return f"forecast and measurement are {apart:.0f} standard deviations apart: {cause}"
+
+
+def first_update(seen: Observation) -> float | None:
+    """Return the first kernel's median update/weight over the watched steps; None when none was watched."""
+    recording = seen.recording
+    if not recording.steps or not recording.layers or "update_norm" not in recording.rows:
+        return None
+    ratios = update_ratio(recording.array("update_norm")[:, 0], recording.array("weight_norm")[:, 0])
+    known = ratios[np.isfinite(ratios)]
+    return float(np.median(known)) if known.size else None

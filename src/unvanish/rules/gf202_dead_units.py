@@ -1,0 +1,158 @@
+"""Units of a ReLU layer are zero on every sample: no gradient passes through them, and they never come back.
+
+## What it measures
+
+The share of each ReLU layer's units (channels of a convolution) whose output was zero on every sample of every
+probed batch, before the first step and after the last one that was watched. A unit that is off for some samples is
+not dead; that is what a ReLU is for.
+
+In deep ReLU networks all samples look alike, and a unit with symmetric weights is off for all of them with
+probability up to 1/2: such shares are chance, not disease. A layer counts when its share is beyond what chance
+explains at its width (.69 of 64 units, .55 of 1000; of five units no share but all).
+
+## Why it matters
+
+A dead unit's derivative is zero, so nothing that training does reaches its weights. A layer that is dead altogether
+cuts off every layer before it and makes the output a constant: the loss then sits exactly at chance. A network of
+width w and L layers is born like that with probability about 1 - (1 - 2^-w)^L (Lu et al. 2020): .15 for five units
+and five layers.
+
+## Evidence
+
+`dead_share` of the worst layer and `dead_share_at_start` of the same one, its number of `units`, the `samples` that
+were looked at, `layers_affected`.
+
+An error when a layer has at most a tenth of its units left, no shortcut leads around it, and the loss did not fall
+clearly below chance; else a warning. Units that were alive at the start and died while the loss diverged are a
+warning here: the step is the cause (GF302).
+
+## Remedies
+
+He's initialisation with zero biases (not negative ones); an activation with a slope below zero (leaky ReLU, ELU,
+GELU); normalisation before the activation, which centres its input; a smaller learning rate when units died while
+training.
+
+## When it is harmless
+
+Up to half of the units of a deep ReLU layer; a sparse layer in a trained network; an unused channel. Dead shares
+say nothing about sigmoid or tanh: those saturate.
+
+## References
+
+Lu, Shin, Su & Karniadakis 2020, *Dying ReLU and initialization*, Communications in Computational Physics 28.
+Glorot, Bordes & Bengio 2011, AISTATS (sparsity is wanted). Maas, Hannun & Ng 2013, ICML workshop (leaky ReLU).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from unvanish.core.activations import ZERO_BELOW
+from unvanish.core.diagnosis import Clear, Finding, Undecided, Verdict
+from unvanish.core.measures.chance import silent_by_chance
+from unvanish.core.observation import Observation
+from unvanish.core.profile import Profile
+from unvanish.rules.course import course
+from unvanish.rules.gradients import of_profile
+from unvanish.rules.remedies import against_dead_units
+from unvanish.rules.words import percent, short
+
+CODE = "GF202"
+NAME = "dead-units"
+BLOCKING = 0.9
+"""Dead share from which on too few units are left to carry a signal; of fewer than ten units only all."""
+FEWEST_SAMPLES = 30
+"""A unit that is on half of the time is off on so many samples once in 1e9 times; on three once in eight."""
+
+
+class Layer(NamedTuple):
+    """Hold the dead share of one layer."""
+
+    name: str
+    units: int
+    share: float
+
+    @property
+    def blocking(self) -> bool:
+        """Say whether next to nothing passes."""
+        return self.share >= BLOCKING
+
+    @property
+    def beyond_chance(self) -> bool:
+        """Say whether luck does not explain the share."""
+        return self.blocking or self.share > silent_by_chance(self.units)
+
+
+def judge(seen: Observation) -> Verdict:
+    """Judge the dead shares at the last probe, beside those at the first."""
+    silent = [layer.name for layer in seen.network.layers if layer.activation in ZERO_BELOW]
+    if not silent:
+        return Clear(code=CODE, name=NAME)
+    now = _layers(seen, seen.profiles[-1])
+    if not now:
+        return Undecided(code=CODE, name=NAME, reason="the outputs of the ReLU layers were not seen")
+    worst = max(now, key=lambda layer: layer.share)
+    affected = [layer for layer in now if layer.beyond_chance]
+    samples = seen.profiles[-1].batches * seen.profiles[-1].batch_size
+    started = {layer.name: layer.share for layer in _layers(seen, seen.profiles[0])}
+    evidence = {
+        "dead_share": worst.share,
+        "dead_share_at_start": started.get(worst.name, 0.0),
+        "units": float(worst.units),
+        "samples": float(samples),
+        "layers_affected": float(len(affected)),
+    }
+    if not affected:
+        return Clear(code=CODE, name=NAME, evidence=evidence)
+    if samples < FEWEST_SAMPLES:
+        reason = (
+            f"only {samples} samples were seen: {percent(worst.share)} silent units of {short(worst.name)} may be luck"
+        )
+        return Undecided(code=CODE, name=NAME, reason=reason)
+    return _finding(seen, worst, affected, evidence)
+
+
+def _finding(seen: Observation, worst: Layer, affected: list[Layer], evidence: dict[str, float]) -> Finding:
+    way = course(seen)
+    died = evidence["dead_share_at_start"] < BLOCKING and way.diverged
+    blocks = worst.blocking and not _leads_around(seen, worst.name)
+    severe = blocks and not way.learned and not died
+    reasons = {
+        "alive at the start, dead after the loss diverged: see GF302": died,
+        "a shortcut leads around it": worst.blocking and not blocks,
+        "the loss falls all the same": way.learned,
+    }
+    count = "all" if worst.share == 1 else percent(worst.share) + " of the"
+    return Finding(
+        code=CODE,
+        name=NAME,
+        severity="error" if severe else "warning",
+        verdict="dead" if severe else None,
+        message=f"{count} {worst.units} units of {short(worst.name)} are zero on every sample",
+        healthy=f"below {percent(min(BLOCKING, silent_by_chance(worst.units)))} at this width",
+        layers=tuple(layer.name for layer in affected),
+        evidence=evidence | way.evidence,
+        why="no gradient passes a unit that is zero on every sample, so its weights never move again",
+        effect=way.words,
+        note="; ".join(text for text, holds in reasons.items() if holds),
+        cures=against_dead_units(seen),
+    )
+
+
+def _layers(seen: Observation, profile: Profile) -> list[Layer]:
+    shares = {layer.name: layer.dead_share for layer in profile.layers}
+    found: list[Layer] = []
+    for layer in seen.network.layers:
+        share = shares.get(layer.name)
+        if layer.activation in ZERO_BELOW and share is not None:
+            found.append(Layer(layer.name, layer.units or (layer.shape[-1] if layer.shape else None) or 1, share))
+    return found
+
+
+def _leads_around(seen: Observation, name: str) -> bool:
+    """Say whether the network has shortcuts and a kernel before the layer still receives a gradient."""
+    if not any(layer.kind == "add" for layer in seen.network.layers):
+        return False
+    order = [layer.name for layer in seen.network.layers]
+    gradients = of_profile(seen, seen.profiles[-1])
+    return any(rms > 0 and order.index(kernel) < order.index(name) for kernel, rms in gradients.rms.items())

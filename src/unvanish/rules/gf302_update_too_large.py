@@ -1,0 +1,154 @@
+"""One optimizer step changes the weights by as much as they are: training jumps about, or diverges.
+
+## What it measures
+
+Update norm over weight norm of every kernel at every watched step; at each step the median over the kernels, of
+which the rule takes the largest and the median over steps. Where no step was watched, the ratio is predicted from
+the gradient at the start and the learning rate (one over GF301's time to learn). Kernels that start at zero are
+left out. Beside it stands the loss before and after on the same batches: more than twice the first and the chance
+loss is divergence.
+
+## Why it matters
+
+A network whose weights are replaced at every step forgets what it knew. With ReLU one such step can push a whole
+layer below zero for good: then all units are dead, and the gradient is exactly zero, though both were fine at the
+start. Three ReLU layers with He weights on digits, SGD at a learning rate of 5: accuracy .10 and a loss of 14.5,
+for ever.
+
+## Evidence
+
+`largest_update_over_weight`, `median_update_over_weight` (per step), `predicted_update_over_weight` where nothing
+was watched, `learning_rate`, `nonfinite_from_step`, the loss from first to last.
+
+An error when the loss diverged, or turned into non-finite values after steps above 0.3, or when steps above 0.3 are
+the rule (for SGD: a single one above 1) and the loss did not fall clearly below chance. A warning when it did.
+
+## Remedies
+
+A smaller learning rate: divide by the factor that the finding names; a warm-up; inputs and regression targets of
+unit scale (the gradient of a squared error grows with the target); gradient clipping, which is made for this.
+
+## When it is harmless
+
+For kernels that start at zero or very small, for the first steps; with scale-invariant weights under a
+normalisation, whose direction alone matters.
+
+## References
+
+LeCun et al. 1998, *Efficient backprop*, section 4.7. Pascanu, Mikolov & Bengio 2013, ICML (clipping). Goyal et al.
+2017, arXiv:1706.02677 (warm-up). Cohen et al. 2021, *Edge of stability*, ICLR. You, Gitman & Ginsburg 2017,
+arXiv:1708.03888.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from unvanish.core.diagnosis import Clear, Finding, Remedy, Undecided, Verdict
+from unvanish.core.measures.time_to_learn import DIVIDES_BY_GRADIENT
+from unvanish.core.measures.update_ratio import update_ratio
+from unvanish.core.network import Layer
+from unvanish.core.observation import Observation
+from unvanish.rules.course import Course, course
+from unvanish.rules.learning_time import learning_times
+from unvanish.rules.words import times
+
+CODE = "GF302"
+NAME = "update-too-large"
+LARGE = 0.3
+"""Update/weight per step: three such steps replace the weights; a hundred times above what layers usually show."""
+WHOLE = 1.0
+"""One step that replaces the weights; only for optimizers whose step follows the gradient's size."""
+
+
+def judge(seen: Observation) -> Verdict:
+    """Judge the size of the updates, and what became of the loss."""
+    way = course(seen)
+    ratios = _ratios(seen)
+    broken = _nonfinite_from(seen)
+    if not ratios:
+        return _predicted(seen, way)
+    largest, usual = max(ratios), float(np.median(ratios))
+    evidence = {
+        "largest_update_over_weight": largest,
+        "median_update_over_weight": usual,
+        "learning_rate": seen.optimizer.learning_rate,
+    }
+    if broken is not None:
+        evidence["nonfinite_from_step"] = float(broken)
+    reason = _reason(seen, way, largest, usual, broken)
+    if not reason:
+        return Clear(code=CODE, name=NAME, evidence=evidence)
+    return _finding(seen, way, max(usual, largest), reason, evidence)
+
+
+def _reason(seen: Observation, way: Course, largest: float, usual: float, broken: int | None) -> str:
+    """Return why the updates are too large; empty when they are not."""
+    follows = seen.optimizer.family not in DIVIDES_BY_GRADIENT
+    if broken is not None:
+        return f"values are not finite from step {broken} on" if largest > LARGE else ""
+    if way.diverged and way.last is not None and math.isfinite(way.last):
+        return f"the loss rose to {way.last:.3g}"
+    if usual > LARGE:
+        return f"every second step changes the weights by more than {usual:.1g} of their size"
+    if follows and largest > WHOLE and not way.learned:
+        return "a single step replaced the weights"
+    return ""
+
+
+def _predicted(seen: Observation, way: Course) -> Verdict:
+    """Judge by the ratio that gradient and learning rate predict, where no step was watched."""
+    needed = [1 / steps for steps in learning_times(seen).values() if steps > 0]
+    if not needed:
+        return Undecided(code=CODE, name=NAME, reason="no step was watched, and none can be predicted")
+    predicted = float(np.median(needed))
+    evidence = {"predicted_update_over_weight": predicted, "learning_rate": seen.optimizer.learning_rate}
+    if predicted <= LARGE:
+        return Clear(code=CODE, name=NAME, evidence=evidence)
+    return _finding(seen, way, predicted, "predicted from the gradient and the learning rate", evidence)
+
+
+def _finding(seen: Observation, way: Course, ratio: float, reason: str, evidence: dict[str, float]) -> Finding:
+    severe = not way.learned
+    clip = Remedy(name="clip-gradient", change="clipnorm=1.0 in the optimizer", invasiveness="optimizer")
+    return Finding(
+        code=CODE,
+        name=NAME,
+        severity="error" if severe else "warning",
+        verdict="untrainable-step" if severe else None,
+        message=f"one step changes the weights by up to {times(ratio)} their own size",
+        healthy=f"below {times(LARGE)}; about 0.001x is usual",
+        layers=tuple(layer.name for layer in seen.network.kernels),
+        evidence=evidence | way.evidence,
+        why=f"{reason}; learning rate {seen.optimizer.learning_rate:g}, {times(ratio / 1e-2)} that of a step of 1 %",
+        effect=way.words,
+        cures=() if seen.optimizer.clipping or seen.optimizer.family in DIVIDES_BY_GRADIENT else (clip,),
+    )
+
+
+def _ratios(seen: Observation) -> list[float]:
+    """Return update/weight of every watched step, the median over the kernels that do not start at zero."""
+    recording = seen.recording
+    kernels = {k.name: k for k in seen.network.kernels}
+    sized = [i for i, name in enumerate(recording.layers) if _sized(kernels.get(name))]
+    if not sized or not recording.steps or not {"update_norm", "weight_norm"} <= recording.rows.keys():
+        return []
+    ratios = update_ratio(recording.array("update_norm")[:, sized], recording.array("weight_norm")[:, sized])
+    finite = [row[np.isfinite(row)] for row in ratios]
+    return [float(np.median(row)) for row in finite if row.size]
+
+
+def _sized(layer: Layer | None) -> bool:
+    return layer is not None and layer.trainable and layer.kernel is not None and layer.kernel.second_moment > 0
+
+
+def _nonfinite_from(seen: Observation) -> int | None:
+    """Return the first watched step with a loss that is not finite, if the start was finite; else None."""
+    if not math.isfinite(seen.profiles[0].loss):
+        return None
+    recorded = zip(seen.recording.steps, seen.recording.losses, strict=True)
+    found = [step for step, loss in recorded if not math.isfinite(loss)]
+    found += [profile.step for profile in seen.profiles[1:] if not math.isfinite(profile.loss)]
+    return min(found, default=None)

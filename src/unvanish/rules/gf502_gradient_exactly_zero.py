@@ -1,0 +1,126 @@
+"""A kernel's gradient is exactly zero, step after step: training cannot move it.
+
+## What it measures
+
+Kernels that training should move and whose gradient is 0.0 in every entry, on every batch of the last probe and at
+every watched step after the first. Not counted: frozen kernels; kernels behind a zero-initialised weight before the
+first step (that is by design, and over after a step); zeros that are underflow at the end of a decaying profile
+(GF101); zeros of a network whose loss is next to nothing (GF903).
+
+## Why it matters
+
+Small and zero are different faults. A small gradient is a product of many factors; a zero one is a path that is
+cut: a softmax over a single unit (always 1), a layer of dead units, a head saturated so far that clipped
+probabilities have no slope, weights that are all zero, an output that the loss does not use. No learning rate moves
+such a kernel, and no ratio of first to last shows it. (A first draft of such a rule elsewhere called it healthy:
+nothing was decaying.)
+
+## Evidence
+
+`kernels_zero` of `kernels_moving`, `step` of the probe, `zero_at_start` (how many of them were zero there already).
+
+An error; a warning when the kernels had a gradient at the start and the loss diverged since (GF302 is the cause).
+
+## Remedies
+
+One output unit: `sigmoid` with binary cross-entropy instead of `softmax`. Dead units: GF202. Saturated head:
+weights at the critical gain, inputs of unit size, a loss on logits. All-zero weights: any random initialiser.
+
+Beliefs that were measured and are false: "a zero gradient is vanishing" (frozen, unused, cut or zero-initialised
+instead); "a flat float16 run has converged" (its gradients underflow: 6e-8 is the smallest number there).
+
+## When it is harmless
+
+Before the first step of a network whose branches or output start at zero; for kernels that are frozen on purpose;
+for experts or branches that these batches did not use.
+
+## References
+
+Zhang, Dauphin & Ma 2019, *Fixup*, ICLR and De & Smith 2020, NeurIPS (zero-initialised branches). Lu et al. 2020,
+*Dying ReLU and initialization*. Goyal et al. 2017, arXiv:1706.02677, section 5.1 (zero gamma).
+"""
+
+from __future__ import annotations
+
+from unvanish.core.diagnosis import Clear, Finding, Undecided, Verdict
+from unvanish.core.observation import Observation
+from unvanish.core.profile import Profile
+from unvanish.rules.course import course
+from unvanish.rules.gradients import at_start, depth_profile, hidden_by_design, moving_kernels, of_profile
+from unvanish.rules.harm import swamped
+from unvanish.rules.words import short, span
+
+CODE = "GF502"
+NAME = "gradient-exactly-zero"
+ALL_DEAD = 1.0
+
+
+def judge(seen: Observation) -> Verdict:
+    """Judge the kernels whose gradient is exactly zero at the last probe."""
+    profile = seen.profiles[-1]
+    gradients = of_profile(seen, profile).norm
+    if not gradients:
+        if not moving_kernels(seen):
+            return Clear(code=CODE, name=NAME)
+        return Undecided(code=CODE, name=NAME, reason="no kernel's gradient was seen")
+    zero = [name for name, norm in gradients.items() if norm == 0 and name not in _excused(seen)]
+    started = of_profile(seen, seen.profiles[0]).norm
+    evidence = {
+        "kernels_zero": float(len(zero)),
+        "kernels_moving": float(len(gradients)),
+        "step": float(profile.step),
+        "zero_at_start": float(sum(started.get(name) == 0 for name in zero)),
+    }
+    if not zero or course(seen).converged:
+        return Clear(code=CODE, name=NAME, evidence=evidence)
+    if profile.step == 0 and hidden_by_design(seen):
+        reason = f"{len(zero)} kernels are behind weights that start at zero: to be judged after the first steps"
+        return Undecided(code=CODE, name=NAME, reason=reason)
+    return _finding(seen, profile, zero, evidence)
+
+
+def _finding(seen: Observation, profile: Profile, zero: list[str], evidence: dict[str, float]) -> Finding:
+    way = course(seen)
+    killed = way.diverged and evidence["zero_at_start"] == 0
+    when = "before the first step" if profile.step == 0 else f"after {profile.step} steps"
+    return Finding(
+        code=CODE,
+        name=NAME,
+        severity="warning" if killed else "error",
+        verdict=None if killed else "blocked",
+        message=f"the gradient of {span(zero)} is exactly zero {when}",
+        healthy="any other number",
+        layers=tuple(zero),
+        evidence=evidence | way.evidence,
+        why=_why(seen, profile),
+        effect=way.words,
+        note="the gradient was there at the start, and the loss diverged: see GF302" if killed else "",
+    )
+
+
+def _excused(seen: Observation) -> frozenset[str]:
+    """Return the kernels whose zero is underflow, or that moved in between."""
+    found = depth_profile(seen, of_profile(seen, seen.profiles[-1]))
+    start = depth_profile(seen, at_start(seen))
+    names = {name for profile in (found, start) if not isinstance(profile, str) for name in profile.underflowed}
+    recording = seen.recording
+    rows = recording.rows.get("gradient_norm", ())
+    later = [row for step, row in zip(recording.steps, rows, strict=False) if step > 0]
+    if later:
+        last = later[-1]  # the probe's few batches may all miss a kernel that the training's reach
+        names |= {name for name, norm in zip(recording.layers, last, strict=True) if norm > 0}
+    return frozenset(names)
+
+
+def _why(seen: Observation, profile: Profile) -> str:
+    """Return which of the known cuts is there; empty when none is recognised."""
+    outputs = [seen.network.layer(name) for name in seen.network.outputs]
+    if any(layer.activation == "softmax" and layer.units == 1 for layer in outputs):
+        return "a softmax over one unit is always 1, so the loss does not depend on any weight"
+    dead = next((layer.name for layer in profile.layers if layer.dead_share == ALL_DEAD), None)
+    if dead is not None:
+        return f"every unit of {short(dead)} is zero on every sample: nothing passes"
+    if all(k.kernel is not None and k.kernel.second_moment == 0 for k in seen.network.kernels):
+        return "all weights are zero, so all units stay equal and silent"
+    swollen = swamped(seen)
+    return f"{swollen}, and clipped probabilities have no slope" if swollen else ""

@@ -1,0 +1,93 @@
+"""The weights are drawn too small for this activation and depth: the gradient must shrink, whatever the data are.
+
+## What it measures
+
+The gain of every kernel that passes the gradient on, sqrt(fan_in x E w^2), against the critical gain: the one at
+which the layer would pass the gradient unchanged, one over the activation's own transmission at the signal's size.
+It comes from the weights and from mean-field theory, not from the gradient. Kernels with a normalisation before the
+next kernel are left out, since that divides the gain out again. The rule looks closer when the product of gain /
+critical gain over the depth is below 1.5 decades.
+
+## Why it matters
+
+It is the cause behind GF101 and GF104, known before a single batch is seen, and the cheapest of all to put right.
+Factor per layer with Glorot, He and PyTorch's default weights: sigmoid .236, .318, .141; tanh .999, 1.051, .573;
+ReLU .707, 1.000, .408; GELU .50, .71, .29; ELU .997, 1.011, .559.
+
+## Evidence
+
+`gain` and `critical_gain` (medians), `gain_decades` (of the product), `layers_counted`.
+
+An error when the measured slope (GF101), or a fading signal that starves the gradient (GF104), agrees; a warning
+when nothing could be measured; clear when the measured profile is healthy all the same.
+
+## Remedies
+
+The initialiser that belongs to the activation, in one word: He for ReLU and its family, LeCun or Glorot for tanh,
+ELU and SELU. A sigmoid has no such initialiser: near zero its critical gain is 4, and random weights of that gain
+saturate it, because its mean is not zero. Orthogonal kernels of gain 4 with b = -W.1/2 take the mean out.
+
+## When it is harmless
+
+At small depth (ReLU with Glorot weights at 12 layers: the measured profile decides); inside the branches of a
+residual network; under a normalisation.
+
+## References
+
+He et al. 2015, ICCV, eq. 10 and 14. Glorot & Bengio 2010, AISTATS, eq. 12. Poole et al. 2016 and Schoenholz et al.
+2017 (criticality). Saxe, McClelland & Ganguli 2014, ICLR (orthogonal). Pennington, Schoenholz & Ganguli 2017,
+NeurIPS.
+"""
+
+from __future__ import annotations
+
+from unvanish.core.diagnosis import Clear, Finding, Undecided, Verdict
+from unvanish.core.observation import Observation
+from unvanish.rules.gains import LIMIT_DECADES, Gains, agrees, gains
+from unvanish.rules.parts import hidden_activation
+from unvanish.rules.remedies import SIGMOIDS, against_vanishing
+
+CODE = "GF601"
+NAME = "gain-below-critical"
+
+
+def judge(seen: Observation) -> Verdict:
+    """Judge the gain of the kernels by theory, and ask the measured profile whether it agrees."""
+    found = gains(seen)
+    if isinstance(found, str):
+        return Undecided(code=CODE, name=NAME, reason=found)
+    if found is None:
+        return Clear(code=CODE, name=NAME)
+    evidence = {
+        "gain": found.gain,
+        "critical_gain": found.critical_gain,
+        "gain_decades": found.decades,
+        "layers_counted": float(len(found.layers)),
+    }
+    measured = agrees(seen, -1)
+    if found.decades > -LIMIT_DECADES or measured is False:
+        return Clear(code=CODE, name=NAME, evidence=evidence)
+    return Finding(
+        code=CODE,
+        name=NAME,
+        severity="error" if measured else "warning",
+        verdict="vanishing" if measured else None,
+        message=(
+            f"the weights' gain of {found.gain:.2g} is below the critical gain of {found.critical_gain:.2g} "
+            f"in {len(found.layers)} layers"
+        ),
+        healthy=f"{found.critical_gain:.2g}",
+        layers=found.layers,
+        evidence=evidence,
+        why=_why(seen, found),
+        note="" if measured else "no gradient could be measured to confirm it",
+        cures=against_vanishing(seen),
+    )
+
+
+def _why(seen: Observation, found: Gains) -> str:
+    activation = hidden_activation(seen) or "linear"
+    product = f"{found.gain / found.critical_gain:.2g} per layer, 1e{found.decades:.1f} over {len(found.layers)} layers"
+    if activation in SIGMOIDS:
+        return f"{product}; near zero a sigmoid's slope is 1/4, so its critical gain is about 4"
+    return f"{product}, by the slope of {activation} at this signal"

@@ -1,0 +1,86 @@
+"""The weights are drawn too large for this activation and depth: signal and gradient must grow, whatever the data
+are.
+
+## What it measures
+
+The gain of every kernel that passes the gradient on, sqrt(fan_in x E w^2), against the critical gain of its
+activation at the signal's size, by mean-field theory, as in GF601. The rule looks closer when the product of gain /
+critical gain over the depth is above 1.5 decades.
+
+## Why it matters
+
+Above the critical gain a network is chaotic: nearby inputs are torn apart, the gradient grows by a constant factor
+per layer (ReLU of gain 4: 2.8x), activations that can saturate do, and the loss starts far above what guessing
+gives.
+
+## Evidence
+
+`gain` and `critical_gain` (medians), `gain_decades` (of the product), `layers_counted`.
+
+An error when the measured slope (GF102), or a growing signal that swamps the output (GF105), agrees; a warning when
+nothing could be measured; clear when the measured profile is healthy all the same.
+
+## Remedies
+
+The initialiser that belongs to the activation: its variance scales with 1 / fan_in, which a fixed standard
+deviation (`RandomNormal(0.5)`, `RandomNormal(1.0)`) does not. Orthogonal kernels of the critical gain. A
+normalisation.
+
+## When it is harmless
+
+At small depth; under a normalisation; slightly above the critical gain (He weights with tanh: 1.05x per layer),
+which trains faster than slightly below it.
+
+## References
+
+Poole et al. 2016, NeurIPS (chaos). Schoenholz et al. 2017, ICLR. He et al. 2015, ICCV, eq. 10. Sompolinsky,
+Crisanti & Sommers 1988, Physical Review Letters 61.
+"""
+
+from __future__ import annotations
+
+from unvanish.core.diagnosis import Clear, Finding, Undecided, Verdict
+from unvanish.core.observation import Observation
+from unvanish.rules.gains import LIMIT_DECADES, agrees, gains
+from unvanish.rules.parts import hidden_activation
+from unvanish.rules.remedies import against_exploding
+
+CODE = "GF602"
+NAME = "gain-above-critical"
+
+
+def judge(seen: Observation) -> Verdict:
+    """Judge the gain of the kernels by theory, and ask the measured profile whether it agrees."""
+    found = gains(seen)
+    if isinstance(found, str):
+        return Undecided(code=CODE, name=NAME, reason=found)
+    if found is None:
+        return Clear(code=CODE, name=NAME)
+    evidence = {
+        "gain": found.gain,
+        "critical_gain": found.critical_gain,
+        "gain_decades": found.decades,
+        "layers_counted": float(len(found.layers)),
+    }
+    measured = agrees(seen, 1)
+    if found.decades < LIMIT_DECADES or measured is False:
+        return Clear(code=CODE, name=NAME, evidence=evidence)
+    return Finding(
+        code=CODE,
+        name=NAME,
+        severity="error" if measured else "warning",
+        verdict="exploding" if measured else None,
+        message=(
+            f"the weights' gain of {found.gain:.2g} is above the critical gain of {found.critical_gain:.2g} "
+            f"in {len(found.layers)} layers"
+        ),
+        healthy=f"{found.critical_gain:.2g}",
+        layers=found.layers,
+        evidence=evidence,
+        why=(
+            f"{found.gain / found.critical_gain:.2g}x per layer, 1e{found.decades:+.1f} over {len(found.layers)} "
+            f"layers, by the slope of {hidden_activation(seen) or 'linear'} at this signal"
+        ),
+        note="" if measured else "no gradient could be measured to confirm it",
+        cures=against_exploding(seen),
+    )

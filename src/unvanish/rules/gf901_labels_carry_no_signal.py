@@ -1,0 +1,134 @@
+"""The network has learnt its training labels by heart, and they tell nothing about held-out ones.
+
+## What it measures
+
+How well the outputs order labels (area under the ROC curve; one against the rest for classes; rank correlation for
+regression, moved to the same scale; 0.5 is chance), on training samples and on held-out ones, with the statistics
+of the batch in batch normalisations and with the moving averages. Bounds are one-sided 99.9 % (3.09 standard
+deviations of such a score under chance).
+
+*Clear* when a held-out score is above chance for certain. *Finding* only when three things hold: the gradient
+profile is healthy; the training score is at least .95; and the held-out score with batch statistics cannot be told
+from .5 but is for certain below half of the way from .5 to the training score. Everything else is *undecided*, with
+the smallest score that these held-out samples could have told from chance: that is the rule's power.
+
+## Why it matters
+
+"Validation accuracy stays at .50" has four causes that look alike: gradients that vanish, too little training,
+moving averages that lag (GF905), and labels that are noise. Only the last one is not the network's. The tutorial's
+labels are drawn at random: nothing that holds on new data can be learnt from them, and no cure can show itself on
+them.
+
+## Evidence
+
+`train_score`, `held_out_score` (batch statistics), `held_out_score_moving_averages`, `held_out_sd`, `held_out_low`
+and `held_out_high`, `smallest_detectable`, `held_out_samples`, `halfway`.
+
+A warning: it says something about the data, not the network.
+
+## Remedies
+
+Check that labels and rows were shuffled together and that inputs and labels belong to each other; look at the
+inputs' order, the join, the split. Hold out more samples: the standard deviation falls with the square root of
+their number.
+
+Measured: with 200 held-out samples, random and learnable labels cannot be told apart after 60 steps (accuracy with
+batch statistics .44-.54 against .48-.66), after 125 only just (.45-.56 against .57-.72), after 1000 easily.
+
+A belief that was measured and is false: "the improved network does better on random labels". Where its training
+accuracy reaches .95 in five epochs, a seeded `fit` replayed one shuffle, and the fixed batches were learnt: batched
+otherwise it is .60.
+
+## When it is harmless
+
+When memorising is the task. When held-out data come from another time or place: then the signal may be there and
+not carry over.
+
+## References
+
+Zhang et al. 2017, *Understanding deep learning requires rethinking generalization*, ICLR (networks fit random
+labels). Hanley & McNeil 1982, Radiology 143 (the standard deviation of the area). Mann & Whitney 1947.
+"""
+
+from __future__ import annotations
+
+from unvanish.core.diagnosis import Clear, Finding, Undecided, Verdict
+from unvanish.core.measures.chance import EVEN, score_bounds, smallest_detectable
+from unvanish.core.observation import Evaluation, Observation
+from unvanish.rules.gradients import depth_profile
+
+CODE = "GF901"
+NAME = "labels-carry-no-signal"
+BY_HEART = 0.95
+"""Training score from which on the labels were learnt, whatever they are."""
+
+
+def judge(seen: Observation) -> Verdict:
+    """Judge the held-out score against chance and against the training score."""
+    found = seen.evaluation
+    if found is None or found.held_out_sd is None:
+        return Undecided(code=CODE, name=NAME, reason="no held-out data to tell a signal from chance")
+    scores = [score for score in (found.held_out, found.held_out_batch_statistics) if score is not None]
+    sd = found.held_out_sd
+    if not scores:
+        return Undecided(code=CODE, name=NAME, reason="the held-out score could not be taken")
+    if any(score_bounds(score, sd)[0] > EVEN for score in scores):
+        return Clear(code=CODE, name=NAME, evidence=_numbers(found, scores[-1], sd))
+    reason = _not_yet(seen, found)
+    low, high = score_bounds(scores[-1], sd)
+    halfway = EVEN + ((found.train or EVEN) - EVEN) / 2
+    if not reason and (low > EVEN or high >= halfway):
+        reason = f"a signal half as strong as the training score ({halfway:.2f}) cannot be excluded (up to {high:.2f})"
+    if reason:
+        power = (
+            f"{found.held_out_samples} held-out samples tell scores from {smallest_detectable(sd):.2f} on from chance, "
+            f"the score is {scores[-1]:.2f}"
+        )
+        return Undecided(code=CODE, name=NAME, reason=f"{reason}; {power}")
+    return _finding(found, scores[-1], sd)
+
+
+def _not_yet(seen: Observation, found: Evaluation) -> str:
+    """Return why the held-out score says nothing about the labels yet; empty when it does."""
+    profile = depth_profile(seen)
+    if isinstance(profile, str):
+        return f"the gradients could not be judged ({profile})"
+    if profile.vanishes or profile.explodes:
+        return "the gradients are not healthy, so nothing could be learnt either way"
+    if found.train is None or found.train < BY_HEART:
+        score = "unknown" if found.train is None else f"{found.train:.2f}"
+        return f"the training labels are not learnt after {found.step} steps (score {score}, {BY_HEART} needed)"
+    return ""
+
+
+def _finding(found: Evaluation, score: float, sd: float) -> Finding:
+    low, high = score_bounds(score, sd)
+    return Finding(
+        code=CODE,
+        name=NAME,
+        severity="warning",
+        message=(
+            f"the training labels are learnt by heart (score {found.train:.2f}), the held-out ones are ordered as by "
+            f"chance ({score:.2f})"
+        ),
+        healthy=f"a held-out score above {smallest_detectable(sd):.2f}",
+        evidence=_numbers(found, score, sd),
+        why=f"on {found.held_out_samples} held-out samples the score is {low:.2f} to {high:.2f}; 0.50 is chance",
+        note=f"a score from {smallest_detectable(sd):.2f} on would have been told from chance",
+    )
+
+
+def _numbers(found: Evaluation, score: float, sd: float) -> dict[str, float]:
+    low, high = score_bounds(score, sd)
+    known: dict[str, float | None] = {
+        "train_score": found.train,
+        "held_out_score": found.held_out_batch_statistics,
+        "held_out_score_moving_averages": found.held_out,
+        "held_out_sd": sd,
+        "held_out_low": low,
+        "held_out_high": high,
+        "smallest_detectable": smallest_detectable(sd),
+        "held_out_samples": float(found.held_out_samples),
+        "halfway": None if found.train is None else EVEN + (found.train - EVEN) / 2,
+    }
+    return {name: number for name, number in known.items() if number is not None}

@@ -1,0 +1,60 @@
+"""All rules on one observation: the verdict word by its root cause, the sentence, the order of what is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+
+from unvanish.core.diagnosis import SEVERITIES, Clear, Cost, Diagnosis, Finding, Site, Undecided, Verdict
+from unvanish.core.observation import Observation
+from unvanish.rules.sentence import sentence
+from unvanish.rules.table import ROOT_ORDER, RULES
+
+MUST_LOOK = ("GF1", "GF2", "GF4", "GF5")
+"""Families without which nothing may be called healthy; the others are about the training more than its gradients."""
+
+
+def judge(
+    seen: Observation,
+    *,
+    ignore: Collection[str] = (),
+    title: str = "",
+    version: str = "",
+    sites: Mapping[str, Site] | None = None,
+    cost: Cost | None = None,
+    created: str = "",
+) -> Diagnosis:
+    """Let every rule judge what was seen, and return the diagnosis.
+
+    ignore: codes or names of rules to leave out. title, version, sites, cost, created: kept in the diagnosis as given.
+    Nothing is changed; an exception of a rule is not caught.
+    """
+    verdicts = [rule.judge(seen) for rule in RULES if not {rule.CODE, rule.NAME} & set(ignore)]
+    findings = ordered(verdict for verdict in verdicts if isinstance(verdict, Finding))
+    undecided = tuple(verdict for verdict in verdicts if isinstance(verdict, Undecided))
+    word = verdict_word(findings, undecided)
+    return Diagnosis(
+        verdict=word,
+        sentence=sentence(seen, word, findings, undecided),
+        findings=findings,
+        clear=tuple(verdict for verdict in verdicts if isinstance(verdict, Clear)),
+        undecided=undecided,
+        observation=seen,
+        title=title,
+        version=version,
+        sites=dict(sites or {}),
+        cost=cost,
+        created=created,
+    )
+
+
+def ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Return errors first, then warnings, then notes; within a severity the root cause first."""
+    return tuple(sorted(findings, key=lambda f: (SEVERITIES.index(f.severity), ROOT_ORDER.index(f.code))))
+
+
+def verdict_word(findings: Iterable[Finding], undecided: Iterable[Verdict]) -> str:
+    """Return the word of the root cause; `undecided` only where no error was found and a rule could not look."""
+    words = [finding.verdict for finding in ordered(findings) if finding.severity == "error" and finding.verdict]
+    if words:
+        return words[0]
+    return "undecided" if any(rule.code.startswith(MUST_LOOK) for rule in undecided) else "healthy"

@@ -1,0 +1,43 @@
+"""A rule's documentation page: its module's docstring."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+
+from unvanish.errors import UsageError
+from unvanish.rules.rule import Rule
+from unvanish.rules.table import RULES
+
+HEADINGS = (
+    "What it measures",
+    "Why it matters",
+    "Evidence",
+    "Remedies",
+    "When it is harmless",
+    "References",
+)
+
+
+def page(code_or_name: str) -> str:
+    """Return the page of a rule as Markdown, headed by its code and name. Case does not matter.
+
+    Raise UsageError for an unknown rule, naming the nearest ones.
+    """
+    rule = find(code_or_name)
+    return f"# {rule.CODE} {rule.NAME}\n\n{inspect.cleandoc(rule.__doc__ or '')}\n"
+
+
+def find(code_or_name: str) -> Rule:
+    """Return the rule of that code or name; raise UsageError when there is none."""
+    wanted = code_or_name.strip().casefold()
+    known = {word.casefold(): rule for rule in RULES for word in (rule.CODE, rule.NAME)}
+    if wanted in known:
+        return known[wanted]
+    near = difflib.get_close_matches(wanted, known, n=2, cutoff=0.5)
+    raise UsageError(
+        f"there is no rule {code_or_name!r}",
+        found=f"{len(RULES)} rules, {RULES[0].CODE} to {RULES[-1].CODE}",
+        hint=" or ".join(f"unvanish explain {known[word].CODE} ({known[word].NAME})" for word in near)
+        or "unvanish explain GF101",
+    )

@@ -1,0 +1,182 @@
+"""Which changes are worth trying for which pattern, the smallest first, each with its forecast.
+
+Nothing here is promised: only a measured trial can say that a change helps. The order is the size of
+the edit in the user's source: an initialiser that the framework ships, one word, an initialiser that has to be written
+out, one line, architecture.
+"""
+
+from __future__ import annotations
+
+from unvanish.core.diagnosis import Remedy
+from unvanish.core.observation import Observation
+from unvanish.rules.parts import hidden_activation, median_gain
+from unvanish.rules.what_if import Change, both, forecast_words, with_activation, with_gain
+from unvanish.rules.words import power
+
+SIGMOIDS = frozenset({"sigmoid", "hard_sigmoid"})
+"""Activations without a useful critical gain of their own: their mean is not zero, their slope at most 1/4."""
+LOOKS_LINEAR = frozenset({"relu", "gelu", "gelu_tanh", "silu", "softplus", "leaky_relu"})
+"""Activations with f(u) - f(-u) = u, up to a factor (Balduzzi et al. 2017)."""
+SHIPPED_GAIN: dict[str, tuple[float, str]] = {
+    "relu": (2**0.5, "he_normal"),
+    "leaky_relu": (2**0.5, "he_normal"),
+    "elu": (1.0, "lecun_normal"),
+    "selu": (1.0, "lecun_normal"),
+    "tanh": (1.0, "lecun_normal"),
+    "softsign": (1.0, "lecun_normal"),
+    "erf": (1.0, "lecun_normal"),
+    "linear": (1.0, "lecun_normal"),
+    "gelu": (2**0.5, "he_normal"),
+    "gelu_tanh": (2**0.5, "he_normal"),
+    "silu": (2**0.5, "he_normal"),
+    "mish": (2**0.5, "he_normal"),
+}
+"""Activation -> the gain of the shipped initialiser nearest to its critical gain, and that initialiser's name."""
+SAME_GAIN = 0.1
+"""Relative difference below which another gain is no change."""
+
+
+def against_vanishing(seen: Observation) -> tuple[Remedy, ...]:
+    """Return what may keep the gradient from shrinking."""
+    activation = hidden_activation(seen) or "linear"
+    if activation in SIGMOIDS:
+        return (
+            _swap(seen, activation, "tanh"),
+            _centred(seen, activation),
+            *_residual(seen),
+        )
+    return (
+        *_rescale(seen, activation),
+        *_orthogonal(seen, activation),
+        *((_looks_linear(activation),) if activation in LOOKS_LINEAR and not _normalised(seen) else ()),
+        *_residual(seen),
+    )
+
+
+def against_exploding(seen: Observation) -> tuple[Remedy, ...]:
+    """Return what may keep the gradient from growing."""
+    activation = hidden_activation(seen) or "linear"
+    if _normalised(seen):
+        return _residual(seen)
+    clip = Remedy(
+        name="clip-gradient",
+        change="clipnorm=1.0 in the optimizer: bounds the step, leaves the profile as it is",
+        invasiveness="optimizer",
+    )
+    return (*_rescale(seen, activation, growth=True), *_orthogonal(seen, activation, growth=True), _layer_norm(), clip)
+
+
+def against_dead_units(seen: Observation) -> tuple[Remedy, ...]:
+    """Return what may keep units from falling silent."""
+    activation = hidden_activation(seen) or "relu"
+    return (
+        *_rescale(seen, activation, told=False),
+        Remedy(name="swap-activation", change="activation='elu'", invasiveness="one word"),
+        Remedy(
+            name="add-batch-norm", change="BatchNormalization() before every activation", invasiveness="architecture"
+        ),
+    )
+
+
+def against_large_inputs() -> Remedy:
+    """Return the change for inputs that are far from unit size."""
+    return Remedy(name="scale-inputs", change="(x - x.mean(0)) / x.std(0)", invasiveness="data")
+
+
+def against_epsilon(epsilon: float) -> Remedy:
+    """Return the change for an epsilon that swallows the gradient."""
+    return Remedy(name="lower-epsilon", change=f"epsilon={power(min(epsilon, 1e-7) * 1e-5)}", invasiveness="optimizer")
+
+
+def data_driven() -> Remedy:
+    """Return the change that measures instead of assuming."""
+    return Remedy(
+        name="data-driven-init",
+        change="scale each kernel until its layer's output has unit variance on one batch (LSUV)",
+        invasiveness="initialisation only",
+    )
+
+
+def _swap(seen: Observation, old: str, new: str) -> Remedy:
+    return Remedy(
+        name="swap-activation",
+        change=f"activation='{new}'",
+        invasiveness="one word",
+        forecast=forecast_words(seen, with_activation(old, new)),
+    )
+
+
+def _centred(seen: Observation, activation: str) -> Remedy:
+    """4 x orthogonal with b = -W.1/2 makes 4 (sigmoid(z) - 1/2) = 2 tanh(z/2): at the start, the critical tanh net."""
+    change = both(with_activation(activation, "tanh"), with_gain(1.0, orthogonal=True))
+    return Remedy(
+        name="centred-orthogonal-init",
+        change="kernels 4 x orthogonal, b = -W.1/2",
+        invasiveness="initialisation only",
+        forecast=forecast_words(seen, change) if activation == "sigmoid" else "",
+    )
+
+
+def _rescale(seen: Observation, activation: str, *, growth: bool = False, told: bool = True) -> tuple[Remedy, ...]:
+    """Offer the shipped initialiser, unless the weights already have its gain."""
+    gain, initializer = SHIPPED_GAIN.get(activation, (0.0, ""))
+    found = median_gain(seen)
+    if not gain or _normalised(seen) or (found is not None and abs(found / gain - 1) < SAME_GAIN):
+        return ()
+    words = forecast_words(seen, with_gain(gain), growth=growth) if told else ""
+    return (
+        Remedy(
+            name="rescale-init",
+            change=f"kernel_initializer='{initializer}'",
+            invasiveness="initialisation only",
+            forecast=words,
+        ),
+    )
+
+
+def _orthogonal(seen: Observation, activation: str, *, growth: bool = False) -> tuple[Remedy, ...]:
+    gain, _ = SHIPPED_GAIN.get(activation, (0.0, ""))
+    if not gain or _normalised(seen):
+        return ()
+    change: Change = with_gain(gain, orthogonal=True)
+    return (
+        Remedy(
+            name="orthogonal-init",
+            change=f"kernel_initializer=Orthogonal(gain={gain:.3g})",
+            invasiveness="initialisation only",
+            forecast=forecast_words(seen, change, growth=growth),
+        ),
+    )
+
+
+def _looks_linear(activation: str) -> Remedy:
+    factor = "" if activation != "leaky_relu" else " / (1 + slope)"
+    return Remedy(
+        name="looks-linear-init",
+        change=f"kernels [[O, -O], [-O, O]]{factor} with orthogonal O, zero biases",
+        invasiveness="initialisation only",
+        forecast="exactly 1.0x per layer where widths are equal",
+    )
+
+
+def _residual(seen: Observation) -> tuple[Remedy, ...]:
+    if any(layer.kind == "add" for layer in seen.network.layers):
+        return ()
+    return (
+        Remedy(
+            name="add-residual",
+            change="h + g * F(h) around every block, g = 0 at the start",
+            invasiveness="architecture",
+            forecast="1.0x per block at the start",
+        ),
+    )
+
+
+def _layer_norm() -> Remedy:
+    return Remedy(
+        name="add-layer-norm", change="LayerNormalization() before every activation", invasiveness="architecture"
+    )
+
+
+def _normalised(seen: Observation) -> bool:
+    return any(layer.kind in ("batch_norm", "layer_norm") for layer in seen.network.layers)

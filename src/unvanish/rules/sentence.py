@@ -1,0 +1,53 @@
+"""The verdict in one sentence, with its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from unvanish.core.diagnosis import Finding, Undecided
+from unvanish.core.observation import Observation
+from unvanish.rules.gradients import at_start, depth_profile, first_over_last
+from unvanish.rules.words import small_part, times
+
+GRADIENT_CODES = frozenset({"GF101", "GF102"})
+
+
+def sentence(seen: Observation, word: str, findings: Sequence[Finding], undecided: Sequence[Undecided]) -> str:
+    """Return what the verdict word means here; one line."""
+    if word == "healthy":
+        return _healthy(seen)
+    if word == "undecided":
+        return f"no fault was found, but {len(undecided)} rules could not look: {undecided[0].reason}"
+    errors = [finding for finding in findings if finding.severity == "error" and finding.verdict == word]
+    profile = next((finding for finding in errors if finding.code in GRADIENT_CODES), None)
+    reach = None if profile is None else _first_over_last(seen, word)
+    return reach or errors[0].message
+
+
+def _first_over_last(seen: Observation, word: str) -> str | None:
+    """Return what the first layer receives of the last one's gradient; None when that is not the point."""
+    ratio, depth = first_over_last(at_start(seen)), len(seen.network.kernels)
+    if ratio is None:
+        return None
+    if word == "vanishing" and ratio < 0.1:
+        return f"layer 1 receives {small_part(ratio)} the gradient the last layer gets ({depth} layers)"
+    if word == "exploding" and ratio > 10:
+        return f"layer 1 receives {times(ratio)} the gradient the last layer gets ({depth} layers)"
+    return None
+
+
+def _healthy(seen: Observation) -> str:
+    """Return the one line of a healthy run."""
+    profile, depth = depth_profile(seen), len(seen.network.kernels)
+    parts = [f"{depth} layer{'s' if depth != 1 else ''}"]
+    if not isinstance(profile, str):
+        parts.append(f"{profile.transmission:.2f}x per layer")
+    ratio = first_over_last(at_start(seen))
+    if ratio is not None:
+        parts.append(f"first/last {ratio:.2g}")
+    shares = [layer.dead_share for layer in seen.profiles[-1].layers if layer.dead_share is not None]
+    if shares:
+        parts.append(f"up to {max(shares):.0%} dead units" if max(shares) > 0 else "no dead units")
+    steps = seen.recording.total_steps
+    parts.append(f"{steps} step{'s' if steps != 1 else ''}")
+    return ", ".join(parts)
