@@ -8,35 +8,31 @@ what this writes.
 
 from __future__ import annotations
 
-import inspect
 from pathlib import Path
-from types import ModuleType
 
+from unvanish.rules.page import page
+from unvanish.rules.rule import Rule
 from unvanish.rules.table import RULES
 
 FOLDER = Path(__file__).parents[1] / "docs" / "rules"
 MADE_BY = "<!-- Written by tools/make_rule_pages.py from the rule's docstring; do not edit. -->\n"
 
 
-def page(rule: ModuleType) -> str:
-    """Return the page of one rule as Markdown."""
-    return f"{MADE_BY}\n# {rule.CODE} {rule.NAME}\n\n{inspect.cleandoc(rule.__doc__ or '')}\n"
+def title(rule: Rule) -> str:
+    """Return the first paragraph of the rule's docstring on one line."""
+    return " ".join((rule.__doc__ or "").strip().split("\n\n")[0].split())
 
 
-def index(rules: tuple[ModuleType, ...]) -> str:
-    """Return the index page: code, name and first sentence of every rule."""
-    rows = [
-        f"| [{rule.CODE}]({rule.CODE}.md) | {rule.NAME} | {(rule.__doc__ or '').strip().splitlines()[0]} |"
-        for rule in rules
-    ]
+def index(rules: tuple[Rule, ...]) -> str:
+    """Return the index page: code, name and title of every rule."""
+    rows = [f"| [{rule.CODE}]({rule.CODE}.md) | {rule.NAME} | {title(rule)} |" for rule in rules]
     head = ["# Rules", "", "`unvanish explain CODE` prints the same pages.", ""]
     return "\n".join([MADE_BY, *head, "| code | name | in one line |", "| --- | --- | --- |", *rows, ""])
 
 
 def pages() -> dict[str, str]:
     """Return file name -> text of everything that docs/rules holds."""
-    rules = tuple(RULES)
-    return {"README.md": index(rules), **{f"{rule.CODE}.md": page(rule) for rule in rules}}
+    return {"README.md": index(RULES), **{f"{rule.CODE}.md": f"{MADE_BY}\n{page(rule.CODE)}" for rule in RULES}}
 
 
 def main() -> None:

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from pathlib import Path
 
 import pytest
 
+from unvanish.rules.page import HEADINGS
+from unvanish.rules.rule import Rule
 from unvanish.rules.table import RULES
 
 ROOT = Path(__file__).parents[2]
-HEADINGS = (
-    "What it measures",
-    "Why it matters",
-    "Evidence",
-    "Remedies",
-    "When it is harmless",
-    "References",
-)
 
 
 def made() -> dict[str, str]:
@@ -40,7 +35,13 @@ def test_codes_are_sorted_and_unique() -> None:
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.CODE)
-def test_page_has_its_six_headings_in_order(rule: object) -> None:
-    places = [(rule.__doc__ or "").find(heading) for heading in HEADINGS]
-    assert -1 not in places
-    assert places == sorted(places)
+def test_page_has_its_six_headings_in_order(rule: Rule) -> None:
+    found = [line[3:] for line in (rule.__doc__ or "").splitlines() if line.startswith("## ")]
+    assert found == list(HEADINGS)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.CODE)
+def test_name_states_the_pattern_in_kebab_case(rule: Rule) -> None:
+    assert re.fullmatch(r"GF[1-9]\d\d", rule.CODE)
+    assert re.fullmatch(r"[a-z]+(-[a-z]+)+", rule.NAME)
+    assert rule.__name__.endswith(f"{rule.CODE.lower()}_{rule.NAME.replace('-', '_')}")  # type: ignore[attr-defined]
