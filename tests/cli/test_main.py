@@ -81,7 +81,7 @@ def test_no_command_shows_the_help_and_fails(capsys: pytest.CaptureFixture[str])
         (["train.py"], "To check a script: unvanish check train.py"),
         (["check"], "Missing argument 'SCRIPT'"),
         (["check", "train.py", "--fail-on", "sometimes"], "'sometimes' is not one of"),
-        (["report", "facts.json", "--stepps", "3"], "No such option: --stepps"),
+        (["report", "facts.json", "--stepps", "3"], "No such option"),
     ],
 )
 def test_wrong_usage(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -88,3 +88,14 @@ def test_syntax_error_and_traceback_are_python_s_own(tmp_path: Path) -> None:
     plain = subprocess.run([sys.executable, "train.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 3
     assert done.stderr.startswith(f"{plain.stderr}\nerror: train.py raised ZeroDivisionError")
+
+
+def test_what_a_script_leaves_behind(tmp_path: Path) -> None:
+    text = (
+        "import atexit, threading, time\natexit.register(print, 'bye', flush=True)\nprint('hello')\n"
+        "threading.Thread(target=time.sleep, args=(SECONDS,)).start()\n"
+    )
+    for seconds in ("0", "600"):
+        done = check(tmp_path, text.replace("SECONDS", seconds), "-q")
+        assert (done.returncode, done.stdout) == (3, "")
+        assert "bye" not in done.stderr

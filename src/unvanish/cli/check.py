@@ -23,17 +23,18 @@ ALL_STEPS = 1_000_000_000
 EPILOG = """\b
 Examples:
   unvanish check train.py
-  unvanish check train.py -- --epochs 3     arguments of the script go behind --
-  unvanish check train.py --steps all       see the whole of its fit
-  unvanish check train.py --json - --quiet  only the facts, on standard output
+  unvanish check train.py -- --epochs 3  the script's arguments go behind --
+  unvanish check train.py --steps all    see the whole of its fit
+  unvanish check train.py --json - -q    only the facts, on standard output
   unvanish check train.py --ignore GF303 --fail-on warning
 \b
 The script runs as it is, with its own data. It is stopped when enough was
 seen; what follows its fit is not run. What it writes is kept in
 .unvanish/<script>/output.txt.
 \b
-Exit codes: 0 healthy; 1 findings (see --fail-on); 2 wrong usage or a missing
-backend; 3 the script failed or never trained; 4 undecided; 130 interrupted.
+Exit codes: 0 healthy; 1 findings (see --fail-on); 2 wrong usage or a
+missing backend; 3 the script failed or never trained; 4 undecided;
+130 interrupted.
 """
 
 
@@ -154,5 +155,5 @@ def _progress(script: Path, *, silent: bool) -> Iterator[Progress]:
         return
     from unvanish.report.progress import TerminalProgress
 
-    with TerminalProgress(title=script.name, file=streams.kept_stderr()) as progress:
+    with streams.kept_stderr() as stream, TerminalProgress(script.name, stream=stream) as progress:
         yield progress

@@ -28,4 +28,5 @@ def explain(rule: str | None) -> None:
     from unvanish.report.page import render_rule_page
 
     with streams.console() as console:
-        console.print(render_rule_page(found))
+        console.print(f"{found.CODE} {found.NAME}\n", style="bold", highlight=False)
+        render_rule_page(found.__doc__ or "", console)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import sys
+import threading
 import traceback
 from collections.abc import Sequence
 from typing import Any, NoReturn
@@ -22,12 +24,15 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 """Name -> module, one line of help. The module's function of that name is the command."""
 
+PATIENCE = 2.0
+"""Seconds that threads of a stopped script are waited for."""
+
 EXAMPLES = """\b
 Examples:
-  unvanish check train.py                  what do its gradients do?
-  unvanish check train.py -- --epochs 3    arguments of the script go behind --
+  unvanish check train.py                what do its gradients do?
+  unvanish check train.py -- --epochs 3  the script's arguments go behind --
   unvanish check train.py --json facts.json --fail-on warning
-  unvanish explain GF101                   the page of a rule
+  unvanish explain GF101                 the page of a rule
 \b
 Exit codes: 0 healthy; 1 findings; 2 wrong usage or a missing backend; 3 the
 script failed or never trained; 4 undecided; 130 interrupted.
@@ -96,12 +101,19 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 def main() -> NoReturn:
-    """Run the command line and exit."""
+    """Run the command line and exit. What a script left behind neither writes into the report nor holds the exit up."""
     code = run()
-    try:
-        sys.stdout.flush()
-    except OSError:  # whoever read standard output has gone, or its disk is full
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    for stream, descriptor in ((sys.stdout, 1), (sys.stderr, 2)):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+        if "unvanish.script.run" in sys.modules:
+            with contextlib.suppress(OSError), open(os.devnull, "wb") as nowhere:
+                os.dup2(nowhere.fileno(), descriptor)
+    left = [thread for thread in threading.enumerate() if not thread.daemon and thread is not threading.main_thread()]
+    for thread in left:
+        thread.join(timeout=PATIENCE / len(left))
+    if any(thread.is_alive() for thread in left):
+        os._exit(code)
     sys.exit(code)
 
 

@@ -64,12 +64,16 @@ def _drop_stdout() -> None:
         sys.stdout.flush()
 
 
-def kept_stderr() -> TextIO:
-    """Return a stream on the standard error of now, which stays there while a script's output is redirected."""
+@contextlib.contextmanager
+def kept_stderr() -> Iterator[TextIO]:
+    """Give a stream on the standard error of now, which stays there while a script's output is redirected."""
     try:
-        return open(os.dup(sys.stderr.fileno()), "w", encoding=sys.stderr.encoding, errors="replace", buffering=1)
+        descriptor = os.dup(sys.stderr.fileno())
     except (AttributeError, OSError, ValueError):  # replaced by something without a descriptor, or closed
-        return sys.stderr
+        yield sys.stderr
+        return
+    with open(descriptor, "w", encoding=sys.stderr.encoding, errors="replace", buffering=1) as stream:
+        yield stream
 
 
 def notes(lines: Iterable[str]) -> None:
