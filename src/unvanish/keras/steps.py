@@ -67,7 +67,7 @@ class WatchedSteps:
             self.plain_seconds.append(time.perf_counter() - started)
         taken = max(_iterations(self._model) - counted, 1) if per_call > 1 else 1
         if wanted:
-            rows = self._tally.rows(np.asarray(sums), float(scale))
+            rows = self._tally.rows(sums.numpy(), float(scale))
             session.add(session.done + taken - 1, float(loss), rows)
         for _ in range(taken):
             session.advance()

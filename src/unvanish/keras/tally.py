@@ -58,42 +58,40 @@ class Tally:
         known = [_gradient_sums(gradients.get(id(k))) if id(k) in gradients else _unknown() for k in self.kernels]
         return tf.concat([tf.stack(known, axis=1), tf.stack(others)], axis=0)
 
-    def rows(self, sums: NDArray[np.float64], scale: float) -> dict[str, NDArray[np.float64]]:
+    def rows(self, sums: NDArray[np.float64], scale: float) -> dict[str, list[float]]:
         """Return the sums as the statistics of a recording; scale: what the loss had been multiplied by.
 
         The movement of a kernel that started at exactly zero is 0 until it moves, then inf.
         """
         moved = np.sqrt(sums[4] / self._share)
         with np.errstate(divide="ignore", invalid="ignore"):
-            return {
+            rows = {
                 "gradient_norm": np.sqrt(sums[0]) / scale,
                 "weight_norm": np.sqrt(sums[2] / self._share),
                 "update_norm": np.sqrt(sums[3] / self._share),
                 "movement": np.where(moved == 0, 0.0, moved / self._initial_norms),
                 "gradient_nonfinite": sums[1],
             }
+        return {stat: row.tolist() for stat, row in rows.items()}
 
     def _read(self) -> list[Any]:
         """Return the kernels' values, or the chosen entries of a large one.
 
-        tf.identity, since a converted variable would be the live buffer; gather_nd reads entries without a copy of all.
+        tf.identity, since a converted variable would be the live buffer. Never `variable.gather_nd`: it would put the
+        variable for good into a mode in which every read copies it.
         """
-        values = []
-        for kernel, chosen in zip(self.kernels, self._chosen, strict=True):
-            variable = kernel.value
-            values.append(tf.identity(variable) if chosen is None else _gather(variable, chosen))
-        return values
+        return [_read(kernel.value, chosen) for kernel, chosen in zip(self.kernels, self._chosen, strict=True)]
+
+
+def _read(variable: Any, chosen: Any) -> Any:
+    value = tf.identity(variable)
+    return value if chosen is None else tf.gather_nd(value, chosen)
 
 
 def _entries(shape: tuple[int, ...], size: int) -> Any:
     """Return int32 indices of SAMPLE entries, shape (SAMPLE, rank): uniform, fixed, in memory order."""
     flat = np.sort(np.random.default_rng(size).choice(size, SAMPLE, replace=False))
     return tf.constant(np.stack(np.unravel_index(flat, shape), axis=-1).astype(np.int32))
-
-
-def _gather(variable: Any, chosen: Any) -> Any:
-    gather = getattr(variable, "gather_nd", None)
-    return tf.gather_nd(tf.identity(variable), chosen) if gather is None else gather(chosen)
 
 
 def _single(value: Any) -> Any:

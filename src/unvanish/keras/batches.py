@@ -1,0 +1,149 @@
+"""The user's data as fit sees them: training batches, and what was held out."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from unvanish.errors import UnsupportedError
+from unvanish.keras.arrays import Arrays, Batch, as_arrays, class_weights
+from unvanish.keras.streams import MOST, Stream
+
+Source = Arrays | Stream
+
+HELD_OUT_SHARE = 5
+"""Without validation data one sample in so many is held out."""
+
+
+class Batches:
+    """Give real batches of the training data and the held-out samples; every random choice is made by an own generator.
+
+    A batch is (x, y, sample weight): numpy arrays or structures of them, floats in Keras' float type, None where there
+    is nothing. The user's arrays are neither changed nor copied as a whole.
+    """
+
+    def __init__(self, training: Source, held_out: Source | None) -> None:
+        """Use the constructors below."""
+        self._training, self._held_out = training, held_out
+        self.samples: int | None = training.samples
+        self.batch_size: int = training.batch_size
+
+    @classmethod
+    def of_fit(cls, model: Any, arguments: Mapping[str, Any]) -> Batches:
+        """Return the data of a call of `model.fit` (arguments by name, as bound to its signature).
+
+        Raise DataError for data that no training could use, UnsupportedError for kinds that cannot be looked at.
+        """
+        given = {**_defaults(model), **arguments}
+        x, y, weight = given["x"], given["y"], given["sample_weight"]
+        validation = given["validation_data"]
+        if _is_stream(x):
+            return cls(Stream(x, given["class_weight"]), _validation(validation))
+        _refuse_iterators(x)
+        x, y, weight = as_arrays(x), as_arrays(y), as_arrays(weight)
+        if weight is None and given["class_weight"] and y is not None and not keras.tree.is_nested(y):
+            weight = class_weights(y, given["class_weight"])
+        whole = Arrays(x, y, weight, 1)
+        part, held_out = whole, _validation(validation)
+        split = math.floor(whole.samples * (1.0 - (given["validation_split"] or 0.0)))
+        if validation is None and 0 < split < whole.samples:
+            part, held_out = whole.part(slice(0, split)), whole.part(slice(split, whole.samples))
+        part.batch_size = given["batch_size"] or _batch_size(part.samples, given["steps_per_epoch"])
+        return cls(part, held_out)
+
+    @classmethod
+    def of_arrays(cls, x: Any, y: Any, validation: Any = None, batch_size: int = 32) -> Batches:
+        """Return data given from Python; without validation a fifth is held out, drawn by a generator of its own.
+
+        x: array, structure of arrays, tf.data.Dataset or PyDataset (then nothing is held out without validation).
+        validation: (x, y) or a Dataset. Raise as `of_fit` does.
+        """
+        if _is_stream(x):
+            return cls(Stream(x), _validation(validation, lists=True))
+        _refuse_iterators(x)
+        whole = Arrays(as_arrays(x, lists=True), as_arrays(y, lists=True), None, batch_size)
+        out = whole.samples // HELD_OUT_SHARE
+        if validation is not None or out == 0:
+            return cls(whole, _validation(validation, lists=True))
+        order = np.random.default_rng(0).permutation(whole.samples)
+        return cls(whole.part(np.sort(order[out:])), whole.part(np.sort(order[:out])))
+
+    @property
+    def held_out_samples(self) -> int:
+        """Return the number of held-out samples; of a stream, those that `held_out` would give."""
+        source = self._held_out
+        if isinstance(source, Stream):
+            return len(keras.tree.flatten(source.some(MOST, 0)[0])[0])
+        return 0 if source is None else source.samples
+
+    def take(self, count: int, seed: int = 0) -> list[Batch]:
+        """Return up to so many batches of the training data; the same ones for the same seed."""
+        return self._training.take(count, seed)
+
+    def train_sample(self, most: int) -> tuple[Any, Any]:
+        """Return (x, y) of up to so many training samples."""
+        return self._training.some(most, 1)[:2]
+
+    def training_arrays(self, most: int = 2**17) -> tuple[Any, Any]:
+        """Return (x, y) of the training samples, of a random choice of `most` when there are more."""
+        return self._training.some(most, 1)[:2]
+
+    def held_out(self, most: int = 2**17) -> tuple[Any, Any] | None:
+        """Return (x, y) of the held-out samples, of a random choice of `most` when there are more; None without any."""
+        return None if self._held_out is None else self._held_out.some(most, 2)[:2]
+
+    def epochs_order(self, limit: int, seed: int) -> Iterator[Batch]:
+        """Yield so many batches in an order of our own: Keras, seeded, would replay one shuffle every epoch."""
+        return self._training.order(limit, seed)
+
+    def planned_steps(self, epochs: int, steps_per_epoch: int | None = None) -> int | None:
+        """Return the optimizer steps of a fit over so many epochs; None for a stream of unknown length."""
+        per_epoch = steps_per_epoch or self._training.batches_per_epoch
+        return None if per_epoch is None else max(0, epochs) * per_epoch
+
+    def for_fit(self, x: Any) -> Any:
+        """Return what fit is to be given for x, so that it trains on the batches that it would have had."""
+        return self._training.for_fit() if isinstance(self._training, Stream) else x
+
+
+def _is_stream(x: Any) -> bool:
+    return isinstance(x, tf.data.Dataset | keras.utils.PyDataset)
+
+
+def _validation(data: Any, *, lists: bool = False) -> Source | None:
+    if data is None:
+        return None
+    if _is_stream(data):
+        return Stream(data)
+    _refuse_iterators(data)
+    x, y, *_ = (*data, None) if isinstance(data, tuple | list) else (data, None)
+    return Arrays(as_arrays(x, lists=lists), as_arrays(y, lists=lists), None, 1)
+
+
+def _refuse_iterators(x: Any) -> None:
+    loader = any(base.__name__ == "DataLoader" for base in type(x).__mro__)
+    if inspect.isgenerator(x) or loader or (hasattr(x, "__next__") and not hasattr(x, "shape")):
+        raise UnsupportedError(
+            "the training data are an iterator, which this version cannot look at",
+            found=f"an object of the class {type(x).__name__}; what is read from it is gone for the training",
+            numbers={"can be read": "arrays, tf.data.Dataset, keras.utils.PyDataset"},
+            hint="tf.data.Dataset.from_generator(...), or a keras.utils.PyDataset with __getitem__",
+        )
+
+
+def _defaults(model: Any) -> dict[str, Any]:
+    known = ("x", "y", "sample_weight", "class_weight", "validation_data", "validation_split", "batch_size")
+    parameters = inspect.signature(model.fit).parameters
+    return dict.fromkeys((*known, "steps_per_epoch")) | {
+        name: parameter.default for name, parameter in parameters.items() if parameter.default is not parameter.empty
+    }
+
+
+def _batch_size(samples: int, steps: int | None) -> int:
+    return math.ceil(samples / steps) if steps else 32
