@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from unvanish.core.diagnosis import Cost
@@ -32,10 +31,7 @@ def check(
             found="no loss and no optimizer to measure gradients with",
             hint="call model.compile(optimizer=..., loss=...) first",
         )
-    started = time.perf_counter()
     batches = Batches.of_arrays(x, y, validation=validation, batch_size=batch_size)
     with untouched(model):
         limit = plan.limit(None)
-        seen = observe(model, batches, plan, progress, lambda: train(model, batches, limit, seed=0), planned=None)
-    total = time.perf_counter() - started
-    return seen, Cost(total_seconds=total, added_seconds=total, steps=seen.recording.total_steps)
+        return observe(model, batches, plan, progress, lambda: train(model, batches, limit, seed=0), planned=None)

@@ -8,8 +8,13 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from unvanish.core.diagnosis import Cost
+from unvanish.core.network import Network
 from unvanish.core.observation import Evaluation, Observation
+from unvanish.core.profile import Profile
+from unvanish.core.recording import Recording
 from unvanish.keras.batches import Batches
+from unvanish.keras.clock import Clock
 from unvanish.keras.describe import describe, kernel_of
 from unvanish.keras.evaluate import evaluate
 from unvanish.keras.graph import leaves
@@ -27,34 +32,53 @@ def observe(
     batches: Batches,
     plan: Plan,
     progress: Progress,
-    train: Callable[[], None],
+    train: Callable[[], object],
     planned: int | None,
-    keep: Callable[[Observation], None] = lambda _: None,
-) -> Observation:
-    """Return everything that was seen of the training that `train` runs. The forecast is left for others to fill in.
+    keep: Callable[[Observation, Cost], None] = lambda *_: None,
+) -> tuple[Observation, Cost]:
+    """Return everything that was seen of the training that `train` runs, and what the looking cost.
 
     model: built and compiled. train: runs the training, for example the user's own fit; may be ended early by Enough.
     planned: optimizer steps that it would take. keep: given the best observation so far at each milestone, so that
-    nothing is lost when the training raises.
+    nothing is lost when the training raises. The forecast is left for others to fill in.
     """
+    clock = Clock()
     count = 3 if model.count_params() <= _SMALL else 1
     progress("reading the network", 0, 0)
     network = describe(model)
+    progress("probing before the first step", 0, 0)
+    drawn = batches.take(count)
+    kernels = {leaf.name: leaf.operation.kernel for leaf in leaves(model)[0] if kernel_of(leaf.operation) is not None}
+    owners = [layer for layer in network.kernels if layer.kernel is not None]
+    session = Session(plan, [k.name for k in owners], [k.kernel.size for k in owners if k.kernel], planned, progress)
+    seen = _first_look(model, network, batches, planned, probe(model, drawn, 0))
+    keep(seen, clock.cost(session.done))
+    try:
+        with watched(model, session, [kernels[layer.name] for layer in owners]) as steps, clock.training(steps):
+            train()
+    except Enough:
+        pass
+    finally:
+        seen = replace(seen, recording=session.recording())
+        keep(seen, clock.cost(session.done))
+    if session.done:
+        progress("probing after the last step", 0, 0)
+        seen = replace(seen, profiles=(*seen.profiles, probe(model, drawn, session.done)))
+        keep(seen, clock.cost(session.done))
+        progress("evaluating", 0, 0)
+        seen = replace(seen, evaluation=_evaluation(model, batches, session.done, seen))
+        keep(seen, clock.cost(session.done))
+    return seen, clock.cost(session.done)
+
+
+def _first_look(model: Any, network: Network, batches: Batches, planned: int | None, profile: Profile) -> Observation:
+    """Return what is known before the first step."""
     x, y = batches.training_arrays()
     loss = loss_info(model.loss, y, network)
-    progress("probing the first step", 0, count)
-    drawn = batches.take(count)
-    session = Session(
-        plan,
-        [layer.name for layer in network.kernels],
-        [layer.kernel.size for layer in network.kernels if layer.kernel is not None],
-        planned,
-        progress,
-    )
-    seen = Observation(
+    return Observation(
         network=network,
-        profiles=(probe(model, drawn, 0),),
-        recording=session.recording(),
+        profiles=(profile,),
+        recording=Recording(layers=(), sizes=(), steps=(), losses=(), rows={}),
         optimizer=optimizer_info(model.optimizer),
         loss=loss,
         data=data_info(
@@ -70,24 +94,6 @@ def observe(
             f"{layer.name} ({layer.type}): not modelled" for layer in network.layers if layer.kind == "other"
         ),
     )
-    keep(seen)
-    kernels = [leaf.operation.kernel for leaf in leaves(model)[0] if kernel_of(leaf.operation) is not None]
-    try:
-        with watched(model, session, kernels):
-            train()
-    except Enough:
-        pass
-    finally:
-        seen = replace(seen, recording=session.recording())
-        keep(seen)
-    if session.done:
-        progress("probing the last step", 0, count)
-        seen = replace(seen, profiles=(*seen.profiles, probe(model, drawn, session.done)))
-        keep(seen)
-        progress("evaluating", 0, 0)
-        seen = replace(seen, evaluation=_evaluation(model, batches, session.done, seen))
-        keep(seen)
-    return seen
 
 
 def _evaluation(model: Any, batches: Batches, step: int, seen: Observation) -> Evaluation | None:
