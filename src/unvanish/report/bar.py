@@ -37,7 +37,7 @@ class Scale:
         line = ""
         for decade in range(int(self.low), int(self.high) + 1, step):
             line = line.ljust(round((decade - self.low) * columns_a_decade)) + f"1e{decade}"
-        return line[:width] if len(line) <= width else line.rsplit("1e", 1)[0].ljust(width)
+        return (line if len(line) <= width else line.rsplit("1e", 1)[0]).ljust(width)[:width]
 
 
 def decades(values: Iterable[float | None]) -> Scale | None:

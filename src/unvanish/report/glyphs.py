@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import msgspec
 
 
@@ -28,5 +30,6 @@ def verdict_mark(word: str) -> Mark:
 
 
 def to_ascii(text: str) -> str:
-    """Return the text in ASCII: known glyphs by their substitutes, anything else as `?`."""
-    return text.translate(ASCII).encode("ascii", "replace").decode()
+    """Return the text in ASCII: known glyphs by their substitutes, accents left out, anything else as `?`."""
+    bare = "".join(c for c in text.translate(ASCII) if not unicodedata.combining(c))
+    return bare.encode("ascii", "replace").decode()

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from unvanish.core.diagnosis import Diagnosis
+from unvanish.core.diagnosis import Clear, Diagnosis, Finding
 from unvanish.report.numbers import plain, scientific
-from unvanish.rules.gradients import at_start, depth_profile, healthy_factor
-from unvanish.rules.signal import signal_profile
+from unvanish.report.rows import kernel_rows, layer_rows
+from unvanish.rules.gradients import LIMIT_DECADES
 from unvanish.rules.words import times
+
+SLOPE, SIGNAL = "GF101", "GF104"
+"""The rules whose evidence holds the slope of the gradient, and the forward signal."""
 
 
 @dataclass(frozen=True)
@@ -21,34 +25,46 @@ class Number:
 
 
 def headline(diagnosis: Diagnosis) -> tuple[Number, ...]:
-    """Return slope, floor and signal, as the rules see them; what they could not see as `-`, with the reason."""
+    """Return slope, floor and signal, as the rules saw them; what they could not see as `-`, with the reason."""
     return _slope(diagnosis), _floor(diagnosis), _signal(diagnosis)
 
 
+def evidence_of(diagnosis: Diagnosis, code: str) -> Mapping[str, float]:
+    """Return the evidence of a rule, whether it found its pattern or not; empty where it could not look."""
+    judged: tuple[Finding | Clear, ...] = (*diagnosis.findings, *diagnosis.clear)
+    return next((verdict.evidence for verdict in judged if verdict.code == code), {})
+
+
 def _slope(diagnosis: Diagnosis) -> Number:
-    found = depth_profile(diagnosis.observation)
+    found = evidence_of(diagnosis, SLOPE)
     label = "gradient per layer, towards the input"
-    if isinstance(found, str):
-        return Number(label, "-", found)
-    limit = healthy_factor(found.depth)
-    band = f"healthy at {found.depth} layers: {times(1 / limit)} to {times(limit)}"
-    expected = diagnosis.forecast.transmission_per_layer if diagnosis.forecast else None
-    return Number(label, times(found.transmission), band + (f"; forecast {times(expected)}" if expected else ""))
+    if "transmission_per_layer" not in found:
+        return Number(label, "-", _reason(diagnosis, SLOPE) or "too few layers for a slope")
+    expected = found.get("forecast_transmission_per_layer")
+    parts = [f"forecast {times(expected)}"] if expected is not None else []
+    if "decades" in found and "depth" in found:
+        over = f"{plain(found['decades'])} decades over {found['depth']:.0f} layers"
+        parts.append(f"{over} (healthy: within {LIMIT_DECADES:g})")
+    return Number(label, times(found["transmission_per_layer"]), "; ".join(parts))
 
 
 def _floor(diagnosis: Diagnosis) -> Number:
-    rms = at_start(diagnosis.observation).rms
+    known = [r.first.gradient_rms for r in kernel_rows(layer_rows(diagnosis)) if r.first.gradient_rms is not None]
     label = "smallest gradient RMS of a layer"
-    if not rms:
+    if not known:
         return Number(label, "-", "no gradient was taken")
     epsilon = diagnosis.observation.optimizer.epsilon
     band = f"the optimizer's epsilon is {scientific(epsilon)}" if epsilon else "the optimizer adds no epsilon"
-    return Number(label, scientific(min(rms.values())), band)
+    return Number(label, scientific(min(known)), band)
 
 
 def _signal(diagnosis: Diagnosis) -> Number:
-    found = signal_profile(diagnosis.observation)
+    found = evidence_of(diagnosis, SIGNAL)
     label = "1 - c: how far samples still differ at the last hidden layer"
-    if found is None or found.spread_last is None:
-        return Number(label, "-", "too few hidden layers with a signal")
-    return Number(label, plain(found.spread_last), f"at the first layer {plain(found.spread_first)}")
+    if "spread_last" not in found:
+        return Number(label, "-", _reason(diagnosis, SIGNAL) or "too few hidden layers with a signal")
+    return Number(label, plain(found["spread_last"]), f"at the first layer {plain(found.get('spread_first'))}")
+
+
+def _reason(diagnosis: Diagnosis, code: str) -> str:
+    return next((verdict.reason for verdict in diagnosis.undecided if verdict.code == code), "")

@@ -6,19 +6,21 @@ import io
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console
-from rich.text import Text
+from rich.text import Span, Text
 
-from unvanish.core.diagnosis import SEVERITIES, Diagnosis, Finding, Remedy
+from unvanish.core.diagnosis import SEVERITIES, Diagnosis, Finding
 from unvanish.report.glyphs import SEVERITIES as MARKS
 from unvanish.report.glyphs import to_ascii, verdict_mark
+from unvanish.report.headline import SLOPE, evidence_of
 from unvanish.report.inert import cells, crop, sentence, shorten
 from unvanish.report.numbers import counted, plain, seconds
+from unvanish.report.remedies import smallest_first
 from unvanish.report.rows import layer_rows
 from unvanish.report.text_table import family_of, table_lines
+from unvanish.rules.words import times
 
 WIDEST = 100
 GLYPHS = "✓✗·…←█▏"
-SMALLEST_FIRST = ("initialisation only", "one word", "optimizer", "one line", "data", "architecture")
 INDENT = "    "
 
 
@@ -118,7 +120,7 @@ def _sites(diagnosis: Diagnosis, finding: Finding, width: int) -> list[Text]:
     sites = {(s.file, s.line): s for name in finding.layers if (s := diagnosis.sites.get(name))}
     lines = []
     for site in list(sites.values())[:3]:
-        place = f"  --> {shorten(site.file, 30)}:{site.line}   "
+        place = f"  --> {shorten(site.file, min(30, width // 3))}:{site.line}   "
         lines.append(Text(place, style="blue").append(crop(site.text, max(width - len(place), 10)), style="none"))
     if len(sites) > 3:
         lines.append(Text(f"      and {counted(len(sites) - 3, 'more line')}", style="dim"))
@@ -137,13 +139,12 @@ def _source(diagnosis: Diagnosis, width: int) -> list[Text]:
 
 
 def _fixes(findings: Sequence[Finding], width: int) -> list[Text]:
-    """Return the remedies of the errors (without any, of the rest), the least invasive first, each once."""
-    errors = [f for f in findings if f.severity == "error"]
-    remedies = {(r.name, r.change): r for f in errors or findings for r in f.cures}
-    ordered = sorted(remedies.values(), key=_invasiveness)
+    """Return the remedies, the least invasive first, in one line each where all of them fit."""
+    ordered = smallest_first(findings)
     if not ordered:
         return []
-    lines = [Text("to change, smallest first", style="bold").append(" (forecasts, not measured on your data):", "none")]
+    title = Text("to change, smallest first", style="bold").append(" (forecasts, not measured on your data):", "none")
+    lines = _wrap(title, width, "", "")
     changes = [sentence(remedy.change) for remedy in ordered]
     forecasts = [sentence(remedy.forecast) for remedy in ordered]
     columns = max(map(cells, changes)), max(len(r.invasiveness) for r in ordered), max(map(cells, forecasts))
@@ -159,19 +160,17 @@ def _fixes(findings: Sequence[Finding], width: int) -> list[Text]:
     return lines
 
 
-def _invasiveness(remedy: Remedy) -> int:
-    known = remedy.invasiveness in SMALLEST_FIRST
-    return SMALLEST_FIRST.index(remedy.invasiveness) if known else len(SMALLEST_FIRST)
-
-
 def _forecast(diagnosis: Diagnosis, width: int) -> list[Text]:
     """Return what theory expected, beside the measured number where a rule gave one."""
     expected = diagnosis.forecast
     if expected is None or expected.transmission_per_layer is None:
         return []
-    text = f"{plain(expected.transmission_per_layer)}x per layer"
+    text = f"{times(expected.transmission_per_layer)} per layer"
+    measured = evidence_of(diagnosis, SLOPE).get("transmission_per_layer")
+    if measured is not None:
+        text += f" (measured {times(measured)})"
     if expected.log10_first_over_last is not None:
-        band = f" ± {plain(expected.log10_sd)}" if expected.log10_sd is not None else ""
+        band = f" +- {plain(expected.log10_sd)}" if expected.log10_sd is not None else ""
         text += f", first/last gradient 10^({plain(expected.log10_first_over_last)}{band})"
     if expected.safe_depth is not None:
         text += f", healthy up to {counted(expected.safe_depth, 'layer')}"
@@ -204,7 +203,10 @@ def _wrap(text: Text, width: int, head: str, hang: str, *, style: str = "") -> l
 
 
 def _plain(line: Text) -> Text:
-    return Text(to_ascii(line.plain), style=line.style, spans=line.spans)
+    """Return the line in ASCII; its styles move with the characters where some are left out."""
+    place = [len(to_ascii(line.plain[:i])) for i in range(len(line.plain) + 1)]
+    spans = [Span(place[span.start], place[min(span.end, len(line.plain))], span.style) for span in line.spans]
+    return Text(to_ascii(line.plain), style=line.style, spans=spans)
 
 
 def _can_write(text: str, encoding: str) -> bool:

@@ -139,4 +139,4 @@ class _Table:
             text += "  " + drawn.ljust(self.bar_width)
         for column, value in zip(self.beside, beside, strict=True):
             text += "  " + value.rjust(len(column.heading))
-        return Text(text)
+        return Text(text.rstrip())

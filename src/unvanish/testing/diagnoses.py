@@ -70,7 +70,7 @@ def deep(depth: int = 200) -> Diagnosis:
         message=message,
         verdict="exploding",
         layers=names[: max(2, depth // 3)],
-        evidence={"transmission_per_layer": 1.211, "slope_decades_per_layer": 0.0832},
+        evidence={"transmission_per_layer": 1.211, "slope_decades_per_layer": 0.0832, "decades": 16.6},
         healthy="within 1.02x",
         why="batch normalisation without skips multiplies the gradient by 1.21 at every layer",
         effect="",
@@ -181,7 +181,14 @@ def _vanishing(names: tuple[str, ...]) -> Finding:
         message="the gradient shrinks 4.2x at every layer towards the input",
         verdict="vanishing",
         layers=names[: max(1, len(names) // 2)],
-        evidence={"transmission_per_layer": 0.238, "slope_decades_per_layer": -0.627, "total_decades": -6.9},
+        evidence={
+            "transmission_per_layer": 0.238,
+            "slope_decades_per_layer": -0.627,
+            "decades": -7.5,
+            "depth": 12.0,
+            "step": 0.0,
+            "forecast_transmission_per_layer": 0.236,
+        },
         healthy="within 1.3x at this depth",
         why=(
             "a sigmoid passes at most 1/4 of the gradient, and Glorot weights (gain 1.0) do not make up for it: "
@@ -237,14 +244,22 @@ def _growth_note() -> Finding:
 
 
 def _clear() -> tuple[Clear, ...]:
-    return tuple(Clear(code=code, name=name) for code, name in CLEAR)
+    spread = {"spread_first": 0.2, "spread_last": 0.00019531}
+    return tuple(Clear(code=code, name=name, evidence=spread if code == "GF104" else {}) for code, name in CLEAR)
 
 
 def _slope_clear() -> Clear:
     return Clear(
         code="GF101",
         name="gradient-vanishes-with-depth",
-        evidence={"transmission_per_layer": 0.97, "slope_decades_per_layer": -0.013, "total_decades": -0.15},
+        evidence={
+            "transmission_per_layer": 0.97,
+            "slope_decades_per_layer": -0.013,
+            "decades": -0.15,
+            "depth": 12.0,
+            "step": 0.0,
+            "forecast_transmission_per_layer": 0.97,
+        },
     )
 
 

@@ -68,7 +68,7 @@ def new_figure(names: Sequence[str] = (), *, height: float = 3.0, panels: int = 
     figure = Figure(figsize=(WIDTH, height + below))
     axes = [figure.add_subplot(1, panels, 1 + i) for i in range(panels)]
     total = height + below
-    figure.subplots_adjust(left=0.085, right=0.985, bottom=below / total, top=1 - 0.42 / total, wspace=0.2)
+    figure.subplots_adjust(left=0.085, right=0.985, bottom=below / total, top=1 - 0.3 / total, wspace=0.2)
     for ax in axes:
         ax.grid(visible=True, axis="y")
         ax.set_axisbelow(True)

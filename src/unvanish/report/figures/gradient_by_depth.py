@@ -13,10 +13,14 @@ from unvanish.core.diagnosis import Diagnosis
 from unvanish.core.forecast import Forecast
 from unvanish.report.figures.canvas import Array, decade_axis, layer_axis, legend, log10, new_figure, odd_ones, plot
 from unvanish.report.figures.palette import BLUE, GREEN, INK, ORANGE, PURPLE
+from unvanish.report.headline import SLOPE, evidence_of
 from unvanish.report.numbers import scientific
 from unvanish.report.rows import LayerRow, kernel_rows, layer_rows
-from unvanish.rules.gradients import LIMIT_DECADES, depth_profile
+from unvanish.rules.gradients import LIMIT_DECADES
 from unvanish.rules.words import times
+
+FITTED = 3
+"""Hidden kernels from which on the rules fit their line through the kernels' gradients."""
 
 
 def draw(diagnosis: Diagnosis) -> Figure | None:
@@ -35,7 +39,7 @@ def draw(diagnosis: Diagnosis) -> Figure | None:
         plot(ax, x, last, marker="s", colour=PURPLE, dash="-.", label=f"at step {seen.profiles[-1].step}")
     if seen.forecast:
         _forecast(ax, x, rows, seen.forecast)
-    _slope(ax, x, rows, diagnosis)
+    _slope(ax, x, first, diagnosis)
     odd_ones(ax, x, [row.first.gradient_rms for row in rows])
     _epsilon(ax, diagnosis)
     decade_axis(ax, "gradient RMS of the kernel")
@@ -57,16 +61,16 @@ def _wedge(ax: Axes, x: Array, y: Array) -> None:
     )
 
 
-def _slope(ax: Axes, x: Array, rows: Sequence[LayerRow], diagnosis: Diagnosis) -> None:
-    """Draw the line that the rules fitted, through its middle layer, and write the factor per layer beside it."""
-    found = depth_profile(diagnosis.observation)
-    place = {row.layer.name: i for i, row in enumerate(rows)}
-    if isinstance(found, str) or found.source != "kernel gradients" or not set(found.layers) <= set(place):
+def _slope(ax: Axes, x: Array, y: Array, diagnosis: Diagnosis) -> None:
+    """Draw the slope that the rules found, through the middle hidden layer, with its factor per layer in the legend."""
+    found = evidence_of(diagnosis, SLOPE)
+    hidden = np.flatnonzero(np.isfinite(y[1:-1])) + 1
+    if hidden.size < FITTED or "slope_decades_per_layer" not in found or found.get("step", 0) != diagnosis.profile.step:
         return
-    fitted = [place[name] for name in found.layers]
-    anchor = fitted[len(fitted) // 2]
-    y = log10([row.first.gradient_rms for row in rows])[anchor] - found.slope.per_step * (x[fitted] - x[anchor])
-    ax.plot(x[fitted], y, color=INK, linewidth=5, alpha=0.18, label=f"fit: {times(found.transmission)} per layer")
+    anchor = hidden[hidden.size // 2]
+    line = y[anchor] - found["slope_decades_per_layer"] * (x[hidden] - x[anchor])  # the slope is towards the input
+    factor = times(found["transmission_per_layer"])
+    ax.plot(x[hidden], line, color=INK, linewidth=5, alpha=0.18, label=f"fit: {factor} per layer")
 
 
 def _forecast(ax: Axes, x: Array, rows: Sequence[LayerRow], forecast: Forecast) -> None:

@@ -21,10 +21,13 @@ def draw(diagnosis: Diagnosis) -> Figure | None:
     recording = diagnosis.recording
     if not recording.rows.get("gradient_norm") or not recording.layers:
         return None
-    rms = recording.array("gradient_norm").T / np.sqrt(recording.sizes)[:, None]
+    rms = recording.array("gradient_norm").T / np.sqrt(np.maximum(recording.sizes, 1))[:, None]
     figure, (ax,) = new_figure(height=min(1.6 + 0.14 * len(recording.layers), 4.4))
     ax.grid(visible=False)
-    _hatch(ax, rms)
+    if np.isfinite(rms).all():
+        figure.subplots_adjust(top=0.97)
+    else:
+        _hatch(ax, rms)
     _axes(figure, ax, recording.layers, recording.steps)
     _colours(figure, ax, rms)
     return figure
@@ -55,8 +58,6 @@ def _colours(figure: Figure, ax: Axes, rms: Array) -> None:
 
 
 def _hatch(ax: Axes, rms: Array) -> None:
-    if np.isfinite(rms).all():
-        return
     size = (rms.shape[1], rms.shape[0])
     patch = Rectangle((-0.5, -0.5), *size, hatch="////", facecolor="none", edgecolor=RED, linewidth=0, zorder=1)
     patch.set_label("hatched: not finite")

@@ -1,0 +1,211 @@
+"""The HTML page and the notebook fragment as markup: self-contained, strict, escaped, small, the same every time."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+import subprocess
+import sys
+import warnings
+from html.parser import HTMLParser
+from pathlib import Path
+from xml.etree import ElementTree
+
+import matplotlib
+import pytest
+
+from unvanish.core.diagnosis import Diagnosis
+from unvanish.report.html import render_html
+from unvanish.report.notebook import render_fragment
+from unvanish.report.overlay import draw_overlay
+from unvanish.report.raw_data import raw_data
+from unvanish.report.rows import layer_rows
+from unvanish.testing.diagnoses import bare, deep, healthy, nonfinite, sick
+from unvanish.testing.hostile import hostile
+
+VOID = {"meta", "br", "img", "input", "hr", "link"}
+ADDRESS = {"src", "href", "action", "data", "poster", "srcset", "xlink:href", "formaction", "background"}
+
+
+class Page(HTMLParser):
+    """Collect tags, attributes and texts; complain about tags that do not match."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str]]] = []
+        self.texts: dict[str, list[str]] = {}
+        self.open: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, {name: value or "" for name, value in attributes}))
+        if tag not in VOID and tag != "td":
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, {name: value or "" for name, value in attributes}))
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag != "td":
+            assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.texts.setdefault(self.open[-1] if self.open else "", []).append(data)
+
+    def values(self, name: str) -> list[str]:
+        return [attributes[name] for _, attributes in self.tags if name in attributes]
+
+
+@pytest.fixture(scope="module")
+def text(any_diagnosis: Diagnosis) -> str:
+    return render_html(any_diagnosis)
+
+
+def test_page_is_whole_and_self_contained(text: str) -> None:
+    page = Page(text)
+    assert text.startswith("<!doctype html>")
+    assert page.open == []
+    addresses = [value for _, attributes in page.tags for name, value in attributes.items() if name in ADDRESS]
+    assert [a for a in addresses if not a.startswith(("#", "data:image/png;base64,"))] == []
+    assert not {tag for tag, _ in page.tags} & {"link", "iframe", "object", "embed", "base", "form", "style-src"}
+    assert "@import" not in text
+    assert [url for url in re.findall(r"url\(([^)]*)\)", text) if not url.startswith("#")] == []
+
+
+def test_policy_is_strict_and_its_hashes_fit(text: str) -> None:
+    page = Page(text)
+    (policy,) = (a["content"] for tag, a in page.tags if a.get("http-equiv") == "Content-Security-Policy")
+    parts = dict(part.strip().split(" ", 1) for part in policy.split(";"))
+    assert parts["default-src"] == "'none'"
+    assert parts["img-src"] == "data:"
+    assert "unsafe" not in policy
+    for tag, source in (("style", "style-src"), ("script", "script-src")):
+        blocks = re.findall(rf"<{tag}>(.*?)</{tag}>", text, flags=re.DOTALL)
+        assert len(blocks) == 1
+        assert parts[source] == f"'sha256-{base64.b64encode(hashlib.sha256(blocks[0].encode()).digest()).decode()}'"
+    assert page.values("style") == []
+    assert [name for _, attributes in page.tags for name in attributes if name.startswith("on")] == []
+
+
+def test_ids_are_unique_and_every_reference_has_its_target(text: str) -> None:
+    page = Page(text)
+    ids = page.values("id")
+    assert sorted(ids) == sorted(set(ids))
+    used = set(re.findall(r"url\(#([^)]+)\)", text)) | {h[1:] for h in page.values("xlink:href") if h[0] == "#"}
+    assert used <= set(ids)
+    assert {href[1:] for href in page.values("href")} <= set(ids)
+
+
+def test_page_shows_verdict_findings_and_every_layer(any_diagnosis: Diagnosis, text: str) -> None:
+    page = Page(text)
+    assert any(any_diagnosis.verdict.upper() in heading for heading in page.texts["h1"])
+    articles = [a["id"] for tag, a in page.tags if tag == "article"]
+    assert articles == [finding.code for finding in any_diagnosis.findings]
+    table = text[text.index('<table id="layer-table">') :]
+    assert table[: table.index("</table>")].count("<tr><td>") == len(layer_rows(any_diagnosis))
+    for verdict in (*any_diagnosis.undecided, *any_diagnosis.clear):
+        assert verdict.code in text
+
+
+def test_embedded_data_are_json(any_diagnosis: Diagnosis, text: str) -> None:
+    (data,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', text, flags=re.DOTALL)
+    assert not set(data) & set("<>&")
+    assert data.isascii()
+    record = json.loads(data)["record"]
+    assert record["verdict"] == any_diagnosis.verdict
+    assert len(record["observation"]["recording"]["layers"]) == len(any_diagnosis.recording.layers)
+
+
+def test_page_is_the_same_every_time() -> None:
+    assert render_html(sick()) == render_html(sick())
+
+
+def test_page_of_a_thousand_layers_is_small_and_complete() -> None:
+    text = render_html(deep(1000))
+    assert len(text.encode()) < 1_000_000
+    assert "<td>dense_999<td>" in text
+    (data,) = re.findall(r'id="data">(.*?)</script>', text)
+    assert json.loads(data)["record"]["verdict"] == "exploding"
+
+
+def test_data_of_hostile_size_are_left_out_with_a_word() -> None:
+    document = json.loads(raw_data(deep(60), budget=2_000))
+    assert document["record"] == {}
+    assert "left out" in document["note"]
+    note = json.loads(raw_data(hostile()))["note"]
+    assert "names cut to 80 characters" in note
+
+
+def test_embedded_numbers_are_those_of_the_record() -> None:
+    record = json.loads(raw_data(sick()))["record"]["observation"]
+    profile = sick().profile.layers
+    assert record["profiles"]["layers"][0]["gradient_rms"] == pytest.approx(
+        [layer.gradient_rms for layer in profile], rel=1e-5, abs=0
+    )
+    assert record["recording"]["losses"] == pytest.approx(sick().recording.losses, rel=1e-5, abs=0)
+    assert "nan" in json.loads(raw_data(nonfinite()))["record"]["observation"]["recording"]["losses"]
+
+
+def test_hostile_text_is_escaped() -> None:
+    text = render_html(hostile())
+    page = Page(text)
+    assert [tag for tag, _ in page.tags].count("script") == 2
+    assert "alert(1)" in text
+    assert "<script>alert" not in text
+    assert "<img src=x" not in text
+    assert "{{ 7*7 }}" in text
+    text.encode()
+
+
+@pytest.mark.filterwarnings("error")
+def test_no_warning_and_no_setting_left_behind() -> None:
+    before = dict(matplotlib.rcParams)
+    with matplotlib.rc_context({"text.usetex": True, "svg.fonttype": "path", "axes.facecolor": "black"}):
+        chosen = dict(matplotlib.rcParams)
+        ours = render_html(hostile())
+        assert dict(matplotlib.rcParams) == chosen
+    assert dict(matplotlib.rcParams) == before
+    assert render_html(hostile()) == ours
+
+
+def test_fragment_is_static(any_diagnosis: Diagnosis) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        text = render_fragment(any_diagnosis)
+    page = Page(text)
+    assert page.open == []
+    assert {tag for tag, _ in page.tags} <= {"div", "p", "b", "br", "ol", "li", "code", "img"}
+    assert [src for src in page.values("src") if not src.startswith("data:image/png;base64,")] == []
+    assert any_diagnosis.verdict.upper() in text
+    assert all(finding.code in text for finding in any_diagnosis.findings)
+
+
+def test_fragment_has_the_three_main_pictures() -> None:
+    pictures = Page(render_fragment(sick())).values("src")
+    assert len(pictures) == 3
+    for picture in pictures:
+        assert base64.b64decode(picture.partition(",")[2]).startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("ending", ["png", "svg"])
+def test_overlay_is_written(tmp_path: Path, ending: str) -> None:
+    networks = {"sick": sick(), "healthy": healthy(), "$hostile 🦖 <b>": hostile(), "bare": bare(), "zero": nonfinite()}
+    path = draw_overlay(networks, tmp_path / f"overlay.{ending}")
+    data = path.read_bytes()
+    if ending == "png":
+        assert data.startswith(b"\x89PNG")
+        return
+    texts = [element.text for element in ElementTree.fromstring(data).iter() if element.tag.endswith("text")]
+    assert {"sick", "healthy", "bare", "zero", "exactly zero", "not finite"} <= set(texts)
+
+
+def test_pictures_need_no_pyplot() -> None:
+    code = (
+        "import sys\nfrom unvanish.report.html import render_html\nfrom unvanish.testing.diagnoses import sick\n"
+        "render_html(sick())\nprint('matplotlib.pyplot' in sys.modules, 'matplotlib' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True"]
