@@ -76,7 +76,6 @@ from unvanish.rules.gradients import (
     Gradients,
     at_start,
     depth_profile,
-    healthy_factor,
     moving_kernels,
     of_profile,
     total_norm,
@@ -93,6 +92,7 @@ from unvanish.rules.parts import (
 )
 from unvanish.rules.remedies import against_vanishing
 from unvanish.rules.words import power, times
+from unvanish.theory.bands import healthy_factor
 
 CODE = "GF101"
 NAME = "gradient-vanishes-with-depth"

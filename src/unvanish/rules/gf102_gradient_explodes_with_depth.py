@@ -56,13 +56,12 @@ from unvanish.rules.gradients import (
     DepthProfile,
     at_start,
     depth_profile,
-    healthy_factor,
     moving_kernels,
 )
 from unvanish.rules.parts import factor_words, parts
 from unvanish.rules.remedies import against_exploding
 from unvanish.rules.words import times
-from unvanish.theory.bands import growth_becomes_fatal_at
+from unvanish.theory.bands import growth_becomes_fatal_at, healthy_factor
 
 CODE = "GF102"
 NAME = "gradient-explodes-with-depth"

@@ -79,7 +79,12 @@ def judge(seen: Observation) -> Verdict:
     kernels = moving_kernels(seen)
     if len(kernels) < FEWEST:
         return Clear(code=CODE, name=NAME)
-    profile = seen.profiles[0] if at_start(seen).step == 0 else seen.profiles[-1]
+    start = at_start(seen)
+    if start.premature:
+        return Undecided(
+            code=CODE, name=NAME, reason="the output kernel starts constant: to be judged after a few steps"
+        )
+    profile = seen.profiles[0] if start.step == 0 else seen.profiles[-1]
     layers = [layer for kernel in kernels if (layer := _measured(profile.layers, kernel.name)) is not None]
     if len(layers) < FEWEST:
         reason = f"only {len(layers)} of {len(kernels)} kernels have a gradient to compare"

@@ -59,8 +59,8 @@ LIMIT = 0.3
 
 def judge(seen: Observation) -> Verdict:
     """Judge epsilon's share of the denominator, layer by layer."""
-    epsilon = seen.optimizer.epsilon
-    gradients = {name: rms for name, rms in at_start(seen).rms.items() if rms > 0}
+    epsilon, start = seen.optimizer.epsilon, at_start(seen)
+    gradients = {name: rms for name, rms in start.rms.items() if rms > 0}
     if not epsilon or seen.optimizer.family not in DIVIDES_BY_GRADIENT or not gradients:
         return Clear(code=CODE, name=NAME)
     shares = {name: epsilon_share(rms, epsilon) for name, rms in gradients.items()}
@@ -72,7 +72,7 @@ def judge(seen: Observation) -> Verdict:
         "smallest_gradient_rms": min(gradients.values()),
         "layers": float(len(floored)),
     }
-    if not floored or course(seen).converged_at_start:
+    if not floored or start.premature or course(seen).converged_at_start:
         return Clear(code=CODE, name=NAME, evidence=evidence)
     low, high = percent(min(floored.values())), percent(max(floored.values()))
     share = high if low == high else f"{low.removesuffix(' %')}-{high}"

@@ -50,6 +50,8 @@ from unvanish.rules.words import percent
 
 CODE = "GF903"
 NAME = "already-converged"
+FEWEST_SAMPLES = 30
+"""Of fewer, a few lucky ones make the loss."""
 FELL_DECADES = 1.0
 """Fall of the gradients together that is worth a remark."""
 
@@ -61,11 +63,12 @@ def judge(seen: Observation) -> Verdict:
         return Undecided(code=CODE, name=NAME, reason="the loss of a guess is not known for this loss and these labels")
     now = way.first if way.last is None else way.last
     fell = _fell(seen)
+    samples = seen.profiles[-1].batches * seen.profiles[-1].batch_size
     evidence = {"loss_now": now, "loss_chance": way.chance, "share_of_chance": now / way.chance}
     if fell is not None:
         evidence["gradient_fell_decades"] = fell
     together = fell is not None and fell > FELL_DECADES and _no_slope(seen)
-    if not (way.converged_at_start or (way.converged and together)):
+    if samples < FEWEST_SAMPLES or not (way.converged_at_start or (way.converged and together)):
         return Clear(code=CODE, name=NAME, evidence=evidence)
     when = "before the first step" if way.converged_at_start else f"after {seen.profiles[-1].step} steps"
     loss, share = (way.first, way.first / way.chance) if way.converged_at_start else (now, now / way.chance)

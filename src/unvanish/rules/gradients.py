@@ -17,17 +17,17 @@ from unvanish.core.measures.slope import Slope, slope
 from unvanish.core.network import Layer
 from unvanish.core.observation import Observation
 from unvanish.core.profile import Profile
+from unvanish.theory.bands import DECADES
 
-LIMIT_DECADES = 1.5
-"""|slope x depth| beyond which plain networks stop training although a cured twin trains: precision .82, recall .90 on
-81 trained configurations (with the floor of GF104; the folklore's first/last < 1e-3 gives .93/.70)."""
+LIMIT_DECADES = DECADES
+"""1.5: |slope x depth| beyond which plain networks stop training although a cured twin trains (theory.bands)."""
 BAND_SD = 2.0
 """Standard deviations of one initialisation (Hanin & Nica 2020) that the decades must exceed: then 0 is excluded."""
-CONFIRMED_DECADES = 0.5
-"""The pre-activation gradients must change in the same direction by at least this: a third of the limit. The RMS of a
+CONFIRMED_DECADES = 0.75
+"""The pre-activation gradients must change in the same direction by at least this: half of the limit. The RMS of a
 kernel's gradient also follows the widths and the pooling of a network, in which nothing vanishes."""
 EARLY_STEPS = 10
-"""Steps within which a zero-initialised output kernel has moved, so that what it hid can be judged."""
+"""Steps within which an output kernel that starts constant has moved, so that what it hid can be judged."""
 FLOOR_LOG10 = {"float16": -5.0, "bfloat16": -30.0, "float32": -30.0, "float64": -290.0}
 """Behind a kernel whose gradient RMS is below this, exact zeros are underflow: its cotangents, far smaller than the
 RMS of the sum, are at the smallest number of the dtype (2^-24, 1e-38, 1e-38, 1e-308)."""
@@ -41,6 +41,8 @@ class Gradients(NamedTuple):
     norm: Mapping[str, float]
     profile: Profile | None
     """The probe that they come from; None when they come from the recording."""
+    premature: bool = False
+    """Whether an output kernel that starts constant still hides what lies behind it, and nothing later was seen."""
 
 
 class DepthProfile(msgspec.Struct, frozen=True, kw_only=True, dict=True):
@@ -87,11 +89,6 @@ class DepthProfile(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return sign * self.slope.low > 0 and sign * self.slope.high > 0
 
 
-def healthy_factor(depth: int) -> float:
-    """Return the largest factor per layer, shrinking or growing, that stays within the limit over so many kernels."""
-    return float(10 ** (LIMIT_DECADES / max(depth, 1)))
-
-
 def moving_kernels(seen: Observation) -> tuple[Layer, ...]:
     """Return the kernels that training may move, in forward order."""
     return tuple(layer for layer in seen.network.kernels if layer.trainable)
@@ -112,19 +109,27 @@ def of_profile(seen: Observation, profile: Profile) -> Gradients:
     return Gradients(profile.step, rms, norms, profile)
 
 
+def constant_output(seen: Observation) -> bool:
+    """Say whether an output kernel starts constant: zero passes nothing, and ones cancel over the classes."""
+    kernel = seen.network.kernels[-1].kernel if seen.network.kernels else None
+    return kernel is not None and kernel.variance == 0
+
+
 def at_start(seen: Observation) -> Gradients:
     """Return the gradients that tell about the initialisation: before the first step, where they can be seen there.
 
-    Where a zero-initialised output kernel hides everything behind it, the latest sample within ten steps, or else the
-    last probe.
+    Where an output kernel that starts constant hides what lies behind it, the latest sample within ten steps, or else
+    the last probe.
     """
     first = of_profile(seen, seen.profiles[0])
-    if not hidden_by_design(seen) or len(_positive(list(first.rms)[:-1], first.rms)) >= 2:
+    if not constant_output(seen):
         return first
     early = [i for i, step in enumerate(seen.recording.steps) if 0 < step <= EARLY_STEPS]
     if early and "gradient_norm" in seen.recording.rows:
         return _of_sample(seen, early[-1])
-    return of_profile(seen, seen.profiles[-1])
+    if seen.profiles[-1].step > 0:
+        return of_profile(seen, seen.profiles[-1])
+    return first._replace(premature=True)
 
 
 def first_over_last(gradients: Gradients) -> float | None:
@@ -143,6 +148,8 @@ def depth_profile(seen: Observation, gradients: Gradients | None = None) -> Dept
     pre-activation gradients of all kernel layers.
     """
     gradients = gradients or at_start(seen)
+    if gradients.premature:
+        return "the output kernel starts constant and hides what lies behind it: to be judged after the first steps"
     if any(not math.isfinite(number) for number in gradients.rms.values()):
         return "the gradients are not finite: see GF401"
     positive = _positive(gradients.rms, gradients.rms)

@@ -97,13 +97,13 @@ class SignalProfile(msgspec.Struct, frozen=True, kw_only=True):
 def signal_profile(seen: Observation) -> SignalProfile | None:
     """Return the forward signal's slope over the hidden kernel layers at the first probe; None when there are too few.
 
-    The output layer is left out. Layers whose signal is exactly zero or not finite are left out too.
+    The first and the output layer are left out. Layers whose signal is exactly zero or not finite are left out too.
     """
     kernels = [layer.name for layer in seen.network.kernels]
     place = {name: i for i, name in enumerate(kernels)}
-    found = {layer.name: layer for layer in seen.profiles[0].layers}
-    hidden = [found[name] for name in kernels[:-1] if name in found]
+    hidden = _alive(seen, frozenset(kernels[:-1]))
     signal = [(layer.name, q) for layer in hidden if (q := layer.preactivation_second_moment) and math.isfinite(q)]
+    signal = signal[1:]  # the first layer's signal has the scale of the inputs, not of the network
     if len(signal) < FEWEST:
         return None
     line = slope([place[name] for name, _ in signal], [math.log10(q) for _, q in signal])
@@ -124,6 +124,17 @@ def signal_profile(seen: Observation) -> SignalProfile | None:
 def first_nonfinite(seen: Observation) -> LayerProfile | None:
     """Return the first layer whose output was not finite at the initialisation; None when all were."""
     return next((layer for layer in seen.profiles[0].layers if layer.output_nonfinite), None)
+
+
+def _alive(seen: Observation, kernels: frozenset[str]) -> list[LayerProfile]:
+    """Return the kernel layers up to the first layer that is dead altogether: behind it there is no signal to judge."""
+    found: list[LayerProfile] = []
+    for layer in seen.profiles[0].layers:
+        if layer.name in kernels:
+            found.append(layer)
+        if layer.dead_share == 1:
+            break
+    return found
 
 
 def _spread(layer: LayerProfile) -> float | None:

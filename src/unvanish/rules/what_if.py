@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from unvanish.core.network import Layer, Network, WeightStats
 from unvanish.core.observation import Observation
 from unvanish.rules.words import times
+from unvanish.theory.forecast import forecast_network
 
 Change = Callable[[Layer], Layer]
 
@@ -73,8 +74,6 @@ def both(first: Change, second: Change) -> Change:
 
 
 def _transmission(seen: Observation, network: Network) -> float | None:
-    from unvanish.theory.forecast import forecast_network
-
     data = seen.data
     moments: dict[str, float] = {}
     if data.input_second_moment is not None and data.input_cross_moment is not None:
