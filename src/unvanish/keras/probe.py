@@ -30,10 +30,8 @@ def probe(model: Any, batches: Sequence[tuple[Any, Any, Any]], step: int) -> Pro
     found, _ = leaves(model)
     known: dict[int, tuple[str, float | None]] = {}
     sums = {leaf.name: LayerSums(*activation_of(leaf.operation, known)) for leaf in found}
-    losses = []
     with restored(model):
-        for batch in batches:
-            losses.append(_one(model, found, sums, batch))
+        losses = [_one(model, found, sums, batch) for batch in batches]
     return Profile(
         step=step,
         batches=len(batches),
