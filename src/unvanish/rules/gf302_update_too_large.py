@@ -20,7 +20,7 @@ for ever.
 `largest_update_over_weight`, `median_update_over_weight` (per step), `predicted_update_over_weight` where nothing
 was watched, `learning_rate`, `nonfinite_from_step`, the loss from first to last.
 
-An error when the loss diverged, or turned into non-finite values after steps above 0.3, or when steps above 0.3 are
+An error when the loss diverged, or turned into non-finite values after steps above 0.2, or when steps above 0.2 are
 the rule (for SGD: a single one above 1) and the loss did not fall clearly below chance. A warning when it did.
 
 ## Remedies
@@ -57,8 +57,9 @@ from unvanish.rules.words import times
 
 CODE = "GF302"
 NAME = "update-too-large"
-LARGE = 0.3
-"""Update/weight per step: three such steps replace the weights; a hundred times above what layers usually show."""
+LARGE = 0.2
+"""Update/weight per step: five such steps replace the weights; a hundred times above what layers usually show, four
+times above the largest first step of a healthy network (Adam at a learning rate of 0.01, 64 units)."""
 WHOLE = 1.0
 """One step that replaces the weights; only for optimizers whose step follows the gradient's size."""
 

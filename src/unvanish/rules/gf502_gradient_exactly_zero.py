@@ -2,10 +2,13 @@
 
 ## What it measures
 
-Kernels that training should move and whose gradient is 0.0 in every entry, on every batch of the last probe and at
-every watched step after the first. Not counted: frozen kernels; kernels behind a zero-initialised weight before the
-first step (that is by design, and over after a step); zeros that are underflow at the end of a decaying profile
-(GF101); zeros of a network whose loss is next to nothing (GF903).
+An output that is a softmax over a single unit: it is 1 whatever the weights are, so its gradient is zero by its
+very form. (Where a framework computes the loss from the logits behind it, the loss may fall; the output stays 1.)
+
+Beside that, kernels that training should move and whose gradient is 0.0 in every entry, on every batch of the last
+probe and at every watched step after the first. Not counted: frozen kernels; kernels behind a zero-initialised
+weight before the first step (that is by design, and over after a step); zeros that are underflow at the end of a
+decaying profile (GF101); zeros of a network whose loss is next to nothing (GF903).
 
 ## Why it matters
 
@@ -56,8 +59,11 @@ ALL_DEAD = 1.0
 
 
 def judge(seen: Observation) -> Verdict:
-    """Judge the kernels whose gradient is exactly zero at the last probe."""
+    """Judge the output's form, then the kernels whose gradient is exactly zero at the last probe."""
     profile = seen.profiles[-1]
+    stuck = _one_unit_softmax(seen)
+    if stuck is not None:
+        return _constant_output(seen, profile, stuck)
     gradients = of_profile(seen, profile).norm
     if not gradients:
         if not moving_kernels(seen):
@@ -77,6 +83,33 @@ def judge(seen: Observation) -> Verdict:
         reason = f"{len(zero)} kernels are behind weights that start at zero: to be judged after the first steps"
         return Undecided(code=CODE, name=NAME, reason=reason)
     return _finding(seen, profile, zero, evidence)
+
+
+def _one_unit_softmax(seen: Observation) -> str | None:
+    """Return the name of an output layer that is a softmax over one unit; None when there is none."""
+    outputs = [seen.network.layer(name) for name in seen.network.outputs]
+    return next((layer.name for layer in outputs if layer.activation == "softmax" and layer.units == 1), None)
+
+
+def _constant_output(seen: Observation, profile: Profile, name: str) -> Finding:
+    way, norms = course(seen), of_profile(seen, profile).norm
+    return Finding(
+        code=CODE,
+        name=NAME,
+        severity="error",
+        verdict="blocked",
+        message=f"the output {short(name)} is a softmax over one unit: always 1, with a gradient of exactly zero",
+        healthy="an output that depends on the weights",
+        layers=(name,),
+        evidence={
+            "kernels_zero": float(sum(norm == 0 for norm in norms.values())),
+            "kernels_moving": float(len(norms)),
+            "step": float(profile.step),
+        }
+        | way.evidence,
+        why="a softmax divides by its own sum; of one unit nothing is left but 1. A sigmoid is what one unit needs",
+        effect=way.words,
+    )
 
 
 def _finding(seen: Observation, profile: Profile, zero: list[str], evidence: dict[str, float]) -> Finding:
@@ -114,9 +147,6 @@ def _excused(seen: Observation) -> frozenset[str]:
 
 def _why(seen: Observation, profile: Profile) -> str:
     """Return which of the known cuts is there; empty when none is recognised."""
-    outputs = [seen.network.layer(name) for name in seen.network.outputs]
-    if any(layer.activation == "softmax" and layer.units == 1 for layer in outputs):
-        return "a softmax over one unit is always 1, so the loss does not depend on any weight"
     dead = next((layer.name for layer in profile.layers if layer.dead_share == ALL_DEAD), None)
     if dead is not None:
         return f"every unit of {short(dead)} is zero on every sample: nothing passes"
