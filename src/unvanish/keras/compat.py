@@ -51,3 +51,21 @@ def _source(tensor: Any) -> tuple[Any, int, int]:
     """Return a hashable key of a symbolic tensor: where it came from (`_keras_history`)."""
     history = tensor._keras_history
     return (id(history.operation), history.node_index, history.tensor_index)
+
+
+# --- layers and losses (evaluate.py, snapshot.py) ---------------------------------------------------------------------
+
+
+def flat_layers(model: Any) -> list[Any]:
+    """Return the model and all its layers, those of nested models and wrappers too."""
+    return list(model._flatten_layers())
+
+
+def batch_normalisations(model: Any) -> list[Any]:
+    """Return the layers that normalise by statistics of the batch."""
+    return [layer for layer in flat_layers(model) if isinstance(layer, keras.layers.BatchNormalization)]
+
+
+def loss_of(model: Any, x: Any, y: Any, output: Any) -> Any:
+    """Return the loss in inference mode; `_compute_loss` also serves a user's `compute_loss` without `training`."""
+    return model._compute_loss(x=x, y=y, y_pred=output, sample_weight=None, training=False)
