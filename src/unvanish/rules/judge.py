@@ -48,8 +48,19 @@ def judge(
 
 
 def ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Return errors first, then warnings, then notes; within a severity the root cause first."""
-    return tuple(sorted(findings, key=lambda f: (SEVERITIES.index(f.severity), ROOT_ORDER.index(f.code))))
+    """Return errors first, then warnings, then notes; within a severity the root cause first.
+
+    Findings that argue for the same word stand together, in the order of their codes: the one that is told first (GF101
+    before GF104, GF601) has the picture of the whole depth.
+    """
+    known = list(findings)
+
+    def place(finding: Finding) -> tuple[int, int, str]:
+        family = [f for f in known if f.verdict == finding.verdict and f.severity == finding.severity]
+        told = [finding] if finding.verdict is None else family
+        return SEVERITIES.index(finding.severity), min(ROOT_ORDER.index(f.code) for f in told), finding.code
+
+    return tuple(sorted(known, key=place))
 
 
 def verdict_word(findings: Iterable[Finding], undecided: Iterable[Verdict]) -> str:
