@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import subprocess
 import sys
@@ -26,15 +25,46 @@ def test_everything_goes_to_the_file(tmp_path: Path, capfd: pytest.CaptureFixtur
         print("error", file=sys.stderr)
         os.write(2, b"descriptor\n")
         subprocess.run(["echo", "child"], check=True)
-        ctypes.CDLL(None).puts(b"from C")
         assert (sys.stdout.fileno(), sys.stdout.isatty()) == (1, False)
     print("after")
     assert (sys.stdout, sys.stderr) == streams
     text = path.read_text(encoding="utf-8")
-    assert text.split("\n")[:-1] == ["python é", "error", "descriptor", "child", "from C"]
+    assert text.split("\n")[:-1] == ["python é", "error", "descriptor", "child"]
     assert output.note == ""
     written = capfd.readouterr()
     assert (written.out, written.err) == ("before\nafter\n", "")
+
+
+def test_buffers_of_c_libraries_are_emptied_first(tmp_path: Path) -> None:
+    code = (
+        "import ctypes\nfrom pathlib import Path\nfrom unvanish.script.output import Output\n"
+        f"with Output(Path({str(tmp_path / 'output.txt')!r})):\n    ctypes.CDLL(None).puts(b'from C')\n"
+    )
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=buffered)
+    assert (done.stdout, (tmp_path / "output.txt").read_text()) == ("", "from C\n")
+
+
+def test_a_child_that_opens_the_output_again_leaves_no_hole(tmp_path: Path) -> None:
+    with Output(tmp_path / "output.txt"):
+        print("gone")
+        subprocess.run(["sh", "-c", "echo child > /dev/stdout"], check=True)
+        print("after")
+    assert (tmp_path / "output.txt").read_bytes() == b"child\nafter\n"
+
+
+def test_a_descriptor_that_takes_nothing_is_an_error_in_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> int:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("tempfile.mkdtemp", no_room)
+    with Output(tmp_path / "output.txt"):
+        monkeypatch.setattr("unvanish.script.output.os.write", fails)
+        with pytest.raises(OSError, match="Input/output"):
+            print("nowhere")
+        monkeypatch.undo()
 
 
 def test_live_goes_to_standard_error(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

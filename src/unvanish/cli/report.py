@@ -29,7 +29,6 @@ def report(file: Path, html: Path | None, json: Path | None) -> None:
     """Render a saved diagnosis again: as text, HTML or JSON."""
     files.ensure_writable(html, json)
     diagnosis = _load(file)
-    from unvanish.report.html import render_html
     from unvanish.report.text import print_diagnosis
 
     with streams.console() as console:
@@ -37,6 +36,8 @@ def report(file: Path, html: Path | None, json: Path | None) -> None:
     if json is not None:
         files.write(json, diagnosis.to_json())
     if html is not None:
+        from unvanish.report.html import render_html
+
         files.write(html, render_html(diagnosis))
 
 

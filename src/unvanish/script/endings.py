@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from unvanish.adapters import BACKENDS, missing_backend
 from unvanish.errors import ScriptError, UnsupportedError, UnvanishError
-from unvanish.script.gate import legacy_refused, wants_legacy
+from unvanish.script.gate import legacy_refused
 from unvanish.script.outcome import ScriptRun
 from unvanish.script.trace import last_line, own_traceback
 from unvanish.watching.session import Enough
@@ -109,7 +109,7 @@ def _missing(failure: BaseException, script: Path) -> UnvanishError | None:
     """Return what to say when the failure is a missing or an unwanted backend; None when it is something else."""
     if not isinstance(failure, ImportError):
         return None
-    if wants_legacy() and "tf_keras" in f"{failure.name} {failure}":
+    if "tf_keras" in f"{failure.name} {failure}":
         return legacy_refused()
     name = failure.name or ("keras" if "Keras cannot be imported" in str(failure) else "")
     name = "keras" if name.startswith("tensorflow.keras") else name
