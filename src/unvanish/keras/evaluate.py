@@ -21,6 +21,9 @@ from unvanish.keras.task import Task, task_of
 MOST, LEAST, WORK = 4096, 256, 4_000_000_000
 """At most so many samples a set; fewer (samples x parameters = WORK) for a large model, but not below LEAST."""
 
+ENTRIES = 2**22
+"""Input entries of one batch, so that large images do not fill the memory."""
+
 
 class Seen(NamedTuple):
     """Hold what one pass over a set of samples gave."""
@@ -109,11 +112,14 @@ def _in_training(call: Any) -> Any:
 
 
 def _pass(model: Any, data: tuple[Any, Any], batch_size: int, *, on_batch: bool) -> Seen:
-    """Run the samples through the model in batches of about the training's size; y may be None."""
+    """Run the samples through the model in few, large batches; y may be None.
+
+    A batch larger than the training's gives steadier batch statistics: those that moving averages would settle at.
+    """
     x, y = data
     samples = _length(x)
-    normalised = on_batch and compat.batch_normalisations(model)
-    pieces = max(1, samples // (batch_size if normalised else max(batch_size, LEAST)))
+    features = sum(int(np.prod(leaf.shape[1:], dtype=np.int64)) for leaf in keras.tree.flatten(x))
+    pieces = max(1, samples // max(batch_size, min(LEAST, ENTRIES // max(1, features))))
     outputs, losses = [], []
     with batch_statistics(model) if on_batch else ExitStack():
         for rows in np.array_split(np.arange(samples), pieces):
