@@ -28,7 +28,7 @@ class Gains(NamedTuple):
 
 
 def gains(seen: Observation) -> Gains | str | None:
-    """Return the gains; None where normalisations make every gain meaningless; or the reason why nothing is known.
+    """Return the gains; None where no kernel passes a gradient on undivided; or the reason why nothing is known.
 
     Counted are the kernels that pass the gradient to another one (all but the first and, where three are left, the
     last), of random weights, without a normalisation before the next kernel: that would divide the gain out again.
@@ -39,7 +39,7 @@ def gains(seen: Observation) -> Gains | str | None:
     free = _unnormalised(seen)
     kernels = [k for k in seen.network.kernels if k.kernel is not None and k.kernel.second_moment > 0]
     passing = kernels[1:-1] if len(kernels) >= 5 else kernels[1:]
-    if len(seen.network.kernels) > 1 and not [k for k in passing if k.name in free]:
+    if len(seen.network.kernels) < 2 or not [k for k in passing if k.name in free]:
         return None
     known: list[tuple[str, float, float]] = []
     for kernel in passing:

@@ -69,6 +69,7 @@ from unvanish.core.diagnosis import Clear, Finding, Undecided, Verdict
 from unvanish.core.measures.time_to_learn import DIVIDES_BY_GRADIENT
 from unvanish.core.observation import Observation
 from unvanish.rules.course import course
+from unvanish.rules.easing import eased
 from unvanish.rules.evidence import disagreement, first_update, numbers
 from unvanish.rules.gradients import (
     LIMIT_DECADES,
@@ -77,7 +78,6 @@ from unvanish.rules.gradients import (
     at_start,
     depth_profile,
     moving_kernels,
-    of_profile,
     total_norm,
 )
 from unvanish.rules.parts import (
@@ -96,8 +96,6 @@ from unvanish.theory.bands import healthy_factor
 
 CODE = "GF101"
 NAME = "gradient-vanishes-with-depth"
-RECOVERED = 0.5
-"""A later profile with less than this part of the first one's decades, and within the limit, has recovered."""
 NORMAL_UPDATE = 1e-4
 """Update/weight per step from which on a layer looks as if it learned; 1e-3 is the folklore's healthy one."""
 
@@ -114,32 +112,21 @@ def judge(seen: Observation) -> Verdict:
     evidence = numbers(seen, start, found, split)
     if not found.vanishes:
         return Clear(code=CODE, name=NAME, evidence=evidence)
-    way = course(seen)
-    eased = "the loss falls all the same" if way.learned else "the profile recovered" if _recovered(seen, found) else ""
+    way, relief = course(seen), eased(seen)
     return Finding(
         code=CODE,
         name=NAME,
-        severity="warning" if eased else "error",
-        verdict=None if eased else "vanishing",
+        severity="warning" if relief else "error",
+        verdict=None if relief else "vanishing",
         message=f"the gradient shrinks {times(1 / found.transmission)} at every layer towards the input",
         healthy=f"within {times(healthy_factor(found.depth))} at this depth",
         layers=_starved(start),
         evidence=evidence | way.evidence,
         why=_why(seen, found, split, start),
         effect=way.words,
-        note=_note(seen, start, found, eased),
+        note=_note(seen, start, found, relief),
         cures=against_vanishing(seen),
     )
-
-
-def _recovered(seen: Observation, found: DepthProfile) -> bool:
-    """Say whether the last probe shows a profile within the limit, without underflow and far flatter than the first."""
-    if len(seen.profiles) < 2 or seen.profiles[-1].step <= found.step:
-        return False
-    later = depth_profile(seen, of_profile(seen, seen.profiles[-1]))
-    if isinstance(later, str) or later.underflowed:
-        return False
-    return later.decades > -LIMIT_DECADES and later.decades > RECOVERED * found.decades
 
 
 def _starved(start: Gradients) -> tuple[str, ...]:
@@ -155,9 +142,9 @@ def _why(seen: Observation, found: DepthProfile, split: Parts | None, start: Gra
     return f"{ceiling}{factor_words(seen, found, split)}.{saturation_words(share)}"
 
 
-def _note(seen: Observation, start: Gradients, found: DepthProfile, eased: str) -> str:
+def _note(seen: Observation, start: Gradients, found: DepthProfile, relief: str) -> str:
     ratio = first_update(seen)
-    notes = [eased] if eased else []
+    notes = [relief] if relief else []
     if found.underflowed:
         notes.append(f"the gradient of {len(found.underflowed)} layers underflows to exactly zero")
     if ratio is not None and ratio > NORMAL_UPDATE and seen.optimizer.family in DIVIDES_BY_GRADIENT:

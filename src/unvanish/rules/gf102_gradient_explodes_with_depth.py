@@ -21,7 +21,8 @@ multiplied on the way up. Networks with ReLU and batch normalisation, 64 wide, o
 As in GF101: `transmission_per_layer` (above 1), `decades`, `slope_low`, `slope_high`, `depth`, `first_over_last`,
 the split into `activation_part` and `weight_part`, the forecast; for a note also `fatal_depth`.
 
-An error, or a warning when the loss fell clearly below chance all the same; a note within the limit.
+An error, or a warning when the loss fell clearly below chance all the same or the profile recovered while it was
+watched; a note within the limit.
 
 ## Remedies
 
@@ -50,6 +51,7 @@ from __future__ import annotations
 from unvanish.core.diagnosis import Clear, Finding, Undecided, Verdict
 from unvanish.core.observation import Observation
 from unvanish.rules.course import course
+from unvanish.rules.easing import eased
 from unvanish.rules.evidence import disagreement, numbers
 from unvanish.rules.gradients import (
     LIMIT_DECADES,
@@ -83,19 +85,19 @@ def judge(seen: Observation) -> Verdict:
     evidence = numbers(seen, start, found, split)
     if not found.explodes:
         return _within(seen, found, evidence)
-    way = course(seen)
+    way, relief = course(seen), eased(seen)
     return Finding(
         code=CODE,
         name=NAME,
-        severity="warning" if way.learned else "error",
-        verdict=None if way.learned else "exploding",
+        severity="warning" if relief else "error",
+        verdict=None if relief else "exploding",
         message=f"the gradient grows {times(found.transmission)} at every layer towards the input",
         healthy=f"within {times(healthy_factor(found.depth))} at this depth",
         layers=tuple(name for name, rms in start.rms.items() if rms > min(start.rms.values()) * 10**LIMIT_DECADES),
         evidence=evidence | way.evidence,
         why=f"{factor_words(seen, found, split)}.{_why(seen)}",
         effect=way.words,
-        note=disagreement(seen, found, start),
+        note="; ".join(text for text in (relief, disagreement(seen, found, start)) if text),
         cures=against_exploding(seen),
     )
 

@@ -53,6 +53,7 @@ from __future__ import annotations
 from unvanish.core.diagnosis import Clear, Finding, Verdict
 from unvanish.core.observation import Observation
 from unvanish.rules.course import course
+from unvanish.rules.easing import eased
 from unvanish.rules.gradients import at_start, depth_profile
 from unvanish.rules.harm import starved
 from unvanish.rules.remedies import against_vanishing
@@ -76,8 +77,8 @@ def judge(seen: Observation) -> Verdict:
     slow = found.fades and found.decades < -SLOW_DECADES
     if not damage and not slow:
         return Clear(code=CODE, name=NAME, evidence=evidence)
-    way = course(seen)
-    severe = bool(damage) and not way.learned
+    way, relief = course(seen), eased(seen)
+    severe = bool(damage) and not relief
     return Finding(
         code=CODE,
         name=NAME,
@@ -89,6 +90,7 @@ def judge(seen: Observation) -> Verdict:
         evidence=evidence | way.evidence,
         why=damage,
         effect=way.words,
+        note=relief,
         cures=against_vanishing(seen),
     )
 

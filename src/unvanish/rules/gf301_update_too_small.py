@@ -44,9 +44,10 @@ from statistics import median
 from unvanish.core.diagnosis import Clear, Finding, Undecided, Verdict
 from unvanish.core.observation import Observation
 from unvanish.rules.course import course
-from unvanish.rules.gradients import at_start
+from unvanish.rules.gradients import at_start, depth_profile
 from unvanish.rules.learning_time import learning_times, planned_steps, too_long
-from unvanish.rules.words import times
+from unvanish.rules.signal import signal_profile
+from unvanish.rules.words import count, times
 
 CODE = "GF301"
 NAME = "update-too-small"
@@ -67,20 +68,29 @@ def judge(seen: Observation) -> Verdict:
         "learning_rate": seen.optimizer.learning_rate,
         "gradient_rms": median(rms) if rms else 0.0,
     }
-    if not too_long(seen, fastest) or way.learned:
+    if not too_long(seen, fastest) or way.learned or way.converged_at_start:
         return Clear(code=CODE, name=NAME, evidence=evidence)
-    assumed = "" if seen.planned_steps else " (assumed)"
+    plan = f"{planned:,} are {'planned' if seen.planned_steps else 'assumed to be planned'}"
     return Finding(
         code=CODE,
         name=NAME,
         severity="error" if way.still else "warning",
         verdict="untrainable-step" if way.still else None,
-        message=(
-            f"the fastest layer needs {fastest:,.0f} steps to change by its own size, {planned:,} are planned{assumed}"
-        ),
+        message=f"the fastest layer needs {count(fastest)} steps to change by its own size, {plan}",
         healthy="up to ten times the planned steps",
         layers=tuple(needed),
         evidence=evidence | way.evidence,
         why=f"learning rate {seen.optimizer.learning_rate:g}: {times(fastest / planned)} too small to use the plan",
         effect=way.words,
+        note=_cause(seen),
     )
+
+
+def _cause(seen: Observation) -> str:
+    """Return where the gradient, not the learning rate, makes the step small; empty where it does not."""
+    signal, gradients = signal_profile(seen), depth_profile(seen)
+    if signal is not None and signal.fades:
+        return "the signal fades on its way, and every gradient with it: see GF104"
+    if not isinstance(gradients, str) and gradients.vanishes:
+        return "the gradient vanishes on its way to the input as well: see GF101"
+    return ""

@@ -74,8 +74,8 @@ def judge(seen: Observation) -> Verdict:
     }
     if not floored or start.premature or course(seen).converged_at_start:
         return Clear(code=CODE, name=NAME, evidence=evidence)
-    low, high = percent(min(floored.values())), percent(max(floored.values()))
-    share = high if low == high else f"{low.removesuffix(' %')}-{high}"
+    low, high = f"{100 * min(floored.values()):.0f}", f"{100 * max(floored.values()):.0f}"
+    share = f"{high} %" if low == high else f"{low}-{high} %"
     return Finding(
         code=CODE,
         name=NAME,

@@ -19,7 +19,8 @@ ReLU .707, 1.000, .408; GELU .50, .71, .29; ELU .997, 1.011, .559.
 `gain` and `critical_gain` (medians), `gain_decades` (of the product), `layers_counted`.
 
 An error when the measured slope (GF101), or a fading signal that starves the gradient (GF104), agrees; a warning
-when nothing could be measured; clear when the measured profile is healthy all the same.
+when nothing could be measured, or when the loss falls all the same or the profile recovered; clear when the
+measured profile is healthy all the same.
 
 ## Remedies
 
@@ -43,6 +44,7 @@ from __future__ import annotations
 
 from unvanish.core.diagnosis import Clear, Finding, Undecided, Verdict
 from unvanish.core.observation import Observation
+from unvanish.rules.easing import eased
 from unvanish.rules.gains import LIMIT_DECADES, Gains, agrees, gains
 from unvanish.rules.parts import hidden_activation
 from unvanish.rules.remedies import SIGMOIDS, against_vanishing
@@ -67,20 +69,22 @@ def judge(seen: Observation) -> Verdict:
     measured = agrees(seen, -1)
     if found.decades > -LIMIT_DECADES or measured is False:
         return Clear(code=CODE, name=NAME, evidence=evidence)
+    relief = eased(seen)
+    severe = bool(measured) and not relief
     return Finding(
         code=CODE,
         name=NAME,
-        severity="error" if measured else "warning",
-        verdict="vanishing" if measured else None,
+        severity="error" if severe else "warning",
+        verdict="vanishing" if severe else None,
         message=(
             f"the weights' gain of {found.gain:.2g} is below the critical gain of {found.critical_gain:.2g} "
             f"in {len(found.layers)} layers"
         ),
-        healthy=f"{found.critical_gain:.2g}",
+        healthy=f"about {found.critical_gain:.2g}",
         layers=found.layers,
         evidence=evidence,
         why=_why(seen, found),
-        note="" if measured else "no gradient could be measured to confirm it",
+        note=relief if measured else "no gradient could be measured to confirm it",
         cures=against_vanishing(seen),
     )
 

@@ -18,7 +18,8 @@ gives.
 `gain` and `critical_gain` (medians), `gain_decades` (of the product), `layers_counted`.
 
 An error when the measured slope (GF102), or a growing signal that swamps the output (GF105), agrees; a warning when
-nothing could be measured; clear when the measured profile is healthy all the same.
+nothing could be measured, or when the loss falls all the same or the profile recovered; clear when the measured
+profile is healthy all the same.
 
 ## Remedies
 
@@ -41,6 +42,7 @@ from __future__ import annotations
 
 from unvanish.core.diagnosis import Clear, Finding, Undecided, Verdict
 from unvanish.core.observation import Observation
+from unvanish.rules.easing import eased
 from unvanish.rules.gains import LIMIT_DECADES, agrees, gains
 from unvanish.rules.parts import hidden_activation
 from unvanish.rules.remedies import against_exploding
@@ -65,22 +67,24 @@ def judge(seen: Observation) -> Verdict:
     measured = agrees(seen, 1)
     if found.decades < LIMIT_DECADES or measured is False:
         return Clear(code=CODE, name=NAME, evidence=evidence)
+    relief = eased(seen)
+    severe = bool(measured) and not relief
     return Finding(
         code=CODE,
         name=NAME,
-        severity="error" if measured else "warning",
-        verdict="exploding" if measured else None,
+        severity="error" if severe else "warning",
+        verdict="exploding" if severe else None,
         message=(
             f"the weights' gain of {found.gain:.2g} is above the critical gain of {found.critical_gain:.2g} "
             f"in {len(found.layers)} layers"
         ),
-        healthy=f"{found.critical_gain:.2g}",
+        healthy=f"about {found.critical_gain:.2g}",
         layers=found.layers,
         evidence=evidence,
         why=(
             f"{found.gain / found.critical_gain:.2g}x per layer, 1e{found.decades:+.1f} over {len(found.layers)} "
             f"layers, by the slope of {hidden_activation(seen) or 'linear'} at this signal"
         ),
-        note="" if measured else "no gradient could be measured to confirm it",
+        note=relief if measured else "no gradient could be measured to confirm it",
         cures=against_exploding(seen),
     )

@@ -80,12 +80,16 @@ def judge(seen: Observation) -> Verdict:
     if not reason and (low > EVEN or high >= halfway):
         reason = f"a signal half as strong as the training score ({halfway:.2f}) cannot be excluded (up to {high:.2f})"
     if reason:
-        power = (
-            f"{found.held_out_samples} held-out samples tell scores from {smallest_detectable(sd):.2f} on from chance, "
-            f"the score is {scores[-1]:.2f}"
-        )
-        return Undecided(code=CODE, name=NAME, reason=f"{reason}; {power}")
+        return Undecided(code=CODE, name=NAME, reason=f"{reason}; {_power(found, sd)}, the score is {scores[-1]:.2f}")
     return _finding(found, scores[-1], sd)
+
+
+def _power(found: Evaluation, sd: float) -> str:
+    """Return which scores these held-out samples tell from chance, in words."""
+    smallest = smallest_detectable(sd)
+    if smallest >= 1:
+        return f"{found.held_out_samples} held-out samples are too few to tell any score from chance"
+    return f"{found.held_out_samples} held-out samples tell scores from {smallest:.2f} on from chance"
 
 
 def _not_yet(seen: Observation, found: Evaluation) -> str:

@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from itertools import takewhile
+from statistics import median
 from typing import NamedTuple
 
 import msgspec
@@ -21,6 +22,9 @@ from unvanish.theory.bands import DECADES
 
 LIMIT_DECADES = DECADES
 """1.5: |slope x depth| beyond which plain networks stop training although a cured twin trains (theory.bands)."""
+EVERY_LAYER = 0.25
+"""The median step from one kernel to the next must make at least this part of the slope: else the gradient is lost at
+one place (GF103), not with depth."""
 BAND_SD = 2.0
 """Standard deviations of one initialisation (Hanin & Nica 2020) that the decades must exceed: then 0 is excluded."""
 CONFIRMED_DECADES = 0.75
@@ -57,6 +61,8 @@ class DepthProfile(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """Number of kernels of the network."""
     slope: Slope
     """log10 per layer."""
+    typical: float
+    """Median of the steps from one of these kernels to the next, log10 per layer."""
     decades: float
     """Over the whole network."""
     sd: float | None
@@ -82,6 +88,8 @@ class DepthProfile(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return self.decades > LIMIT_DECADES and self._certain(1)
 
     def _certain(self, sign: int) -> bool:
+        if sign * self.typical < EVERY_LAYER * abs(self.slope.per_step):
+            return False
         if self.confirmed is not None and sign * self.confirmed < CONFIRMED_DECADES:
             return False
         if self.sd is not None:
@@ -193,7 +201,8 @@ def _fit(
     """Fit the line; `reach` is the number of layers over which its slope adds up."""
     kernels = [layer.name for layer in seen.network.kernels]
     distance = {name: len(kernels) - 1 - i for i, name in enumerate(kernels)}
-    line = slope([distance[name] for name in names], [math.log10(numbers[name]) for name in names])
+    x, y = [distance[name] for name in names], [math.log10(numbers[name]) for name in names]
+    line = slope(x, y)
     sd = None if seen.forecast is None else seen.forecast.log10_sd
     steps = max(len(kernels) - 1, 1)  # the forecast's sd is of first over last, which lie so many layers apart
     return DepthProfile(
@@ -202,6 +211,7 @@ def _fit(
         source=source,
         depth=len(kernels),
         slope=line,
+        typical=median((y[i] - y[i + 1]) / (x[i] - x[i + 1]) for i in range(len(x) - 1)),
         decades=line.per_step * reach,
         sd=None if sd is None else sd * reach / math.sqrt((len(names) - 1) * steps),
         confirmed=_confirmed(gradients, distance, reach),

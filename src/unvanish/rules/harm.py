@@ -10,7 +10,7 @@ from unvanish.core.observation import Observation
 from unvanish.rules.course import course
 from unvanish.rules.gradients import at_start, depth_profile
 from unvanish.rules.learning_time import fastest, planned_steps, too_long
-from unvanish.rules.words import power, times
+from unvanish.rules.words import count, power, times
 
 FLOOR_EPSILONS = 5.0
 """Smallest layer RMS in epsilons of the optimizer: with the slope, the rule tuned on 81 trained configurations."""
@@ -28,7 +28,7 @@ def starved(seen: Observation) -> str:
         return f"the smallest gradient RMS is {power(min(rms))}, the optimizer's epsilon {power(epsilon)}"
     steps = fastest(seen)
     if steps is not None and too_long(seen, steps):
-        return f"learning would take {steps:.1e} steps at this gradient, {planned_steps(seen):,} are planned"
+        return f"learning would take {count(steps)} steps at this gradient, {planned_steps(seen):,} are planned"
     return ""
 
 

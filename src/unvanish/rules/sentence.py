@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from unvanish.core.diagnosis import Finding, Undecided
 from unvanish.core.observation import Observation
 from unvanish.rules.gradients import at_start, depth_profile, first_over_last
-from unvanish.rules.words import small_part, times
+from unvanish.rules.words import percent, small_part, times
 
 GRADIENT_CODES = frozenset({"GF101", "GF102"})
 
@@ -47,7 +47,7 @@ def _healthy(seen: Observation) -> str:
         parts.append(f"first/last {ratio:.2g}")
     shares = [layer.dead_share for layer in seen.profiles[-1].layers if layer.dead_share is not None]
     if shares:
-        parts.append(f"up to {max(shares):.0%} dead units" if max(shares) > 0 else "no dead units")
+        parts.append(f"up to {percent(max(shares))} dead units" if max(shares) > 0 else "no dead units")
     steps = seen.recording.total_steps
     parts.append(f"{steps} step{'s' if steps != 1 else ''}")
     return ", ".join(parts)

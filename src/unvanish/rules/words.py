@@ -26,6 +26,11 @@ def power(number: float) -> str:
     return f"{digit}e{int(exponent)}" if exponent else digit
 
 
+def count(number: float) -> str:
+    """Return a number of steps: `17,448`, or `9e11` where nobody would count."""
+    return f"{number:,.0f}" if number < 1e7 else power(number)
+
+
 def percent(share: float) -> str:
     """Return a share between 0 and 1 as `43 %`; what is neither nothing nor everything never reads as such."""
     if 0 < share < 0.005:
