@@ -1,0 +1,141 @@
+"""Activations whose Gaussian moments have a closed form: see moments.Moments for what each number means."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from unvanish.core.activations import derivative, value
+
+
+class PiecewiseLinear:
+    """Moments of f(u) = u above 0 and a * u below: relu, leaky_relu, linear (Cho & Saul 2009, n = 1 and n = 0)."""
+
+    elasticity = 1.0
+    slope_along = 1.0
+
+    def __init__(self, below: float, mean: float, variance: float) -> None:
+        """Take u ~ N(mean, variance); the mean must be 0 unless below is 1."""
+        self._below, self._variance = below, variance
+        square, fourth = below * below, below**4
+        self.mean = mean if below == 1 else (1 - below) * math.sqrt(variance / (2 * math.pi))
+        self.variance = variance if below == 1 else variance * (1 + square) / 2 - self.mean * self.mean
+        self.kurtosis = _kurtosis(mean, variance) if below == 1 else 6 * (1 + fourth) / (1 + square) ** 2
+        self.central_kurtosis = _central_kurtosis(below)
+        self.slope = (1 + below) / 2
+        self.slope_second = (1 + square) / 2
+        self.slope_kurtosis = 2 * (1 + fourth) / (1 + square) ** 2
+        self.slope_lean = (1 - below) ** 2 / (math.pi * (1 + square))
+
+    def spread(self, gap: float) -> float:
+        """Return E f^2 - E f(u) f(w): the arc-cosine kernel of degree 1, subtracted from its value at angle 0."""
+        angle = _angle(gap)
+        bent = math.pi * gap + angle * math.cos(angle) - math.sin(angle)
+        return self._variance * ((1 - self._below) ** 2 * bent / (2 * math.pi) + self._below * gap)
+
+    def slope_pair(self, gap: float) -> float:
+        """Return E f'(u) f'(w): the arc-cosine kernel of degree 0."""
+        return _both_sides(self._below, gap)
+
+    def slope_kurtosis_pair(self, gap: float) -> float:
+        """Return E f'(u)^2 f'(w)^2 / (E f'^2)^2; the square of f' is again piecewise constant."""
+        return _both_sides(self._below**2, gap) / self.slope_second**2
+
+
+class Exponential:
+    """Moments of f(u) = exp(u): the log-normal distribution's."""
+
+    def __init__(self, mean: float, variance: float) -> None:
+        """Take u ~ N(mean, variance)."""
+        self._mean, self._variance = mean, variance
+        self.mean = self.slope = _exp(mean + variance / 2)
+        self.slope_second = _exp(2 * mean + 2 * variance)
+        self.variance = self.slope_second * -math.expm1(-variance)
+        self.kurtosis = self.slope_kurtosis = _exp(4 * variance)
+        self.elasticity = mean + 2 * variance
+        self.central_kurtosis = _log_normal_kurtosis(variance)
+        self.slope_along = 1 + 4 * variance
+        self.slope_lean = variance * _exp(-variance)
+
+    def spread(self, gap: float) -> float:
+        """Return E f^2 - E f(u) f(w)."""
+        return self.slope_second * -math.expm1(-self._variance * gap)
+
+    def slope_pair(self, gap: float) -> float:
+        """Return E f'(u) f'(w)."""
+        return _exp(2 * self._mean + self._variance * (2 - gap))
+
+    def slope_kurtosis_pair(self, gap: float) -> float:
+        """Return E f'(u)^2 f'(w)^2 / (E f'^2)^2."""
+        return _exp(4 * self._variance * (1 - gap))
+
+
+class Point(NamedTuple):
+    """Moments where every u is the same number: f there, f' there, nothing else; nan where there is no number."""
+
+    mean: float
+    slope: float
+    variance: float
+    slope_second: float
+    kurtosis: float = 1.0
+    slope_kurtosis: float = 1.0
+    elasticity: float = 1.0
+    central_kurtosis: float = 3.0
+    slope_along: float = 1.0
+    slope_lean: float = 0.0
+
+    @classmethod
+    def at(cls, name: str, parameter: float, u: float) -> Point:
+        """Return the moments of the named activation at u (nan for a u that does not exist)."""
+        if math.isnan(u):
+            return cls(u, u, u, u)
+        with np.errstate(over="ignore"):
+            f, slope = (float(of(name, np.array([u]), parameter)[0]) for of in (value, derivative))
+        return cls(f, slope, 0.0, slope * slope)
+
+    def spread(self, gap: float) -> float:
+        """Return 0: there is no spread to pass on."""
+        return self.variance * gap
+
+    def slope_pair(self, gap: float) -> float:
+        """Return f'^2."""
+        return self.slope_second + 0.0 * gap
+
+    def slope_kurtosis_pair(self, gap: float) -> float:
+        """Return 1."""
+        return self.slope_kurtosis + 0.0 * gap
+
+
+def _angle(gap: float) -> float:
+    """Return arccos(1 - gap), exact for tiny gaps."""
+    return 2 * math.asin(math.sqrt(min(max(gap / 2, 0.0), 1.0))) if gap == gap else math.nan
+
+
+def _both_sides(below: float, gap: float) -> float:
+    """Return E g(u) g(w) for g = 1 above 0 and `below` below: P(both above) is 1/2 - angle/2 pi."""
+    return (1 - below) ** 2 * (math.pi - _angle(gap)) / (2 * math.pi) + below
+
+
+def _kurtosis(mean: float, variance: float) -> float:
+    second = mean * mean + variance
+    return 3 - 2 * (mean * mean / second) ** 2 if second > 0 else 1.0
+
+
+def _central_kurtosis(below: float) -> float:
+    """Return the kurtosis of f(z) around its mean, from the half-normal's moments above and below 0."""
+    first = (1 - below) / math.sqrt(2 * math.pi)
+    second, fourth = (1 + below**2) / 2, 1.5 * (1 + below**4)
+    third = (1 - below**3) * 2 / math.sqrt(2 * math.pi)
+    central = fourth - 4 * first * third + 6 * first**2 * second - 3 * first**4
+    return float(central / (second - first**2) ** 2)
+
+
+def _log_normal_kurtosis(variance: float) -> float:
+    w = _exp(variance)
+    return w * w * w * w + 2 * w * w * w + 3 * w * w - 3
+
+
+def _exp(x: float) -> float:
+    return math.exp(x) if x < 709.0 else (math.nan if math.isnan(x) else math.inf)

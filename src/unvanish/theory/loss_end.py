@@ -1,0 +1,63 @@
+"""The cotangent that a loss sends into the output layer, before any data were seen.
+
+The residual r of a sample is prediction minus label. Its mean over the batch is one random number per output unit: with
+rho the correlation of two samples' residuals, (sum of r)^2 / (sum of r^2) = (1 + (B - 1) rho) * chi^2 / degrees.
+The kernels' gradients depend on it, so every log is averaged over it (derived).
+
+A sigmoid or softmax head is taken to be read by a cross-entropy from its pre-activation, where r = p - y: the head's
+own slope does not count. Any other head is read by a squared error. Labels are taken as balanced classes, or as
+numbers of mean 0 and variance 1.
+"""
+
+from __future__ import annotations
+
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unvanish.theory.moments import moments
+from unvanish.theory.signal import Signal
+
+Array = NDArray[np.float64]
+
+FUSED_HEADS = frozenset({"sigmoid", "softmax"})
+DRAWS = 16
+"""Equally likely values of the batch-mean residual."""
+
+_QUANTILES = np.array([NormalDist().inv_cdf((i + 0.5) / DRAWS) for i in range(DRAWS)])
+
+
+def coherence(head: Signal, activation: str, units: int, batch_size: int) -> Array:
+    """Return DRAWS equally likely values of |sum of r|^2 / sum of |r|^2 over the batch, in [0, batch_size].
+
+    head: the pre-activation of a fused head, else the output. Shape (DRAWS,).
+    """
+    rho = residual_correlation(head, activation, units)
+    degrees = units - 1 if activation == "softmax" and units > 1 else units
+    draws = (1 + (batch_size - 1) * rho) * _chi_square(degrees)
+    return np.minimum(draws, float(batch_size))
+
+
+def residual_correlation(head: Signal, activation: str, units: int) -> float:
+    """Return the correlation of two samples' residuals: what the predictions have in common, the labels do not."""
+    if activation == "softmax":  # p - 1/C grows as (z - mean z)/C and stays below one hot; in units of the labels' part
+        predicted = head.variance / (units + head.variance)
+        rho = predicted * (1 - head.gap) / (1 + predicted)
+    elif activation == "sigmoid":
+        of = moments("sigmoid", mean=head.mean, variance=head.variance)
+        centred = of.variance + (of.mean - 0.5) ** 2
+        rho = (centred - of.spread(head.gap)) / (centred + 0.25)
+    else:
+        rho = (head.second - head.spread) / (head.second + 1)
+    return max(rho, 0.0) if rho == rho else 0.0
+
+
+def _chi_square(degrees: int) -> Array:
+    """Return quantiles of chi^2 / degrees, mean 1; from 2 degrees on by Wilson & Hilferty (1931)."""
+    if degrees == 1:
+        draws = _QUANTILES**2
+    else:
+        width = 2 / (9 * degrees)
+        draws = np.maximum(1 - width + _QUANTILES * np.sqrt(width), 1e-2) ** 3
+    return np.asarray(draws, dtype=np.float64)

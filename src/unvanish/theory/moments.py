@@ -1,0 +1,101 @@
+"""Gaussian moments of an activation f: what a wide layer does to its signal and to its gradient on average.
+
+For u ~ N(mean, variance): E f, E f^2, E f'^2, ...; for a pair (u, w) of correlation 1 - gap: E f(u) f(w) and
+E f'(u) f'(w) by Mehler's formula E f(u) f(w) = sum_n a_n^2 (1 - gap)^n, with a_n the coefficients of f in normalised
+Hermite polynomials (Poole et al. 2016, eq. 5; Schoenholz et al. 2017, eq. 5 and 7; Daniely et al. 2016, section 4.2).
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import Protocol
+
+from unvanish.core.activations import DEFAULT_PARAMETER, FUNCTIONS
+from unvanish.theory.closed_forms import Exponential, PiecewiseLinear, Point
+from unvanish.theory.series import Series
+
+
+class Moments(Protocol):
+    """Give the moments of f(u) and f'(u) for u ~ N(mean, variance). Ratios, where a plain moment would underflow."""
+
+    @property
+    def mean(self) -> float:
+        """E f."""
+
+    @property
+    def variance(self) -> float:
+        """Var f = E f^2 - (E f)^2, without cancellation."""
+
+    @property
+    def kurtosis(self) -> float:
+        """E f^4 / (E f^2)^2."""
+
+    @property
+    def central_kurtosis(self) -> float:
+        """E (f - E f)^4 / (Var f)^2."""
+
+    @property
+    def elasticity(self) -> float:
+        """E[u f f'] / E f^2: by which power E f^2 follows E u^2 when u is scaled; 1 for a linear f."""
+
+    @property
+    def slope(self) -> float:
+        """E f'."""
+
+    @property
+    def slope_second(self) -> float:
+        """E f'^2: the activation's part of chi."""
+
+    @property
+    def slope_kurtosis(self) -> float:
+        """E f'^4 / (E f'^2)^2."""
+
+    @property
+    def slope_along(self) -> float:
+        """E f'^2 z^2 / E f'^2 with z = (u - mean) / sd: how steep f is where u is large; 1 when independent."""
+
+    @property
+    def slope_lean(self) -> float:
+        """(E f' z)^2 / E f'^2: how differently f rises on the two sides; 0 for an odd f."""
+
+    def spread(self, gap: float) -> float:
+        """Return E f^2 - E f(u) f(w) for a pair of correlation 1 - gap, without cancellation."""
+
+    def slope_pair(self, gap: float) -> float:
+        """Return E f'(u) f'(w) for a pair of correlation 1 - gap."""
+
+    def slope_kurtosis_pair(self, gap: float) -> float:
+        """Return E f'(u)^2 f'(w)^2 / (E f'^2)^2 for a pair of correlation 1 - gap."""
+
+
+def moments(name: str, parameter: float | None = None, *, mean: float = 0.0, variance: float) -> Moments:
+    """Return the moments of the activation of that canonical name at u ~ N(mean, variance).
+
+    parameter: slope of leaky_relu, alpha of elu; None for the default. mean and variance are taken to nine digits, so
+    that layers alike are computed once. What overflows is inf, what does not exist nan; variance 0 gives f and f' at
+    the mean. Raise KeyError for a name that is not in core.activations.FUNCTIONS.
+    """
+    parameter = DEFAULT_PARAMETER.get(name, 0.0) if parameter is None else parameter
+    return _moments(name, parameter, _rounded(mean), _rounded(variance))
+
+
+@lru_cache(maxsize=4096)
+def _moments(name: str, parameter: float, mean: float, variance: float) -> Moments:
+    if name not in FUNCTIONS:
+        raise KeyError(name)
+    if not (math.isfinite(variance) and math.isfinite(mean)):
+        return Point.at(name, parameter, math.nan)
+    if name == "linear":
+        return PiecewiseLinear(1.0, mean, variance)
+    if variance == 0:
+        return Point.at(name, parameter, mean)
+    if name == "exponential":
+        return Exponential(mean, variance)
+    if name in ("relu", "leaky_relu") and mean == 0:
+        return PiecewiseLinear(parameter, 0.0, variance)
+    return Series(name, parameter, mean, variance)
+
+
+def _rounded(x: float) -> float:
+    return float(f"{x:.9g}")

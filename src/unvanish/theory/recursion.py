@@ -1,0 +1,185 @@
+"""Walk a network's graph: signals from the inputs to the outputs, cotangents from the loss back to the inputs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from unvanish.core.activations import FUNCTIONS
+from unvanish.core.network import Layer, Network
+from unvanish.theory.cotangent import (
+    Cotangent,
+    back_through_activation,
+    back_through_batch_norm,
+    back_through_dropout,
+    back_through_kernel,
+    back_through_layer_norm,
+    back_through_pool,
+    merged,
+    scaled,
+)
+from unvanish.theory.geometry import places, pooled, size, taps_inside
+from unvanish.theory.loss_end import FUSED_HEADS, coherence
+from unvanish.theory.signal import (
+    Signal,
+    added,
+    averaged,
+    through_activation,
+    through_batch_norm,
+    through_dropout,
+    through_kernel,
+    through_layer_norm,
+    through_pool,
+)
+
+
+@dataclass(slots=True)
+class Pass:
+    """Hold what theory expects at one layer."""
+
+    layer: Layer
+    sources: list[Pass]
+    arriving: Signal
+    """The layer's input (the sum of its inputs for an add)."""
+    before: Signal
+    """The input of its activation; for a layer without one, its output."""
+    leaving: Signal
+    inside: float = 1.0
+    """Share of a convolution's taps that are not on padding."""
+    modelled: bool = True
+    fused: bool = False
+    """Whether the loss reads the pre-activation, so that the layer's own activation does not count."""
+    readers: list[Cotangent] = field(default_factory=list)
+    """What each layer that reads the output sends back."""
+    d_leaving: Cotangent | None = None
+    d_before: Cotangent | None = None
+    d_arriving: Cotangent | None = None
+
+
+def walk(network: Network, batch_size: int, entering: Signal) -> dict[str, Pass]:
+    """Return the forward and backward state at every layer, by name, in forward order.
+
+    entering: the signal of every input. A layer that no loss depends on has no cotangents (None). A layer of kind
+    `other`, and one with an activation of no known slope, is taken to pass everything unchanged.
+    """
+    passes: dict[str, Pass] = {}
+    sources: dict[str, list[str]] = {layer.name: [] for layer in network.layers}
+    for edge in network.edges:
+        sources[edge.target].append(edge.source)
+    for layer in network.layers:
+        passes[layer.name] = _forward(layer, [passes[name] for name in sources[layer.name]], batch_size, entering)
+    for name in network.outputs or tuple(passes)[-1:]:
+        _start(passes[name], batch_size)
+    last = next((at for at in reversed(passes.values()) if at.layer.kernel is not None), None)
+    for at in reversed(passes.values()):
+        if at.readers:
+            _backward(at, batch_size, is_last=at is last)
+    return passes
+
+
+def applies(layer: Layer) -> str:
+    """Return the activation that is counted: `linear` for one that has no known elementwise slope."""
+    return layer.activation if layer.activation in FUNCTIONS else "linear"
+
+
+def instances(layer: Layer, batch_size: int) -> int:
+    """Return over how many values of one unit a batch normalisation averages."""
+    return batch_size * places(layer)
+
+
+def _forward(layer: Layer, sources: list[Pass], batch_size: int, entering: Signal) -> Pass:
+    signals = [source.leaving for source in sources]
+    h = signals[0] if signals else entering
+    first = sources[0].layer if sources else None
+    at = Pass(layer, sources, h, h, h, modelled=layer.kind != "other" and applies(layer) == layer.activation)
+    match layer.kind:
+        case "dense" | "conv":
+            at.inside = taps_inside(layer, first)
+            at.before = through_kernel(h, layer, at.inside)
+            at.leaving = _activated(at.before, layer)
+        case "activation":
+            at.leaving = _activated(h, layer)
+        case "batch_norm":
+            at.leaving = through_batch_norm(h, layer, instances(layer, batch_size))
+        case "layer_norm":
+            at.leaving = through_layer_norm(h, layer)
+        case "dropout":
+            at.leaving = through_dropout(h, layer.keep)
+        case "pool":
+            at.leaving = through_pool(h, pooled(layer, first))
+        case "add":
+            at.leaving = added([(source.leaving, times) for source, times in _counted(sources)])
+        case _ if len(signals) > 1:
+            at.leaving = averaged(list(zip(signals, _shares(sources), strict=True)))
+    if layer.kind not in ("dense", "conv", "activation"):
+        at.before = at.leaving
+    return at
+
+
+def _activated(u: Signal, layer: Layer) -> Signal:
+    activation = applies(layer)
+    if activation == "linear":
+        return u
+    return through_activation(u, activation, layer.activation_parameter, size(layer))
+
+
+def _start(at: Pass, batch_size: int) -> None:
+    """Send the loss's cotangent into an output layer."""
+    layer = at.layer
+    at.fused = layer.activation in FUSED_HEADS
+    alike = coherence(at.before if at.fused else at.leaving, layer.activation, layer.units or 1, batch_size)
+    at.readers.append(Cotangent(np.zeros_like(alike), alike, common=1 / max(layer.units or 1, 1)))
+
+
+def _backward(at: Pass, batch_size: int, *, is_last: bool) -> None:
+    """Take one layer's cotangent from its output to its inputs, and hand it to the layers that made them.
+
+    is_last: whether its kernel is the one whose gradient the others are compared with, which follows q of its input.
+    """
+    layer, h = at.layer, at.arriving
+    d = at.d_leaving = at.d_before = merged(at.readers)
+    if layer.kind in ("dense", "conv", "activation") and not at.fused and applies(layer) != "linear":
+        d = back_through_activation(d, at.before, applies(layer), layer.activation_parameter, size(layer), batch_size)
+        at.d_before = d
+    match layer.kind:
+        case "dense" | "conv":
+            d = back_through_kernel(d, layer, at.inside, batch_size)
+            d = d._replace(response=d.response - 1) if is_last else d
+        case "batch_norm":
+            d = back_through_batch_norm(d, h, layer, instances(layer, batch_size))
+        case "layer_norm":
+            d = back_through_layer_norm(d, h, layer)
+        case "dropout":
+            d = back_through_dropout(d, layer.keep, size(layer), batch_size)
+        case "pool":
+            d = back_through_pool(d, pooled(layer, at.sources[0].layer if at.sources else None))
+        case "flatten":
+            d = d._replace(places=1.0)
+    at.d_arriving = d
+    for source, part in _handed(at, d):
+        source.readers.append(part)
+
+
+def _handed(at: Pass, d: Cotangent) -> Iterator[tuple[Pass, Cotangent]]:
+    """Yield each source and its part: all of it for each summand of an add, by size where outputs lie side by side."""
+    if at.layer.kind == "add":
+        for source, times in _counted(at.sources):
+            share = times * times * source.leaving.second / at.leaving.second if at.leaving.second > 0 else 0.0
+            yield source, scaled(d, float(times * times))._replace(response=d.response * share)
+    else:
+        for source, share in zip(at.sources, _shares(at.sources), strict=True):
+            yield source, d if share == 1 else scaled(d, share)
+
+
+def _counted(sources: list[Pass]) -> list[tuple[Pass, int]]:
+    """Return each source once, with how often it enters."""
+    times = Counter(source.layer.name for source in sources)
+    return [(source, times[name]) for name, source in {s.layer.name: s for s in sources}.items()]
+
+
+def _shares(sources: list[Pass]) -> list[float]:
+    total = sum(size(source.layer) for source in sources)
+    return [size(source.layer) / total for source in sources]

@@ -1,0 +1,138 @@
+"""Gaussian moments of any activation, by quadrature and by the Hermite series of f, f' and f'^2."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unvanish.core.activations import derivative, value
+from unvanish.theory.quadrature import TERMS, hermite, light_nodes, nodes
+
+Array = NDArray[np.float64]
+
+KINKS: dict[str, tuple[float, ...]] = {
+    "elu": (0.0,),
+    "hard_sigmoid": (-3.0, 3.0),
+    "hard_silu": (-3.0, 3.0),
+    "hard_tanh": (-1.0, 1.0),
+    "leaky_relu": (0.0,),
+    "relu": (0.0,),
+    "relu6": (0.0, 6.0),
+    "selu": (0.0,),
+    "softsign": (0.0,),
+}
+"""Where f or a derivative jumps."""
+
+_DEGREES = np.arange(TERMS)
+
+
+class Series:
+    """Moments of the named activation; see moments.Moments for what each number means."""
+
+    def __init__(self, name: str, parameter: float, mean: float, variance: float) -> None:
+        """Take u ~ N(mean, variance), the variance above 0 and finite."""
+        self._name, self._parameter, self._at, self._variance = name, parameter, mean, variance
+        kinks, scale = KINKS.get(name, ()), math.sqrt(variance)
+        z, weights = nodes(mean, scale, kinks)
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            u = mean + scale * z
+            f, slope = value(name, u, parameter), derivative(name, u, parameter)
+            polynomials = hermite(mean, scale, kinks)
+            self._f, self._slope = _Expansion(f, polynomials, weights), _Expansion(slope, polynomials, weights)
+            self._slope_square = _Expansion(slope * slope, polynomials, weights)
+            self.mean, self.variance = self._f.mean, self._f.variance
+            self.kurtosis, self.central_kurtosis = _kurtosis(f, weights), _kurtosis(f - self.mean, weights)
+            self.slope, self.slope_second = self._slope.mean, self._slope.second
+            self.slope_kurtosis = _kurtosis(slope, weights)
+            steep = weights * slope * slope
+            self.slope_along = float(steep @ (z * z)) / (self.slope_second or math.nan)
+            self.slope_lean = float(weights @ (slope * z)) ** 2 / (self.slope_second or math.nan)
+            self.elasticity = float(weights @ (u * f * slope)) / (self._f.second or math.nan)
+
+    def spread(self, gap: float) -> float:
+        """Return E f^2 - E f(u) f(w) = sum a_n^2 (1 - c^n).
+
+        It is also variance times the integral of E f' f' over the correlation (Price 1958), which bounds it from both
+        sides for pairs that are alike, where a slowly falling tail would lose it.
+        """
+        found = self._f.drop(gap) if self._slope.resolves(gap) else self._both(value, gap)[1]
+        if gap > 0.5:
+            return found
+        bound = self._variance * gap
+        return min(max(found, bound * self.slope_pair(gap)), bound * self.slope_second)
+
+    def slope_pair(self, gap: float) -> float:
+        """Return E f'(u) f'(w)."""
+        if self._slope.resolves(gap):
+            return self._slope.second - self._slope.drop(gap)
+        return self._both(derivative, gap)[0]
+
+    def slope_kurtosis_pair(self, gap: float) -> float:
+        """Return E f'(u)^2 f'(w)^2 / (E f'^2)^2."""
+        square = self._slope_square
+        return max(square.second - square.drop(gap), 0.0) / (self.slope_second**2 or math.nan)
+
+    def _both(self, function: object, gap: float) -> tuple[float, float]:
+        """Return E g(u) g(w) and E (g(u) - g(w))^2 / 2 by integrating over (u + w) and (u - w), for pairs alike."""
+        assert callable(function)
+        middle = math.sqrt(self._variance * (1 - gap / 2))
+        apart = math.sqrt(self._variance * gap / 2)
+        along, across = light_nodes(self._at, middle), light_nodes(0.0, apart)
+        centre = self._at + middle * along.z[:, None]
+        g, h = (function(self._name, centre + sign * apart * across.z, self._parameter) for sign in (1, -1))
+        weights = along.weights[:, None] * across.weights
+        return float(np.sum(weights * g * h)), float(np.sum(weights * (g - h) ** 2)) / 2
+
+
+class _Expansion:
+    """The squared Hermite coefficients of one function, and what is left beyond the last of them."""
+
+    def __init__(self, g: Array, polynomials: Array, weights: Array) -> None:
+        coefficients = polynomials @ g
+        self.mean = float(coefficients[0])
+        self._squares = coefficients**2
+        self.variance = float(weights @ (g - self.mean) ** 2)
+        self.second = self.mean**2 + self.variance
+        self._rest = max(self.variance - float(self._squares[1:].sum()), 0.0)
+        first, second = self._squares[TERMS // 4 : TERMS // 2].sum(), self._squares[TERMS // 2 :].sum()
+        self._octave = float(second / first) if first > 0 else 0.0
+        even, odd = self._squares[TERMS // 2 :: 2].sum(), self._squares[TERMS // 2 + 1 :: 2].sum()
+        self._parity = float((even - odd) / (even + odd)) if even + odd > 0 else 0.0
+
+    def resolves(self, gap: float) -> bool:
+        """Say whether the series, with its tail taken as that of a jump, is enough for this gap.
+
+        It is not for a peak that is narrow against the spread of u and a pair alike: there the squares do not fall.
+        """
+        if self._rest < 1e-3 * self.second or TERMS * gap > 4:
+            return True
+        return self._octave < 0.85
+
+    def drop(self, gap: float) -> float:
+        """Return E g^2 - E g(u) g(w), the squares beyond the last taken to fall as the last octave does."""
+        lost = -np.expm1(_DEGREES * math.log1p(-gap)) if gap < 0.5 else 1 - np.power(1 - gap, _DEGREES)
+        kept = _tail(abs(1 - gap), jumps=self._octave > 0.5) * (1.0 if gap < 1 else self._parity)
+        return float(self._squares @ lost) + self._rest * (1 - kept)
+
+
+def _tail(c: float, *, jumps: bool) -> float:
+    """Return which share of the part beyond TERMS a pair of correlation c keeps.
+
+    Squares fall as n^(-3/2) where g jumps, as n^(-5/2) where it has a kink: the integral over n from N = TERMS of
+    n^-power c^n, divided by its value at c = 1; the second follows from the first by parts.
+    """
+    if c <= 0:
+        return 0.0
+    x = -TERMS * math.log(c)
+    jump = math.exp(-x) - math.sqrt(math.pi * x) * math.erfc(math.sqrt(x))
+    return max(jump if jumps else math.exp(-x) - 2 * x * jump, 0.0)
+
+
+def _kurtosis(g: Array, weights: Array) -> float:
+    largest = float(np.max(np.abs(g)))
+    if not largest > 0:
+        return 1.0
+    square = (g / largest) ** 2
+    return float(weights @ square**2) / float(weights @ square) ** 2

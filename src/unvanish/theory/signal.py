@@ -1,0 +1,213 @@
+"""The forward signal: what one layer hands to the next, as moments over its units and over samples."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from unvanish.core.network import Layer, WeightStats
+from unvanish.theory.geometry import Pooled, largest_of
+from unvanish.theory.moments import Moments, moments
+from unvanish.theory.normalised_units import NormalisedUnits, normalised_units
+
+TINY = 1e-280
+"""Variances are kept above this, so that a signal that vanishes with depth keeps its correlation."""
+
+
+class Signal(NamedTuple):
+    """Hold a layer's output h: over units, E h = mean and E h^2 = q = mean^2 + variance; over pairs of samples
+    E h(x) h(y) = k = q - spread (Poole et al. 2016). The spread is kept, not k: it stays exact where samples are alike.
+    """
+
+    mean: float
+    variance: float
+    spread: float
+    together: float = 1.0
+    """How much the units move together from sample to sample: Var(sum of h) / sum of Var(h); 1 when independent."""
+    noise: float = 0.0
+    """Variance of ln q from one initialisation to the next."""
+    made_by: tuple[str, float | None, Signal] | None = None
+    """(activation, parameter, u) when h = f(u) with a Gaussian u."""
+
+    @property
+    def second(self) -> float:
+        """Return q = E h^2."""
+        return self.mean * self.mean + self.variance
+
+    @property
+    def gap(self) -> float:
+        """Return 1 - correlation of one unit on two samples, its mean over units taken off; in [0, 2]."""
+        if not self.variance > 0:
+            return 0.0 if self.variance == 0 else math.nan
+        return min(max(self.spread / self.variance, 0.0), 2.0)
+
+    @property
+    def correlation(self) -> float:
+        """Return c = k / q; nan for a signal of zeros."""
+        return 1 - self.spread / self.second if self.second > 0 else math.nan
+
+
+def through_kernel(h: Signal, layer: Layer, inside: float) -> Signal:
+    """Return the pre-activation W h + b: q_u = n_in Var(w) q_h + Var(b) (Poole et al. 2016, eq. 3).
+
+    A kernel whose mean is not 0 adds mean * sum(h) to every unit alike (derived: the sum is n_in E h, and it varies
+    between samples by n_in * together * spread). inside: share of a convolution's taps that are not on the padding.
+    """
+    mean, variance = weights_moments(layer.kernel)
+    shift, noise = weights_moments(layer.bias)
+    taps = (layer.fan_in or 1) * inside
+    square = mean * mean
+    shared = taps * square * h.together * h.spread
+    own = _at_least_tiny(taps * variance * h.second)
+    spread = _at_least_tiny(taps * variance * h.spread) + shared
+    weight = variance + square * h.together
+    together = ((layer.units or 1) * square * h.together + variance) / weight if weight > 0 else 1.0
+    share = own / (own + noise) if own + noise > 0 else 0.0
+    return Signal(
+        mean=taps * mean * h.mean + shift,
+        variance=own + noise + shared,
+        spread=spread,
+        together=together,
+        noise=share * share * h.noise + kernel_noise(layer, layer.units or 1, layer.fan_in or 1),
+    )
+
+
+def through_activation(u: Signal, activation: str, parameter: float | None, units: int) -> Signal:
+    """Return f(u) (Poole et al. 2016, eq. 3 and 5); a u that is not Gaussian is taken as one of the same moments."""
+    of = moments_of(u, activation, parameter)
+    together = _coherent(u.together, of)
+    elasticity = of.elasticity if math.isfinite(of.elasticity) else 1.0
+    fresh = activation_noise(of, units)
+    noise = elasticity**2 * u.noise + fresh
+    return Signal(
+        of.mean, of.variance, of.spread(u.gap), together, noise, (activation, parameter, u._replace(made_by=None))
+    )
+
+
+def through_batch_norm(h: Signal, layer: Layer, instances: float) -> Signal:
+    """Return the normalised signal: unit variance over the batch, so that E h(x) h(y) = -q / (instances - 1)."""
+    scale, shift = affine(layer)
+    if instances <= 1:
+        return Signal(shift.mean, shift.variance, 0.0)
+    epsilon = layer.epsilon or 0.0
+    if h.made_by is None:
+        batch = h.spread * (1 - 1 / instances)
+        kept = batch / (batch + epsilon) if batch + epsilon > 0 else 0.0
+    else:
+        kept = units_of(h, epsilon, instances).second
+    variance = scale.second_moment * kept
+    return Signal(shift.mean, variance + shift.variance, variance * instances / (instances - 1))
+
+
+def through_layer_norm(h: Signal, layer: Layer) -> Signal:
+    """Return (h - mean over units) / sd over units, scaled and shifted (Ba et al. 2016, eq. 4)."""
+    scale, shift = affine(layer)
+    below = h.variance + (layer.epsilon or 0.0)
+    factor = scale.second_moment / below if below > 0 else 0.0
+    return Signal(shift.mean, h.variance * factor + shift.variance, h.spread * factor)
+
+
+def through_dropout(h: Signal, keep: float) -> Signal:
+    """Return the signal after a dropout: E h^2 grows by 1/keep, two samples' product stays (Schoenholz 2017, sec. 5)."""
+    more = h.second * (1 / keep - 1) if keep > 0 else 0.0
+    return h._replace(variance=h.variance + more, spread=h.spread + more, made_by=None)
+
+
+def through_pool(h: Signal, pool: Pooled) -> Signal:
+    """Return the pooled signal, two places of one sample taken to be as alike as two samples are.
+
+    A mean over n places divides the spread by n; the largest is that of n Gaussians of the same moments.
+    """
+    spread = h.spread if h.spread > 0 else 0.0 * h.spread
+    if pool.average:
+        return Signal(h.mean, h.variance - spread * (1 - 1 / pool.places), spread / pool.places, h.together, h.noise)
+    rise, share = largest_of(round(pool.places))
+    return Signal(
+        h.mean + rise * math.sqrt(spread), h.variance - spread * (1 - share), spread * share, h.together, h.noise
+    )
+
+
+def added(signals: list[tuple[Signal, int]]) -> Signal:
+    """Return the sum of signals, each with how often it enters; different ones are taken to be uncorrelated."""
+    variance = math.fsum(h.variance * n * n for h, n in signals)
+    spread = math.fsum(h.spread * n * n for h, n in signals)
+    shares = [(h.variance * n * n / variance if variance > 0 else 0.0, h) for h, n in signals]
+    return Signal(
+        mean=math.fsum(h.mean * n for h, n in signals),
+        variance=variance,
+        spread=spread,
+        together=math.fsum(share * h.together for share, h in shares) or 1.0,
+        noise=merged_noise([(share, h.noise) for share, h in shares]),
+    )
+
+
+def averaged(signals: list[tuple[Signal, float]]) -> Signal:
+    """Return the signal of layers laid side by side, each with its share of the units."""
+    mean = math.fsum(share * h.mean for h, share in signals)
+    second = math.fsum(share * h.second for h, share in signals)
+    spread = math.fsum(share * h.spread for h, share in signals)
+    return Signal(mean, max(second - mean * mean, 0.0), spread, noise=max(h.noise for h, _ in signals))
+
+
+def merged_noise(parts: list[tuple[float, float]]) -> float:
+    """Return the variance of ln(sum) from (share, variance of ln) of each part; what the least noisy has, all share."""
+    common = min((noise for _, noise in parts), default=0.0)
+    return common + math.fsum(share * share * (noise - common) for share, noise in parts)
+
+
+def moments_of(u: Signal, activation: str, parameter: float | None) -> Moments:
+    """Return the Gaussian moments of the activation at this pre-activation."""
+    return moments(activation, parameter, mean=u.mean, variance=u.variance)
+
+
+def units_of(h: Signal, epsilon: float, instances: float) -> NormalisedUnits:
+    """Return what a batch normalisation makes of the units of an activation's output."""
+    assert h.made_by is not None
+    activation, parameter, u = h.made_by
+    return normalised_units(
+        activation, parameter, u.mean, u.variance, u.gap, spread=h.spread, epsilon=epsilon, instances=instances
+    )
+
+
+def across_units(h: Signal, epsilon: float, units: int) -> NormalisedUnits:
+    """Return what a layer normalisation makes of an activation's output: one sample, its units all alike in law."""
+    assert h.made_by is not None
+    activation, parameter, u = h.made_by
+    return normalised_units(
+        activation, parameter, u.mean, u.variance, 1.0, spread=h.variance, epsilon=epsilon, instances=units
+    )
+
+
+def weights_moments(stats: WeightStats | None) -> tuple[float, float]:
+    """Return (mean, variance) of the entries; a mean that chance alone explains (4 standard errors) counts as 0."""
+    if stats is None:
+        return 0.0, 0.0
+    if stats.mean * stats.mean * stats.size <= 16 * stats.variance:
+        return 0.0, stats.second_moment
+    return stats.mean, stats.variance
+
+
+def affine(layer: Layer) -> tuple[WeightStats, WeightStats]:
+    """Return gamma and beta of a normalisation; 1 and 0 where it has none."""
+    one, zero = WeightStats(mean=1.0, variance=0.0, size=1), WeightStats(mean=0.0, variance=0.0, size=1)
+    return layer.scale or one, layer.shift or zero
+
+
+def kernel_noise(layer: Layer, to: float, fro: float) -> float:
+    """Return Var ln(|W v|^2/|v|^2) of a random W from `fro` to `to` units: 2/to; orthogonal: of the part left out."""
+    orthogonal = layer.kernel is not None and layer.kernel.orthogonal
+    return 2 / to * (max(0.0, 1 - to / fro) if orthogonal else 1.0)
+
+
+def activation_noise(of: Moments, units: int) -> float:
+    """Return Var ln(mean of f^2 over units) beyond what u's own length explains: (kappa - 1)/n for Gaussian units."""
+    fresh = (of.kurtosis - 1 - 2 * of.elasticity**2) / max(units, 1)
+    return fresh if fresh > 0 and math.isfinite(fresh) else 0.0
+
+
+def _coherent(together: float, of: Moments) -> float:
+    return 1 + (together - 1) * of.slope**2 / of.slope_second if of.slope_second > 0 else 1.0
+
+
+def _at_least_tiny(variance: float) -> float:
+    return max(variance, TINY) if variance > 0 else variance
