@@ -1,7 +1,9 @@
 """Losses of the reference: the mean over the batch (and over all outputs of a sample), and its gradient.
 
-A cross-entropy whose head applies the matching sigmoid or softmax is computed from the logits z, as Keras does; any
-other head is taken as a probability and clipped to [1e-7, 1 - 1e-7], with no gradient where it was clipped.
+A cross-entropy whose head applies a sigmoid or a softmax is computed from the logits z, as Keras on TensorFlow does,
+which goes so far as to read the logits of a sigmoid as those of a softmax and the other way round, where head and loss
+do not match. The output of any other head is taken as a probability and clipped to [1e-7, 1 - 1e-7], with no gradient
+where it was clipped.
 """
 
 from __future__ import annotations
@@ -94,9 +96,10 @@ LOSSES: dict[str, Loss] = {
     "mean_squared_error": _squared,
     "sparse_categorical_crossentropy": _sparse,
 }
-LOGITS: dict[tuple[str, str], Loss] = {
-    ("binary_crossentropy", "sigmoid"): _binary_logits,
-    ("categorical_crossentropy", "softmax"): _categorical_logits,
-    ("sparse_categorical_crossentropy", "softmax"): _sparse_logits,
+HEADS_WITH_LOGITS = frozenset({"sigmoid", "softmax"})
+LOGITS: dict[str, Loss] = {
+    "binary_crossentropy": _binary_logits,
+    "categorical_crossentropy": _categorical_logits,
+    "sparse_categorical_crossentropy": _sparse_logits,
 }
-"""(loss, activation of the head) that is computed from the head's pre-activation."""
+"""How a loss is computed from the pre-activation of such a head."""

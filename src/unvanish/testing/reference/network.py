@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from unvanish.testing.reference import activations
-from unvanish.testing.reference.losses import LOGITS, LOSSES
+from unvanish.testing.reference.losses import HEADS_WITH_LOGITS, LOGITS, LOSSES
 from unvanish.testing.reference.operations import (
     Array,
     PullBack,
@@ -107,7 +107,7 @@ class Network:
         layers, pulls = self._forward(x)
         head = list(self.nodes.values())[-1]
         seen = layers[head.name]
-        from_logits = LOGITS.get((loss, head.activation))
+        from_logits = LOGITS.get(loss) if head.activation in HEADS_WITH_LOGITS else None
         of, start = (seen.output, LOSSES[loss]) if from_logits is None else (seen.preactivation, from_logits)
         value, gradient = start(of, np.asarray(y, dtype=np.float64))
         if np.iscomplexobj(value):
