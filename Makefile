@@ -33,7 +33,7 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
-	$(BIN)/lint-imports --no-logo
+	$(BIN)/lint-imports --no-cache --no-logo
 
 format: $(VENV)/.dev
 	$(BIN)/ruff format
@@ -54,7 +54,7 @@ docs: $(VENV)/.dev
 	$(BIN)/python tools/make_rule_pages.py
 
 clean:
-	rm -rf build dist .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf build dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find bench docs examples src tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.python:
