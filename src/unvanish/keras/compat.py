@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -69,3 +71,55 @@ def batch_normalisations(model: Any) -> list[Any]:
 def loss_of(model: Any, x: Any, y: Any, output: Any) -> Any:
     """Return the loss in inference mode; `_compute_loss` also serves a user's `compute_loss` without `training`."""
     return model._compute_loss(x=x, y=y, y_pred=output, sample_weight=None, training=False)
+
+
+# --- what a training changes besides variables (snapshot.py) ----------------------------------------------------------
+
+
+def compiled_parts(model: Any) -> list[Any]:
+    """Return the objects that compile made: they build themselves at the first batch."""
+    parts = (getattr(model, name, None) for name in ("_compile_loss", "_compile_metrics", "_loss_tracker"))
+    return [part for part in parts if part is not None]
+
+
+def given_metrics(model: Any) -> list[Any]:
+    """Return what compile was given as metrics, which `model.metrics` does not show before the first batch."""
+    compiled = getattr(model, "_compile_metrics", None)
+    given = [getattr(compiled, name, None) for name in ("_user_metrics", "_user_weighted_metrics")]
+    return [metric for metric in keras.tree.flatten(given) if metric is not None]
+
+
+def tracker_of(owner: Any) -> Any:
+    """Return the object in which Keras notes the variables, layers and metrics of the owner, or None."""
+    return getattr(owner, "_tracker", None)
+
+
+def global_state() -> Any:
+    """Return the object that holds Keras' global seed generator and its counters of names, as attributes."""
+    from keras.src.backend.common import global_state as module
+
+    return module.GLOBAL_STATE_TRACKER
+
+
+@contextmanager
+def private_tensorflow_randomness() -> Iterator[None]:
+    """Put the seeds of TensorFlow's operations and its global generator, and Keras' seed generator, back afterwards."""
+    from tensorflow.python.eager import context
+    from tensorflow.python.ops import stateful_random_ops
+
+    seeds = getattr(context.context(), "_rng", None)
+    state = None if seeds is None else seeds.getstate()
+    generator = stateful_random_ops.global_generator
+    drawn = None if generator is None else generator.state.numpy().copy()
+    keras_seed = getattr(global_state(), "global_seed_generator", None)
+    keras_state = None if keras_seed is None else keras_seed.state.numpy().copy()
+    try:
+        yield
+    finally:
+        if seeds is not None:
+            seeds.setstate(state)
+        stateful_random_ops.global_generator = generator
+        if generator is not None:
+            generator.state.assign(drawn)
+        if keras_seed is not None:
+            keras_seed.state.assign(keras_state)

@@ -1,0 +1,24 @@
+"""A short training for `check` from Python: the model's own train step, in a batch order of our own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from unvanish.keras.batches import Batches
+
+
+def train(model: Any, batches: Batches, limit: int, seed: int) -> None:
+    """Take so many optimizer steps through the model's own train function, as fit would, without any callback.
+
+    The order of the batches is drawn from the seed by a generator of its own: after `keras.utils.set_random_seed`, fit
+    would replay one and the same shuffle every epoch. Changes the model's weights, its optimizer and its metrics.
+    """
+    for x, y, weight in batches.epochs_order(limit, seed):
+        model.train_on_batch(_tensors(x), _tensors(y), sample_weight=_tensors(weight))
+
+
+def _tensors(data: Any) -> Any:
+    """Return the arrays as tensors: a compiled function would be compiled anew for every numpy array."""
+    return keras.tree.map_structure(lambda leaf: None if leaf is None else keras.ops.convert_to_tensor(leaf), data)
