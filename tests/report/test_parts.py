@@ -14,7 +14,7 @@ from syrupy.assertion import SnapshotAssertion
 
 from unvanish.report.bar import SHARES, bar, decades
 from unvanish.report.fold import ENDS, LONGEST, WORST, fold
-from unvanish.report.inert import HIDDEN, cells, crop, inert, sentence, shorten
+from unvanish.report.inert import HIDDEN, cells, crop, inert, place, sentence, shorten
 from unvanish.report.numbers import counted, percent, plain, scientific, seconds
 from unvanish.report.page import render_rule_page
 from unvanish.report.progress import TerminalProgress
@@ -24,7 +24,7 @@ from unvanish.report.progress import TerminalProgress
 def test_shortened_text_fits_and_cannot_steer(text: str, longest: int) -> None:
     import unicodedata
 
-    for short in (shorten(text, longest), crop(text, longest)):
+    for short in (shorten(text, longest), crop(text, longest), place(text, longest)):
         assert cells(short) <= longest
         assert not [c for c in short if unicodedata.category(c) in HIDDEN or c in "\n\t"]
         assert inert(short) == short or "…" in short
@@ -33,6 +33,7 @@ def test_shortened_text_fits_and_cannot_steer(text: str, longest: int) -> None:
 def test_what_is_cut() -> None:
     assert shorten("encoder/block_12/dense", 12) == "encoder/…nse"
     assert crop("encoder/block_12/dense", 12) == "encoder/blo…"
+    assert place("/long/way/to/train.py", 12) == "…to/train.py"
     assert shorten("dense", 5) == "dense"
     assert shorten("a\x1b[31m\tb\r\nc\u202ed", 20) == "a?[31m b c?d"
     assert len(shorten("e" + "\u0301" * 5000, 20)) <= 80

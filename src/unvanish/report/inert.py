@@ -40,6 +40,12 @@ def crop(text: str, longest: int, mark: str = "…") -> str:
     return text if cells(text) <= longest and len(text) <= 4 * longest else _first(text, longest - cells(mark)) + mark
 
 
+def place(path: str, longest: int, mark: str = "…") -> str:
+    """Return the inert path in at most `longest` terminal cells; what is cut is cut off its beginning."""
+    path = inert(path[-40 * longest :])
+    return path if cells(path) <= longest and len(path) <= 4 * longest else mark + _last(path, longest - cells(mark))
+
+
 def sentence(text: str) -> str:
     """Return the inert text with its overlong words shortened, for prose that may quote a name of any length."""
     words = inert(text).split(" ")

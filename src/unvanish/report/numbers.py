@@ -27,12 +27,12 @@ def percent(share: float | None) -> str:
     return f"{100 * share:.0f} %"
 
 
-def plain(value: float | None) -> str:
-    """Return three significant digits without an exponent where that is readable: `0.694`, `-12.1`, `2.3e-07`."""
+def plain(value: float | None, digits: int = 3) -> str:
+    """Return so many significant digits, without an exponent where that is readable: `0.694`, `-12.1`, `2.3e-07`."""
     if value is None:
         return MISSING
     if value == 0 or not math.isfinite(value) or 1e-3 <= abs(value) < 1e5:
-        return f"{value:.3g}" if abs(value) < 1e3 or not math.isfinite(value) else f"{value:.0f}"
+        return f"{value:.{digits}g}" if abs(value) < 1e3 or not math.isfinite(value) else f"{value:.0f}"
     return f"{value:.1e}"
 
 

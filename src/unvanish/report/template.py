@@ -13,7 +13,7 @@ from unvanish.core.diagnosis import Diagnosis, Finding, Site
 from unvanish.report import numbers
 from unvanish.report.glyphs import SEVERITIES, verdict_mark
 from unvanish.report.headline import headline
-from unvanish.report.inert import crop, sentence, shorten
+from unvanish.report.inert import crop, place, sentence, shorten
 from unvanish.report.remedies import smallest_first
 
 LONGEST_NAME = 48
@@ -74,6 +74,7 @@ def environment() -> Environment:
         "name": lambda text: shorten(text, LONGEST_NAME),
         "short": shorten,
         "crop": crop,
+        "place": place,
         "prose": sentence,
         "scientific": numbers.scientific,
         "percent": numbers.percent,

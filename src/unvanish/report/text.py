@@ -12,7 +12,7 @@ from unvanish.core.diagnosis import SEVERITIES, Diagnosis, Finding
 from unvanish.report.glyphs import SEVERITIES as MARKS
 from unvanish.report.glyphs import to_ascii, verdict_mark
 from unvanish.report.headline import SLOPE, evidence_of
-from unvanish.report.inert import cells, crop, sentence, shorten
+from unvanish.report.inert import cells, crop, inert, place, sentence, shorten
 from unvanish.report.numbers import counted, plain, seconds
 from unvanish.report.remedies import smallest_first
 from unvanish.report.rows import layer_rows
@@ -70,7 +70,7 @@ def _lines(diagnosis: Diagnosis, width: int, report: str) -> list[Text]:
         _forecast(diagnosis, width),
         _listed("undecided", (f"{u.code} {u.name}: {u.reason}" for u in diagnosis.undecided), width),
         _listed("not checked", diagnosis.observation.not_checked, width),
-        _wrap(Text(_counts(diagnosis, report), style="bold"), width, "", ""),
+        _counts(diagnosis, report, width),
     ]
     lines: list[Text] = []
     for block in filter(None, blocks):
@@ -100,7 +100,7 @@ def _error(diagnosis: Diagnosis, finding: Finding, table: list[Text], width: int
     lines = [*_message(finding, width), *_sites(diagnosis, finding, width)]
     if table:
         frame = Text("  |", style="dim")
-        lines += [frame, *table, *_source(diagnosis, width), frame]
+        lines += [frame, *table, *_source(diagnosis, table[0].plain, width), frame]
     for label, text in (("why", finding.why), ("effect", finding.effect), ("note", finding.note)):
         if text:
             head = f"  = {label}: "
@@ -120,20 +120,20 @@ def _sites(diagnosis: Diagnosis, finding: Finding, width: int) -> list[Text]:
     sites = {(s.file, s.line): s for name in finding.layers if (s := diagnosis.sites.get(name))}
     lines = []
     for site in list(sites.values())[:3]:
-        place = f"  --> {shorten(site.file, min(30, width // 3))}:{site.line}   "
-        lines.append(Text(place, style="blue").append(crop(site.text, max(width - len(place), 10)), style="none"))
+        where = f"  --> {place(site.file, min(30, width // 3))}:{site.line}   "
+        lines.append(Text(where, style="blue").append(crop(site.text, max(width - cells(where), 10)), style="none"))
     if len(sites) > 3:
         lines.append(Text(f"      and {counted(len(sites) - 3, 'more line')}", style="dim"))
     return lines
 
 
-def _source(diagnosis: Diagnosis, width: int) -> list[Text]:
-    """Return where the table's numbers come from."""
+def _source(diagnosis: Diagnosis, heading: str, width: int) -> list[Text]:
+    """Return where the numbers of the table with that heading come from."""
     seen = diagnosis.observation
     probe = seen.profiles[0]
     text = f"measured at step {probe.step} on {counted(probe.batches, 'batch', 'batches')}"
     text += f" of {probe.batch_size}"
-    if seen.recording.steps:
+    if "update/weight" in heading:
         text += f"; update/weight at step {seen.recording.steps[-1]}"
     return _wrap(Text(text, style="dim"), width, "  |  ", "  |  ", style="dim")
 
@@ -170,8 +170,8 @@ def _forecast(diagnosis: Diagnosis, width: int) -> list[Text]:
     if measured is not None:
         text += f" (measured {times(measured)})"
     if expected.log10_first_over_last is not None:
-        band = f" +- {plain(expected.log10_sd)}" if expected.log10_sd is not None else ""
-        text += f", first/last gradient 10^({plain(expected.log10_first_over_last)}{band})"
+        band = f" +- {plain(expected.log10_sd, 2)}" if expected.log10_sd is not None else ""
+        text += f", first/last gradient 10^({plain(expected.log10_first_over_last, 3)}{band})"
     if expected.safe_depth is not None:
         text += f", healthy up to {counted(expected.safe_depth, 'layer')}"
     return _wrap(Text(text), width, "forecast: ", " " * 10, style="bold")
@@ -182,12 +182,16 @@ def _listed(label: str, items: Iterable[str], width: int) -> list[Text]:
     return [Text(f"{label}:", style="bold"), *lines] if lines else []
 
 
-def _counts(diagnosis: Diagnosis, report: str) -> str:
+def _counts(diagnosis: Diagnosis, report: str, width: int) -> list[Text]:
+    """Return the last line; two where the report's name does not fit beside the rest."""
     counts = {s: sum(f.severity == s for f in diagnosis.findings) for s in SEVERITIES}
-    parts = [", ".join(counted(n, s) for s, n in counts.items() if n) or "no findings"]
+    line = ", ".join(counted(n, s) for s, n in counts.items() if n) or "no findings"
     if diagnosis.findings:
-        parts.append(f"explain: unvanish explain {diagnosis.findings[0].code}")
-    return " · ".join([*parts, f"report: {report}"] if report else parts)
+        line += f" · explain: unvanish explain {diagnosis.findings[0].code}"
+    named = f"report: {inert(report)}" if report else ""
+    if named and cells(f"{line} · {named}") <= width:
+        line, named = f"{line} · {named}", ""
+    return [x for text in (line, named) if text for x in _wrap(Text(text, style="bold"), width, "", "")]
 
 
 def _wrap(text: Text, width: int, head: str, hang: str, *, style: str = "") -> list[Text]:

@@ -34,9 +34,12 @@ class Column:
 
 @dataclass(frozen=True)
 class Family:
-    """Say which number the bars show, beside which columns; `shares` are drawn on a linear scale."""
+    """Say which number the bars show, beside which columns; `shares` are drawn on a linear scale.
 
-    drawn: Column
+    Of several numbers the bars show the one that changes most over the layers; the others become columns.
+    """
+
+    candidates: tuple[Column, ...]
     beside: tuple[Column, ...]
     shares: bool = False
     kernels: bool = True
@@ -46,16 +49,16 @@ GRADIENT = Column("gradient RMS", lambda row: row.first.gradient_rms)
 UPDATE = Column("update/weight", lambda row: row.update_ratio)
 EPSILON = Column("eps share", lambda row: row.epsilon_share, percent)
 SIGNAL = Column("signal q", lambda row: row.first.preactivation_second_moment)
-CORRELATION = Column("correlation", lambda row: row.first.correlation, percent)
+SPREAD = Column("1 - c", lambda row: None if row.first.correlation is None else 1 - row.first.correlation)
 DEAD = Column("dead", lambda row: row.first.dead_share, percent)
 SATURATED = Column("saturated", lambda row: row.first.saturated_share, percent)
 
-DEFAULT = Family(GRADIENT, (UPDATE, EPSILON))
+DEFAULT = Family((GRADIENT,), (UPDATE, EPSILON))
 FAMILIES = {
-    "GF104": Family(SIGNAL, (CORRELATION, GRADIENT)),
-    "GF105": Family(SIGNAL, (CORRELATION, GRADIENT)),
-    "GF201": Family(SATURATED, (DEAD, GRADIENT), shares=True, kernels=False),
-    "GF202": Family(DEAD, (SATURATED, GRADIENT), shares=True, kernels=False),
+    "GF104": Family((SIGNAL, SPREAD), (GRADIENT,)),
+    "GF105": Family((SIGNAL, SPREAD), (GRADIENT,)),
+    "GF201": Family((SATURATED,), (DEAD, GRADIENT), shares=True, kernels=False),
+    "GF202": Family((DEAD,), (SATURATED, GRADIENT), shares=True, kernels=False),
 }
 """Rule code -> what its table shows; every other rule about layers shows DEFAULT."""
 
@@ -71,24 +74,38 @@ def table_lines(finding: Finding, rows: Sequence[LayerRow], width: int) -> list[
     if family is None:
         return []
     chosen = kernel_rows(rows) if family.kernels else tuple(rows)
-    drawn = [family.drawn.number(row) for row in chosen]
-    chosen = tuple(row for row, number in zip(chosen, drawn, strict=True) if number is not None)
+    drawn = max(family.candidates, key=lambda column: _span(column, chosen))  # the first of equals
+    chosen = tuple(row for row in chosen if drawn.number(row) is not None)
     if not chosen:
         return []
-    return _Table(family, chosen, set(finding.layers), width).lines()
+    others = tuple(column for column in family.candidates if column is not drawn)
+    return _Table(drawn, (*others, *family.beside), family.shares, chosen, set(finding.layers), width).lines()
+
+
+def _span(column: Column, rows: Sequence[LayerRow]) -> float:
+    scale = decades(column.number(row) for row in rows)
+    return -1.0 if scale is None else scale.high - scale.low
 
 
 class _Table:
     """Lay out one table: widths first, then the lines."""
 
-    def __init__(self, family: Family, rows: tuple[LayerRow, ...], marked: set[str], width: int) -> None:
-        self.family, self.rows, self.marked = family, rows, marked
+    def __init__(
+        self,
+        drawn: Column,
+        beside: tuple[Column, ...],
+        shares: bool,
+        rows: tuple[LayerRow, ...],
+        marked: set[str],
+        width: int,
+    ) -> None:
+        self.drawn, self.rows, self.marked = drawn, rows, marked
         self.positions = fold(len(rows), self._worst())
         shown = [rows[i] for i in self.positions if i != "..."]
         self.names = {row.index: shorten(row.layer.name, LONGEST_NAME) for row in shown}
         self.name_width = max([len("layer"), *map(cells, self.names.values())])
-        self.beside = [c for c in family.beside if any(c.number(row) is not None for row in rows)]
-        self.scale = SHARES if family.shares else decades(family.drawn.number(row) for row in rows)
+        self.beside = [c for c in beside if any(c.number(row) is not None for row in rows)]
+        self.scale = SHARES if shares else decades(drawn.number(row) for row in rows)
         self.bar_width = self._room(width)
         while self.bar_width < NARROWEST_BAR and self.beside:
             self.beside.pop()
@@ -96,12 +113,12 @@ class _Table:
 
     def lines(self) -> list[Text]:
         """Return heading and rows."""
-        heading = self._line("layer", self.family.drawn.heading, self._ticks(), [c.heading for c in self.beside])
+        heading = self._line("layer", self.drawn.heading, self._ticks(), [c.heading for c in self.beside])
         heading.stylize("dim")
         return [heading, *(self._row(position) for position in self.positions)]
 
     def _room(self, width: int) -> int:
-        columns = [self.family.drawn, *self.beside]
+        columns = [self.drawn, *self.beside]
         return width - cells(FRAME) - self.name_width - sum(2 + len(c.heading) for c in columns) - 2 - 2
 
     def _worst(self) -> list[int]:
@@ -116,13 +133,13 @@ class _Table:
         if isinstance(position, str):
             return Text(f"{FRAME}...", style="dim")
         row = self.rows[position]
-        number = self.family.drawn.number(row)
+        number = self.drawn.number(row)
         drawn = ""
         if self.scale and number and not math.isnan(number) and self.bar_width >= NARROWEST_BAR:
             drawn = bar(self.scale.position(number), self.bar_width)
         line = self._line(
             self.names[row.index],
-            self.family.drawn.form(number),
+            self.drawn.form(number),
             drawn,
             [column.form(column.number(row)) for column in self.beside],
         )
@@ -134,7 +151,7 @@ class _Table:
 
     def _line(self, name: str, number: str, drawn: str, beside: Sequence[str]) -> Text:
         text = FRAME + name + " " * (self.name_width - cells(name))
-        text += "  " + number.rjust(len(self.family.drawn.heading))
+        text += "  " + number.rjust(len(self.drawn.heading))
         if self.bar_width >= NARROWEST_BAR:
             text += "  " + drawn.ljust(self.bar_width)
         for column, value in zip(self.beside, beside, strict=True):

@@ -69,7 +69,7 @@ def _axes(figure: Figure, ax: Axes, layers: tuple[str, ...], steps: tuple[int, .
     at = np.unique(np.linspace(0, len(steps) - 1, min(NAMED_STEPS, len(steps))).round().astype(int))
     ax.set_xticks(at, [str(steps[i]) for i in at])
     ax.set_xlabel("watched step")
-    figure.subplots_adjust(right=0.93)
+    figure.subplots_adjust(right=0.92)
     if len(layers) <= NAMED_LAYERS:
         ax.set_yticks(range(len(layers)), labels(layers), fontsize=8)
         figure.subplots_adjust(left=0.02 + 0.0095 * max(map(len, labels(layers))))
