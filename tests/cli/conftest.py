@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -56,3 +58,17 @@ def called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Cal
 def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the HTML report a word: drawing takes a second."""
     monkeypatch.setattr("unvanish.report.html.render_html", lambda diagnosis: f"<p>{diagnosis.verdict}")
+
+
+@pytest.fixture
+def full(tmp_path: Path) -> Path:
+    """Return a device that is always full; one of our own where that can be made: broken code could replace it."""
+    device = tmp_path / "full"
+    try:
+        os.mknod(device, stat.S_IFCHR | 0o666, os.makedev(1, 7))
+        device.open("wb").close()
+    except OSError:
+        device = Path("/dev/full")
+    if not device.exists():
+        pytest.skip("this system has no full device")
+    return device

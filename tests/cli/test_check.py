@@ -168,15 +168,15 @@ def test_unwritable_file_is_said_before_the_run(
 
 
 def test_disk_that_fills_up_loses_nothing(
-    called: Gives, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    called: Gives, full: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     called(sick())
-    assert run(["check", "train.py", "-q", "--json", "/dev/full"]) == 2
+    assert run(["check", "train.py", "-q", "--json", str(full)]) == 2
     out, err = capfd.readouterr()
     (kept,) = tmp_path.glob("unvanish-*/full")
     assert parts(err) == [
-        "cannot write /dev/full",
+        f"cannot write {full}",
         f"No space left on device; kept as {kept} instead",
         f"bytes: {len(sick().to_json())}",
         "make room on the disk, or name a file elsewhere",
@@ -187,11 +187,11 @@ def test_disk_that_fills_up_loses_nothing(
 
 
 def test_default_report_that_cannot_be_written_leaves_the_exit_code(
-    called: Gives, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    called: Gives, full: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("tempfile.mkdtemp", no_room)
     called(sick())
-    (tmp_path / ".unvanish" / "train" / "report.html").symlink_to("/dev/full")
+    (tmp_path / ".unvanish" / "train" / "report.html").symlink_to(full)
     assert run(["check", "train.py", "-q"]) == 1
     assert parts(capfd.readouterr().err)[1] == "No space left on device"
 

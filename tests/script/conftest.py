@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -147,3 +149,17 @@ def ended_run() -> ScriptRun:
 def toy_capture() -> type[ToyCapture]:
     """Return the capture of toyframe."""
     return ToyCapture
+
+
+@pytest.fixture
+def full(tmp_path: Path) -> Path:
+    """Return a device that is always full; one of our own where that can be made: broken code could replace it."""
+    device = tmp_path / "full"
+    try:
+        os.mknod(device, stat.S_IFCHR | 0o666, os.makedev(1, 7))
+        device.open("wb").close()
+    except OSError:
+        device = Path("/dev/full")
+    if not device.exists():
+        pytest.skip("this system has no full device")
+    return device

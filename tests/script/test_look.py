@@ -65,7 +65,9 @@ def test_live(toy: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert (written.out, written.err) == ("", "loading\n")
 
 
-def test_a_locked_folder_and_a_full_disk_are_said(toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_locked_folder_and_a_full_disk_are_said(
+    toy: Path, full: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     (toy / "train.py").write_text("print('loading')\nimport toyframe\ntoyframe.Model().fit(2)\n")
     (toy / ".unvanish").write_text("a file")
@@ -74,7 +76,7 @@ def test_a_locked_folder_and_a_full_disk_are_said(toy: Path, tmp_path: Path, mon
     assert seen.notes == (f"cannot write .unvanish/train: Not a directory; kept in {seen.output.parent} instead",)  # type: ignore[union-attr]
     (toy / ".unvanish").unlink()
     (toy / ".unvanish" / "train").mkdir(parents=True)
-    (toy / ".unvanish" / "train" / "output.txt").symlink_to("/dev/full")
+    (toy / ".unvanish" / "train" / "output.txt").symlink_to(full)
     seen = see(Path("train.py"), [])
     assert (seen.outcome, seen.tail) == ("enough", ("loading",))
     (note,) = seen.notes

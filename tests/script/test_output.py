@@ -102,9 +102,9 @@ def test_tail_of_bytes_that_are_no_text(tmp_path: Path) -> None:
     assert output.tail() == ("��",)
 
 
-def test_full_disk_moves_to_a_temporary_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_disk_moves_to_a_temporary_file(full: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    (tmp_path / "output.txt").symlink_to("/dev/full")
+    (tmp_path / "output.txt").symlink_to(full)
     with Output(tmp_path / "output.txt") as output:
         print("lost nowhere")
         os.write(2, b"below\n")
@@ -118,9 +118,9 @@ def test_full_disk_moves_to_a_temporary_file(tmp_path: Path, monkeypatch: pytest
     assert output.tail() == ("lost nowhere", "below", "more")
 
 
-def test_no_room_anywhere_drops_the_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_room_anywhere_drops_the_output(full: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.mkdtemp", no_room)
-    (tmp_path / "output.txt").symlink_to("/dev/full")
+    (tmp_path / "output.txt").symlink_to(full)
     with Output(tmp_path / "output.txt") as output:
         print("dropped")
     assert (output.path, output.tail()) == (None, ())
