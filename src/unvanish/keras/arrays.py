@@ -17,6 +17,9 @@ Batch = tuple[Any, Any, Any]
 """(x, y, sample weight); each an array, a structure of arrays, or None."""
 Rows = NDArray[np.intp] | slice
 
+ENTRIES = 2**24
+"""Input entries that are copied at most where a sample of the data will do."""
+
 
 class Arrays:
     """Hold x, y and sample weights, or the chosen rows of them. Nothing is copied before a batch is asked for."""
@@ -41,6 +44,13 @@ class Arrays:
         chosen = _indices(self._rows)[indices]
         x, y, weight = (_mapped(lambda leaf: _cast(leaf[chosen]), part) for part in self._data)
         return x, y, weight
+
+    def view(self) -> Batch:
+        """Return the samples as they are, not copied, when they are one block; else up to ENTRIES input entries."""
+        if isinstance(self._rows, slice):
+            x, y, weight = (_mapped(lambda leaf: leaf[self._rows], part) for part in self._data)
+            return x, y, weight
+        return self.some(max(1, ENTRIES // features(self._data[0])), 1)
 
     def take(self, count: int, seed: int) -> list[Batch]:
         """Return up to so many shuffled batches, drawn by a generator of their own; one smaller one if need be."""
@@ -73,6 +83,11 @@ def as_arrays(value: Any, *, lists: bool = False) -> Any:
     if lists and isinstance(value, list | tuple) and not any(hasattr(v, "shape") for v in keras.tree.flatten(value)):
         value = np.asarray(value)
     return _mapped(_array, value)
+
+
+def features(x: Any) -> int:
+    """Return the number of input entries of one sample, at least 1."""
+    return max(1, sum(int(np.prod(leaf.shape[1:], dtype=np.int64)) for leaf in keras.tree.flatten(x)))
 
 
 def class_weights(y: Any, weights: Mapping[int, float]) -> NDArray[Any]:

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from unvanish.errors import UnsupportedError
-from unvanish.keras.arrays import Arrays, Batch, as_arrays, class_weights
+from unvanish.keras.arrays import Arrays, Batch, as_arrays, class_weights, features
 from unvanish.keras.streams import MOST, Stream
 
 Source = Arrays | Stream
@@ -90,13 +90,19 @@ class Batches:
         """Return (x, y) of up to so many training samples."""
         return self._training.some(most, 1)[:2]
 
-    def training_arrays(self, most: int = 2**17) -> tuple[Any, Any]:
-        """Return (x, y) of the training samples, of a random choice of `most` when there are more."""
-        return self._training.some(most, 1)[:2]
+    def training_arrays(self) -> tuple[Any, Any]:
+        """Return (x, y) of the training samples: the user's own arrays, not to be written to, or a sample of them."""
+        source = self._training
+        return (source.view() if isinstance(source, Arrays) else source.some(MOST, 1))[:2]
 
-    def held_out(self, most: int = 2**17) -> tuple[Any, Any] | None:
+    def held_out(self, most: int = MOST) -> tuple[Any, Any] | None:
         """Return (x, y) of the held-out samples, of a random choice of `most` when there are more; None without any."""
         return None if self._held_out is None else self._held_out.some(most, 2)[:2]
+
+    @property
+    def features(self) -> int:
+        """Return the number of input entries of one sample."""
+        return features(self._training.take(1, 0)[0][0])
 
     def epochs_order(self, limit: int, seed: int) -> Iterator[Batch]:
         """Yield so many batches in an order of our own: Keras, seeded, would replay one shuffle every epoch."""

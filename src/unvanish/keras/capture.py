@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import keras
 
@@ -17,6 +19,8 @@ from unvanish.errors import UnvanishError
 from unvanish.keras.batches import Batches
 from unvanish.keras.graph import leaves
 from unvanish.keras.observe import observe
+from unvanish.keras.readiness import require_compiled, require_labels, require_trainable
+from unvanish.keras.shadow import shadowed
 from unvanish.watching.session import Enough, Plan, Progress
 from unvanish.watching.sites import first_frame_of, site_of
 
@@ -41,7 +45,7 @@ class Capture:
         self.error: UnvanishError | None = None
         self._plan, self._progress, self._script = plan, progress, Path(script).absolute()
         self._calls = 0
-        self._made: dict[int, tuple[Any, tuple[str, int]]] = {}
+        self._made: WeakKeyDictionary[Any, tuple[str, int]] = WeakKeyDictionary()
         self._patched: list[tuple[type, str, Any]] = []
 
     def __enter__(self) -> Capture:
@@ -67,22 +71,26 @@ class Capture:
         def patched(*args: Any, **kwargs: Any) -> Any:
             return wrapper(original, *args, **kwargs)
 
+        patched.__signature__ = inspect.signature(original)  # type: ignore[attr-defined]  # Keras reads it for configs
         self._patched.append((owner, name, original))
         setattr(owner, name, patched)
 
     def _layer(self, original: Callable[..., None], layer: Any, *args: Any, **kwargs: Any) -> None:
-        """Remember which line of the script made the layer; the layer is kept, so that its id stays its own."""
+        """Remember which line of the script made the layer."""
         frame = first_frame_of(self._script)
-        if frame is not None:
-            self._made[id(layer)] = (layer, frame)
         original(layer, *args, **kwargs)
+        if frame is not None:
+            self._made[layer] = frame
 
     def _fit(self, original: Callable[..., Any], model: Any, *args: Any, **kwargs: Any) -> Any:
         """Run the user's fit; the plan's one is looked at, and ends the script."""
         self._calls += 1
-        if self._calls != self._plan.fit or not getattr(model, "compiled", False):
+        if self._calls != self._plan.fit:
             return original(model, *args, **kwargs)
-        bound = inspect.signature(original).bind(model, *args, **kwargs)
+        try:
+            bound = inspect.signature(original).bind(model, *args, **kwargs)
+        except TypeError:
+            return original(model, *args, **kwargs)  # which says what is wrong
         bound.apply_defaults()
         arguments = dict(list(bound.arguments.items())[1:])
         try:
@@ -92,30 +100,41 @@ class Capture:
         raise Enough
 
     def _look(self, fit: Callable[..., Any], model: Any, arguments: dict[str, Any]) -> None:
+        require_compiled(model)
         batches = Batches.of_fit(model, arguments)
         _build(model, batches)
+        require_trainable(model)
+        require_labels(model, batches.training_arrays()[1])
         arguments["x"] = batches.for_fit(arguments["x"])
-        arguments["callbacks"] = self._without_writers(arguments["callbacks"])
         self._find_sites(model)
         epochs = arguments["epochs"] - arguments["initial_epoch"]
         planned = batches.planned_steps(epochs, arguments["steps_per_epoch"])
-        observe(model, batches, self._plan, self._progress, lambda: fit(**arguments), planned, keep=self._keep)
+        with self._without_writers(arguments["callbacks"]) as arguments["callbacks"]:
+            observe(model, batches, self._plan, self._progress, lambda: fit(**arguments), planned, keep=self._keep)
 
     def _keep(self, seen: Observation, cost: Cost) -> None:
         self.observation, self.cost = seen, cost
 
-    def _without_writers(self, callbacks: Any) -> Any:
-        given = callbacks if isinstance(callbacks, list | tuple) else [callbacks]
+    @contextmanager
+    def _without_writers(self, callbacks: Any) -> Iterator[Any]:
+        """Give the callbacks without those that write files; a CallbackList is put back afterwards."""
+        listed = isinstance(callbacks, keras.callbacks.CallbackList)
+        given = callbacks.callbacks if listed else keras.tree.flatten(callbacks)
+        kept = [callback for callback in given if not isinstance(callback, WRITERS)]
         self.suspended = tuple(type(callback).__name__ for callback in given if isinstance(callback, WRITERS))
         if not self.suspended:
-            return callbacks
-        return [callback for callback in given if not isinstance(callback, WRITERS)]
+            yield callbacks
+        elif listed:
+            with shadowed(callbacks, callbacks=kept):
+                yield callbacks
+        else:
+            yield kept
 
     def _find_sites(self, model: Any) -> None:
         for leaf in leaves(model)[0]:
-            found = self._made.get(id(leaf.operation))
+            found = self._made.get(leaf.operation)
             if found is not None:
-                self.sites[leaf.name] = site_of(*found[1])
+                self.sites[leaf.name] = site_of(*found)
 
 
 def _build(model: Any, batches: Batches) -> None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from unvanish.core.observation import Evaluation
 from unvanish.keras import compat
+from unvanish.keras.arrays import ENTRIES, features
 from unvanish.keras.batches import Batches
 from unvanish.keras.probe import restored
 from unvanish.keras.shadow import shadowed
@@ -20,9 +21,6 @@ from unvanish.keras.task import Task, task_of
 
 MOST, LEAST, WORK = 4096, 256, 4_000_000_000
 """At most so many samples a set; fewer (samples x parameters = WORK) for a large model, but not below LEAST."""
-
-ENTRIES = 2**22
-"""Input entries of one batch, so that large images do not fill the memory."""
 
 
 class Seen(NamedTuple):
@@ -40,7 +38,7 @@ def evaluate(model: Any, batches: Batches, step: int) -> Evaluation | None:
     """
     if len(keras.tree.flatten(model.outputs)) != 1 or len(model.outputs[0].shape) != 2:
         return None
-    most = min(MOST, max(LEAST, WORK // max(1, model.count_params())))
+    most = min(MOST, max(LEAST, WORK // max(1, model.count_params())), max(1, ENTRIES // batches.features))
     held_out = batches.held_out(most)
     size = most if held_out is None else _length(held_out[0])
     training = batches.train_sample(size)
@@ -118,8 +116,7 @@ def _pass(model: Any, data: tuple[Any, Any], batch_size: int, *, on_batch: bool)
     """
     x, y = data
     samples = _length(x)
-    features = sum(int(np.prod(leaf.shape[1:], dtype=np.int64)) for leaf in keras.tree.flatten(x))
-    pieces = max(1, samples // max(batch_size, min(LEAST, ENTRIES // max(1, features))))
+    pieces = max(1, samples // max(batch_size, min(LEAST, ENTRIES // 8 // features(x))))
     outputs, losses = [], []
     with batch_statistics(model) if on_batch else ExitStack():
         for rows in np.array_split(np.arange(samples), pieces):
