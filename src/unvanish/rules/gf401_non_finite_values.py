@@ -10,7 +10,8 @@ before later ones.
 ## Why it matters
 
 One such value reaches every weight within one step, and nothing removes it again: each update after it is NaN. What
-the loss shows is the end of the story; the first place is where it began.
+the loss shows is the end of the story; the first place is where it began. float32 ends at 3.4e38, which is exp(89);
+float16 ends at 65,504, which is 256 squared.
 
 ## Evidence
 

@@ -1,0 +1,201 @@
+"""All rules together: the root cause gives the word, the order is what people read, nothing is hidden or caught."""
+
+import math
+from itertools import combinations, product
+
+import msgspec
+import pytest
+from msgspec.structs import replace
+
+from unvanish.core import document
+from unvanish.core.diagnosis import Cost, Diagnosis, Finding, Site, Undecided
+from unvanish.core.observation import Observation
+from unvanish.rules import judge as module
+from unvanish.rules.judge import judge, ordered, verdict_word
+from unvanish.rules.table import ROOT_ORDER, RULES
+from unvanish.testing.specimens import SPECIMENS
+
+NAMES = {rule.CODE: rule.NAME for rule in RULES}
+WORDS = {
+    "GF101": "vanishing",
+    "GF102": "exploding",
+    "GF103": "vanishing",
+    "GF104": "vanishing",
+    "GF105": "exploding",
+    "GF202": "dead",
+    "GF301": "untrainable-step",
+    "GF302": "untrainable-step",
+    "GF401": "nonfinite",
+    "GF502": "blocked",
+    "GF601": "vanishing",
+    "GF602": "exploding",
+}
+STAGES = (("GF601", "GF602"), ("GF104", "GF105"), ("GF202",), ("GF101", "GF102", "GF103", "GF502"), ("GF301", "GF302"))
+"""initialisation -> forward signal -> activation -> gradient -> update"""
+
+
+def error(code: str) -> Finding:
+    return Finding(code=code, name=NAMES[code], severity="error", message="", verdict=WORDS[code])
+
+
+def finding(code: str, severity: str) -> Finding:
+    return msgspec.convert(
+        {"type": "Finding", "code": code, "name": NAMES[code], "severity": severity, "message": ""}, Finding
+    )
+
+
+@pytest.mark.parametrize(("earlier", "later"), list(combinations(range(len(STAGES)), 2)))
+def test_the_word_is_the_root_causes(earlier: int, later: int) -> None:
+    for cause, effect in product(STAGES[earlier], STAGES[later]):
+        assert verdict_word([error(effect), error(cause)], []) == WORDS[cause], (cause, effect)
+
+
+def test_nonfinite_is_the_word_only_where_nothing_else_is_wrong() -> None:
+    assert verdict_word([error("GF401")], []) == "nonfinite"
+    for code, word in WORDS.items():
+        assert verdict_word([error("GF401"), error(code)], []) == word
+
+
+def test_errors_come_first_then_warnings_then_notes_and_within_each_the_root_cause() -> None:
+    shuffled = [
+        finding("GF903", "note"),
+        finding("GF303", "warning"),
+        finding("GF101", "error"),
+        finding("GF202", "warning"),
+        finding("GF102", "note"),
+        finding("GF601", "error"),
+    ]
+    assert [f.code for f in ordered(shuffled)] == ["GF601", "GF101", "GF202", "GF303", "GF102", "GF903"]
+
+
+def test_only_errors_change_the_word() -> None:
+    assert verdict_word([finding("GF101", "warning"), finding("GF903", "note")], []) == "healthy"
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.CODE)
+def test_undecided_is_the_word_only_for_the_families_that_must_look(rule) -> None:  # type: ignore[no-untyped-def]
+    blind = Undecided(code=rule.CODE, name=rule.NAME, reason="it could not look")
+    expected = "undecided" if rule.CODE[2] in "1245" else "healthy"
+    assert verdict_word([], [blind]) == expected
+    assert verdict_word([finding("GF303", "warning")], [blind]) == expected
+    assert verdict_word([error("GF502")], [blind]) == "blocked"
+
+
+def test_an_undecided_diagnosis_says_who_could_not_look_and_why() -> None:
+    found = judge(SPECIMENS["zero_output_at_start"]())
+    assert found.verdict == "undecided"
+    assert found.severity is None
+    assert f"{len(found.undecided)} rules could not look" in found.sentence
+    assert found.undecided[0].reason in found.sentence
+
+
+@pytest.mark.parametrize("name", list(SPECIMENS))
+def test_every_rule_is_accounted_for(name: str) -> None:
+    found = judge(SPECIMENS[name]())
+    codes = [verdict.code for verdict in (*found.findings, *found.clear, *found.undecided)]
+    assert sorted(codes) == [rule.CODE for rule in RULES]
+    assert found.sentence
+    assert "\n" not in found.sentence
+    assert len(found.sentence) < 250
+
+
+@pytest.mark.parametrize("name", list(SPECIMENS))
+def test_a_diagnosis_survives_json(name: str) -> None:
+    found = judge(SPECIMENS[name](), title="train.py")
+    again = document.decode(found.to_json(), Diagnosis)
+    assert again.verdict == found.verdict
+    assert again.findings == found.findings or "nan" in str(found.findings)
+    assert [verdict.code for verdict in again.clear] == [verdict.code for verdict in found.clear]
+
+
+def test_rules_are_left_out_by_code_or_name() -> None:
+    seen = SPECIMENS["tutorial_sigmoid"]()
+    found = judge(seen, ignore=("GF601", "signal-vanishes-forward", "GF101"))
+    codes = {verdict.code for verdict in (*found.findings, *found.clear, *found.undecided)}
+    assert codes == set(NAMES) - {"GF601", "GF104", "GF101"}
+    assert found.verdict == "healthy"
+
+
+def test_what_is_handed_in_is_kept() -> None:
+    site, cost = Site(file="train.py", line=12, text="x"), Cost(total_seconds=2.0, added_seconds=1.0)
+    found = judge(
+        SPECIMENS["healthy_tanh"](), title="t", version="0.1", sites={"dense": site}, cost=cost, created="2026-01-31"
+    )
+    assert (found.title, found.version, found.created) == ("t", "0.1", "2026-01-31")
+    assert found.sites == {"dense": site}
+    assert found.cost is cost
+
+
+def test_an_exception_of_a_rule_is_not_swallowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken:
+        CODE, NAME = "GF999", "broken"
+
+        @staticmethod
+        def judge(seen: Observation) -> None:
+            raise ZeroDivisionError
+
+    monkeypatch.setattr(module, "RULES", (Broken,))
+    with pytest.raises(ZeroDivisionError):
+        judge(SPECIMENS["healthy_tanh"]())
+
+
+def test_the_sentences_hold_the_numbers() -> None:
+    sick = judge(SPECIMENS["tutorial_sigmoid"]())
+    assert sick.sentence == "layer 1 receives 0.1 millionths of the gradient the last layer gets (12 layers)"
+    healthy = judge(SPECIMENS["healthy_relu"]())
+    assert healthy.sentence == "12 layers, 0.99x per layer, first/last 0.88, up to 34 % dead units, 60 steps"
+    assert judge(SPECIMENS["underflowing"]()).sentence.startswith("layer 1 receives none of the gradient")
+    assert judge(SPECIMENS["one_layer"]()).sentence == "1 layer, 60 steps"
+    assert "2,452x" in judge(SPECIMENS["exploding"]()).sentence
+    assert judge(SPECIMENS["dead_layer"]()).sentence == "all 64 units of dense_3 are zero on every sample"
+
+
+def test_names_of_layers_and_optimizers_decide_nothing() -> None:
+    for name, build in SPECIMENS.items():
+        seen = build()
+        text = msgspec.json.encode(_finite(msgspec.to_builtins(replace(seen, profiles=seen.profiles)))).decode()
+        renamed = text.replace('"dense', '"<b>relu').replace('"Adam"', '"Frobnicator"').replace('"Dense"', '"Relu"')
+        other = msgspec.convert(msgspec.json.decode(renamed), Observation, strict=False)
+        before, after = judge(seen), judge(other)
+        assert after.verdict == before.verdict, name
+        assert [f.code for f in after.findings] == [f.code for f in before.findings], name
+
+
+@pytest.mark.parametrize("name", list(SPECIMENS))
+def test_less_was_seen_and_no_rule_breaks(name: str) -> None:
+    """Whatever was not measured, every rule answers; no error appears out of missing numbers."""
+    seen = SPECIMENS[name]()
+    before = {f.code for f in judge(seen).findings if f.severity == "error"}
+    bare = replace(seen.recording, steps=(), losses=(), rows={}, total_steps=0)
+    for poorer in (
+        replace(seen, forecast=None),
+        replace(seen, evaluation=None),
+        replace(seen, loss=replace(seen.loss, chance=None)),
+        replace(seen, planned_steps=None),
+        replace(seen, profiles=seen.profiles[:1], recording=bare, evaluation=None, forecast=None),
+        replace(seen, profiles=tuple(replace(p, layers=()) for p in seen.profiles)),
+    ):
+        found = judge(poorer)
+        assert found.verdict in {*WORDS.values(), "healthy", "undecided"}
+        if before == set():
+            errors = {f.code for f in found.findings if f.severity == "error"}
+            assert errors <= {"GF101", "GF103", "GF301", "GF302", "GF601"}, "what eased it is missing now"
+
+
+def test_blind_is_never_healthy() -> None:
+    seen = SPECIMENS["tutorial_sigmoid"]()
+    assert judge(replace(seen, profiles=tuple(replace(p, layers=()) for p in seen.profiles))).verdict == "undecided"
+
+
+def test_the_root_order_is_an_order_of_causes() -> None:
+    place = {code: ROOT_ORDER.index(code) for code in NAMES}
+    for i, stage in enumerate(STAGES[:-1]):
+        assert max(place[code] for code in stage) < min(place[code] for code in STAGES[i + 1])
+
+
+def _finite(value: object) -> object:
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, list | tuple) else value

@@ -1,0 +1,294 @@
+"""GF202, the GF3xx, GF401, GF502 and the GF9xx: what they say, number by number."""
+
+import math
+
+import pytest
+from msgspec.structs import replace
+
+from unvanish.core.diagnosis import Clear, Finding, Undecided, Verdict
+from unvanish.core.network import Edge, Layer
+from unvanish.core.observation import Observation
+from unvanish.rules import gf202_dead_units as gf202
+from unvanish.rules import gf301_update_too_small as gf301
+from unvanish.rules import gf302_update_too_large as gf302
+from unvanish.rules import gf303_adam_epsilon_floor as gf303
+from unvanish.rules import gf401_non_finite_values as gf401
+from unvanish.rules import gf502_gradient_exactly_zero as gf502
+from unvanish.rules import gf901_labels_carry_no_signal as gf901
+from unvanish.rules import gf903_already_converged as gf903
+from unvanish.rules import gf905_normalisation_statistics_lag as gf905
+from unvanish.testing.specimen_edits import edit_profiles, edit_rows, only_start, with_evaluation, with_losses
+from unvanish.testing.specimens import SPECIMENS
+
+
+def finding(verdict: Verdict) -> Finding:
+    assert isinstance(verdict, Finding), verdict
+    return verdict
+
+
+def dead(share: float, units: int = 64, samples: int = 128) -> Observation:
+    seen = SPECIMENS["healthy_relu"]()
+    layers = tuple(replace(x, units=units) if x.activation == "relu" else x for x in seen.network.layers)
+    seen = edit_profiles(seen, lambda i, x: replace(x, dead_share=share if i == 3 else 0.1))
+    profiles = tuple(replace(profile, batches=1, batch_size=samples) for profile in seen.profiles)
+    return with_losses(replace(seen, network=replace(seen.network, layers=layers), profiles=profiles), 0.6931, 0.6931)
+
+
+@pytest.mark.parametrize(
+    ("share", "units", "severity"),
+    [
+        (0.68, 64, None),
+        (0.72, 64, "warning"),
+        (0.92, 64, "error"),
+        (0.8, 5, None),
+        (1.0, 5, "error"),
+        (0.54, 1000, None),
+        (0.56, 1000, "warning"),
+    ],
+)
+def test_dead_shares_are_judged_at_the_layers_width(share: float, units: int, severity: str | None) -> None:
+    verdict = gf202.judge(dead(share, units))
+    assert (verdict.severity if isinstance(verdict, Finding) else None) == severity
+
+
+def test_a_few_samples_do_not_make_units_dead() -> None:
+    assert isinstance(gf202.judge(dead(0.95, samples=3)), Clear)
+    assert isinstance(gf202.judge(dead(1.0, samples=3)), Undecided)
+    assert isinstance(gf202.judge(dead(1.0, samples=30)), Finding)
+
+
+def test_a_shortcut_leads_around_a_dead_layer() -> None:
+    seen = dead(1.0)
+    assert finding(gf202.judge(seen)).severity == "error"
+    network = seen.network
+    around = replace(
+        network,
+        layers=(*network.layers, Layer(name="add", kind="add", type="Add")),
+        edges=(*network.edges, Edge("dense_2", "add")),
+    )
+    found = finding(gf202.judge(replace(seen, network=around)))
+    assert found.severity == "warning"
+    assert "a shortcut leads around it" in found.note
+
+
+def test_relu_layers_that_were_not_seen_are_undecided() -> None:
+    seen = edit_profiles(SPECIMENS["healthy_relu"](), lambda _, x: replace(x, dead_share=None))
+    assert isinstance(gf202.judge(seen), Undecided)
+
+
+def test_the_message_counts_units() -> None:
+    assert finding(gf202.judge(dead(1.0))).message == "all 64 units of dense_3 are zero on every sample"
+    assert finding(gf202.judge(dead(0.92))).message == "92 % of the 64 units of dense_3 are zero on every sample"
+
+
+def test_the_fastest_layer_decides_whether_the_step_is_too_small() -> None:
+    found = finding(gf301.judge(SPECIMENS["tiny_learning_rate"]()))
+    assert (found.severity, found.verdict) == ("error", "untrainable-step")
+    assert found.evidence["planned_steps"] == 125
+    assert found.evidence["steps_to_learn"] == pytest.approx(0.125 / 1e-7, rel=1e-3, abs=0)
+    assert isinstance(gf301.judge(SPECIMENS["tutorial_sigmoid"]()), Clear)
+
+
+def test_an_unknown_plan_is_said_to_be_assumed() -> None:
+    found = finding(gf301.judge(replace(SPECIMENS["tiny_learning_rate"](), planned_steps=None)))
+    assert found.message.endswith("10,000 are assumed to be planned")
+
+
+def test_a_fading_signal_is_named_as_the_cause_of_small_steps() -> None:
+    assert "GF104" in finding(gf301.judge(SPECIMENS["glorot_relu_100"]())).note
+
+
+def test_large_steps_are_predicted_for_sgd() -> None:
+    found = finding(gf302.judge(SPECIMENS["large_steps_predicted"]()))
+    assert "predicted" in found.why
+    gentle = replace(
+        SPECIMENS["large_steps_predicted"](),
+        optimizer=replace(SPECIMENS["large_steps_predicted"]().optimizer, learning_rate=0.1),
+    )
+    assert isinstance(gf302.judge(gentle), Clear)
+
+
+def test_a_single_large_step_counts_only_where_steps_follow_the_gradient() -> None:
+    seen = with_losses(SPECIMENS["healthy_tanh"](), 0.71, 0.70)
+    norms = seen.recording.rows["weight_norm"][0]
+    once = edit_rows(seen, "update_norm", lambda step, i, n: 3 * norms[i] if step == 0 else n)
+    assert isinstance(gf302.judge(once), Clear)
+    sgd = replace(once, optimizer=replace(once.optimizer, family="sgd"))
+    assert finding(gf302.judge(sgd)).severity == "error"
+
+
+def test_a_rising_loss_is_too_large_a_step_whatever_the_ratio() -> None:
+    found = finding(gf302.judge(with_losses(SPECIMENS["healthy_tanh"](), 0.71, 2.0)))
+    assert "the loss rose to 2" in found.why
+
+
+def test_not_a_number_without_large_steps_is_not_the_steps() -> None:
+    seen = SPECIMENS["nan_from_step_9"]()
+    assert isinstance(gf302.judge(seen), Clear)
+    norms = seen.recording.rows["weight_norm"][0]
+    thrown = edit_rows(seen, "update_norm", lambda _, i, __: 0.5 * norms[i])
+    found = finding(gf302.judge(thrown))
+    assert found.verdict == "untrainable-step"
+    assert found.evidence["nonfinite_from_step"] == 10
+
+
+def test_the_epsilon_share_is_told_as_a_range_of_layers() -> None:
+    found = finding(gf303.judge(SPECIMENS["tutorial_sigmoid"]()))
+    assert found.message == "Adam's epsilon (1e-7) is 42-97 % of the denominator in dense..dense_3 (4 layers)"
+    assert (found.severity, found.verdict) == ("warning", None)
+    assert found.cures[0].change == "epsilon=1e-12"
+
+
+@pytest.mark.parametrize("change", [{"family": "sgd"}, {"epsilon": None}, {"epsilon": 1e-15}])
+def test_no_epsilon_no_floor(change: dict[str, object]) -> None:
+    seen = SPECIMENS["tutorial_sigmoid"]()
+    assert isinstance(gf303.judge(replace(seen, optimizer=replace(seen.optimizer, **change))), Clear)
+
+
+def test_the_earliest_place_is_named() -> None:
+    seen = SPECIMENS["nan_inputs"]()
+    assert finding(gf401.judge(seen)).message == "17 input values are not finite"
+    labels = replace(seen, data=replace(seen.data, input_nonfinite=0, label_nonfinite=3))
+    assert finding(gf401.judge(labels)).message == "3 labels are not finite"
+    outputs = replace(seen, data=replace(seen.data, input_nonfinite=0))
+    assert finding(gf401.judge(outputs)).message == "640 output values of dense are not finite before the first step"
+    later = finding(gf401.judge(SPECIMENS["nan_from_step_9"]()))
+    assert later.message == "the loss is nan from step 10 on"
+    assert later.evidence["first_step"] == 10
+
+
+def test_broken_weights_losses_and_gradients_are_found() -> None:
+    seen = SPECIMENS["healthy_tanh"]()
+    weights = edit_profiles(seen, lambda i, x: replace(x, weight_norm=math.inf) if i == 2 else x)
+    assert "the weights of dense_2 are not finite" in finding(gf401.judge(weights)).message
+    loss = with_losses(seen, math.nan, math.nan)
+    assert "all outputs are finite" in finding(gf401.judge(loss)).message
+    gradient = edit_profiles(seen, lambda i, x: replace(x, gradient_nonfinite=5) if i in (2, 4) else x, last=False)
+    assert finding(gf401.judge(gradient)).layers == ("dense_4",)
+    stepped = edit_rows(seen, "gradient_nonfinite", lambda step, i, _: 7.0 if step == 4 and i == 1 else 0.0)
+    assert finding(gf401.judge(stepped)).message == "7 gradient entries of dense_1 are not finite at step 4"
+    after = replace(seen, profiles=(seen.profiles[0], replace(seen.profiles[1], loss=math.inf)))
+    assert "the loss is inf after step 60" in finding(gf401.judge(after)).message
+
+
+def test_one_kernel_without_gradient_is_enough() -> None:
+    found = finding(gf502.judge(SPECIMENS["unused_branch"]()))
+    assert found.layers == ("dense_5",)
+    assert found.evidence["kernels_zero"] == 1
+    assert found.evidence["zero_at_start"] == 1
+
+
+def test_a_kernel_that_moved_at_the_last_step_is_not_blocked() -> None:
+    seen = SPECIMENS["unused_branch"]()
+    moved = edit_rows(seen, "gradient_norm", lambda _, i, norm: 1e-3 if i == 5 else norm)
+    assert isinstance(gf502.judge(moved), Clear)
+
+
+def test_a_softmax_over_one_unit_is_blocked_by_its_form() -> None:
+    seen = SPECIMENS["healthy_tanh"]()
+    layers = tuple(replace(x, activation="softmax") if x.name == "dense_11" else x for x in seen.network.layers)
+    found = finding(gf502.judge(replace(seen, network=replace(seen.network, layers=layers))))
+    assert found.verdict == "blocked"
+    assert "softmax over one unit" in found.message
+
+
+def test_a_converged_network_is_not_blocked() -> None:
+    seen = with_losses(SPECIMENS["unused_branch"](), 0.71, 0.001)
+    assert isinstance(gf502.judge(seen), Clear)
+
+
+def test_zero_by_design_is_undecided_before_the_first_step() -> None:
+    verdict = gf502.judge(only_start(SPECIMENS["zero_branches"]()))
+    assert isinstance(verdict, Undecided)
+    assert "weights that start at zero" in verdict.reason
+
+
+def test_labels_without_signal_state_their_power() -> None:
+    found = finding(gf901.judge(SPECIMENS["random_labels_learnt"]()))
+    assert found.severity == "warning"
+    assert found.evidence["smallest_detectable"] == pytest.approx(0.5 + 3.0902 * 0.041, rel=1e-9, abs=0)
+    assert "0.63" in found.note
+    early = gf901.judge(SPECIMENS["random_labels_too_early"]())
+    assert isinstance(early, Undecided)
+    assert "200 held-out samples tell scores from 0.63 on from chance, the score is 0.51" in early.reason
+    few = gf901.judge(SPECIMENS["few_held_out"]())
+    assert isinstance(few, Undecided)
+    assert "too few to tell any score" in few.reason
+
+
+@pytest.mark.parametrize(
+    ("moving", "batch", "train", "expected"),
+    [
+        (0.50, 0.50, 0.99, Finding),
+        (0.50, 0.60, 0.99, Finding),  # up to 0.727, below halfway (0.745)
+        (0.50, 0.62, 0.99, Undecided),  # up to 0.747
+        (0.50, 0.64, 0.99, Clear),  # from 0.513 on
+        (0.64, 0.50, 0.99, Clear),  # either statistic may show the signal
+        (0.50, 0.50, 0.94, Undecided),
+        (None, None, 0.99, Undecided),
+    ],
+)
+def test_the_edges_of_the_score(
+    moving: float | None, batch: float | None, train: float, expected: type[Verdict]
+) -> None:
+    seen = with_evaluation(
+        SPECIMENS["random_labels_learnt"](), train=train, held_out=moving, held_out_batch_statistics=batch
+    )
+    assert isinstance(gf901.judge(seen), expected)
+
+
+def test_sick_gradients_excuse_the_labels() -> None:
+    scores = {"train": 0.99, "held_out": 0.5, "held_out_batch_statistics": 0.5}
+    verdict = gf901.judge(with_evaluation(SPECIMENS["tutorial_sigmoid"](), **scores))
+    assert isinstance(verdict, Undecided)
+    assert "the gradients are not healthy" in verdict.reason
+
+
+def test_convergence_is_told_with_its_share_of_chance() -> None:
+    at_start = finding(gf903.judge(SPECIMENS["converged_at_start"]()))
+    assert "before the first step, 1 % of what guessing gives" in at_start.message
+    by_training = finding(gf903.judge(SPECIMENS["converged_by_training"]()))
+    assert "after 60 steps" in by_training.message
+    assert by_training.evidence["gradient_fell_decades"] == pytest.approx(2 + math.log10(1 / 1.31), rel=1e-6, abs=0)
+
+
+def test_convergence_needs_the_chance_loss_and_enough_samples() -> None:
+    seen = SPECIMENS["converged_at_start"]()
+    assert isinstance(gf903.judge(replace(seen, loss=replace(seen.loss, chance=None))), Undecided)
+    few = replace(seen, profiles=tuple(replace(p, batches=3, batch_size=1) for p in seen.profiles))
+    assert isinstance(gf903.judge(few), Clear)
+
+
+def test_the_lag_is_momentum_to_the_power_of_the_steps() -> None:
+    found = finding(gf905.judge(SPECIMENS["lagging_averages"]()))
+    assert found.evidence["initial_share"] == pytest.approx(0.99**125, rel=1e-9, abs=0)
+    assert found.evidence["steps_needed"] == 230
+    assert "still hold 28 %" in found.message
+    assert "held-out score 0.53, with batch statistics 0.72" in found.effect
+    assert len(found.layers) == 11
+
+
+@pytest.mark.parametrize(
+    ("numbers", "shown"),
+    [
+        ({"held_out_batch_statistics": 0.60}, ""),
+        ({"held_out_batch_statistics": 0.66}, "score"),
+        ({"held_out_accuracy": 0.5, "held_out_accuracy_batch_statistics": 0.62}, "accuracy"),
+        ({"held_out_accuracy": 0.5, "held_out_accuracy_batch_statistics": 0.58}, ""),
+        ({"held_out_loss": 0.70, "held_out_loss_batch_statistics": 0.68}, "loss"),
+        ({"held_out_loss": 0.70, "held_out_loss_batch_statistics": 0.69}, ""),
+    ],
+)
+def test_the_lag_must_show_somewhere(numbers: dict[str, float], shown: str) -> None:
+    same = {"held_out": 0.53, "held_out_batch_statistics": 0.53, "held_out_loss": None, "held_out_accuracy": None}
+    verdict = gf905.judge(with_evaluation(SPECIMENS["lagging_averages"](), **(same | numbers)))
+    assert isinstance(verdict, Finding) == bool(shown)
+    if isinstance(verdict, Finding):
+        assert shown in verdict.effect
+
+
+def test_a_long_training_or_no_batch_norm_does_not_lag() -> None:
+    seen = SPECIMENS["lagging_averages"]()
+    assert isinstance(gf905.judge(replace(seen, planned_steps=1000)), Clear)
+    assert isinstance(gf905.judge(SPECIMENS["healthy_relu"]()), Clear)
+    assert isinstance(gf905.judge(replace(seen, evaluation=None)), Undecided)
