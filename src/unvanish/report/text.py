@@ -121,7 +121,7 @@ def _sites(diagnosis: Diagnosis, finding: Finding, width: int) -> list[Text]:
     lines = []
     for site in list(sites.values())[:3]:
         where = f"  --> {place(site.file, min(30, width // 3))}:{site.line}   "
-        lines.append(Text(where, style="blue").append(crop(site.text, max(width - cells(where), 10)), style="none"))
+        lines.append(Text().append(where, "blue").append(crop(site.text, max(width - cells(where), 10))))
     if len(sites) > 3:
         lines.append(Text(f"      and {counted(len(sites) - 3, 'more line')}", style="dim"))
     return lines
@@ -201,7 +201,7 @@ def _wrap(text: Text, width: int, head: str, hang: str, *, style: str = "") -> l
     lines = []
     for number, line in enumerate(text.wrap(console, room, overflow="fold")):
         line.rstrip()
-        before = Text(hang, style="dim" if hang.strip() else "") if number else Text(head, style=style)
+        before = Text().append(hang, "dim" if hang.strip() else "") if number else Text().append(head, style)
         lines.append(before.append_text(line))
     return lines
 

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from unvanish.core.diagnosis import Finding
 from unvanish.report.bar import SHARES, bar, decades
-from unvanish.report.fold import fold
+from unvanish.report.fold import Position, fold
 from unvanish.report.inert import cells, shorten
 from unvanish.report.numbers import percent, scientific
 from unvanish.report.rows import LayerRow, kernel_rows
@@ -115,7 +115,7 @@ class _Table:
         """Return heading and rows."""
         heading = self._line("layer", self.drawn.heading, self._ticks(), [c.heading for c in self.beside])
         heading.stylize("dim")
-        return [heading, *(self._row(position) for position in self.positions)]
+        return [heading, *map(self._row, [-1, *self.positions], self.positions, [*self.positions[1:], len(self.rows)])]
 
     def _room(self, width: int) -> int:
         columns = [self.drawn, *self.beside]
@@ -129,9 +129,10 @@ class _Table:
     def _ticks(self) -> str:
         return self.scale.ticks(self.bar_width) if self.scale and self.bar_width >= NARROWEST_BAR else ""
 
-    def _row(self, position: int | str) -> Text:
+    def _row(self, before: Position, position: Position, after: Position) -> Text:
         if isinstance(position, str):
-            return Text(f"{FRAME}...", style="dim")
+            left_out = int(after) - int(before) - 1
+            return Text(f"{FRAME}... {left_out} layers", style="dim")
         row = self.rows[position]
         number = self.drawn.number(row)
         drawn = ""
