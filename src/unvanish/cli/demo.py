@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import math
 import random
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 import unvanish
-from unvanish.core.diagnosis import Diagnosis
+from unvanish.core.diagnosis import Clear, Diagnosis, Finding
 from unvanish.watching.session import Plan, Progress
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 NETWORKS = ("sick", "improved", "relu", "leaky_relu", "elu", "tanh", "batch_norm", "clipping", "residual")
 LABELS = (("learnable", "labels that can be learnt (a fixed teacher)"), ("random", "the tutorial's random labels"))
@@ -81,49 +84,52 @@ def _examples() -> Path:
     return inside if inside.is_dir() else package.parents[1] / "examples"
 
 
-def _print_table(console: object, title: str, diagnoses: dict[str, Diagnosis]) -> None:
-    from rich.console import Console
+def _print_table(console: Console, title: str, diagnoses: dict[str, Diagnosis]) -> None:
+    from rich import box
     from rich.table import Table
 
-    assert isinstance(console, Console)
-    table = Table(title=f"Eleven hidden layers of 64 on {title}; Adam, 5 epochs of 25 steps", title_justify="left")
+    table = Table(
+        title=f"Eleven hidden layers of 64, {title}; Adam, 5 epochs of 25 steps",
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1),
+    )
     for heading in ("network", "verdict", "per layer", "forecast", "first/last", "moved", "loss", "held-out", "found"):
-        table.add_column(heading, justify="left" if heading in ("network", "verdict", "found") else "right")
+        left = heading in ("network", "verdict", "found")
+        table.add_column(heading, justify="left" if left else "right", no_wrap=True)
     for name, diagnosis in diagnoses.items():
         table.add_row(name, diagnosis.verdict, *_numbers(diagnosis), _found(diagnosis))
     console.print(table)
     console.print(
-        "per layer: factor of the gradient towards the input, measured and forecast; first/last: gradient of the first "
-        "kernel over the output kernel's; moved: |W - W0|/|W0| of the first kernel; loss: first and last watched step; "
-        "held-out: area under the ROC curve with batch statistics, 0.5 is chance."
+        "per layer: factor of the kernels' gradient towards the input, measured; forecast: the same for what "
+        "comes back; first/last: gradient norm of the first kernel over the output kernel's; moved: |W - W0|/|W0| of "
+        "the first kernel; loss: first and last watched step; held-out: area under the ROC curve, 0.5 is chance.",
+        style="dim",
     )
 
 
 def _numbers(diagnosis: Diagnosis) -> tuple[str, ...]:
+    """Return the cells of one row, each taken from the record."""
     seen = diagnosis.observation
-    first, last = (seen.profiles[0].layer(seen.network.kernels[i].name).gradient_norm or 0.0 for i in (0, -1))
+    first, last = (seen.profiles[0].layer(seen.network.kernels[i].name).gradient_norm for i in (0, -1))
     forecast = seen.forecast.transmission_per_layer if seen.forecast else None
-    moved = seen.recording.array("movement")[-1, 0] if seen.recording.steps else math.nan
+    per_layer = _evidence(diagnosis, "GF101").get("transmission_per_layer")
     score = seen.evaluation.held_out_batch_statistics if seen.evaluation else None
-    losses = seen.recording.losses
+    losses, moved = seen.recording.losses, seen.recording.array("movement")
     return (
-        f"{_per_layer(diagnosis):.2f}x",
+        "-" if per_layer is None else f"{per_layer:.2f}x",
         "-" if forecast is None else f"{forecast:.2f}x",
-        "-" if not last else f"{first / last:.1e}",
-        f"{moved:.1e}",
-        f"{losses[0]:.3f} -> {losses[-1]:.3f}" if losses else "-",
+        f"{first / last:.1e}" if first is not None and last else "-",
+        f"{moved[-1, 0]:.1e}" if len(moved) else "-",
+        f"{losses[0]:.3f} {losses[-1]:.3f}" if losses else "-",
         "-" if score is None else f"{score:.2f}",
     )
 
 
-def _per_layer(diagnosis: Diagnosis) -> float:
-    """Return the geometric mean of the measured transmission between the kernels."""
-    seen = diagnosis.observation
-    profile = seen.profiles[0]
-    known = [profile.layer(layer.name).preactivation_gradient_norm or 0.0 for layer in seen.network.kernels]
-    if len(known) < 2 or not known[-1] or not known[0]:
-        return math.nan
-    return float((known[0] / known[-1]) ** (1 / (len(known) - 1)))
+def _evidence(diagnosis: Diagnosis, code: str) -> dict[str, float]:
+    """Return the numbers of one rule's verdict, whichever way it judged."""
+    verdicts: tuple[Finding | Clear, ...] = (*diagnosis.findings, *diagnosis.clear)
+    return next((verdict.evidence for verdict in verdicts if verdict.code == code), {})
 
 
 def _found(diagnosis: Diagnosis) -> str:
