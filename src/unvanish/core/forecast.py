@@ -33,11 +33,13 @@ class Forecast(msgspec.Struct, frozen=True, kw_only=True):
     log10_sd: float | None
     """Standard deviation of the same from one initialisation to the next (finite width)."""
     transmission_per_layer: float | None
-    """Geometric mean over the hidden kernels."""
+    """Geometric mean over the hidden kernels of |dL/d pre-activation| before over behind; its square is chi."""
     safe_depth: int | None
-    """Number of kernels at which this recipe crosses 1.5 decades; None when it never does."""
+    """Number of kernels at which the gradient norms of this recipe cross 1.5 decades; None when they never do."""
     depth_scale: float | None
-    """Layers over which the gradient changes by a factor e."""
+    """Layers over which the transmission adds up to a factor e; inf when it is 1."""
+    gradient_factor_per_layer: float | None = None
+    """The same mean for the kernels' own gradient norms, which follow the forward signal too."""
     layers: tuple[LayerForecast, ...] = ()
     not_modelled: tuple[str, ...] = ()
     """Names of layers that the theory skipped, taken as passing everything unchanged."""

@@ -45,6 +45,8 @@ class Layer(msgspec.Struct, frozen=True, kw_only=True):
     """Beta of a normalisation."""
     keep: float = 1.0
     """Share of units that a dropout keeps."""
+    reduction: str | None = None
+    """`max` or `average` of a pool; None when it is not known."""
     epsilon: float | None = None
     momentum: float | None = None
     """Momentum of a batch normalisation's moving averages."""

@@ -73,7 +73,7 @@ class Exponential:
 
 
 class Point(NamedTuple):
-    """Moments where every u is the same number: f there, f' there, nothing else; nan where there is no number."""
+    """Moments where every u is the same number: f there, f' there, nothing else."""
 
     mean: float
     slope: float
@@ -88,16 +88,14 @@ class Point(NamedTuple):
 
     @classmethod
     def at(cls, name: str, parameter: float, u: float) -> Point:
-        """Return the moments of the named activation at u (nan for a u that does not exist)."""
-        if math.isnan(u):
-            return cls(u, u, u, u)
+        """Return the moments of the named activation at u."""
         with np.errstate(over="ignore"):
             f, slope = (float(of(name, np.array([u]), parameter)[0]) for of in (value, derivative))
         return cls(f, slope, 0.0, slope * slope)
 
     def spread(self, gap: float) -> float:
-        """Return 0: there is no spread to pass on."""
-        return self.variance * gap
+        """Return 0: there is no spread to pass on (nan for a u that overflowed)."""
+        return self.slope_second * 0.0 * gap
 
     def slope_pair(self, gap: float) -> float:
         """Return f'^2."""

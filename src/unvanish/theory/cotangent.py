@@ -56,6 +56,8 @@ class Cotangent(NamedTuple):
     """Of a batch normalisation that this is the input of, when an activation made that input."""
     over_units: NormalisedUnits | None = None
     """The same of a layer normalisation."""
+    chosen: Signal | None = None
+    """The pre-activation where a maximum pool has taken its input's largest values: only there is a cotangent."""
 
 
 def merged(parts: list[Cotangent]) -> Cotangent:
@@ -88,6 +90,7 @@ def back_through_activation(
     d: Cotangent, u: Signal, activation: str, parameter: float | None, units: int, batch_size: int
 ) -> Cotangent:
     """Return dL/du = f'(u) dL/df: the square times E f'^2, two samples' product times E f'(u) f'(w)."""
+    u = d.chosen or u
     of = moments_of(u, activation, parameter)
     factor, kept = of.slope_second, of.slope_pair(u.gap) / of.slope_second if of.slope_second > 0 else 0.0
     together = of.slope**2 / of.slope_second if of.slope_second > 0 else 0.0
@@ -124,6 +127,7 @@ def back_through_kernel(d: Cotangent, layer: Layer, inside: float, batch_size: i
         along=1.0,
         over_batch=None,
         over_units=None,
+        chosen=None,
     )
 
 
@@ -137,10 +141,7 @@ def back_through_batch_norm(d: Cotangent, h: Signal, layer: Layer, instances: fl
     if n <= 1:
         return d._replace(log=np.full_like(d.log, -np.inf))
     units = units_of(h, epsilon, n) if h.made_by is not None else None
-    if units is not None:
-        factor = units.passed
-    else:
-        factor = _inverse(h.spread, epsilon, 3.0, d.along, n)
+    factor = units.passed if units is not None else _inverse(h.spread, epsilon, 3.0, d.along, n)
     left = np.maximum(1 - d.alike * d.places / n, 0.0)
     with np.errstate(divide="ignore"):
         log = d.log + ln(scale.second_moment * factor) + np.log(left)
@@ -179,11 +180,12 @@ def back_through_dropout(d: Cotangent, keep: float, units: int, batch_size: int)
     )
 
 
-def back_through_pool(d: Cotangent, pool: Pooled) -> Cotangent:
-    """Return dL/dh of a pool: a mean hands every place 1/n of it, a maximum hands all of it to one place."""
+def back_through_pool(d: Cotangent, leaving: Signal, pool: Pooled) -> Cotangent:
+    """Return dL/dh of a pool: a mean hands every place 1/n of it, a maximum hands all of it to the largest place."""
+    d = d._replace(over_batch=None, over_units=None)
     if not pool.average:
-        return d._replace(over_batch=None, over_units=None)
-    return scaled(d, 1 / pool.places)._replace(places=d.places * pool.places, over_batch=None, over_units=None)
+        return d._replace(chosen=leaving.made_by[2] if leaving.made_by is not None else None)
+    return scaled(d, 1 / pool.places)._replace(places=d.places * pool.places)
 
 
 def kernel_gradient(d: Cotangent, h: Signal, layer: Layer, inside: float, batch_size: int) -> Array:
@@ -209,6 +211,21 @@ def _inverse(variance: float, epsilon: float, kurtosis: float, along: float, n: 
     r = variance / total
     x, y = (r + r * r * (kurtosis - 1)) / n, r * along / n
     return (1 + x + x * x) / (1 + y + 2 * y * y) / total
+
+
+def gradient_noise(d: Cotangent, h: Signal, layer: Layer) -> float:
+    """Return the variance that |dL/dW|^2 has beyond that of d and h: it is one sum over pairs of samples (derived).
+
+    Of the part that adds up over samples, units * (1 - common) directions are new; in the other part a pair's two
+    products have random signs.
+    """
+    coherent = np.maximum(d.alike * d.places * (h.second - h.spread), 0.0)
+    total = coherent + h.spread
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = float(np.where(total > 0, coherent / total, 1.0).mean())
+    units = max(layer.units or 1, 1)
+    own = 2 * share**2 * (1 - d.common) / units
+    return own + 2 * (1 - share) ** 2 * (d.common + 1 / units) / max(layer.fan_in or 1, 1)
 
 
 def _left(d: Cotangent, units: int, batch_size: int) -> float:

@@ -69,6 +69,10 @@ class Moments(Protocol):
         """Return E f'(u)^2 f'(w)^2 / (E f'^2)^2 for a pair of correlation 1 - gap."""
 
 
+LARGEST = 1e140
+"""A pre-activation beyond this has no moments that a float could hold."""
+
+
 def moments(name: str, parameter: float | None = None, *, mean: float = 0.0, variance: float) -> Moments:
     """Return the moments of the activation of that canonical name at u ~ N(mean, variance).
 
@@ -84,8 +88,9 @@ def moments(name: str, parameter: float | None = None, *, mean: float = 0.0, var
 def _moments(name: str, parameter: float, mean: float, variance: float) -> Moments:
     if name not in FUNCTIONS:
         raise KeyError(name)
-    if not (math.isfinite(variance) and math.isfinite(mean)):
-        return Point.at(name, parameter, math.nan)
+    if not (abs(mean) < LARGEST and variance < LARGEST * LARGEST):
+        lost = math.isnan(mean) or math.isnan(variance)
+        return Point(math.nan, math.nan, math.nan if lost else math.inf, math.nan)
     if name == "linear":
         return PiecewiseLinear(1.0, mean, variance)
     if variance == 0:

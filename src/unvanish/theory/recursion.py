@@ -109,7 +109,7 @@ def _forward(layer: Layer, sources: list[Pass], batch_size: int, entering: Signa
         case "dropout":
             at.leaving = through_dropout(h, layer.keep)
         case "pool":
-            at.leaving = through_pool(h, pooled(layer, first))
+            at.leaving = through_pool(h, pooled(layer, first), size(layer))
         case "add":
             at.leaving = added([(source.leaving, times) for source, times in _counted(sources)])
         case _ if len(signals) > 1:
@@ -155,7 +155,7 @@ def _backward(at: Pass, batch_size: int, *, is_last: bool) -> None:
         case "dropout":
             d = back_through_dropout(d, layer.keep, size(layer), batch_size)
         case "pool":
-            d = back_through_pool(d, pooled(layer, at.sources[0].layer if at.sources else None))
+            d = back_through_pool(d, at.leaving, pooled(layer, at.sources[0].layer if at.sources else None))
         case "flatten":
             d = d._replace(places=1.0)
     at.d_arriving = d

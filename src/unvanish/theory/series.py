@@ -57,6 +57,8 @@ class Series:
         It is also variance times the integral of E f' f' over the correlation (Price 1958), which bounds it from both
         sides for pairs that are alike, where a slowly falling tail would lose it.
         """
+        if gap <= 0:
+            return 0.0
         found = self._f.drop(gap) if self._slope.resolves(gap) else self._both(value, gap)[1]
         if gap > 0.5:
             return found
@@ -65,7 +67,7 @@ class Series:
 
     def slope_pair(self, gap: float) -> float:
         """Return E f'(u) f'(w)."""
-        if self._slope.resolves(gap):
+        if gap <= 0 or self._slope.resolves(gap):
             return self._slope.second - self._slope.drop(gap)
         return self._both(derivative, gap)[0]
 
@@ -94,7 +96,7 @@ class _Expansion:
         self.mean = float(coefficients[0])
         self._squares = coefficients**2
         self.variance = float(weights @ (g - self.mean) ** 2)
-        self.second = self.mean**2 + self.variance
+        self.second = self.mean * self.mean + self.variance
         self._rest = max(self.variance - float(self._squares[1:].sum()), 0.0)
         first, second = self._squares[TERMS // 4 : TERMS // 2].sum(), self._squares[TERMS // 2 :].sum()
         self._octave = float(second / first) if first > 0 else 0.0

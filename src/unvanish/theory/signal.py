@@ -10,9 +10,6 @@ from unvanish.theory.geometry import Pooled, largest_of
 from unvanish.theory.moments import Moments, moments
 from unvanish.theory.normalised_units import NormalisedUnits, normalised_units
 
-TINY = 1e-280
-"""Variances are kept above this, so that a signal that vanishes with depth keeps its correlation."""
-
 
 class Signal(NamedTuple):
     """Hold a layer's output h: over units, E h = mean and E h^2 = q = mean^2 + variance; over pairs of samples
@@ -31,8 +28,8 @@ class Signal(NamedTuple):
 
     @property
     def second(self) -> float:
-        """Return q = E h^2."""
-        return self.mean * self.mean + self.variance
+        """Return q = E h^2; inf once it has overflowed."""
+        return math.inf if self.variance == math.inf else self.mean * self.mean + self.variance
 
     @property
     def gap(self) -> float:
@@ -57,14 +54,14 @@ def through_kernel(h: Signal, layer: Layer, inside: float) -> Signal:
     shift, noise = weights_moments(layer.bias)
     taps = (layer.fan_in or 1) * inside
     square = mean * mean
-    shared = taps * square * h.together * h.spread
-    own = _at_least_tiny(taps * variance * h.second)
-    spread = _at_least_tiny(taps * variance * h.spread) + shared
+    shared = taps * square * h.together * h.spread if mean else 0.0
+    own = taps * variance * h.second
+    spread = taps * variance * h.spread + shared
     weight = variance + square * h.together
     together = ((layer.units or 1) * square * h.together + variance) / weight if weight > 0 else 1.0
     share = own / (own + noise) if own + noise > 0 else 0.0
     return Signal(
-        mean=taps * mean * h.mean + shift,
+        mean=taps * mean * h.mean + shift if mean else shift,
         variance=own + noise + shared,
         spread=spread,
         together=together,
@@ -108,19 +105,23 @@ def through_layer_norm(h: Signal, layer: Layer) -> Signal:
 
 
 def through_dropout(h: Signal, keep: float) -> Signal:
-    """Return the signal after a dropout: E h^2 grows by 1/keep, two samples' product stays (Schoenholz 2017, sec. 5)."""
+    """Return the signal after a dropout: E h^2 grows by 1/keep, two samples' product stays (Schoenholz 2017, s. 5)."""
     more = h.second * (1 / keep - 1) if keep > 0 else 0.0
     return h._replace(variance=h.variance + more, spread=h.spread + more, made_by=None)
 
 
-def through_pool(h: Signal, pool: Pooled) -> Signal:
+def through_pool(h: Signal, pool: Pooled, units: int = 1) -> Signal:
     """Return the pooled signal, two places of one sample taken to be as alike as two samples are.
 
-    A mean over n places divides the spread by n; the largest is that of n Gaussians of the same moments.
+    A mean over n places divides the spread by n; the largest is that of n Gaussians of the same moments. The largest
+    f(u) is f of the largest u, as activations rise.
     """
     spread = h.spread if h.spread > 0 else 0.0 * h.spread
     if pool.average:
         return Signal(h.mean, h.variance - spread * (1 - 1 / pool.places), spread / pool.places, h.together, h.noise)
+    if h.made_by is not None:
+        activation, parameter, u = h.made_by
+        return through_activation(through_pool(u, pool), activation, parameter, units)._replace(noise=h.noise)
     rise, share = largest_of(round(pool.places))
     return Signal(
         h.mean + rise * math.sqrt(spread), h.variance - spread * (1 - share), spread * share, h.together, h.noise
@@ -183,8 +184,8 @@ def weights_moments(stats: WeightStats | None) -> tuple[float, float]:
     if stats is None:
         return 0.0, 0.0
     if stats.mean * stats.mean * stats.size <= 16 * stats.variance:
-        return 0.0, stats.second_moment
-    return stats.mean, stats.variance
+        return 0.0, float(stats.second_moment)
+    return float(stats.mean), float(stats.variance)
 
 
 def affine(layer: Layer) -> tuple[WeightStats, WeightStats]:
@@ -207,7 +208,3 @@ def activation_noise(of: Moments, units: int) -> float:
 
 def _coherent(together: float, of: Moments) -> float:
     return 1 + (together - 1) * of.slope**2 / of.slope_second if of.slope_second > 0 else 1.0
-
-
-def _at_least_tiny(variance: float) -> float:
-    return max(variance, TINY) if variance > 0 else variance

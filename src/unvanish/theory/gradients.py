@@ -1,0 +1,72 @@
+"""The kernels' gradient norms that the recursions add up to, relative to the output kernel's."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unvanish.theory.cotangent import gradient_noise, kernel_gradient
+from unvanish.theory.recursion import Pass
+
+Array = NDArray[np.float64]
+
+_DECADE = math.log(10)
+
+
+def gradient_norms(kernels: list[Pass], batch_size: int) -> list[Array]:
+    """Return log10 of each kernel's gradient norm over the last kernel's, for every value of the loss end.
+
+    kernels: the layers that own a kernel, in forward order. The mean of a logarithm lies half its variance below the
+    logarithm of the mean. -inf for a gradient of exactly zero, nan where the last one's is.
+    """
+    squares = []
+    for at in kernels:
+        if at.d_before is None:
+            squares.append(np.array([-np.inf]))
+            continue
+        noise = at.d_before.noise + at.arriving.noise
+        log = kernel_gradient(at.d_before, at.arriving, at.layer, at.inside, batch_size)
+        squares.append(log - (noise / 2 if math.isfinite(noise) else 0.0))
+    with np.errstate(invalid="ignore"):
+        return [(log - squares[-1]) / (2 * _DECADE) for log in squares]
+
+
+def spread_of_first(kernels: list[Pass], norms: list[Array]) -> float | None:
+    """Return the standard deviation of log10(first/last) from one initialisation to the next.
+
+    Finite width on the way back (Hanin & Nica 2020) and on the way forward, the sum over the batch, the loss end.
+    """
+    if len(kernels) < 2:
+        return None
+    first, last = kernels[0], kernels[-1]
+    if first.d_before is None or last.d_before is None or not np.all(np.isfinite(norms[0])):
+        return None
+    width = first.d_before.noise + first.d_before.echo
+    width += gradient_noise(first.d_before, first.arriving, first.layer)
+    width += gradient_noise(last.d_before, last.arriving, last.layer)
+    found = math.sqrt(width / (2 * _DECADE) ** 2 + float(norms[0].var()))
+    return found if math.isfinite(found) else None
+
+
+def transmission_per_layer(kernels: list[Pass]) -> float:
+    """Return the geometric mean of the factors by which |dL/du| changes from kernel to kernel, towards the input."""
+    logs = [float(at.d_before.log.mean()) if at.d_before is not None else math.nan for at in kernels]
+    steps = per_step([log / (2 * _DECADE) for log in logs])
+    return math.nan if math.isnan(steps) else float(10.0 ** min(steps, 300.0))
+
+
+def per_step(decades: Iterable[float]) -> float:
+    """Return the mean decades per kernel between hidden ones, towards the input; nan where there are no two.
+
+    decades: one number a kernel. The first kernel is left out (its input has another scale), and so is the output's,
+    while two others are left; those that are not finite always (behind a zero-initialised kernel).
+    """
+    known = list(decades)
+    for part in (known[1:-1], known[:-1], known):
+        finite = [number for number in part if math.isfinite(number)]
+        if len(finite) > 1:
+            return (finite[0] - finite[-1]) / (len(finite) - 1)
+    return math.nan
