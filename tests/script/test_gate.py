@@ -181,6 +181,9 @@ def test_keras_2_that_is_not_installed_is_refused_too(run: Run, monkeypatch: pyt
         error = refusal(run(text))
         assert isinstance(error, UnsupportedError)
         assert error.found == found
+    monkeypatch.setenv("TF_USE_LEGACY_KERAS", "1")
+    text = "raise ImportError('Keras cannot be imported. Check that it is installed.')\n"  # after a mere warning
+    assert isinstance(refusal(run(text)), UnsupportedError)
     assert run("raise ImportError('another')\n").outcome == "raised"
 
 
@@ -193,7 +196,10 @@ def test_keras_2_that_is_not_installed_is_refused_too(run: Run, monkeypatch: pyt
         ("raise ImportError('Keras cannot be imported. Check that it is installed.')\n", "keras", "Keras"),
     ],
 )
-def test_missing_backend(run: Run, blocked: Callable[..., None], text: str, module: str, name: str) -> None:
+def test_missing_backend(
+    run: Run, blocked: Callable[..., None], text: str, module: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TF_USE_LEGACY_KERAS", raising=False)
     blocked("keras", "tensorflow")
     error = refusal(run(text))
     assert error.what == f"{name} is not installed where unvanish runs"

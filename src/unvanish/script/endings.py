@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from unvanish.adapters import BACKENDS, missing_backend
 from unvanish.errors import ScriptError, UnsupportedError, UnvanishError
-from unvanish.script.gate import legacy_refused
+from unvanish.script.gate import legacy_refused, wants_legacy
 from unvanish.script.outcome import ScriptRun
 from unvanish.script.trace import last_line, own_traceback
 from unvanish.watching.session import Enough
@@ -109,10 +109,11 @@ def _missing(failure: BaseException, script: Path) -> UnvanishError | None:
     """Return what to say when the failure is a missing or an unwanted backend; None when it is something else."""
     if not isinstance(failure, ImportError):
         return None
-    if "tf_keras" in f"{failure.name} {failure}":
+    name = failure.name or ""
+    through_tensorflow = name.startswith("tensorflow.keras") or "Keras cannot be imported" in str(failure)
+    if "tf_keras" in f"{name} {failure}" or (through_tensorflow and wants_legacy()):
         return legacy_refused()
-    name = failure.name or ("keras" if "Keras cannot be imported" in str(failure) else "")
-    name = "keras" if name.startswith("tensorflow.keras") else name
+    name = "keras" if through_tensorflow else name
     if name in ("keras", "tensorflow"):
         return missing_backend(name, wanted_by=last_line(failure, script))
     if name in BACKENDS and name == os.environ.get("KERAS_BACKEND"):

@@ -73,13 +73,17 @@ class Gate:
         raise Enough
 
 
+def wants_legacy() -> bool:
+    """Say whether the environment sends `tf.keras` to Keras 2, read as TensorFlow reads it."""
+    return os.environ.get("TF_USE_LEGACY_KERAS") in ("true", "True", "1")
+
+
 def legacy_refused() -> UnsupportedError:
     """Return the refusal of Keras 2, which is another package."""
     setting = os.environ.get("TF_USE_LEGACY_KERAS")
-    sent = setting in ("true", "True", "1")  # as TensorFlow reads it
     return UnsupportedError(
         "the script uses Keras 2 (the package tf_keras), which this version cannot look at",
-        found="TF_USE_LEGACY_KERAS is set" if sent else "an import of tf_keras",
+        found="TF_USE_LEGACY_KERAS is set" if wants_legacy() else "an import of tf_keras",
         numbers={"TF_USE_LEGACY_KERAS": "not set" if setting is None else setting},
         hint="unset TF_USE_LEGACY_KERAS (and any line of the script that sets it), and run the script on Keras 3",
     )
