@@ -82,14 +82,18 @@ def adapter_of(model: object) -> Adapter:
 
 def require(module: str) -> None:
     """Raise UsageError when the module of a backend is not installed. Imports nothing."""
-    if sys.modules.get(module) is not None:
-        return
-    try:
-        found = importlib.util.find_spec(module)
-    except (ImportError, ValueError):
-        found = None
-    if found is None:
+    if not is_installed(module):
         raise missing_backend(module)
+
+
+def is_installed(module: str) -> bool:
+    """Say whether the module is imported already or can be found. Imports nothing."""
+    if sys.modules.get(module) is not None:
+        return True
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):
+        return False
 
 
 def missing_backend(module: str, *, wanted_by: str = "") -> UsageError:

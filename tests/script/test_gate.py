@@ -208,6 +208,15 @@ def test_missing_backend(
     assert error.hint == f'{sys.executable} -m pip install "unvanish[tensorflow]"'
 
 
+def test_a_wrong_name_in_a_backend_is_the_script_s_own_error(run: Run, home: Path) -> None:
+    (home / "keras").mkdir()
+    (home / "keras" / "__init__.py").touch()
+    installed(home, "keras", "")
+    for text in ("from keras import nothing_of_that_name", "import keras.nothing_of_that_name"):
+        assert run(text).outcome == "raised"
+    assert run("raise ModuleNotFoundError('x', name='tensorflow.keras.nothing')").outcome == "raised"
+
+
 def test_a_script_that_does_without_the_backend_goes_on(run: Run, blocked: Callable[..., None]) -> None:
     blocked("keras")
     assert (

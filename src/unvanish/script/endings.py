@@ -10,7 +10,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from unvanish.adapters import BACKENDS, missing_backend
+from unvanish.adapters import BACKENDS, is_installed, missing_backend
 from unvanish.errors import ScriptError, UnsupportedError, UnvanishError
 from unvanish.script.gate import legacy_refused, wants_legacy
 from unvanish.script.outcome import ScriptRun
@@ -109,12 +109,12 @@ def _missing(failure: BaseException, script: Path) -> UnvanishError | None:
     """Return what to say when the failure is a missing or an unwanted backend; None when it is something else."""
     if not isinstance(failure, ImportError):
         return None
-    name = failure.name or ""
+    name = (failure.name or "") if isinstance(failure, ModuleNotFoundError) else ""
     through_tensorflow = name.startswith("tensorflow.keras") or "Keras cannot be imported" in str(failure)
     if "tf_keras" in f"{name} {failure}" or (through_tensorflow and wants_legacy()):
         return legacy_refused()
     name = "keras" if through_tensorflow else name
-    if name in ("keras", "tensorflow"):
+    if name in ("keras", "tensorflow") and not is_installed(name):
         return missing_backend(name, wanted_by=last_line(failure, script))
     if name in BACKENDS and name == os.environ.get("KERAS_BACKEND"):
         return UnsupportedError(
