@@ -51,6 +51,8 @@ class Tally:
 
         gradients: id(kernel variable) -> gradient; a kernel that is not among them gives nan, a None gives 0.
         """
+        if not self.kernels:
+            return tf.zeros((SUMS, 0), tf.float64)
         after = self._read()
         updates = [_single(a) - _single(b) for a, b in zip(after, before, strict=True)]
         moves = [_single(b) - _single(start) for b, start in zip(before, self._initial, strict=True)]

@@ -15,8 +15,12 @@ def train(model: Any, batches: Batches, limit: int, seed: int) -> None:
     The order of the batches is drawn from the seed by a generator of its own: after `keras.utils.set_random_seed`, fit
     would replay one and the same shuffle every epoch. Changes the model's weights, its optimizer and its metrics.
     """
-    for x, y, weight in batches.epochs_order(limit, seed):
-        model.train_on_batch(_tensors(x), _tensors(y), sample_weight=_tensors(weight))
+    model.make_train_function()
+    model.reset_metrics()
+    for batch in batches.epochs_order(limit, seed):
+        # not train_on_batch: it would hand a train step of the user's own another structure than fit does
+        data = keras.utils.pack_x_y_sample_weight(*(_tensors(part) for part in batch))
+        model.train_function(iter([data]))
 
 
 def _tensors(data: Any) -> Any:
