@@ -118,3 +118,53 @@ def test_sample_weights_count():
     plain = probe(model, [(x, y, None)], 0).layer("a").gradient_norm
     doubled = probe(model, [(x, y, np.full(8, 2.0, dtype="float32"))], 0).layer("a").gradient_norm
     assert doubled == pytest.approx(2 * plain, rel=1e-5, abs=0)
+
+
+def test_half_precision_is_read_through_the_loss_scale_that_training_uses():
+    def profile(policy):
+        keras.utils.set_random_seed(0)
+        model = keras.Sequential([keras.Input((20,))])
+        for _ in range(9):
+            model.add(layers.Dense(64, activation="sigmoid", dtype=policy))
+        model.add(layers.Dense(1, activation="sigmoid", dtype="float32"))
+        optimizer = keras.optimizers.Adam()
+        if policy == "mixed_float16":
+            optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+        model.compile(optimizer, "binary_crossentropy")
+        r = np.random.default_rng(0)
+        return probe(model, [(r.random((32, 20), dtype="float32"), r.integers(0, 2, (32, 1)), None)], 0)
+
+    half, single = profile("mixed_float16"), profile("float32")
+    for a, b in zip(half.layers[1:], single.layers[1:], strict=True):
+        assert np.log10(a.gradient_norm) == pytest.approx(np.log10(b.gradient_norm), abs=0.2), a.name
+
+
+def test_a_single_sample_has_no_correlation_and_spoils_no_other_batch():
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(4, name="a"), layers.Dense(1)])
+    model.compile("sgd", "mse")
+    x, y = np.random.default_rng(0).random((9, 4), dtype="float32"), np.ones((9, 1), dtype="float32")
+    assert probe(model, [(x[:1], y[:1], None)], 0).layer("a").correlation is None
+    assert probe(model, [(x[:8], y[:8], None), (x[8:], y[8:], None)], 0).layer("a").correlation > 0.5
+
+
+def test_the_rms_does_not_depend_on_the_order_of_unequal_batches():
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(4, name="a"), layers.Dense(1)])
+    model.compile("sgd", "mse")
+    x, y = np.random.default_rng(0).random((9, 4), dtype="float32"), np.ones((9, 1), dtype="float32")
+    large, small = (x[:8], y[:8], None), (x[8:], y[8:], None)
+    one = probe(model, [large, small], 0).layer("a").preactivation_gradient_rms
+    assert probe(model, [small, large], 0).layer("a").preactivation_gradient_rms == pytest.approx(one, rel=1e-6, abs=0)
+
+
+def test_an_activation_called_as_a_function_is_one():
+    inputs = keras.Input((4,))
+    h = keras.activations.relu(layers.Dense(16, name="a")(inputs))
+    model = keras.Model(inputs, layers.Dense(1)(h + 1.0))
+    model.compile("sgd", "mse")
+    r = np.random.default_rng(0)
+    profile = probe(model, [(r.random((8, 4), dtype="float32"), r.random((8, 1), dtype="float32"), None)], 0)
+    found = profile.layers[2]
+    assert found.dead_share is not None
+    assert found.weight_transmission == pytest.approx(1.0, rel=1e-6, abs=0)

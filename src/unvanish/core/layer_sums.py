@@ -38,7 +38,6 @@ class LayerSums:
         self._silent: NDArray[np.bool_] | None = None
         self._nonfinite_gradient = 0
         self._nonfinite_output = 0
-        self._preactivation_size = 0
 
     def add_weights(self, weights: Sequence[Array], gradients: Sequence[Array | None]) -> None:
         """Add one batch's weight gradients (None: no path from the loss, taken as zeros)."""
@@ -58,8 +57,8 @@ class LayerSums:
         if preactivation is not None:
             q, k, _ = correlation(preactivation)
             self._append(self._means, "q", q)
-            self._append(self._means, "k", k)
-            self._preactivation_size = int(preactivation.size)
+            if math.isfinite(k) or not math.isfinite(q):  # of a single sample there is no pair to tell k from
+                self._append(self._means, "k", k)
         if output is not None:
             self._append(self._means, "output_q", (norm(output) / math.sqrt(max(output.size, 1))) ** 2)
             self._nonfinite_output += int(output.size - np.count_nonzero(np.isfinite(output)))
@@ -76,6 +75,7 @@ class LayerSums:
             self._append(self._norms, "input", math.hypot(*known))
         if before is not None:
             self._append(self._norms, "preactivation", norm(before))
+            self._append(self._norms, "preactivation_rms", norm(before) / math.sqrt(max(before.size, 1)))
         if after is not None:
             self._append(self._norms, "output", norm(after))
 
@@ -101,7 +101,7 @@ class LayerSums:
             dead_share=None if self._silent is None else dead_share(self._silent),
             output_gradient_norm=output,
             preactivation_gradient_norm=inside,
-            preactivation_gradient_rms=_over(inside, math.sqrt(self._preactivation_size)),
+            preactivation_gradient_rms=self._norm("preactivation_rms"),
             input_gradient_norm=entering,
             transmission=_over(entering, output),
             activation_transmission=_over(inside, output),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -123,3 +124,17 @@ def private_tensorflow_randomness() -> Iterator[None]:
             generator.state.assign(drawn)
         if keras_seed is not None:
             keras_seed.state.assign(keras_state)
+
+
+def build_for_training(model: Any, batches: list[Any]) -> None:
+    """Make the optimizer's and the metrics' variables before the first step, so that it is traced once, not twice.
+
+    TensorFlow traces a function a second time when the first trace made variables: seconds, for a deep network. The
+    values are those that the first step would have given them.
+    """
+    build = getattr(model, "_symbolic_build", None)
+    if build is None or not batches:
+        return
+    with contextlib.suppress(Exception):  # only a shortcut: the first step builds what is missing, or says why not
+        model.optimizer.build(model.trainable_variables)
+        build(data_batch=batches[0])

@@ -28,7 +28,7 @@ _POOLS = (
     _L.MaxPooling2D,
     _L.MaxPooling3D,
 )
-_KINDS: tuple[tuple[str, tuple[type, ...]], ...] = (
+_KINDS: tuple[tuple[str, tuple[Any, ...]], ...] = (
     ("input", (_L.InputLayer,)),
     ("dense", (_L.Dense,)),
     ("conv", (_L.Conv1D, _L.Conv2D, _L.Conv3D)),
@@ -56,10 +56,12 @@ def kind_of(operation: Any) -> str:
     """Return the kind of a leaf (core.network.KINDS). A subclass that overrides `call` is `other`."""
     if compat.is_addition(operation):
         return "add"
+    if not isinstance(operation, _L.Layer) and _recognise(operation.call)[0] != "other":
+        return "activation"  # a function of the framework, called on a tensor
     for kind, classes in _KINDS:
         for base in classes:
             if isinstance(operation, base):
-                return kind if type(operation).call is base.call else "other"
+                return kind if getattr(type(operation), "call", None) is base.call else "other"
     return "other"
 
 
@@ -87,7 +89,7 @@ def _recognise(function: Any) -> tuple[str, float | None]:
     row = keras.ops.convert_to_tensor(GRID[None, :].astype("float32"))
     try:
         values = np.asarray(keras.ops.convert_to_numpy(function(row)), dtype=np.float64)
-    except (ValueError, TypeError, RuntimeError):  # a callable of another shape of input: not elementwise
+    except Exception:  # a callable of another shape of input: not elementwise
         return "other", None
     if values.shape != (1, GRID.size):
         return "other", None
@@ -98,13 +100,12 @@ def _recognise(function: Any) -> tuple[str, float | None]:
 
 def _layer(leaf: Leaf, known: dict[int, tuple[str, float | None]]) -> Layer:
     operation, kind = leaf.operation, kind_of(leaf.operation)
+    if kind == "add" and len(leaf.sources) < 2:  # a constant is added
+        kind = "other"
     activation, parameter = activation_of(operation, known)
     kernel = kernel_of(operation)
     shape = getattr(operation, "output", None) if leaf.call == 0 else None
-    fans: dict[str, int] = {}
-    if kernel is not None:
-        receptive = int(np.prod(kernel.shape[:-2], dtype=np.int64))
-        fans = {"fan_in": receptive * int(kernel.shape[-2]), "fan_out": receptive * int(kernel.shape[-1])}
+    receptive = 0 if kernel is None else int(np.prod(kernel.shape[:-2], dtype=np.int64))
     return Layer(
         name=leaf.name,
         kind=kind,
@@ -112,6 +113,8 @@ def _layer(leaf: Leaf, known: dict[int, tuple[str, float | None]]) -> Layer:
         activation=activation,
         activation_parameter=parameter,
         units=_units(operation, shape),
+        fan_in=None if kernel is None else receptive * int(kernel.shape[-2]),
+        fan_out=None if kernel is None else receptive * int(kernel.shape[-1]),
         kernel=None if kernel is None else _stats(kernel, orthogonal=True),
         bias=_stats(getattr(operation, "bias", None)) if kernel is not None else None,
         scale=_stats(getattr(operation, "gamma", None)) if kind in ("batch_norm", "layer_norm") else None,
@@ -121,9 +124,8 @@ def _layer(leaf: Leaf, known: dict[int, tuple[str, float | None]]) -> Layer:
         momentum=float(operation.momentum) if kind == "batch_norm" else None,
         parameters=sum(int(np.prod(w.shape, dtype=np.int64)) for w in getattr(operation, "weights", ())),
         trainable=bool(getattr(operation, "trainable", True)),
-        shape=tuple(shape.shape[1:]) if hasattr(shape, "shape") else (),
+        shape=tuple(getattr(shape, "shape", ())[1:]),
         initializer=type(operation.kernel_initializer).__name__ if kernel is not None else None,
-        **fans,
     )
 
 

@@ -13,6 +13,7 @@ from unvanish.core.network import Network
 from unvanish.core.observation import Evaluation, Observation
 from unvanish.core.profile import Profile
 from unvanish.core.recording import Recording
+from unvanish.keras import compat
 from unvanish.keras.batches import Batches
 from unvanish.keras.clock import Clock
 from unvanish.keras.describe import describe, kernel_of
@@ -53,6 +54,7 @@ def observe(
     session = Session(plan, [k.name for k in owners], [k.kernel.size for k in owners if k.kernel], planned, progress)
     seen = _first_look(model, network, batches, planned, probe(model, drawn, 0))
     keep(seen, clock.cost(session.done))
+    compat.build_for_training(model, drawn)
     try:
         with watched(model, session, [kernels[layer.name] for layer in owners]) as steps, clock.training(steps):
             train()

@@ -65,22 +65,24 @@ def _one(model: Any, found: list[Leaf], sums: dict[str, LayerSums], batch: tuple
         tape.watch([v for weights in owned for v in weights])
         output = model(x, training=True)
         loss = model.compute_loss(x, y, output, weight, training=True)
+        scaled = model.optimizer.scale_loss(loss)  # half precision would underflow without what training does as well
     targets = [*owned, *(taps[leaf.name].tensors() for leaf in found)]
-    cotangents = tape.gradient(loss, targets)
+    scale = float(model.optimizer.scale_loss(tf.constant(1.0)))
+    cotangents = tf.nest.map_structure(lambda g: _unscaled(g, scale), tape.gradient(scaled, targets))
     for position, leaf in enumerate(found):
         tap, weights = taps[leaf.name], owned[position]
         own = cotangents[len(found) + position]
-        sums[leaf.name].add_weights([_numpy(v) for v in weights], [_numpy(g) for g in cotangents[position]])
+        sums[leaf.name].add_weights([_numpy(v) for v in weights], cotangents[position])
         _add_activations(sums[leaf.name], leaf, tap, own)
     return float(loss)
 
 
 def _add_activations(sums: LayerSums, leaf: Leaf, tap: Tap, cotangents: list[Any]) -> None:
     """Add the forward and backward numbers of one leaf; the cotangents are in the order of `tap.tensors()`."""
-    inputs = [_numpy(g) for g in cotangents[: len(tap.inputs)]]
+    inputs = cotangents[: len(tap.inputs)]
     rest = list(cotangents[len(tap.inputs) :])
-    z, before = (tap.preactivation, _numpy(rest.pop(0))) if tap.preactivation is not None else (None, None)
-    after = _numpy(rest.pop(0)) if tap.output is not None else None
+    z, before = (tap.preactivation, rest.pop(0)) if tap.preactivation is not None else (None, None)
+    after = rest.pop(0) if tap.output is not None else None
     if kind_of(leaf.operation) == "activation" and tap.inputs:  # its input is what f is applied to
         z, before = tap.inputs[0], inputs[0]
     elif z is None:
@@ -112,7 +114,14 @@ def _length(x: Any) -> int:
     return int(tf.nest.flatten(x)[0].shape[0])
 
 
+def _unscaled(gradient: Any, scale: float) -> Any:
+    """Return the gradient of the loss as an array, from that of the scaled loss; None stays None."""
+    array = _numpy(gradient)
+    return array if array is None or scale == 1.0 else array / np.float32(scale)
+
+
 def _numpy(value: Any) -> Any:
+    """Return a tensor as an array, half precision as float32; None stays None."""
     if value is None:
         return None
     if isinstance(value, tf.IndexedSlices):

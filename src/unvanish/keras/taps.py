@@ -6,7 +6,7 @@ exception. The values that the model computes are not changed: a tap is an ident
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -55,7 +55,8 @@ def tapped(found: list[Leaf], tape: tf.GradientTape) -> Iterator[dict[str, Tap]]
 
 def _wrap(operation: Any, queue: list[Tap], tape: tf.GradientTape, shadowed: list[tuple[Any, str, bool, Any]]) -> None:
     """Shadow the operation's `call` and `activation` in its instance dictionary, which Keras' trackers do not see."""
-    call, activation = operation.call, getattr(operation, "activation", None)
+    call: Callable[..., Any] = operation.call
+    activation: Any = getattr(operation, "activation", None)
     waiting = iter(queue)
     current: list[Tap] = []
 
@@ -103,4 +104,4 @@ def _input(value: Any, tap: Tap, tape: tf.GradientTape) -> Any:
 
 
 def _is_float(value: Any) -> bool:
-    return tf.is_tensor(value) and value.dtype.is_floating
+    return bool(tf.is_tensor(value) and value.dtype.is_floating)
