@@ -68,6 +68,11 @@ def test_errors_come_first_then_warnings_then_notes_and_within_each_the_root_cau
     assert [f.code for f in ordered(shuffled)] == ["GF601", "GF101", "GF202", "GF303", "GF102", "GF903"]
 
 
+def test_findings_of_one_word_stand_together_the_picture_of_the_depth_first() -> None:
+    mixed = [error("GF602"), error("GF601"), error("GF104"), error("GF301"), error("GF101")]
+    assert [f.code for f in ordered(mixed)] == ["GF101", "GF104", "GF601", "GF602", "GF301"]
+
+
 def test_only_errors_change_the_word() -> None:
     assert verdict_word([finding("GF101", "warning"), finding("GF903", "note")], []) == "healthy"
 

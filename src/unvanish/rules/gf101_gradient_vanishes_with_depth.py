@@ -28,8 +28,10 @@ the whole `depth` and their `decades_sd` by theory, `attenuation_decades` (the s
 `saturated_share`, `first_update_over_weight`, `total_gradient_norm`, and the loss from first to last against
 chance.
 
-An error, or a warning when the loss fell clearly below chance all the same, or when the profile recovered while it
-was watched: then learning is slower, not absent.
+An error. A warning where learning is slower, not absent: when the loss fell clearly below chance all the same, when
+the profile recovered while it was watched, or down to -3.5 decades when the optimizer still moves every layer
+within the plan. Measured with sigmoid layers, Adam and digits (accuracy after 1000 steps): two hidden layers .95,
+three (-1.7 decades) .93, four (-3.1) .83, five (-3.7) .68, six (-4.3) .34.
 
 ## Remedies
 

@@ -24,8 +24,8 @@ tell them apart, and the network learns the mean of the labels. Ratios of gradie
 `signal_decades` of q over the depth with `signal_decades_sd`, `signal_slope_low` and `signal_slope_high` per layer,
 `spread_first` and `spread_last` (1 - c), `smallest_gradient_rms`, `epsilon`, `gradient_decades`, `depth`.
 
-An error as above, unless the loss fell clearly below chance. A warning when q alone lost more than 6 decades (the
-last layer's signal is below a thousandth of the first's) or the loss fell all the same.
+An error as above; a warning where training eased it, as in GF101, and when q alone lost more than 6 decades (the
+last layer's signal is below a thousandth of the first's) and the loss has not fallen clearly below chance.
 
 ## Remedies
 
@@ -74,10 +74,10 @@ def judge(seen: Observation) -> Verdict:
         return Clear(code=CODE, name=NAME)
     evidence = _numbers(seen, found)
     damage = _damage(seen, found) if found.fades or found.alike else ""
-    slow = found.fades and found.decades < -SLOW_DECADES
+    way, relief = course(seen), eased(seen)
+    slow = found.fades and found.decades < -SLOW_DECADES and not way.learned
     if not damage and not slow:
         return Clear(code=CODE, name=NAME, evidence=evidence)
-    way, relief = course(seen), eased(seen)
     severe = bool(damage) and not relief
     return Finding(
         code=CODE,

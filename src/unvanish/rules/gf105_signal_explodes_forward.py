@@ -20,7 +20,8 @@ where guessing gives 2.3, and never leave it. Stacked exponentials overflow with
 `nonfinite_outputs` of the layer where they begin, `gradient_decades`, `depth`, the loss against chance.
 
 An error when outputs overflow, when the gradient explodes too (GF102), or when the first loss is more than twice
-what guessing gives; a warning otherwise, or when the loss fell clearly below chance all the same.
+what guessing gives; a warning when the loss fell clearly below chance all the same, or when it did not and nothing
+else is wrong.
 
 ## Remedies
 
@@ -63,9 +64,9 @@ def judge(seen: Observation) -> Verdict:
     if found is None:
         return Clear(code=CODE, name=NAME)
     evidence = _numbers(seen, found, None)
-    if not found.swells:
-        return Clear(code=CODE, name=NAME, evidence=evidence)
     way, damage = course(seen), swamped(seen)
+    if not found.swells or (way.learned and not damage):
+        return Clear(code=CODE, name=NAME, evidence=evidence)
     severe = bool(damage) and not way.learned
     return Finding(
         code=CODE,

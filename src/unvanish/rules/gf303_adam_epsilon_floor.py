@@ -48,13 +48,12 @@ from unvanish.core.measures.time_to_learn import DIVIDES_BY_GRADIENT
 from unvanish.core.observation import Observation
 from unvanish.rules.course import course
 from unvanish.rules.gradients import at_start
+from unvanish.rules.learning_time import EPSILON_FLOOR
 from unvanish.rules.remedies import against_epsilon
 from unvanish.rules.words import percent, power, span
 
 CODE = "GF303"
 NAME = "adam-epsilon-floor"
-LIMIT = 0.3
-"""Share from which on a layer moves clearly slower (0.7x) than the learning rate says."""
 
 
 def judge(seen: Observation) -> Verdict:
@@ -64,7 +63,7 @@ def judge(seen: Observation) -> Verdict:
     if not epsilon or seen.optimizer.family not in DIVIDES_BY_GRADIENT or not gradients:
         return Clear(code=CODE, name=NAME)
     shares = {name: epsilon_share(rms, epsilon) for name, rms in gradients.items()}
-    floored = {name: share for name, share in shares.items() if share > LIMIT}
+    floored = {name: share for name, share in shares.items() if share > EPSILON_FLOOR}
     evidence = {
         "largest_epsilon_share": max(shares.values()),
         "smallest_epsilon_share": min((floored or shares).values()),
@@ -84,7 +83,7 @@ def judge(seen: Observation) -> Verdict:
             f"{seen.optimizer.name}'s epsilon ({power(epsilon)}) is {share} of the denominator "
             f"in {span(tuple(floored))}"
         ),
-        healthy=f"below {percent(LIMIT)}",
+        healthy=f"below {percent(EPSILON_FLOOR)}",
         layers=tuple(floored),
         evidence=evidence,
         why="the gradient of these layers is so small that the optimizer no longer divides its size out",

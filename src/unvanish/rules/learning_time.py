@@ -12,6 +12,8 @@ from unvanish.rules.gradients import at_start
 BEYOND = 10.0
 """Weights need not change by all of their size: eleven tanh layers of 64 units learn in T = 125 steps itself (Adam,
 learning rate 1e-3, the tutorial's data with learnable labels). Ten times the plan is beyond doubt."""
+EPSILON_FLOOR = 0.3
+"""Epsilon's share of the denominator from which on a layer moves clearly slower (0.7x) than the learning rate says."""
 ASSUMED_STEPS = 10_000
 """Taken as the plan where it is not known: a few epochs of a small data set."""
 

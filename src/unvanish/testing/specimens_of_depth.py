@@ -6,7 +6,7 @@ import math
 
 from msgspec.structs import replace
 
-from unvanish.core.observation import Observation
+from unvanish.core.observation import Observation, OptimizerInfo
 from unvanish.core.profile import LayerProfile
 from unvanish.testing.observations import Recipe, observation
 from unvanish.testing.specimen_edits import (
@@ -53,6 +53,17 @@ def tutorial_batch_norm() -> Observation:
 def shallow_sigmoid() -> Observation:
     """Return two hidden sigmoid layers: 3.6x per layer, too few of them to matter."""
     return with_losses(observation(Recipe(depth=3, factor=0.28)), 0.70, 0.66)
+
+
+def mild_sigmoid() -> Observation:
+    """Return three hidden sigmoid layers under Adam: 1.7 decades, which only slow it."""
+    return with_losses(observation(Recipe(depth=4, factor=0.27)), 0.70, 0.69)
+
+
+def shallow_sigmoid_sgd() -> Observation:
+    """Return the same under SGD at a learning rate of 0.01: the first layer would need a thousand times the plan."""
+    sgd = OptimizerInfo(name="SGD", family="sgd", learning_rate=0.01)
+    return replace(mild_sigmoid(), optimizer=sgd)
 
 
 def one_layer() -> Observation:
@@ -148,6 +159,11 @@ def swelling() -> Observation:
 def swelling_residual() -> Observation:
     """Return a network whose signal grows, as unnormalised shortcuts make it, and which learns."""
     return with_signal(healthy_relu(30), 1.4)
+
+
+def swelling_quietly() -> Observation:
+    """Return the same where the loss has not moved yet, and is where guessing would put it."""
+    return with_losses(swelling_residual(), 0.71, 0.69)
 
 
 def overflowing() -> Observation:
