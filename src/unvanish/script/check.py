@@ -45,7 +45,7 @@ def look(path: Path, argv: Sequence[str], plan: Plan, progress: Progress) -> Scr
     path = Path(path)
     folder, note = folder_for(path) if path.is_file() else (None, "")
     output = Output(folder / OUTPUT if folder is not None else None, live=live)
-    progress(f"starting {path.name}", 0, 0)
+    progress("starting", 0, 0)
     with output:
         run = run_script(path, argv, factories(plan, progress, path.absolute()))
     seconds = time.perf_counter() - started
