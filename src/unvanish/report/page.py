@@ -64,7 +64,7 @@ def _lines(block: list[str], width: int, *, title: bool) -> Iterator[Text]:
         yield from (_cut(line, width) for line in block)
     else:
         for hang, item in _items(block):
-            for number, line in enumerate(Text(item).wrap(Console(width=width), width - hang)):
+            for number, line in enumerate(Text(item.lstrip("# ")).wrap(Console(width=width), width - hang)):
                 line.rstrip()
                 line.stylize("bold" if title else "")
                 line.highlight_regex(r"`[^`]+`", "green")

@@ -48,7 +48,8 @@ PICTURES = (
         "transmission",
         "Transmission per layer",
         "Gradient that leaves a layer over the gradient that reaches it, on the way back: the product of what the "
-        "activation passes (its slope) and what the weights pass. 1x passes everything on.",
+        "activation passes (its slope) and what the weights pass. 1x passes everything on. Other layers are "
+        "normalisations, pooling and the like. Dashes: the forecast.",
         transmission.draw,
     ),
     Picture(

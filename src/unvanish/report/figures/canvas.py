@@ -75,11 +75,11 @@ def new_figure(names: Sequence[str] = (), *, height: float = 3.0, panels: int = 
     return figure, axes
 
 
-def layer_axis(ax: Axes, names: Sequence[str]) -> Array:
-    """Label the x axis with the layers in forward order; return their positions, from 1."""
+def layer_axis(ax: Axes, names: Sequence[str], most: int = NAMED_LAYERS) -> Array:
+    """Label the x axis with the layers in forward order, by name up to `most`; return their positions, from 1."""
     x = np.arange(1, len(names) + 1, dtype=np.float64)
     ax.set_xlim(0.5, max(len(names), 1) + 0.5)
-    if len(names) <= NAMED_LAYERS:
+    if len(names) <= most:
         ax.set_xticks(x, labels(names), rotation=40, ha="right", rotation_mode="anchor")
     else:
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))

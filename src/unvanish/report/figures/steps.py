@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from unvanish.core.diagnosis import Diagnosis
-from unvanish.report.figures.canvas import decade_axis, layer_axis, log10, new_figure, odd_ones, plot
+from unvanish.report.figures.canvas import NAMED_LAYERS, decade_axis, layer_axis, log10, new_figure, odd_ones, plot
 from unvanish.report.figures.palette import BLUE, PURPLE
 from unvanish.report.rows import LayerRow, kernel_rows, layer_rows
 
@@ -23,7 +23,7 @@ def draw(diagnosis: Diagnosis) -> Figure | None:
     shares = any(row.epsilon_share is not None for row in rows)
     names = [row.layer.name for row in rows]
     figure, axes = new_figure(names, height=2.4, panels=2 if shares else 1)
-    x = layer_axis(axes[0], names)
+    x = layer_axis(axes[0], names, NAMED_LAYERS // len(axes))
     updates = [row.update_ratio for row in rows]
     plot(axes[0], x, log10(updates), marker="o", colour=BLUE)
     odd_ones(axes[0], x, updates)
@@ -35,7 +35,7 @@ def draw(diagnosis: Diagnosis) -> Figure | None:
 
 
 def _shares(ax: Axes, names: Sequence[str], rows: Sequence[LayerRow]) -> None:
-    x = layer_axis(ax, names)
+    x = layer_axis(ax, names, NAMED_LAYERS // 2)
     y = np.asarray([np.nan if row.epsilon_share is None else row.epsilon_share for row in rows], dtype=np.float64)
     plot(ax, x, y, marker="s", colour=PURPLE)
     ax.set_ylim(-0.02, 1.02)
