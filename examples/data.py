@@ -2,7 +2,10 @@
 
 import sys
 
+import keras
 import numpy as np
+
+keras.utils.set_random_seed(1)  # the networks that differ in the optimizer alone start alike and see the same batches
 
 
 def load():

@@ -101,3 +101,14 @@ def test_enough_and_progress() -> None:
 def test_enough_is_not_caught_by_a_script_that_catches_exceptions() -> None:
     assert not issubclass(Enough, Exception)
     assert issubclass(Enough, BaseException)
+
+
+def test_a_training_of_unknown_length_is_sampled_to_its_end_ever_more_thinly() -> None:
+    seen = session(Plan(steps=10**9, samples=40), None)
+    taken = []
+    for step in range(20_000):
+        if seen.wants(step):
+            seen.add(step, 0.5, rows(1.0))
+            taken.append(step)
+    assert 100 < len(taken) < 1000
+    assert taken[-1] > 15_000

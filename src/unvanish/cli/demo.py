@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import sys
 import time
 from pathlib import Path
@@ -62,19 +61,10 @@ def check_example(name: str, labels: str, progress: Progress) -> Diagnosis:
     """Return the diagnosis of one example script on these labels, always from the same seed."""
     from unvanish.api import check_script
 
-    _seed()
     run, diagnosis = check_script(_examples() / f"{name}.py", [labels], plan=Plan(), progress=progress)
     if diagnosis is None:
         raise run.error or unvanish.UnvanishError(f"the example {name} was not judged", found=run.outcome)
     return diagnosis
-
-
-def _seed() -> None:
-    """Seed every generator: weights, batch order and dropout of each script are then the same."""
-    import keras
-
-    random.seed(1)
-    keras.utils.set_random_seed(1)
 
 
 def _examples() -> Path:

@@ -45,6 +45,7 @@ class Capture:
         self.error: UnvanishError | None = None
         self._plan, self._progress, self._script = plan, progress, Path(script).absolute()
         self._calls = 0
+        self._over = False
         self._made: WeakKeyDictionary[Any, tuple[str, int]] = WeakKeyDictionary()
         self._patched: list[tuple[type, str, Any]] = []
 
@@ -84,6 +85,8 @@ class Capture:
 
     def _fit(self, original: Callable[..., Any], model: Any, *args: Any, **kwargs: Any) -> Any:
         """Run the user's fit; the plan's one is looked at, and ends the script."""
+        if self._over:  # the script caught what should have ended it
+            raise Enough
         self._calls += 1
         if self._calls != self._plan.fit:
             return original(model, *args, **kwargs)
@@ -97,6 +100,7 @@ class Capture:
             self._look(functools.partial(original, model), model, arguments)
         except UnvanishError as error:
             self.error = error
+        self._over = True
         raise Enough
 
     def _look(self, fit: Callable[..., Any], model: Any, arguments: dict[str, Any]) -> None:

@@ -68,7 +68,8 @@ class TerminalProgress:
         assert self._task is not None
         if what != self._what:
             self._what = what
-            self._bar.reset(self._task, total=total or None, description=self._words(what))
+            self._bar.remove_task(self._task)  # a reset would keep an old total
+            self._task = self._bar.add_task(self._words(what), total=total or None)
         self._bar.update(self._task, completed=done, total=total or None)
 
     def _tell(self, what: str, done: int, total: int) -> None:

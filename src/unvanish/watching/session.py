@@ -17,6 +17,10 @@ class Enough(BaseException):
     """Stop the user's script: everything asked for was seen. Not an Exception, so that scripts do not catch it."""
 
 
+_ENDLESS = 1_000_000
+"""A limit of so many steps is none: "all", of a training whose length nobody knows."""
+
+
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """Say how much of a training is to be seen."""
 
@@ -49,7 +53,9 @@ class Session:
         self.layers, self.sizes = tuple(layers), tuple(sizes)
         self.planned = planned
         self.limit = plan.limit(planned)
-        self.interval = max(1, -(-self.limit // plan.samples))
+        self._samples = plan.samples
+        self._endless = self.limit >= _ENDLESS
+        self.interval = 1 if self._endless else max(1, -(-self.limit // plan.samples))
         self.done = 0
         self.started = time.perf_counter()
         self._progress = progress
@@ -65,6 +71,9 @@ class Session:
         """Keep one sample; `rows` maps every name of LAYER_STATS to one number per layer."""
         self._steps.append(step)
         self._losses.append(float(loss))
+        if self._endless and len(self._steps) > self._samples:  # longer than anyone knew: thinner from here on
+            self.interval *= 2
+            self._samples += self._samples // 2
         for stat in LAYER_STATS:
             self._rows[stat].append(tuple(float(number) for number in rows[stat]))
 
