@@ -138,3 +138,11 @@ def build_for_training(model: Any, batches: list[Any]) -> None:
     with contextlib.suppress(Exception):  # only a shortcut: the first step builds what is missing, or says why not
         model.optimizer.build(model.trainable_variables)
         build(data_batch=batches[0])
+
+
+# --- tf.data (replay.py) ----------------------------------------------------------------------------------------------
+
+
+def variant_of(dataset: Any) -> Any:
+    """Return the tensor that a dataset stands for; the constructor of a subclass takes it."""
+    return dataset._variant_tensor

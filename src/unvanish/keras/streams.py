@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from unvanish.errors import DataError
 from unvanish.keras.arrays import Batch, as_arrays, class_weights
+from unvanish.keras.replay import Replay
 
 MOST = 4096
 """Samples of a stream that are kept in memory at most."""
@@ -46,24 +47,10 @@ class Stream:
             )
 
     def for_fit(self) -> Any:
-        """Return what fit is to be given: the source, or one that gives the batches that were read ahead once more.
-
-        A shuffled tf.data pipeline moves on with every iteration over it. So fit's first one goes on with ours.
-        """
-        if not isinstance(self._source, tf.data.Dataset):
+        """Return what fit is to be given: the source, or one that gives the batches that were read ahead once more."""
+        if not isinstance(self._source, tf.data.Dataset) or self._iterator is None:
             return self._source
-        cached, iterator, fresh = self._cached, self._iterator, [True]
-
-        def elements() -> Iterator[Any]:
-            if fresh and iterator is not None:
-                fresh.clear()
-                yield from cached
-                yield from iterator
-            else:
-                yield from self._source
-
-        replay = tf.data.Dataset.from_generator(elements, output_signature=self._source.element_spec)
-        return replay.apply(tf.data.experimental.assert_cardinality(self._source.cardinality()))
+        return Replay(self._source, self._cached, self._iterator)
 
     def take(self, count: int, seed: int) -> list[Batch]:  # noqa: ARG002  # a stream has its own order
         """Return up to so many batches, the first ones of the stream."""
