@@ -14,10 +14,12 @@ from syrupy.assertion import SnapshotAssertion
 
 from unvanish.report.bar import SHARES, bar, decades
 from unvanish.report.fold import ENDS, LONGEST, WORST, fold
+from unvanish.report.headline import headline
 from unvanish.report.inert import HIDDEN, cells, crop, inert, place, sentence, shorten
 from unvanish.report.numbers import counted, percent, plain, scientific, seconds
 from unvanish.report.page import render_rule_page
 from unvanish.report.progress import TerminalProgress
+from unvanish.testing.diagnoses import bare, deep, sick, undecided
 
 
 @given(st.text(), st.integers(4, 60))
@@ -197,3 +199,13 @@ def test_progress_does_not_swallow() -> None:
 def _interrupted(progress: TerminalProgress) -> None:
     progress("training", 1, 2)
     raise KeyboardInterrupt
+
+
+def test_headline_is_the_evidence_of_the_rules() -> None:
+    slope, floor, signal = headline(sick())
+    assert (slope.value, slope.band) == ("0.24x", "forecast 0.24x; -7.5 decades over 12 layers (healthy: within 1.5)")
+    assert (floor.value, floor.band) == ("3.1e-09", "the optimizer's epsilon is 1.0e-07")
+    assert (signal.value, signal.band) == ("2.0e-04", "at the first layer 0.2")
+    assert headline(deep())[0].value == "1.2x"  # GF101 did not look: GF102 tells
+    assert [number.value for number in headline(bare())] == ["-", "-", "-"]
+    assert headline(undecided())[0].band == "fewer than three layers received a gradient that could be read"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from unvanish.core.diagnosis import Clear, Diagnosis, Finding
@@ -11,8 +11,8 @@ from unvanish.report.rows import kernel_rows, layer_rows
 from unvanish.rules.gradients import LIMIT_DECADES
 from unvanish.rules.words import times
 
-SLOPE, SIGNAL = "GF101", "GF104"
-"""The rules whose evidence holds the slope of the gradient, and the forward signal."""
+SLOPE, SIGNAL = ("GF101", "GF102"), ("GF104", "GF105")
+"""The rules whose evidence holds the slope of the gradient, and the forward signal; the first that has any counts."""
 
 
 @dataclass(frozen=True)
@@ -29,17 +29,18 @@ def headline(diagnosis: Diagnosis) -> tuple[Number, ...]:
     return _slope(diagnosis), _floor(diagnosis), _signal(diagnosis)
 
 
-def evidence_of(diagnosis: Diagnosis, code: str) -> Mapping[str, float]:
-    """Return the evidence of a rule, whether it found its pattern or not; empty where it could not look."""
+def evidence_of(diagnosis: Diagnosis, codes: Sequence[str]) -> Mapping[str, float]:
+    """Return the evidence of the first of the rules that has any, whether it found its pattern or not."""
     judged: tuple[Finding | Clear, ...] = (*diagnosis.findings, *diagnosis.clear)
-    return next((verdict.evidence for verdict in judged if verdict.code == code), {})
+    found = {verdict.code: verdict.evidence for verdict in judged if verdict.evidence}
+    return next((found[code] for code in codes if code in found), {})
 
 
 def _slope(diagnosis: Diagnosis) -> Number:
     found = evidence_of(diagnosis, SLOPE)
     label = "gradient per layer, towards the input"
     if "transmission_per_layer" not in found:
-        return Number(label, "-", _reason(diagnosis, SLOPE) or "too few layers for a slope")
+        return Number(label, "-", _reason(diagnosis, SLOPE) or "no slope was judged")
     expected = found.get("forecast_transmission_per_layer")
     parts = [f"forecast {times(expected)}"] if expected is not None else []
     if "decades" in found and "depth" in found:
@@ -62,9 +63,9 @@ def _signal(diagnosis: Diagnosis) -> Number:
     found = evidence_of(diagnosis, SIGNAL)
     label = "1 - c: how far samples still differ at the last hidden layer"
     if "spread_last" not in found:
-        return Number(label, "-", _reason(diagnosis, SIGNAL) or "too few hidden layers with a signal")
+        return Number(label, "-", _reason(diagnosis, SIGNAL) or "no forward signal was judged")
     return Number(label, plain(found["spread_last"]), f"at the first layer {plain(found.get('spread_first'))}")
 
 
-def _reason(diagnosis: Diagnosis, code: str) -> str:
-    return next((verdict.reason for verdict in diagnosis.undecided if verdict.code == code), "")
+def _reason(diagnosis: Diagnosis, codes: Sequence[str]) -> str:
+    return next((verdict.reason for verdict in diagnosis.undecided if verdict.code in codes), "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Sequence
 
+from msgspec.structs import replace
 from rich.console import Console
 from rich.text import Span, Text
 
@@ -88,10 +89,13 @@ def _findings(diagnosis: Diagnosis, width: int) -> list[list[Text]]:
     """Return one block per error, and one for all warnings and notes; each kind of table is shown once."""
     blocks, shown = [], []
     rows = layer_rows(diagnosis)
-    for finding in (f for f in diagnosis.findings if f.severity == "error"):
+    errors = [f for f in diagnosis.findings if f.severity == "error"]
+    for finding in errors:
         family = family_of(finding.code)
         table = [] if family in shown else table_lines(finding, rows, width)
         shown.append(family)
+        told = {error.effect for error in errors[: errors.index(finding)]}
+        finding = replace(finding, effect="") if finding.effect in told else finding
         blocks.append(_error(diagnosis, finding, table, width))
     return [*blocks, [x for f in diagnosis.findings if f.severity != "error" for x in _message(f, width)]]
 
@@ -134,7 +138,7 @@ def _source(diagnosis: Diagnosis, heading: str, width: int) -> list[Text]:
     text = f"measured at step {probe.step} on {counted(probe.batches, 'batch', 'batches')}"
     text += f" of {probe.batch_size}"
     if "update/weight" in heading:
-        text += f"; update/weight at step {seen.recording.steps[-1]}"
+        text += f"; update/weight, moved at step {seen.recording.steps[-1]}"
     return _wrap(Text(text, style="dim"), width, "  |  ", "  |  ", style="dim")
 
 

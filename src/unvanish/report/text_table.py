@@ -48,12 +48,13 @@ class Family:
 GRADIENT = Column("gradient RMS", lambda row: row.first.gradient_rms)
 UPDATE = Column("update/weight", lambda row: row.update_ratio)
 EPSILON = Column("eps share", lambda row: row.epsilon_share, percent)
+MOVED = Column("moved", lambda row: row.movement, scientific)
 SIGNAL = Column("signal q", lambda row: row.first.preactivation_second_moment)
 SPREAD = Column("1 - c", lambda row: None if row.first.correlation is None else 1 - row.first.correlation)
 DEAD = Column("dead", lambda row: row.first.dead_share, percent)
 SATURATED = Column("saturated", lambda row: row.first.saturated_share, percent)
 
-DEFAULT = Family((GRADIENT,), (UPDATE, EPSILON))
+DEFAULT = Family((GRADIENT,), (UPDATE, MOVED, EPSILON))
 FAMILIES = {
     "GF104": Family((SIGNAL, SPREAD), (GRADIENT,)),
     "GF105": Family((SIGNAL, SPREAD), (GRADIENT,)),
@@ -85,6 +86,11 @@ def table_lines(finding: Finding, rows: Sequence[LayerRow], width: int) -> list[
 def _span(column: Column, rows: Sequence[LayerRow]) -> float:
     scale = decades(column.number(row) for row in rows)
     return -1.0 if scale is None else scale.high - scale.low
+
+
+def _width(column: Column) -> int:
+    """Return the characters that a column takes: its heading, or `1.2e-03`."""
+    return max(len(column.heading), len(scientific(1e-3)))
 
 
 class _Table:
@@ -119,7 +125,7 @@ class _Table:
 
     def _room(self, width: int) -> int:
         columns = [self.drawn, *self.beside]
-        return width - cells(FRAME) - self.name_width - sum(2 + len(c.heading) for c in columns) - 2 - 2
+        return width - cells(FRAME) - self.name_width - sum(2 + _width(c) for c in columns) - 2 - 2
 
     def _worst(self) -> list[int]:
         """Return the positions of the marked rows, then of the lowest numbers, as they matter to the reader."""
@@ -156,5 +162,5 @@ class _Table:
         if self.bar_width >= NARROWEST_BAR:
             text += "  " + drawn.ljust(self.bar_width)
         for column, value in zip(self.beside, beside, strict=True):
-            text += "  " + value.rjust(len(column.heading))
+            text += "  " + value.rjust(_width(column))
         return Text(text.rstrip())

@@ -70,7 +70,12 @@ def deep(depth: int = 200) -> Diagnosis:
         message=message,
         verdict="exploding",
         layers=names[: max(2, depth // 3)],
-        evidence={"transmission_per_layer": 1.211, "slope_decades_per_layer": 0.0832, "decades": 16.6},
+        evidence={
+            "transmission_per_layer": 1.211,
+            "slope_decades_per_layer": 0.0832,
+            "decades": 16.6,
+            "depth": float(depth),
+        },
         healthy="within 1.02x",
         why="batch normalisation without skips multiplies the gradient by 1.21 at every layer",
         effect="",

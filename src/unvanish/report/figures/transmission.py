@@ -56,7 +56,7 @@ def draw(diagnosis: Diagnosis) -> Figure | None:
             plot(ax, x[at], values, marker=marker, colour=colour, label=label)
     expected = log10([row.forecast.transmission for row in rows])
     if np.isfinite(expected).any():
-        marker, size = ("_", 11) if len(rows) <= MARKED_LAYERS else (",", 1)
+        marker, size = ("_", 11) if len(rows) <= MARKED_LAYERS else (".", 2.5)
         ax.plot(x, expected, marker, color=ORANGE, markersize=size, markeredgewidth=2, label="forecast", zorder=3)
     odd_ones(ax, x, _passed(rows))
     low, high = ax.get_ylim()
