@@ -49,23 +49,22 @@ def evaluate(model: Any, batches: Batches, step: int) -> Evaluation | None:
     task = task_of(np.concatenate([np.reshape(y, (len(y), -1)) for y in labels]), units)
     if task is None:
         return None
-    with restored(model):
-        seen = _pass(model, training, batches.batch_size, on_batch=True)
-        score = task.part(slice(0, count)).score(seen.outputs)
-        threshold = _threshold(model, seen.outputs)
-        result = Evaluation(
-            step=step,
-            train=score,
-            train_samples=count,
-            held_out=None,
-            held_out_batch_statistics=None,
-            held_out_samples=0,
-            held_out_sd=None,
-            train_accuracy=task.part(slice(0, count)).accuracy(seen.outputs, threshold),
-        )
-        if held_out is None:
-            return result
-        return _with_held_out(model, result, task.part(slice(count, None)), held_out, batches.batch_size, threshold)
+    seen = _pass(model, training, batches.batch_size, on_batch=True)
+    score = task.part(slice(0, count)).score(seen.outputs)
+    threshold = _threshold(model, seen.outputs)
+    result = Evaluation(
+        step=step,
+        train=score,
+        train_samples=count,
+        held_out=None,
+        held_out_batch_statistics=None,
+        held_out_samples=0,
+        held_out_sd=None,
+        train_accuracy=task.part(slice(0, count)).accuracy(seen.outputs, threshold),
+    )
+    if held_out is None:
+        return result
+    return _with_held_out(model, result, task.part(slice(count, None)), held_out, batches.batch_size, threshold)
 
 
 def _with_held_out(
@@ -94,9 +93,10 @@ def _with_held_out(
 def batch_statistics(model: Any) -> Iterator[None]:
     """Let batch normalisations use the statistics of the batch while everything else is in inference mode.
 
-    Frozen ones go on with their moving averages, as they do in training. Moving averages are updated meanwhile.
+    Frozen ones go on with their moving averages, as they do in training. Moving averages are put back afterwards.
     """
     with ExitStack() as stack:
+        stack.enter_context(restored(model))
         for layer in compat.batch_normalisations(model):
             stack.enter_context(shadowed(layer, call=_in_training(layer.call)))
         yield
