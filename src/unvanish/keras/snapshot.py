@@ -23,6 +23,7 @@ def untouched(model: Any) -> Iterator[None]:
     Values of all variables (weights, moving averages, seeds, metrics) are kept in host memory. Attributes of the model,
     its layers, losses and metrics are put back too: what was not built is not built again. So are the states of
     `random`, of numpy's and TensorFlow's global generators, of Keras' seed generator, and Keras' counters of names.
+    Out of reach: what a stateful random operation of TensorFlow itself counts, where the model's own code calls one.
     Meanwhile the model has a copy of its optimizer, in the same state. Raise UnsupportedError when that cannot be made.
     """
     with ExitStack() as stack:
