@@ -203,7 +203,10 @@ def test_the_measured_profile_has_the_last_word_on_gains() -> None:
 
 def test_under_a_normalisation_a_gain_means_nothing() -> None:
     seen = with_gains(SPECIMENS["tutorial_batch_norm"](), 0.1, 2**0.5)
-    assert isinstance(gf601.judge(seen), Clear)
+    verdict = gf601.judge(seen)
+    assert isinstance(verdict, Clear)
+    assert verdict.evidence == {}
+    assert "gain_decades" in gf601.judge(with_gains(SPECIMENS["healthy_relu"](), 0.1, 2**0.5)).evidence
 
 
 def test_without_a_forecast_gains_are_undecided() -> None:

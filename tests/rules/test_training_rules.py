@@ -292,3 +292,5 @@ def test_a_long_training_or_no_batch_norm_does_not_lag() -> None:
     assert isinstance(gf905.judge(replace(seen, planned_steps=1000)), Clear)
     assert isinstance(gf905.judge(SPECIMENS["healthy_relu"]()), Clear)
     assert isinstance(gf905.judge(replace(seen, evaluation=None)), Undecided)
+    watched_long = replace(seen, planned_steps=None, recording=replace(seen.recording, total_steps=300))
+    assert isinstance(gf905.judge(watched_long), Clear)
