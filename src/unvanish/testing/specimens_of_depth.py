@@ -84,7 +84,7 @@ def glorot_relu_12() -> Observation:
 
 def glorot_relu_100() -> Observation:
     """Return 100 of them: first/last is 1, and every gradient is 1e-17."""
-    seen = with_losses(with_signal(healthy_relu(100), 0.5), 0.6932, 0.6931)
+    seen = with_spread(with_losses(with_signal(healthy_relu(100), 0.5), 0.6932, 0.6931), 0.98)
     seen = with_gains(seen, 1.0, 2**0.5)
     return with_gradients(seen, [1e-15] * 100, cotangents=[0.7071 ** (99 - i) for i in range(100)])
 
