@@ -1,0 +1,254 @@
+"""A fit of the user's own script is looked at, changes no bit of it, and leaves nothing patched."""
+
+import inspect
+import linecache
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from unvanish.errors import DataError, UnsupportedError, UsageError
+from unvanish.keras.capture import Capture
+from unvanish.watching.session import Enough, Plan
+
+pytestmark = pytest.mark.keras
+L = keras.layers
+OWNER = next(base for base in keras.Model.__mro__ if "fit" in vars(base))
+
+
+def capture(**plan):
+    return Capture(Plan(**plan), lambda *_: None, Path(__file__))
+
+
+def patched():
+    return vars(OWNER)["fit"], vars(L.Layer)["__init__"]
+
+
+def data(n=40):
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(n, 5)), rng.integers(0, 2, (n, 1))
+
+
+def made(*, built=True, **compiling):
+    model = keras.Sequential([keras.Input((5,))] if built else [])
+    for layer in (L.Dense(6, "relu"), L.BatchNormalization(), L.Dropout(0.3), L.Dense(1, "sigmoid")):
+        model.add(layer)
+    model.compile("adam", "binary_crossentropy", metrics=["accuracy"], **compiling)
+    return model
+
+
+def looked(model, *args, plan=None, **kwargs):
+    with capture(**(plan or {})) as seen, pytest.raises(Enough):
+        model.fit(*args, verbose=0, **kwargs)
+    return seen
+
+
+def bits(model):
+    return [v.numpy().tobytes() for v in [*model.variables, *model.optimizer.variables]]
+
+
+def pipeline(x, y):
+    return tf.data.Dataset.from_tensor_slices((x, y)).shuffle(40).batch(8)
+
+
+@pytest.mark.parametrize("kind", ["arrays", "unbuilt", "pipeline"])
+def test_a_fit_that_is_looked_at_is_the_fit_it_would_have_been(kind):
+    results = []
+    for look in (False, True):
+        keras.utils.set_random_seed(5)
+        model, (x, y) = made(built=kind != "unbuilt"), data()
+        given = (pipeline(x, y),) if kind == "pipeline" else (x, y)
+        settings = {"epochs": 3} if kind == "pipeline" else {"epochs": 3, "batch_size": 8, "validation_split": 0.2}
+        if look:
+            seen = looked(model, *given, **settings)
+            assert seen.observation.recording.total_steps == seen.observation.planned_steps
+        else:
+            model.fit(*given, verbose=0, **settings)
+        results.append(bits(model))
+    assert results[0] == results[1]
+
+
+def test_what_was_seen():
+    before = patched()
+    model, (x, y) = made(run_eagerly=True), data()
+    seen = looked(model, x, y, epochs=2, batch_size=8, validation_split=0.2)
+    recording = seen.observation.recording
+    assert recording.total_steps == seen.observation.planned_steps == 8
+    assert [p.step for p in seen.observation.profiles] == [0, 8]
+    assert seen.observation.data.samples == 32
+    assert seen.observation.evaluation.held_out_samples == 8
+    assert recording.layers == tuple(layer.name for layer in seen.observation.network.kernels)
+    assert recording.sizes == (30, 6)
+    assert seen.cost.steps == 8
+    assert seen.error is None
+    assert patched() == before
+
+
+def test_the_first_gradient_of_the_training_is_that_of_the_same_batch_by_probe():
+    keras.utils.set_random_seed(1)
+    model = keras.Sequential([keras.Input((5,)), L.Dense(6, "tanh"), L.Dense(1, "sigmoid")])
+    model.compile("sgd", "binary_crossentropy", run_eagerly=True)
+    x, y = data(16)
+    seen = looked(model, x, y, batch_size=16).observation
+    for position, name in enumerate(seen.recording.layers):
+        expected = seen.profiles[0].layer(name).gradient_norm
+        assert seen.recording.array("gradient_norm")[0, position] == pytest.approx(expected, rel=1e-5, abs=0)
+
+
+def test_training_stops_when_enough_was_seen():
+    class Epochs(keras.callbacks.Callback):
+        ended = 0
+
+        def on_epoch_end(self, epoch, logs=None):
+            self.ended += 1
+
+    model, (x, y), epochs = made(run_eagerly=True), data(), Epochs()
+    seen = looked(model, x, y, epochs=1000, batch_size=8, plan={"steps": 7}, callbacks=[epochs])
+    assert int(model.optimizer.iterations) == seen.observation.recording.total_steps == 7
+    assert epochs.ended == 1
+
+
+def test_a_later_fit_is_looked_at_when_asked_for():
+    model, (x, y) = made(run_eagerly=True), data()
+    with capture(fit=2) as seen:
+        history = model.fit(x, y, batch_size=20, verbose=0)
+        assert len(history.history["loss"]) == 1
+        assert seen.observation is None
+        with pytest.raises(Enough):
+            model.fit(x, y, batch_size=20, verbose=0)
+        with pytest.raises(Enough):  # a script that caught the first one
+            model.fit(x, y, verbose=0)
+    assert seen.observation.recording.total_steps == 2
+    assert int(model.optimizer.iterations) == 4
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError, KeyboardInterrupt, SystemExit])
+def test_what_the_users_fit_raises_comes_through_and_nothing_measured_is_lost(error):
+    class Break(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if batch == 2:
+                raise error("the user's")
+
+    before, model, (x, y) = patched(), made(run_eagerly=True), data()
+    with pytest.raises(error, match="the user's"), capture() as seen:
+        model.fit(x, y, batch_size=8, verbose=0, callbacks=Break())
+    assert seen.observation.recording.total_steps == 3
+    assert len(seen.observation.profiles) == 1
+    assert seen.cost is not None
+    assert patched() == before
+    assert not {"train_step", "compute_loss"} & set(model.__dict__)
+    assert "apply" not in model.optimizer.__dict__
+    assert model.__dict__["train_function"] is None
+
+
+def test_callbacks_that_write_files_are_left_out_and_named(tmp_path):
+    class Count(keras.callbacks.Callback):
+        steps = 0
+
+        def on_train_batch_end(self, batch, logs=None):
+            self.steps += 1
+
+    class Mine(keras.callbacks.CSVLogger):
+        pass
+
+    writers = [keras.callbacks.ModelCheckpoint(str(tmp_path / "a.keras")), Mine(str(tmp_path / "b.csv"))]
+    model, (x, y), count = made(run_eagerly=True), data(), Count()
+    seen = looked(model, x, y, batch_size=20, callbacks=[writers, count])
+    assert seen.suspended == ("ModelCheckpoint", "Mine")
+    assert list(tmp_path.iterdir()) == []
+    assert count.steps == 2
+    listed = keras.callbacks.CallbackList([writers[1], count], model=model)
+    held = list(listed.callbacks)
+    seen = looked(model, x, y, batch_size=20, callbacks=listed)
+    assert seen.suspended == ("Mine",)
+    assert count.steps == 4
+    assert listed.callbacks == held
+    assert looked(model, x, y, callbacks=None).suspended == ()
+
+
+def test_every_layer_knows_its_line():
+    with capture() as seen:
+        block = keras.Sequential([keras.Input((5,)), L.Dense(6)], name="block")
+        model = keras.Sequential([block, L.Dense(1, name="last")])
+        model.compile("sgd", "mse", run_eagerly=True)
+        with pytest.raises(Enough):
+            model.fit(*data(), verbose=0)
+    texts = {name.rpartition("/")[2].split("_")[0]: site.text for name, site in seen.sites.items()}
+    assert 'L.Dense(6)], name="block")' in texts["dense"]
+    assert 'L.Dense(1, name="last")' in texts["last"]
+    assert all(linecache.getline(site.file, site.line).strip() == site.text for site in seen.sites.values())
+    assert {site.file for site in seen.sites.values()} == {str(Path(__file__).absolute())}
+
+
+class Plain(L.Layer):
+    """A layer without a constructor of its own: Keras reads its config off the signature of Layer's."""
+
+    def call(self, inputs):
+        return inputs
+
+
+class Own(L.Layer):
+    def __init__(self, size, **kwargs):
+        super().__init__(**kwargs)
+        self.size = size
+
+
+def test_layers_have_the_config_that_they_would_have_had():
+    expected = Plain(name="plain").get_config(), Own(3, name="own").get_config(), inspect.signature(keras.Model.fit)
+    with capture():
+        found = Plain(name="plain").get_config(), Own(3, name="own").get_config(), inspect.signature(keras.Model.fit)
+    assert found == expected
+
+
+def uncompiled():
+    return keras.Sequential([keras.Input((5,)), L.Dense(1)])
+
+
+def frozen():
+    model = made(run_eagerly=True)
+    model.trainable = False
+    return model
+
+
+def weightless():
+    model = keras.Sequential([keras.Input((5,)), L.Flatten()])
+    model.compile("sgd", "mse")
+    return model
+
+
+def sparse():
+    model = keras.Sequential([keras.Input((5,)), L.Dense(2, "softmax")])
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    return model
+
+
+X, Y = data()
+REFUSED = {
+    "uncompiled": (uncompiled, (X, Y), UsageError, ["not compiled", "model.compile("]),
+    "frozen": (frozen, (X, Y), UsageError, ["no trainable weights", "every layer is frozen", "trainable: 0"]),
+    "weightless": (weightless, (X, X), UsageError, ["no trainable weights", "no layer has weights", "weights: 0"]),
+    "labels": (sparse, (X, Y + 1), DataError, ["out of range", "largest label: 2", "3 units"]),
+    "negative": (sparse, (X, Y - 1), DataError, ["out of range", "smallest label: -1", "renumber"]),
+    "lengths": (made, (X, Y[1:]), DataError, ["different lengths", "samples in x: 40", "samples in y: 39"]),
+    "empty": (made, (X[:0], Y[:0]), DataError, ["empty", "samples in x: 0"]),
+    "generator": (made, ((pair for pair in [(X, Y)]),), UnsupportedError, ["an iterator", "tf.data.Dataset"]),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_cannot_be_trained_is_refused_in_four_parts_before_the_first_step(case):
+    make, given, kind, words = REFUSED[case]
+    seen = looked(make(), *given)
+    assert isinstance(seen.error, kind)
+    assert seen.observation is None
+    text = str(seen.error)
+    assert [word for word in words if word not in text] == []
+    assert all((seen.error.what, seen.error.found, seen.error.numbers, seen.error.hint))
+
+
+def test_wrong_arguments_get_the_error_of_keras_itself():
+    with capture() as seen, pytest.raises(TypeError, match="nonsense"):
+        made().fit(*data(), nonsense=1)
+    assert seen.error is None
