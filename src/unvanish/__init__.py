@@ -1,11 +1,10 @@
 """unvanish shows where a deep network's gradient dies, says why, and what to change first.
 
-    import unvanish
-    print(unvanish.check(model, x, y))      # a compiled Keras model and its data
+import unvanish
+print(unvanish.check(model, x, y))      # a compiled Keras model and its data
 """
 
-from unvanish.api import VERSION as __version__
-from unvanish.api import check, forecast
+from unvanish.api import __version__, check, forecast
 from unvanish.core.diagnosis import Diagnosis
 from unvanish.core.forecast import Forecast
 from unvanish.core.recording import Recording

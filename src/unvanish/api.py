@@ -19,7 +19,7 @@ from unvanish.watching.session import Plan, Progress
 if TYPE_CHECKING:
     from unvanish.script.run import ScriptRun
 
-VERSION = "0.1.0"
+__version__ = "0.1.0"
 
 
 def check(
@@ -80,7 +80,7 @@ def diagnose(
         with_forecast(seen),
         ignore=ignore,
         title=title,
-        version=VERSION,
+        version=__version__,
         sites=sites or {},
         cost=cost,
         created=datetime.now().astimezone().isoformat(timespec="seconds"),

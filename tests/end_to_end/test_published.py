@@ -23,7 +23,12 @@ def run_check(folder, script, *options):
         timeout=300,
         env={**os.environ, "COLUMNS": "80", "NO_COLOR": "1"},
     )
-    return done.returncode, done.stdout, done.stderr, json.loads(facts.read_text())["record"] if facts.exists() else None
+    return (
+        done.returncode,
+        done.stdout,
+        done.stderr,
+        json.loads(facts.read_text())["record"] if facts.exists() else None,
+    )
 
 
 def codes(record, severity=None):

@@ -30,6 +30,8 @@ def decode(data: bytes | str, kind: type[T]) -> T:
 def _plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()  # a lone surrogate in a name has no place in UTF-8
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -20,6 +20,7 @@ from unvanish.keras.batches import Batches
 from unvanish.keras.graph import leaves
 from unvanish.keras.observe import observe
 from unvanish.keras.readiness import require_compiled, require_labels, require_trainable
+from unvanish.keras.requirements import require_model
 from unvanish.keras.shadow import shadowed
 from unvanish.watching.session import Enough, Plan, Progress
 from unvanish.watching.sites import first_frame_of, site_of
@@ -107,6 +108,7 @@ class Capture:
         require_compiled(model)
         batches = Batches.of_fit(model, arguments)
         _build(model, batches)
+        require_model(model)
         require_trainable(model)
         require_labels(model, batches.training_arrays()[1])
         arguments["x"] = batches.for_fit(arguments["x"])

@@ -6,9 +6,9 @@ from typing import Any
 
 from unvanish.core.diagnosis import Cost
 from unvanish.core.observation import Observation
-from unvanish.errors import UsageError
 from unvanish.keras.batches import Batches
 from unvanish.keras.observe import observe
+from unvanish.keras.requirements import require_model
 from unvanish.keras.snapshot import untouched
 from unvanish.keras.training import train
 from unvanish.watching.session import Plan, Progress
@@ -25,12 +25,7 @@ def check(
     progress: Progress,
 ) -> tuple[Observation, Cost]:
     """Return what was seen and what it cost. The model, its optimizer and all random states are put back to the bit."""
-    if not getattr(model, "compiled", False):
-        raise UsageError(
-            f"the model {getattr(model, 'name', '?')!r} is not compiled",
-            found="no loss and no optimizer to measure gradients with",
-            hint="call model.compile(optimizer=..., loss=...) first",
-        )
+    require_model(model)
     batches = Batches.of_arrays(x, y, validation=validation, batch_size=batch_size)
     with untouched(model):
         limit = plan.limit(None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -88,12 +89,18 @@ def data_info(x: Any, y: Any, *, samples: int | None, held_out: int, batch_size:
         batch_size=batch_size,
         input_second_moment=q if math.isfinite(q) else None,
         input_cross_moment=k if math.isfinite(k) else None,
-        input_min=float(inputs.min(initial=math.inf, where=finite)),
-        input_max=float(inputs.max(initial=-math.inf, where=finite)),
+        input_min=_extreme(np.min, inputs, finite),
+        input_max=_extreme(np.max, inputs, finite),
         input_nonfinite=int(inputs.size - np.count_nonzero(finite)),
         label_nonfinite=0 if labels is None else int(labels.size - np.count_nonzero(np.isfinite(labels))),
         label_kind=_label_kind(loss_kind, labels),
     )
+
+
+def _extreme(of: Callable[..., Any], inputs: NDArray[Any], finite: NDArray[np.bool_]) -> float | None:
+    """Return the smallest or largest of the finite inputs; None when there are none."""
+    known = inputs if finite.all() else inputs[finite]
+    return float(of(known)) if known.size else None
 
 
 def _array(value: Any) -> NDArray[Any] | None:

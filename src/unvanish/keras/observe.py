@@ -11,8 +11,6 @@ from msgspec.structs import replace
 from unvanish.core.diagnosis import Cost
 from unvanish.core.network import Network
 from unvanish.core.observation import Evaluation, Observation
-from unvanish.core.profile import Profile
-from unvanish.core.recording import Recording
 from unvanish.keras import compat
 from unvanish.keras.batches import Batches
 from unvanish.keras.clock import Clock
@@ -21,6 +19,7 @@ from unvanish.keras.evaluate import evaluate
 from unvanish.keras.graph import leaves
 from unvanish.keras.info import data_info, loss_info, optimizer_info
 from unvanish.keras.probe import probe
+from unvanish.keras.requirements import require_labels
 from unvanish.keras.steps import watched
 from unvanish.watching.session import Enough, Plan, Progress, Session
 
@@ -47,12 +46,32 @@ def observe(
     count = 3 if model.count_params() <= _SMALL else 1
     progress("reading the network", 0, 0)
     network = describe(model)
+    x, y = batches.training_arrays()
+    loss = loss_info(model.loss, y, network)
+    require_labels(loss, network, y)
     progress("probing before the first step", 0, 0)
     drawn = batches.take(count)
     kernels = {leaf.name: leaf.operation.kernel for leaf in leaves(model)[0] if kernel_of(leaf.operation) is not None}
     owners = [layer for layer in network.kernels if layer.kernel is not None]
     session = Session(plan, [k.name for k in owners], [k.kernel.size for k in owners if k.kernel], planned, progress)
-    seen = _first_look(model, network, batches, planned, probe(model, drawn, 0))
+    data = data_info(
+        x,
+        y,
+        samples=batches.samples,
+        held_out=batches.held_out_samples,
+        batch_size=batches.batch_size,
+        loss_kind=loss.kind,
+    )
+    seen = Observation(
+        network=network,
+        profiles=(probe(model, drawn, 0),),
+        recording=session.recording(),
+        optimizer=optimizer_info(model.optimizer),
+        loss=loss,
+        data=data,
+        planned_steps=planned,
+        not_checked=_not_modelled(network),
+    )
     keep(seen, clock.cost(session.done))
     compat.build_for_training(model, drawn)
     try:
@@ -73,29 +92,8 @@ def observe(
     return seen, clock.cost(session.done)
 
 
-def _first_look(model: Any, network: Network, batches: Batches, planned: int | None, profile: Profile) -> Observation:
-    """Return what is known before the first step."""
-    x, y = batches.training_arrays()
-    loss = loss_info(model.loss, y, network)
-    return Observation(
-        network=network,
-        profiles=(profile,),
-        recording=Recording(layers=(), sizes=(), steps=(), losses=(), rows={}),
-        optimizer=optimizer_info(model.optimizer),
-        loss=loss,
-        data=data_info(
-            x,
-            y,
-            samples=batches.samples,
-            held_out=batches.held_out_samples,
-            batch_size=batches.batch_size,
-            loss_kind=loss.kind,
-        ),
-        planned_steps=planned,
-        not_checked=tuple(
-            f"{layer.name} ({layer.type}): not modelled" for layer in network.layers if layer.kind == "other"
-        ),
-    )
+def _not_modelled(network: Network) -> tuple[str, ...]:
+    return tuple(f"{layer.name} ({layer.type}): not modelled" for layer in network.layers if layer.kind == "other")
 
 
 def _evaluation(model: Any, batches: Batches, step: int, seen: Observation) -> Evaluation | None:

@@ -47,7 +47,7 @@ def _healthy(seen: Observation) -> str:
         parts.append(f"first/last {ratio:.2g}")
     shares = [layer.dead_share for layer in seen.profiles[-1].layers if layer.dead_share is not None]
     if shares:
-        parts.append(f"up to {percent(max(shares))} dead units" if max(shares) > 0 else "no dead units")
+        parts.append(f"{percent(max(shares))} dead" if max(shares) > 0 else "no dead units")
     steps = seen.recording.total_steps
     parts.append(f"{steps} step{'s' if steps != 1 else ''}")
     return ", ".join(parts)
