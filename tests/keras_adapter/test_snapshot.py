@@ -109,11 +109,12 @@ def test_a_fresh_model_stays_fresh(optimizer, error):
     assert model.train_function is None
 
 
-def test_a_trained_model_goes_on_as_if_nothing_had_been():
+@pytest.mark.parametrize("optimizer", [ADAM, SCALED])
+def test_a_trained_model_goes_on_as_if_nothing_had_been(optimizer):
     results = []
     for looked in (False, True):
         keras.utils.set_random_seed(1)
-        model = made()
+        model = made(optimizer)
         model.fit(*data(), epochs=1, verbose=0)
         if looked:
             before = everything(model), [v.numpy().tobytes() for v in model.optimizer.variables]

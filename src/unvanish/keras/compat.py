@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import types
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -61,7 +62,8 @@ def _source(tensor: Any) -> tuple[Any, int, int]:
 
 def flat_layers(model: Any) -> list[Any]:
     """Return the model and all its layers, those of nested models and wrappers too."""
-    return list(model._flatten_layers())
+    flatten = getattr(model, "_flatten_layers", None)
+    return [model, *model.layers] if flatten is None else list(flatten())
 
 
 def batch_normalisations(model: Any) -> list[Any]:
@@ -71,7 +73,8 @@ def batch_normalisations(model: Any) -> list[Any]:
 
 def loss_of(model: Any, x: Any, y: Any, output: Any) -> Any:
     """Return the loss in inference mode; `_compute_loss` also serves a user's `compute_loss` without `training`."""
-    return model._compute_loss(x=x, y=y, y_pred=output, sample_weight=None, training=False)
+    compute = getattr(model, "_compute_loss", model.compute_loss)
+    return compute(x=x, y=y, y_pred=output, sample_weight=None, training=False)
 
 
 # --- what a training changes besides variables (snapshot.py) ----------------------------------------------------------
@@ -97,8 +100,10 @@ def tracker_of(owner: Any) -> Any:
 
 def global_state() -> Any:
     """Return the object that holds Keras' global seed generator and its counters of names, as attributes."""
-    from keras.src.backend.common import global_state as module
-
+    try:
+        from keras.src.backend.common import global_state as module
+    except ImportError:  # kept elsewhere: a check then uses up names, and draws from the generator show
+        return types.SimpleNamespace()
     return module.GLOBAL_STATE_TRACKER
 
 
@@ -136,7 +141,8 @@ def build_for_training(model: Any, batches: list[Any]) -> None:
     if build is None or not batches:
         return
     with contextlib.suppress(Exception):  # only a shortcut: the first step builds what is missing, or says why not
-        model.optimizer.build(model.trainable_variables)
+        if not model.optimizer.built:  # a LossScaleOptimizer would make its variables a second time
+            model.optimizer.build(model.trainable_variables)
         build(data_batch=batches[0])
 
 

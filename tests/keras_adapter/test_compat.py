@@ -1,0 +1,160 @@
+"""Contracts with Keras and TensorFlow: each private name, and each public one whose use is less than obvious."""
+
+import inspect
+import random
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from unvanish.keras import compat
+from unvanish.keras.replay import Replay
+
+pytestmark = pytest.mark.keras
+L = keras.layers
+
+
+def functional():
+    inputs = keras.Input((4,), name="in")
+    block = keras.Sequential([keras.Input((4,)), L.Dense(4, name="inner"), L.BatchNormalization(name="norm")])
+    h = L.Add(name="both")([inputs, block(inputs)])
+    model = keras.Model(inputs, L.Dense(1, "sigmoid", name="out")(h) + 1.0)
+    model.compile("adam", "mse", metrics=["mae"], run_eagerly=True)
+    return model
+
+
+def batch():
+    return np.ones((6, 4), "float32"), np.ones((6, 1), "float32")
+
+
+def test_the_graph_can_be_read():
+    model = functional()
+    nodes, inputs, outputs = compat.graph_of(model)
+    assert nodes[0].operation.name == "in"
+    assert [node.operation.name for node in nodes][-2:] == ["out", nodes[-1].operation.name]
+    assert compat.produced_by(nodes[0]) == inputs
+    assert compat.produced_by(nodes[-1]) == outputs
+    assert compat.sources_of(nodes[1]) == inputs
+    assert compat.is_input(nodes[0].operation)
+    assert compat.is_addition(nodes[-1].operation)
+    assert not compat.is_addition(model.get_layer("both"))
+    assert compat.has_graph(model)
+    assert not compat.has_graph(keras.Sequential([L.Dense(1)]))
+    assert not compat.has_graph(type("Subclassed", (keras.Model,), {})())
+
+
+def test_layers_of_nested_models_are_found():
+    model = functional()
+    assert model._flatten_layers
+    names = {layer.name for layer in compat.flat_layers(model)}
+    assert {model.name, "in", "inner", "norm", "both", "out"} <= names
+    assert [layer.name for layer in compat.batch_normalisations(model)] == ["norm"]
+
+
+def test_the_loss_is_that_of_evaluate():
+    model, (x, y) = functional(), batch()
+    assert model._compute_loss
+    loss = compat.loss_of(model, x, tf.constant(y), model(x, training=False))
+    assert float(loss) == pytest.approx(model.evaluate(x, y, verbose=0)[0], rel=1e-6, abs=0)
+
+
+def test_what_compile_made_can_be_found():
+    model = functional()
+    assert compat.compiled_parts(model) == [model._compile_loss, model._compile_metrics, model._loss_tracker]
+    assert compat.given_metrics(model) == ["mae"]
+    assert compat.given_metrics(keras.Sequential([L.Dense(1)])) == []
+    assert compat.tracker_of(model.get_layer("out")).stored_ids
+    assert compat.tracker_of(object()) is None
+
+
+def test_the_global_state_holds_names_and_the_seed_generator():
+    keras.utils.set_random_seed(0)
+    keras.random.uniform(())
+    name = L.Dense(1).name
+    state = compat.global_state().__dict__
+    assert state["global_seed_generator"].state.shape == (2,)
+    assert state["object_name_uids"]["dense"] > 0
+    assert name.startswith("dense")
+
+
+def test_random_streams_are_put_back():
+    def draws():
+        return [float(tf.random.uniform(())), float(keras.random.uniform(())), generator.normal((2,)).numpy().tolist()]
+
+    keras.utils.set_random_seed(0)
+    tf.random.set_global_generator(tf.random.Generator.from_seed(1))
+    generator = tf.random.get_global_generator()
+    keras.random.uniform(())
+    before = random.getstate()
+    with compat.private_tensorflow_randomness():
+        tf.random.normal((3,))
+        inside = draws()
+    assert inside[1:] == draws()[1:]  # the first: its seed was put back, what its kernel counts is out of reach
+    assert random.getstate() == before  # python's generator is not ours to put back here
+
+
+def test_a_model_is_built_for_training_once_and_to_the_same_values():
+    states = []
+    for early in (False, True):
+        keras.utils.set_random_seed(2)
+        model = functional()
+        if early:
+            compat.build_for_training(model, [(*batch(), None)])
+            assert model.optimizer.built
+            assert (
+                "mean_absolute_error" in [m.name for m in model._compile_metrics.metrics]
+                or model._compile_metrics.built
+            )
+            count = len(model.optimizer.variables)
+            compat.build_for_training(model, [(*batch(), None)])
+            assert len(model.optimizer.variables) == count
+        model.fit(*batch(), verbose=0)
+        states.append([v.numpy().tobytes() for v in [*model.variables, *model.optimizer.variables]])
+    assert states[0] == states[1]
+
+
+def test_a_loss_scale_optimizer_is_not_built_twice():
+    model = functional()
+    model.compile(keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam()), "mse", run_eagerly=True)
+    for _ in range(2):
+        compat.build_for_training(model, [(*batch(), None)])
+    fresh = functional()
+    fresh.compile(keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam()), "mse", run_eagerly=True)
+    fresh.fit(*batch(), verbose=0)
+    assert len(model.optimizer.variables) == len(fresh.optimizer.variables)
+
+
+def test_a_dataset_can_stand_for_another():
+    source = tf.data.Dataset.range(5)
+    iterator = iter(source)
+    replay = Replay(source, [next(iterator)], iterator)
+    assert int(compat.variant_of(source).shape.rank) == 0
+    assert isinstance(replay, tf.data.Dataset)
+    assert isinstance(iter(replay), tf.data.Iterator)
+    assert [int(n) for n in replay] == list(range(5))
+
+
+def test_the_trainer_looks_the_train_function_up_at_every_step():
+    model, calls = functional(), []
+    model.make_train_function()
+    plain = model.train_function
+    model.__dict__["train_function"] = lambda iterator: calls.append(1) or plain(iterator)
+    model.fit(*batch(), batch_size=2, verbose=0)
+    model.train_on_batch(*batch())
+    assert len(calls) == 4
+
+
+def test_a_train_function_is_made_of_the_train_step_that_is_there():
+    model, steps = functional(), []
+    step = model.train_step
+    model.__dict__["train_step"] = lambda data: steps.append(1) or step(data)
+    model.make_train_function(force=True)
+    del model.__dict__["train_step"]
+    model.train_function(iter([batch()]))
+    assert len(steps) == 1
+
+
+def test_the_optimizer_is_asked_to_apply_by_name():
+    assert "self.apply(" in inspect.getsource(keras.Optimizer.apply_gradients)
+    assert "scale_loss" in inspect.getsource(keras.Model.train_step)
