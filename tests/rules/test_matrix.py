@@ -1,11 +1,11 @@
 """Every rule's verdict on every specimen, against the committed table `verdicts.txt`."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from unvanish.core.diagnosis import Clear, Undecided, Verdict
-from unvanish.rules.judge import judge
+from unvanish.core.diagnosis import Clear, Diagnosis, Undecided, Verdict
 from unvanish.rules.table import RULES
 from unvanish.testing.specimens import SPECIMENS
 
@@ -30,15 +30,14 @@ def test_the_table_is_complete() -> None:
 
 
 @pytest.mark.parametrize("name", list(SPECIMENS))
-def test_every_rule_says_what_the_table_says(name: str) -> None:
-    seen = SPECIMENS[name]()
-    found = {rule.CODE: mark(rule.judge(seen)) for rule in RULES}
-    assert found == EXPECTED[name][0]
+def test_every_rule_says_what_the_table_says(name: str, judged: Callable[[str], Diagnosis]) -> None:
+    verdicts = (*judged(name).findings, *judged(name).clear, *judged(name).undecided)
+    assert {verdict.code: mark(verdict) for verdict in verdicts} == EXPECTED[name][0]
 
 
 @pytest.mark.parametrize("name", list(SPECIMENS))
-def test_the_diagnosis_has_the_word_of_the_table(name: str) -> None:
-    assert judge(SPECIMENS[name]()).verdict == EXPECTED[name][1]
+def test_the_diagnosis_has_the_word_of_the_table(name: str, judged: Callable[[str], Diagnosis]) -> None:
+    assert judged(name).verdict == EXPECTED[name][1]
 
 
 @pytest.mark.parametrize("code", CODES)

@@ -1,12 +1,13 @@
 """Remedies: the known names, the smallest first, and forecasts that theory computes from the changed network."""
 
+from collections.abc import Callable
+
 import pytest
 from msgspec.structs import replace
 
-from unvanish.core.diagnosis import Finding, Remedy
+from unvanish.core.diagnosis import Diagnosis
 from unvanish.core.network import Network
 from unvanish.rules import what_if
-from unvanish.rules.judge import judge
 from unvanish.rules.remedies import against_exploding, against_vanishing
 from unvanish.rules.what_if import both, changed, forecast_words, with_activation, with_gain
 from unvanish.testing.specimens import SPECIMENS
@@ -29,24 +30,21 @@ CURES = {
     "orthogonal-recurrence",
     "forget-gate-bias",
 }
+Judged = Callable[[str], Diagnosis]
 SIZE = {"initialisation only": 0, "one word": 0, "one line": 1, "optimizer": 3, "data": 1, "architecture": 2}
 
 
-def remedies(name: str) -> list[tuple[Finding, Remedy]]:
-    return [(finding, cure) for finding in judge(SPECIMENS[name]()).findings for cure in finding.cures]
-
-
 @pytest.mark.parametrize("name", list(SPECIMENS))
-def test_every_remedy_is_a_known_cure_and_says_what_to_change(name: str) -> None:
-    for _, cure in remedies(name):
+def test_every_remedy_is_a_known_cure_and_says_what_to_change(name: str, judged: Judged) -> None:
+    for cure in (cure for finding in judged(name).findings for cure in finding.cures):
         assert cure.name in CURES
         assert cure.change
         assert cure.invasiveness in SIZE
 
 
 @pytest.mark.parametrize("name", list(SPECIMENS))
-def test_the_smallest_change_comes_first(name: str) -> None:
-    for finding in judge(SPECIMENS[name]()).findings:
+def test_the_smallest_change_comes_first(name: str, judged: Judged) -> None:
+    for finding in judged(name).findings:
         sizes = [SIZE[cure.invasiveness] for cure in finding.cures]
         assert sizes == sorted(sizes), finding.code
 
@@ -60,11 +58,10 @@ def test_the_sigmoid_is_told_one_word_first() -> None:
     assert third.name == "add-residual"
 
 
-def test_clipping_is_never_offered_against_vanishing() -> None:
-    for name in SPECIMENS:
-        for finding, cure in remedies(name):
-            if finding.verdict == "vanishing":
-                assert cure.name != "clip-gradient"
+def test_clipping_is_never_offered_against_vanishing(judged: Judged) -> None:
+    vanishing = [f for name in SPECIMENS for f in judged(name).findings if f.verdict == "vanishing"]
+    assert len(vanishing) > 10
+    assert not [f for f in vanishing for cure in f.cures if cure.name == "clip-gradient"]
 
 
 def test_weights_at_the_right_gain_are_not_to_be_rescaled() -> None:

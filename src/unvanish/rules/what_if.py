@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 
 from msgspec.structs import replace
 
@@ -75,10 +76,16 @@ def both(first: Change, second: Change) -> Change:
 
 def _transmission(seen: Observation, network: Network) -> float | None:
     data = seen.data
-    moments: dict[str, float] = {}
-    if data.input_second_moment is not None and data.input_cross_moment is not None:
-        moments = {"second_moment": data.input_second_moment, "cross_moment": data.input_cross_moment}
-    expected = forecast_network(network, batch_size=data.batch_size, **moments).transmission_per_layer
+    if data.input_second_moment is None or data.input_cross_moment is None:
+        return _forecast(network, data.batch_size, None)
+    return _forecast(network, data.batch_size, (data.input_second_moment, data.input_cross_moment))
+
+
+@lru_cache(maxsize=32)
+def _forecast(network: Network, batch_size: int, moments: tuple[float, float] | None) -> float | None:
+    """Return the transmission per layer; kept, since several rules offer the same change of one network."""
+    known = {} if moments is None else {"second_moment": moments[0], "cross_moment": moments[1]}
+    expected = forecast_network(network, batch_size=batch_size, **known).transmission_per_layer
     return expected if expected and math.isfinite(expected) else None
 
 
