@@ -8,9 +8,11 @@ first and the last kernel, kernels that start at zero and kernels whose gradient
 fewer than three kernels left, the line goes through the pre-activation gradients of all layers with a kernel.
 
 The rule fires when slope x depth is below -1.5 decades *and* below twice the spread that theory expects from one
-initialisation to the next, *and* the pre-activation gradients shrink too. It never looks at one gradient's absolute
-size: a converged network has small gradients and no slope. Where the profile decays to the smallest number of the
-dtype and the first layers read exactly zero, that is this pattern too (underflow), not a blocked path.
+initialisation to the next, *and* the pre-activation gradients shrink too (widths and pooling alter the RMS alone),
+*and* the typical step from one kernel to the next makes at least a quarter of the slope (a loss at one place is
+GF103). It never looks at one gradient's absolute size: a converged network has small gradients and no slope. Where
+the profile decays to the smallest number of the dtype and the first layers read exactly zero, that is this pattern
+too (underflow), not a blocked path.
 
 ## Why it matters
 
@@ -47,8 +49,8 @@ digit), a larger learning rate, and layer normalisation before a sigmoid (.39 pe
 
 Beliefs that were measured and are false: "sigmoid vanishes because it saturates" (0 % of the units are saturated at
 the start, and it still loses 4.2x per layer); "a small total norm means vanishing" (the sick network's total is
-0.86); "Adam makes it irrelevant"; "replace it by ReLU" as a reflex (ReLU with Glorot weights reaches chance at 100
-layers); "batch norm fixes it for good" (without shortcuts the gradient then grows 1.21x per layer: GF102); "a zero
+0.86); "Adam makes it irrelevant"; "replace it by ReLU" as a reflex (with Glorot weights and 100 layers it stays at
+chance); "batch norm fixes it for good" (without shortcuts the gradient then grows 1.21x per layer: GF102); "a zero
 gradient is vanishing" (frozen, unused, cut or zero-initialised: GF502).
 
 ## When it is harmless

@@ -11,8 +11,8 @@ that is not modelled may make its own infinities; those belong to GF401.
 
 A saturated softmax or sigmoid head has a gradient of zero on every sample that it gets right, and on those that it
 gets wrong where probabilities are clipped: the network looks blocked, and the cause lies at the bottom. Twenty ReLU
-layers of 64 units drawn with standard deviation 0.5 multiply the signal by 2.8 per layer, start at a loss of 14.5
-where guessing gives 2.3, and never leave it. Stacked exponentials overflow within a few layers.
+layers of 64 units drawn with standard deviation 0.5 multiply the signal by 2.8 per layer and end at a loss of 14.5
+where guessing gives 2.3. Stacked exponentials overflow within a few layers.
 
 ## Evidence
 
