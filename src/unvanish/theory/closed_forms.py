@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from unvanish.core.activations import derivative, value
+from unvanish.theory.finite_batch import Degrees
 
 
 class PiecewiseLinear:
@@ -27,7 +28,9 @@ class PiecewiseLinear:
         self.slope = (1 + below) / 2
         self.slope_second = (1 + square) / 2
         self.slope_kurtosis = 2 * (1 + fourth) / (1 + square) ** 2
-        self.slope_lean = (1 - below) ** 2 / (math.pi * (1 + square))
+        self.slope_tilt = (1 - below) / math.sqrt(2 * math.pi)
+        kink = self.slope_tilt * math.sqrt(variance)
+        self.degrees = Degrees(kink, -kink, 0.0, 0.0)
 
     def spread(self, gap: float) -> float:
         """Return E f^2 - E f(u) f(w): the arc-cosine kernel of degree 1, subtracted from its value at angle 0."""
@@ -57,7 +60,9 @@ class Exponential:
         self.elasticity = mean + 2 * variance
         self.central_kurtosis = _log_normal_kurtosis(variance)
         self.slope_along = 1 + 4 * variance
-        self.slope_lean = variance * _exp(-variance)
+        self.slope_tilt = math.sqrt(variance) * self.mean
+        v, whole = variance, self.slope_second
+        self.degrees = Degrees(v * self.mean, v * v * self.mean, 16 * v * v * whole, 16 * v * v * whole)
 
     def spread(self, gap: float) -> float:
         """Return E f^2 - E f(u) f(w)."""
@@ -84,7 +89,8 @@ class Point(NamedTuple):
     elasticity: float = 1.0
     central_kurtosis: float = 3.0
     slope_along: float = 1.0
-    slope_lean: float = 0.0
+    slope_tilt: float = 0.0
+    degrees: Degrees = Degrees(0.0, 0.0, 0.0, 0.0)
 
     @classmethod
     def at(cls, name: str, parameter: float, u: float) -> Point:

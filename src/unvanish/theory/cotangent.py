@@ -7,12 +7,14 @@ dense and convolution alike, as logarithms, since a thousand layers of 0.25 are 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unvanish.core.network import Layer
+from unvanish.theory.finite_batch import Shifts
 from unvanish.theory.geometry import Pooled, receptive_field
 from unvanish.theory.normalised_units import NormalisedUnits
 from unvanish.theory.signal import (
@@ -26,6 +28,7 @@ from unvanish.theory.signal import (
     units_of,
     weights_moments,
 )
+from unvanish.theory.trunk import Trunk, level, through_block
 
 Array = NDArray[np.float64]
 
@@ -44,12 +47,26 @@ class Cotangent(NamedTuple):
     """The same over the units of one sample."""
     noise: float = 0.0
     """Variance of `log` from one initialisation to the next, because of what happens on the way back."""
+    single: float = 0.0
+    """Share of |dL/dh|^2 that goes with the square of one random number: what a residual trunk gathered along h."""
+    degrees: int = 1
+    """Outputs of the network, each of which draws its own such number."""
     common: float = 1.0
     """Mean squared cosine between two samples' dL/dh, whatever its sign: 1 when they differ by a factor only."""
     response: float = 0.0
     """d ln(|dL/dW|^2 / |dL/dW_out|^2) / d ln q, with q the second moment of this output."""
     echo: float = 0.0
     """Variance of the same logarithm because of what happened to the signal on the way forward, above this."""
+    trunk: Trunk | None = None
+    """The cotangent of the last add on the way here; None when there was none."""
+    at_trunk: bool = False
+    """Whether nothing lies between that add and this."""
+    pull: float = 0.0
+    """c of trunk: what a branch that ends in an activation hands on in step; at that activation's input c / gain."""
+    follows: float = 0.0
+    """rho of trunk."""
+    bent: float = 0.0
+    """|sum over units of dL/df E f' z|^2 / |dL/du|^2, beyond that of independent units."""
     along: float = 1.0
     """n times the share of dL/dh that a normalisation whose output is h takes out, twice, less 1 (see moments)."""
     over_batch: NormalisedUnits | None = None
@@ -60,25 +77,49 @@ class Cotangent(NamedTuple):
     """The pre-activation where a maximum pool has taken its input's largest values: only there is a cotangent."""
 
 
-def merged(parts: list[Cotangent]) -> Cotangent:
-    """Return the sum of uncorrelated cotangents, those of all layers that read one output."""
+def merged(parts: list[Cotangent], h: Signal, units: int) -> Cotangent:
+    """Return the sum of the cotangents of all layers that read one output h of so many units.
+
+    They are uncorrelated but for what the branches of a residual network pull in step (trunk).
+    """
     if len(parts) == 1:
         return parts[0]
     logs = np.stack([part.log for part in parts])
     log = np.logaddexp.reduce(logs, axis=0)
     with np.errstate(invalid="ignore"):
         shares = np.where(log > -np.inf, np.exp(logs - log), 1 / len(parts))
-    mean = shares.mean(axis=1)
+    weights = [float(share) for share in shares.mean(axis=1)]
+
+    def mean(numbers: Iterable[float]) -> float:
+        return math.fsum(share * number for share, number in zip(weights, numbers, strict=True))
+
+    together, single = mean(part.together for part in parts), mean(part.single for part in parts)
+    trunk = parts[0].trunk
+    if trunk is not None and all(part.trunk is trunk for part in parts) and 0 < h.second < math.inf:
+        pull, follows = sum(part.pull for part in parts), max(part.follows for part in parts)
+        apart = log
+        log, trunk = through_block(trunk, pull, follows, apart, units, h)
+        gain = max(float(np.expm1(log - apart).mean()), 0.0)
+        together, single = trunk.sums, (single + gain) / (1 + gain)
     return Cotangent(
         log=log,
         alike=np.sum([share * part.alike for share, part in zip(shares, parts, strict=True)], axis=0),
-        places=float(sum(share * part.places for share, part in zip(mean, parts, strict=True))),
-        together=float(sum(share * part.together for share, part in zip(mean, parts, strict=True))),
-        noise=merged_noise([(float(share), part.noise) for share, part in zip(mean, parts, strict=True)]),
-        common=float(sum(share * part.common for share, part in zip(mean, parts, strict=True))),
+        places=mean(part.places for part in parts),
+        together=together,
+        noise=merged_noise([(share, part.noise) for share, part in zip(weights, parts, strict=True)]),
+        single=single,
+        degrees=max(part.degrees for part in parts),
+        common=mean(part.common for part in parts),
         response=sum(part.response for part in parts),
         echo=merged_noise([(1.0, part.echo) for part in parts]),
+        trunk=trunk,
     )
+
+
+def branching(d: Cotangent, h: Signal) -> Cotangent:
+    """Return the cotangent of a sum h as it is handed on to the summands, which may meet again."""
+    known = d.trunk is not None and d.trunk.log is d.log
+    return d._replace(trunk=d.trunk if known else Trunk.at(d.log, d.together, h), at_trunk=True, pull=0.0, follows=0.0)
 
 
 def scaled(d: Cotangent, factor: float) -> Cotangent:
@@ -92,38 +133,53 @@ def back_through_activation(
     """Return dL/du = f'(u) dL/df: the square times E f'^2, two samples' product times E f'(u) f'(w)."""
     u = d.chosen or u
     of = moments_of(u, activation, parameter)
-    factor, kept = of.slope_second, of.slope_pair(u.gap) / of.slope_second if of.slope_second > 0 else 0.0
+    factor = of.slope_second + Shifts.over(of, u.batch).slope_second
+    kept = of.slope_pair(u.gap) / of.slope_second if of.slope_second > 0 else 0.0
     together = of.slope**2 / of.slope_second if of.slope_second > 0 else 0.0
     norm = d.over_batch or d.over_units
     if norm is not None:
         factor = norm.through / norm.passed if norm.passed > 0 else 0.0
         kept, together = (norm.alike, together) if d.over_batch is not None else (kept, norm.alike)
-    lean = of.slope_lean * (float(d.alike.mean()) * d.places - 1)
+    lean = of.slope_tilt**2 / of.slope_second if of.slope_second > 0 else 0.0
     return Cotangent(
         log=d.log + ln(factor),
         alike=1 + (d.alike - 1) * kept,
         places=1 + (d.places - 1) * kept,
         together=1 + (d.together - 1) * together,
         noise=d.noise + _mask_noise(d, of.slope_kurtosis, of.slope_kurtosis_pair(u.gap), batch_size) / max(units, 1),
+        single=d.single,
+        degrees=d.degrees,
         common=d.common * min(abs(kept), 1.0) ** 2,
         response=of.elasticity * d.response + (of.slope_along - 1) / 2,
         echo=d.echo + d.response**2 * activation_noise(of, units) * _left(d, units, batch_size),
-        along=2 * of.slope_along - 1 + lean,
+        trunk=d.trunk,
+        pull=of.slope_tilt if d.at_trunk else 0.0,
+        follows=of.elasticity if d.at_trunk else 0.0,
+        bent=lean * (d.together - 1),
+        along=2 * of.slope_along - 1 + lean * (float(d.alike.mean()) * d.places - 1),
     )
 
 
-def back_through_kernel(d: Cotangent, layer: Layer, inside: float, batch_size: int) -> Cotangent:
-    """Return dL/dx = W^T dL/du: the square times n_in E w^2 (a common mean counts as often as d's units agree)."""
+def back_through_kernel(d: Cotangent, h: Signal, layer: Layer, inside: float, batch_size: int) -> Cotangent:
+    """Return dL/dx = W^T dL/du: the square times n_in E w^2 (a common mean counts as often as d's units agree).
+
+    h: the kernel's input. f'(W h) knows of W: E f'(u) W is along h, and where h has a mean over its units that makes a
+    sum over the units of dL/df reappear in dL/dx.
+    """
     mean, variance = weights_moments(layer.kernel)
     taps, square = (layer.fan_in or 1), mean * mean
-    weight = variance + square * d.together
+    bent = variance * max(d.bent, -1.0)
+    weight = variance + square * d.together + bent / taps
     channels = max(taps / receptive_field(layer), 1.0)
     fresh = _left(d, layer.units or 1, batch_size)
     return d._replace(
         log=d.log + ln(taps * inside * weight),
-        together=(channels * square * d.together + variance) / weight if weight > 0 else 1.0,
+        together=(channels * square * d.together + variance + bent * level(h) ** 2) / weight if weight > 0 else 1.0,
         noise=d.noise + kernel_noise(layer, channels, layer.units or 1) * fresh,
         echo=d.echo + d.response**2 * kernel_noise(layer, layer.units or 1, layer.fan_in or 1) * fresh,
+        at_trunk=False,
+        pull=math.sqrt(taps * inside * variance) * d.pull,
+        bent=0.0,
         along=1.0,
         over_batch=None,
         over_units=None,
@@ -146,7 +202,14 @@ def back_through_batch_norm(d: Cotangent, h: Signal, layer: Layer, instances: fl
     with np.errstate(divide="ignore"):
         log = d.log + ln(scale.second_moment * factor) + np.log(left)
     return Cotangent(
-        log, np.zeros_like(d.alike), noise=d.noise, common=d.common, response=-1.0, echo=d.echo, over_batch=units
+        log,
+        np.zeros_like(d.alike),
+        noise=d.noise,
+        degrees=d.degrees,
+        common=d.common,
+        response=-1.0,
+        echo=d.echo,
+        over_batch=units,
     )
 
 
@@ -160,7 +223,15 @@ def back_through_layer_norm(d: Cotangent, h: Signal, layer: Layer) -> Cotangent:
         1 - (d.together + 1) / n, 0.0
     )  # W^T dL/du has no part along x either, since dL/du has none along u = W x
     return scaled(d, scale.second_moment * factor * left)._replace(
-        together=0.0, response=-1.0, along=1.0, over_batch=None, over_units=units
+        together=0.0,
+        response=-1.0,
+        at_trunk=False,
+        pull=0.0,
+        follows=0.0,
+        bent=0.0,
+        along=1.0,
+        over_batch=None,
+        over_units=units,
     )
 
 
@@ -174,9 +245,15 @@ def back_through_dropout(d: Cotangent, keep: float, units: int, batch_size: int)
         places=1 + (d.places - 1) * keep,
         together=1 + (d.together - 1) * keep,
         noise=d.noise + 3 * (1 / keep - 1) / (max(units, 1) * batch_size),
+        single=d.single,
+        degrees=d.degrees,
         common=d.common * keep * keep,
         response=d.response,
         echo=d.echo,
+        trunk=d.trunk,
+        at_trunk=d.at_trunk,
+        pull=d.pull,
+        follows=d.follows,
     )
 
 

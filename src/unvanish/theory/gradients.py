@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from unvanish.theory.cotangent import gradient_noise, kernel_gradient
 from unvanish.theory.recursion import Pass
+from unvanish.theory.trunk import single_draw
 
 Array = NDArray[np.float64]
 
@@ -29,9 +30,11 @@ def gradient_norms(kernels: list[Pass], batch_size: int) -> list[Array]:
             continue
         noise = at.d_before.noise + at.arriving.noise
         log = kernel_gradient(at.d_before, at.arriving, at.layer, at.inside, batch_size)
-        squares.append(log - (noise / 2 if math.isfinite(noise) else 0.0))
-    with np.errstate(invalid="ignore"):
-        return [(log - squares[-1]) / (2 * _DECADE) for log in squares]
+        shift = single_draw(at.d_before.single, at.d_before.degrees)[0] - noise / 2
+        squares.append(log + (shift if math.isfinite(shift) else 0.0))
+    last = squares[-1] if squares else np.zeros(0)
+    last = np.where(np.isfinite(last), last, np.nan)
+    return [(log - last) / (2 * _DECADE) for log in squares]
 
 
 def spread_of_first(kernels: list[Pass], norms: list[Array]) -> float | None:
@@ -44,7 +47,7 @@ def spread_of_first(kernels: list[Pass], norms: list[Array]) -> float | None:
     first, last = kernels[0], kernels[-1]
     if first.d_before is None or last.d_before is None or not np.all(np.isfinite(norms[0])):
         return None
-    width = first.d_before.noise + first.d_before.echo
+    width = first.d_before.noise + first.d_before.echo + single_draw(first.d_before.single, first.d_before.degrees)[1]
     width += gradient_noise(first.d_before, first.arriving, first.layer)
     width += gradient_noise(last.d_before, last.arriving, last.layer)
     found = math.sqrt(width / (2 * _DECADE) ** 2 + float(norms[0].var()))

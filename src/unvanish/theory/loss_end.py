@@ -11,11 +11,10 @@ numbers of mean 0 and variance 1.
 
 from __future__ import annotations
 
-from statistics import NormalDist
-
 import numpy as np
 from numpy.typing import NDArray
 
+from unvanish.theory.chi_square import chi_square
 from unvanish.theory.moments import moments
 from unvanish.theory.signal import Signal
 
@@ -25,8 +24,6 @@ FUSED_HEADS = frozenset({"sigmoid", "softmax"})
 DRAWS = 16
 """Equally likely values of the batch-mean residual."""
 
-_QUANTILES = np.array([NormalDist().inv_cdf((i + 0.5) / DRAWS) for i in range(DRAWS)])
-
 
 def coherence(head: Signal, activation: str, units: int, batch_size: int) -> Array:
     """Return DRAWS equally likely values of |sum of r|^2 / sum of |r|^2 over the batch, in [0, batch_size].
@@ -35,7 +32,7 @@ def coherence(head: Signal, activation: str, units: int, batch_size: int) -> Arr
     """
     rho = residual_correlation(head, activation, units)
     degrees = units - 1 if activation == "softmax" and units > 1 else units
-    draws = (1 + (batch_size - 1) * rho) * _chi_square(degrees)
+    draws = (1 + (batch_size - 1) * rho) * chi_square(degrees, DRAWS)
     return np.minimum(draws, float(batch_size))
 
 
@@ -51,13 +48,3 @@ def residual_correlation(head: Signal, activation: str, units: int) -> float:
     else:
         rho = (head.second - head.spread) / (head.second + 1)
     return max(rho, 0.0) if rho == rho else 0.0
-
-
-def _chi_square(degrees: int) -> Array:
-    """Return quantiles of chi^2 / degrees, mean 1; from 2 degrees on by Wilson & Hilferty (1931)."""
-    if degrees == 1:
-        draws = _QUANTILES**2
-    else:
-        width = 2 / (9 * degrees)
-        draws = np.maximum(1 - width + _QUANTILES * np.sqrt(width), 1e-2) ** 3
-    return np.asarray(draws, dtype=np.float64)

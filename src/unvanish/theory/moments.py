@@ -13,6 +13,7 @@ from typing import Protocol
 
 from unvanish.core.activations import DEFAULT_PARAMETER, FUNCTIONS
 from unvanish.theory.closed_forms import Exponential, PiecewiseLinear, Point
+from unvanish.theory.finite_batch import Degrees
 from unvanish.theory.series import Series
 
 
@@ -56,8 +57,12 @@ class Moments(Protocol):
         """E f'^2 z^2 / E f'^2 with z = (u - mean) / sd: how steep f is where u is large; 1 when independent."""
 
     @property
-    def slope_lean(self) -> float:
-        """(E f' z)^2 / E f'^2: how differently f rises on the two sides; 0 for an odd f."""
+    def slope_tilt(self) -> float:
+        """E f' z: how much steeper f is where u is large than where it is small; 0 for an odd f."""
+
+    @property
+    def degrees(self) -> Degrees:
+        """How f, f^2 and f'^2 bend."""
 
     def spread(self, gap: float) -> float:
         """Return E f^2 - E f(u) f(w) for a pair of correlation 1 - gap, without cancellation."""

@@ -18,6 +18,7 @@ from unvanish.theory.cotangent import (
     back_through_kernel,
     back_through_layer_norm,
     back_through_pool,
+    branching,
     merged,
     scaled,
 )
@@ -130,8 +131,9 @@ def _start(at: Pass, batch_size: int) -> None:
     """Send the loss's cotangent into an output layer."""
     layer = at.layer
     at.fused = layer.activation in FUSED_HEADS
-    alike = coherence(at.before if at.fused else at.leaving, layer.activation, layer.units or 1, batch_size)
-    at.readers.append(Cotangent(np.zeros_like(alike), alike, common=1 / max(layer.units or 1, 1)))
+    units = max(layer.units or 1, 1)
+    alike = coherence(at.before if at.fused else at.leaving, layer.activation, units, batch_size)
+    at.readers.append(Cotangent(np.zeros_like(alike), alike, degrees=units, common=1 / units))
 
 
 def _backward(at: Pass, batch_size: int, *, is_last: bool) -> None:
@@ -140,13 +142,13 @@ def _backward(at: Pass, batch_size: int, *, is_last: bool) -> None:
     is_last: whether its kernel is the one whose gradient the others are compared with, which follows q of its input.
     """
     layer, h = at.layer, at.arriving
-    d = at.d_leaving = at.d_before = merged(at.readers)
+    d = at.d_leaving = at.d_before = merged(at.readers, at.leaving, max(size(layer) // places(layer), 1))
     if layer.kind in ("dense", "conv", "activation") and not at.fused and applies(layer) != "linear":
         d = back_through_activation(d, at.before, applies(layer), layer.activation_parameter, size(layer), batch_size)
         at.d_before = d
     match layer.kind:
         case "dense" | "conv":
-            d = back_through_kernel(d, layer, at.inside, batch_size)
+            d = back_through_kernel(d, h, layer, at.inside, batch_size)
             d = d._replace(response=d.response - 1) if is_last else d
         case "batch_norm":
             d = back_through_batch_norm(d, h, layer, instances(layer, batch_size))
@@ -166,6 +168,7 @@ def _backward(at: Pass, batch_size: int, *, is_last: bool) -> None:
 def _handed(at: Pass, d: Cotangent) -> Iterator[tuple[Pass, Cotangent]]:
     """Yield each source and its part: all of it for each summand of an add, by size where outputs lie side by side."""
     if at.layer.kind == "add":
+        d = branching(d, at.leaving)
         for source, times in _counted(at.sources):
             share = times * times * source.leaving.second / at.leaving.second if at.leaving.second > 0 else 0.0
             yield source, scaled(d, float(times * times))._replace(response=d.response * share)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unvanish.core.activations import derivative, value
+from unvanish.theory.finite_batch import Degrees
 from unvanish.theory.quadrature import TERMS, hermite, light_nodes, nodes
 
 Array = NDArray[np.float64]
@@ -48,7 +49,14 @@ class Series:
             self.slope_kurtosis = _kurtosis(slope, weights)
             steep = weights * slope * slope
             self.slope_along = float(steep @ (z * z)) / (self.slope_second or math.nan)
-            self.slope_lean = float(weights @ (slope * z)) ** 2 / (self.slope_second or math.nan)
+            self.slope_tilt = float(weights @ (slope * z))
+            fourth = weights * (z**4 - 6 * z * z + 3)
+            self.degrees = Degrees(
+                float(weights @ (f * (z * z - 1))),
+                float(fourth @ f),
+                float(fourth @ (f * f)),
+                float(fourth @ (slope * slope)),
+            )
             self.elasticity = float(weights @ (u * f * slope)) / (self._f.second or math.nan)
 
     def spread(self, gap: float) -> float:

@@ -6,6 +6,7 @@ import math
 from typing import NamedTuple
 
 from unvanish.core.network import Layer, WeightStats
+from unvanish.theory.finite_batch import Shifts
 from unvanish.theory.geometry import Pooled, largest_of
 from unvanish.theory.moments import Moments, moments
 from unvanish.theory.normalised_units import NormalisedUnits, normalised_units
@@ -23,6 +24,8 @@ class Signal(NamedTuple):
     """How much the units move together from sample to sample: Var(sum of h) / sum of Var(h); 1 when independent."""
     noise: float = 0.0
     """Variance of ln q from one initialisation to the next."""
+    batch: float = math.inf
+    """Instances that the signal was normalised over, more the more epsilon took from it; inf when it was not."""
     made_by: tuple[str, float | None, Signal] | None = None
     """(activation, parameter, u) when h = f(u) with a Gaussian u."""
 
@@ -72,12 +75,18 @@ def through_kernel(h: Signal, layer: Layer, inside: float) -> Signal:
 def through_activation(u: Signal, activation: str, parameter: float | None, units: int) -> Signal:
     """Return f(u) (Poole et al. 2016, eq. 3 and 5); a u that is not Gaussian is taken as one of the same moments."""
     of = moments_of(u, activation, parameter)
+    shifts = Shifts.over(of, u.batch)
     together = _coherent(u.together, of)
     elasticity = of.elasticity if math.isfinite(of.elasticity) else 1.0
     fresh = activation_noise(of, units)
     noise = elasticity**2 * u.noise + fresh
     return Signal(
-        of.mean, of.variance, of.spread(u.gap), together, noise, (activation, parameter, u._replace(made_by=None))
+        mean=of.mean + shifts.mean,
+        variance=of.variance + shifts.variance,
+        spread=of.spread(u.gap) + shifts.spread,
+        together=together,
+        noise=noise,
+        made_by=(activation, parameter, u._replace(made_by=None)),
     )
 
 
@@ -93,7 +102,9 @@ def through_batch_norm(h: Signal, layer: Layer, instances: float) -> Signal:
     else:
         kept = units_of(h, epsilon, instances).second
     variance = scale.second_moment * kept
-    return Signal(shift.mean, variance + shift.variance, variance * instances / (instances - 1))
+    spread = variance * instances / (instances - 1)
+    batch = instances / kept if h.made_by is None and kept > 0 else math.inf
+    return Signal(shift.mean, variance + shift.variance, spread, batch=batch)
 
 
 def through_layer_norm(h: Signal, layer: Layer) -> Signal:
