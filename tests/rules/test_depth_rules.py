@@ -189,7 +189,7 @@ def test_overflow_is_not_blamed_on_the_signal_when_the_data_are_broken() -> None
 
 def test_a_sigmoids_critical_gain_is_about_four() -> None:
     found = finding(gf601.judge(SPECIMENS["tutorial_sigmoid"]()))
-    assert "gain of 1 is below the critical gain of 4.1 in 10 layers" in found.message
+    assert "gain of 1.0 is below the critical gain of 4.1 in 10 layers" in found.message
     assert "its critical gain is about 4" in found.why
     assert found.evidence["gain_decades"] == pytest.approx(10 * math.log10(0.242), rel=1e-3, abs=0)
 

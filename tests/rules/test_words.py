@@ -1,6 +1,6 @@
 import pytest
 
-from unvanish.rules.words import article, count, percent, power, short, small_part, span, times
+from unvanish.rules.words import article, count, percent, power, short, small_part, span, times, two_digits
 
 
 @pytest.mark.parametrize(
@@ -52,6 +52,11 @@ def test_power(number: float, text: str) -> None:
 @pytest.mark.parametrize(("number", "text"), [(17448.2, "17,448"), (8.9e11, "9e11")])
 def test_count(number: float, text: str) -> None:
     assert count(number) == text
+
+
+@pytest.mark.parametrize(("number", "text"), [(1.0, "1.0"), (4.2, "4.2"), (14.2, "14"), (0.05, "0.050")])
+def test_two_digits(number: float, text: str) -> None:
+    assert two_digits(number) == text
 
 
 def test_span_names_up_to_three() -> None:

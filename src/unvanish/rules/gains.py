@@ -10,6 +10,7 @@ from unvanish.core.observation import Observation
 from unvanish.rules.gradients import depth_profile
 from unvanish.rules.harm import starved, swamped
 from unvanish.rules.signal import signal_profile
+from unvanish.rules.words import two_digits
 
 LIMIT_DECADES = 1.5
 """The limit of the measured slope (GF101, GF102), applied to the product of gain / critical gain over the depth."""
@@ -25,6 +26,21 @@ class Gains(NamedTuple):
     """Median."""
     critical_gain: float
     """Median."""
+
+    @property
+    def evidence(self) -> dict[str, float]:
+        """Return the numbers by name."""
+        return {
+            "gain": self.gain,
+            "critical_gain": self.critical_gain,
+            "gain_decades": self.decades,
+            "layers_counted": float(len(self.layers)),
+        }
+
+    def told(self, how: str) -> str:
+        """Return the sentence; how: `below` or `above`."""
+        own, critical = two_digits(self.gain), two_digits(self.critical_gain)
+        return f"the weights' gain of {own} is {how} the critical gain of {critical} in {len(self.layers)} layers"
 
 
 def gains(seen: Observation) -> Gains | str | None:

@@ -56,8 +56,7 @@ gradient is vanishing" (frozen, unused, cut or zero-initialised: GF502).
 ## When it is harmless
 
 In a shallow network, where the limit is not reached; when only frozen layers lie at the input; in a network whose
-shortcuts carry the gradient past the measured branch. A profile that recovers within the watched steps is a
-warning.
+shortcuts carry the gradient past the measured branch.
 
 ## References
 

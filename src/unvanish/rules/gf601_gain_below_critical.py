@@ -48,6 +48,7 @@ from unvanish.rules.easing import eased
 from unvanish.rules.gains import LIMIT_DECADES, Gains, agrees, gains
 from unvanish.rules.parts import hidden_activation
 from unvanish.rules.remedies import SIGMOIDS, against_vanishing
+from unvanish.rules.words import power, two_digits
 
 CODE = "GF601"
 NAME = "gain-below-critical"
@@ -60,15 +61,9 @@ def judge(seen: Observation) -> Verdict:
         return Undecided(code=CODE, name=NAME, reason=found)
     if found is None:
         return Clear(code=CODE, name=NAME)
-    evidence = {
-        "gain": found.gain,
-        "critical_gain": found.critical_gain,
-        "gain_decades": found.decades,
-        "layers_counted": float(len(found.layers)),
-    }
     measured = agrees(seen, -1)
     if found.decades > -LIMIT_DECADES or measured is False:
-        return Clear(code=CODE, name=NAME, evidence=evidence)
+        return Clear(code=CODE, name=NAME, evidence=found.evidence)
     relief = eased(seen)
     severe = bool(measured) and not relief
     return Finding(
@@ -76,13 +71,10 @@ def judge(seen: Observation) -> Verdict:
         name=NAME,
         severity="error" if severe else "warning",
         verdict="vanishing" if severe else None,
-        message=(
-            f"the weights' gain of {found.gain:.2g} is below the critical gain of {found.critical_gain:.2g} "
-            f"in {len(found.layers)} layers"
-        ),
-        healthy=f"about {found.critical_gain:.2g}",
+        message=found.told("below"),
+        healthy=f"about {two_digits(found.critical_gain)}",
         layers=found.layers,
-        evidence=evidence,
+        evidence=found.evidence,
         why=_why(seen, found),
         note=relief if measured else "no gradient could be measured to confirm it",
         cures=against_vanishing(seen),
@@ -91,7 +83,8 @@ def judge(seen: Observation) -> Verdict:
 
 def _why(seen: Observation, found: Gains) -> str:
     activation = hidden_activation(seen) or "linear"
-    product = f"{found.gain / found.critical_gain:.2g} per layer, 1e{found.decades:.1f} over {len(found.layers)} layers"
+    each, all_together = two_digits(found.gain / found.critical_gain), power(10**found.decades)
+    product = f"{each} per layer, {all_together} over {len(found.layers)} layers"
     if activation in SIGMOIDS:
         return f"{product}; near zero a sigmoid's slope is 1/4, so its critical gain is about 4"
     return f"{product}, by the slope of {activation} at this signal"

@@ -46,6 +46,7 @@ from unvanish.rules.easing import eased
 from unvanish.rules.gains import LIMIT_DECADES, agrees, gains
 from unvanish.rules.parts import hidden_activation
 from unvanish.rules.remedies import against_exploding
+from unvanish.rules.words import times, two_digits
 
 CODE = "GF602"
 NAME = "gain-above-critical"
@@ -58,15 +59,9 @@ def judge(seen: Observation) -> Verdict:
         return Undecided(code=CODE, name=NAME, reason=found)
     if found is None:
         return Clear(code=CODE, name=NAME)
-    evidence = {
-        "gain": found.gain,
-        "critical_gain": found.critical_gain,
-        "gain_decades": found.decades,
-        "layers_counted": float(len(found.layers)),
-    }
     measured = agrees(seen, 1)
     if found.decades < LIMIT_DECADES or measured is False:
-        return Clear(code=CODE, name=NAME, evidence=evidence)
+        return Clear(code=CODE, name=NAME, evidence=found.evidence)
     relief = eased(seen)
     severe = bool(measured) and not relief
     return Finding(
@@ -74,15 +69,12 @@ def judge(seen: Observation) -> Verdict:
         name=NAME,
         severity="error" if severe else "warning",
         verdict="exploding" if severe else None,
-        message=(
-            f"the weights' gain of {found.gain:.2g} is above the critical gain of {found.critical_gain:.2g} "
-            f"in {len(found.layers)} layers"
-        ),
-        healthy=f"about {found.critical_gain:.2g}",
+        message=found.told("above"),
+        healthy=f"about {two_digits(found.critical_gain)}",
         layers=found.layers,
-        evidence=evidence,
+        evidence=found.evidence,
         why=(
-            f"{found.gain / found.critical_gain:.2g}x per layer, 1e{found.decades:+.1f} over {len(found.layers)} "
+            f"{times(found.gain / found.critical_gain)} per layer, {times(10**found.decades)} over {len(found.layers)} "
             f"layers, by the slope of {hidden_activation(seen) or 'linear'} at this signal"
         ),
         note=relief if measured else "no gradient could be measured to confirm it",

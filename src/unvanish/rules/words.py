@@ -26,6 +26,11 @@ def power(number: float) -> str:
     return f"{digit}e{int(exponent)}" if exponent else digit
 
 
+def two_digits(number: float) -> str:
+    """Return a number with two significant digits, the second one too where it is zero: `1.0`, `0.24`, `14`."""
+    return f"{number:#.2g}".rstrip(".")
+
+
 def count(number: float) -> str:
     """Return a number of steps: `17,448`, or `9e11` where nobody would count."""
     return f"{number:,.0f}" if number < 1e7 else power(number)
