@@ -91,6 +91,12 @@ def _one_unit_softmax(seen: Observation) -> str | None:
     return next((layer.name for layer in outputs if layer.activation == "softmax" and layer.units == 1), None)
 
 
+_NOTE = (
+    "the kernels have gradients because Keras on TensorFlow takes this loss from the logits behind the softmax: the loss "
+    "may fall, the prediction stays 1. A sigmoid is what one unit needs"
+)
+
+
 def _constant_output(seen: Observation, profile: Profile, name: str) -> Finding:
     way, norms = course(seen), of_profile(seen, profile).norm
     return Finding(
@@ -98,7 +104,7 @@ def _constant_output(seen: Observation, profile: Profile, name: str) -> Finding:
         name=NAME,
         severity="error",
         verdict="blocked",
-        message=f"the output {short(name)} is a softmax over one unit: always 1, with a gradient of exactly zero",
+        message=f"the output {short(name)} is a softmax over one unit: always 1, whatever the weights",
         healthy="an output that depends on the weights",
         layers=(name,),
         evidence={
@@ -107,8 +113,9 @@ def _constant_output(seen: Observation, profile: Profile, name: str) -> Finding:
             "step": float(profile.step),
         }
         | way.evidence,
-        why="a softmax divides by its own sum; of one unit nothing is left but 1. A sigmoid is what one unit needs",
+        why="a softmax divides by its own sum; of one unit nothing is left but 1, with a gradient of exactly zero",
         effect=way.words,
+        note=_NOTE if any(norm > 0 for norm in norms.values()) else "",
     )
 
 
