@@ -92,8 +92,8 @@ def _one_unit_softmax(seen: Observation) -> str | None:
 
 
 _NOTE = (
-    "the kernels have gradients because Keras on TensorFlow takes this loss from the logits behind the softmax: the loss "
-    "may fall, the prediction stays 1. A sigmoid is what one unit needs"
+    "the kernels have gradients because Keras on TensorFlow takes this loss from the logits behind the softmax: the "
+    "loss may fall, the prediction stays 1. A sigmoid is what one unit needs"
 )
 
 

@@ -8,8 +8,10 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from unvanish.theory.cotangent import gradient_noise, kernel_gradient
+from unvanish.core.network import Layer
+from unvanish.theory.cotangent import Cotangent, ln
 from unvanish.theory.recursion import Pass
+from unvanish.theory.signal import Signal
 from unvanish.theory.trunk import single_draw
 
 Array = NDArray[np.float64]
@@ -73,3 +75,30 @@ def per_step(decades: Iterable[float]) -> float:
         if len(finite) > 1:
             return (finite[0] - finite[-1]) / (len(finite) - 1)
     return math.nan
+
+
+def kernel_gradient(d: Cotangent, h: Signal, layer: Layer, inside: float, batch_size: int) -> Array:
+    """Return ln |dL/dW|^2 of the batch-mean loss: n_in T (q/B + (1 - 1/B) k * ...), T the pre-activation's square.
+
+    Written as n_in T (spread + alike * k) / B, which is n_in [D q/B + (1 - 1/B) O k] with O = D (alike - 1)/(B - 1)
+    (derived). d: of the pre-activation. h: the kernel's input.
+    """
+    k = h.second - h.spread
+    with np.errstate(divide="ignore", invalid="ignore"):
+        inner = np.log(np.maximum(h.spread + d.alike * d.places * k, 0.0))
+        return np.asarray(d.log + ln((layer.fan_in or 1) * inside / batch_size) + inner, dtype=np.float64)
+
+
+def gradient_noise(d: Cotangent, h: Signal, layer: Layer) -> float:
+    """Return the variance that |dL/dW|^2 has beyond that of d and h: it is one sum over pairs of samples (derived).
+
+    Of the part that adds up over samples, units * (1 - common) directions are new; in the other part a pair's two
+    products have random signs.
+    """
+    coherent = np.maximum(d.alike * d.places * (h.second - h.spread), 0.0)
+    total = coherent + h.spread
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = float(np.where(total > 0, coherent / total, 1.0).mean())
+    units = max(layer.units or 1, 1)
+    own = 2 * share**2 * (1 - d.common) / units
+    return own + 2 * (1 - share) ** 2 * (d.common + 1 / units) / max(layer.fan_in or 1, 1)

@@ -10,22 +10,16 @@ import numpy as np
 
 from unvanish.core.activations import FUNCTIONS
 from unvanish.core.network import Layer, Network
-from unvanish.theory.cotangent import (
-    Cotangent,
+from unvanish.theory.backward import (
     back_through_activation,
     back_through_batch_norm,
     back_through_dropout,
     back_through_kernel,
     back_through_layer_norm,
     back_through_pool,
-    branching,
-    merged,
-    scaled,
 )
-from unvanish.theory.geometry import places, pooled, size, taps_inside
-from unvanish.theory.loss_end import FUSED_HEADS, coherence
-from unvanish.theory.signal import (
-    Signal,
+from unvanish.theory.cotangent import Cotangent, branching, merged, scaled
+from unvanish.theory.forward import (
     added,
     averaged,
     through_activation,
@@ -35,6 +29,9 @@ from unvanish.theory.signal import (
     through_layer_norm,
     through_pool,
 )
+from unvanish.theory.geometry import places, pooled, size, taps_inside
+from unvanish.theory.loss_end import FUSED_HEADS, coherence
+from unvanish.theory.signal import Signal
 
 
 @dataclass(slots=True)
