@@ -26,8 +26,7 @@ class Cotangent(NamedTuple):
     log: Array
     """ln of E |dL/dh|^2 of one sample, in units of the loss end's."""
     alike: Array
-    """|sum over samples|^2 / sum over samples of | |^2: 1 when independent, the batch size when equal, 0 after a batch
-    normalisation."""
+    """|sum over samples|^2 / sum over samples of | |^2: 1 if independent, the batch size if equal, 0 below a batch norm."""
     places: float = 1.0
     """The same over the places of a convolution's output."""
     together: float = 1.0
@@ -55,7 +54,7 @@ class Cotangent(NamedTuple):
     bent: float = 0.0
     """|sum over units of dL/df E f' z|^2 / |dL/du|^2, beyond that of independent units."""
     along: float = 1.0
-    """n times the share of dL/dh that a normalisation whose output is h takes out, twice, less 1 (see moments)."""
+    """What a normalisation whose output is h loses of dL/dh along h, in 1/n: y * n of normalised_units at r = 1."""
     over_batch: NormalisedUnits | None = None
     """Of a batch normalisation that this is the input of, when an activation made that input."""
     over_units: NormalisedUnits | None = None

@@ -78,10 +78,10 @@ def per_step(decades: Iterable[float]) -> float:
 
 
 def kernel_gradient(d: Cotangent, h: Signal, layer: Layer, inside: float, batch_size: int) -> Array:
-    """Return ln |dL/dW|^2 of the batch-mean loss: n_in T (q/B + (1 - 1/B) k * ...), T the pre-activation's square.
+    """Return ln |dL/dW|^2 of the batch-mean loss: n_in [D q/B + (1 - 1/B) O k] (derived).
 
-    Written as n_in T (spread + alike * k) / B, which is n_in [D q/B + (1 - 1/B) O k] with O = D (alike - 1)/(B - 1)
-    (derived). d: of the pre-activation. h: the kernel's input.
+    D = |dL/du|^2 of one sample, O the same product of two samples: with O = D (alike - 1)/(B - 1) it is
+    n_in D (spread + alike * k)/B, without cancellation. d: of the pre-activation. h: the kernel's input.
     """
     k = h.second - h.spread
     with np.errstate(divide="ignore", invalid="ignore"):

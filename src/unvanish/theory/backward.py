@@ -1,0 +1,176 @@
+"""What each kind of layer does to the backward signal, towards the input."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from unvanish.core.network import Layer
+from unvanish.theory.cotangent import Cotangent, ln, scaled
+from unvanish.theory.finite_batch import Shifts
+from unvanish.theory.forward import activation_noise
+from unvanish.theory.geometry import Pooled, receptive_field
+from unvanish.theory.signal import Signal, across_units, affine, kernel_noise, moments_of, units_of, weights_moments
+from unvanish.theory.trunk import level
+
+
+def back_through_activation(
+    d: Cotangent, u: Signal, activation: str, parameter: float | None, units: int, batch_size: int
+) -> Cotangent:
+    """Return dL/du = f'(u) dL/df: the square times E f'^2, two samples' product times E f'(u) f'(w)."""
+    u = d.chosen or u
+    of = moments_of(u, activation, parameter)
+    factor = of.slope_second + Shifts.over(of, u.batch).slope_second
+    kept = of.slope_pair(u.gap) / of.slope_second if of.slope_second > 0 else 0.0
+    together = of.slope**2 / of.slope_second if of.slope_second > 0 else 0.0
+    norm = d.over_batch or d.over_units
+    if norm is not None:
+        factor = norm.through / norm.passed if norm.passed > 0 else 0.0
+        kept, together = (norm.alike, together) if d.over_batch is not None else (kept, norm.alike)
+    lean = of.slope_tilt**2 / of.slope_second if of.slope_second > 0 else 0.0
+    return Cotangent(
+        log=d.log + ln(factor),
+        alike=1 + (d.alike - 1) * kept,
+        places=1 + (d.places - 1) * kept,
+        together=1 + (d.together - 1) * together,
+        noise=d.noise + _mask_noise(d, of.slope_kurtosis, of.slope_kurtosis_pair(u.gap), batch_size) / max(units, 1),
+        single=d.single,
+        degrees=d.degrees,
+        common=d.common * min(abs(kept), 1.0) ** 2,
+        response=of.elasticity * d.response + (of.slope_along - 1) / 2,
+        echo=d.echo + d.response**2 * activation_noise(of, units) * _left(d, units, batch_size),
+        trunk=d.trunk,
+        pull=of.slope_tilt if d.at_trunk else 0.0,
+        follows=of.elasticity if d.at_trunk else 0.0,
+        bent=lean * (d.together - 1),
+        along=2 * of.slope_along - 1 + lean * (float(d.alike.mean()) * d.places - 1),
+    )
+
+
+def back_through_kernel(d: Cotangent, h: Signal, layer: Layer, inside: float, batch_size: int) -> Cotangent:
+    """Return dL/dx = W^T dL/du: the square times n_in E w^2 (a common mean counts as often as d's units agree).
+
+    h: the kernel's input. f'(W h) knows of W: E f'(u) W is along h, and where h has a mean over its units that makes a
+    sum over the units of dL/df reappear in dL/dx.
+    """
+    mean, variance = weights_moments(layer.kernel)
+    taps, square = (layer.fan_in or 1), mean * mean
+    bent = variance * max(d.bent, -1.0)
+    weight = variance + square * d.together + bent / taps
+    channels = max(taps / receptive_field(layer), 1.0)
+    fresh = _left(d, layer.units or 1, batch_size)
+    return d._replace(
+        log=d.log + ln(taps * inside * weight),
+        together=(channels * square * d.together + variance + bent * level(h) ** 2) / weight if weight > 0 else 1.0,
+        noise=d.noise + kernel_noise(layer, channels, layer.units or 1) * fresh,
+        echo=d.echo + d.response**2 * kernel_noise(layer, layer.units or 1, layer.fan_in or 1) * fresh,
+        at_trunk=False,
+        pull=math.sqrt(taps * inside * variance) * d.pull,
+        bent=0.0,
+        along=1.0,
+        over_batch=None,
+        over_units=None,
+        chosen=None,
+    )
+
+
+def back_through_batch_norm(d: Cotangent, h: Signal, layer: Layer, instances: float) -> Cotangent:
+    """Return dL/dh through (h - mean) / sd over the batch: it loses its own mean and its part along the output.
+
+    Ioffe & Szegedy 2015, section 3; Yang et al. 2019 for the wide limit; the denominator is one batch's variance.
+    """
+    scale, _ = affine(layer)
+    epsilon, n = layer.epsilon or 0.0, instances
+    if n <= 1:
+        return d._replace(log=np.full_like(d.log, -np.inf))
+    units = units_of(h, epsilon, n) if h.made_by is not None else None
+    factor = units.passed if units is not None else _inverse(h.spread, epsilon, 3.0, d.along, n)
+    left = np.maximum(1 - d.alike * d.places / n, 0.0)
+    with np.errstate(divide="ignore"):
+        log = d.log + ln(scale.second_moment * factor) + np.log(left)
+    return Cotangent(
+        log,
+        np.zeros_like(d.alike),
+        noise=d.noise,
+        degrees=d.degrees,
+        common=d.common,
+        response=-1.0,
+        echo=d.echo,
+        over_batch=units,
+    )
+
+
+def back_through_layer_norm(d: Cotangent, h: Signal, layer: Layer) -> Cotangent:
+    """Return dL/dh through (h - mean) / sd over the units: it loses its mean and its part along the output."""
+    scale, _ = affine(layer)
+    n, epsilon = layer.units or 1, layer.epsilon or 0.0
+    units = across_units(h, epsilon, n) if h.made_by is not None else None
+    factor = units.passed if units is not None else _inverse(h.variance, epsilon, 3.0, d.along, n)
+    left = max(1 - (d.together + 1) / n, 0.0)  # W^T dL/du has no part along x, as dL/du has none along u = W x
+    return scaled(d, scale.second_moment * factor * left)._replace(
+        together=0.0,
+        response=-1.0,
+        at_trunk=False,
+        pull=0.0,
+        follows=0.0,
+        bent=0.0,
+        along=1.0,
+        over_batch=None,
+        over_units=units,
+    )
+
+
+def back_through_dropout(d: Cotangent, keep: float, units: int, batch_size: int) -> Cotangent:
+    """Return dL/dh of a dropout: the square grows by 1/keep, two samples' product stays; each has its own mask."""
+    if not keep > 0:
+        return d._replace(log=np.full_like(d.log, -np.inf))
+    return Cotangent(
+        log=d.log - math.log(keep),
+        alike=1 + (d.alike - 1) * keep,
+        places=1 + (d.places - 1) * keep,
+        together=1 + (d.together - 1) * keep,
+        noise=d.noise + 3 * (1 / keep - 1) / (max(units, 1) * batch_size),
+        single=d.single,
+        degrees=d.degrees,
+        common=d.common * keep * keep,
+        response=d.response,
+        echo=d.echo,
+        trunk=d.trunk,
+        at_trunk=d.at_trunk,
+        pull=d.pull,
+        follows=d.follows,
+    )
+
+
+def back_through_pool(d: Cotangent, leaving: Signal, pool: Pooled) -> Cotangent:
+    """Return dL/dh of a pool: a mean hands every place 1/n of it, a maximum hands all of it to the largest place."""
+    d = d._replace(over_batch=None, over_units=None)
+    if not pool.average:
+        return d._replace(chosen=leaving.made_by[2] if leaving.made_by is not None else None)
+    return scaled(d, 1 / pool.places)._replace(places=d.places * pool.places)
+
+
+def _inverse(variance: float, epsilon: float, kurtosis: float, along: float, n: float) -> float:
+    """Return E[1/(V + epsilon)] over samples of size n, less the part along the normalised values (normalised_units).
+
+    variance: of the population. kurtosis: of the values. along: twice the part's share times n, less 1.
+    """
+    total = variance + epsilon
+    if not total > 0:
+        return 0.0
+    r = variance / total
+    x, y = (r + r * r * (kurtosis - 1)) / n, r * along / n
+    return (1 + x + x * x) / (1 + y + 2 * y * y) / total
+
+
+def _left(d: Cotangent, units: int, batch_size: int) -> float:
+    """Return which share of one sample's fluctuation is left in the batch's: all of it where directions are common."""
+    return min(d.common + (1 - d.common) * (1 / batch_size + 1 / max(units, 1)), 1.0)
+
+
+def _mask_noise(d: Cotangent, kurtosis: float, pair: float, batch_size: int) -> float:
+    """Return units * Var ln sum f'^2 d^2 (Hanin & Nica 2020): 3 (E f'^4/(E f'^2)^2 - 1) where directions are common."""
+    apart = 3 * (kurtosis - 1) / batch_size + (1 - 1 / batch_size) * (pair - 1)
+    noise = d.common * 3 * (pair - 1) + (1 - d.common) * apart
+    return max(noise, 0.0) if noise == noise else 0.0

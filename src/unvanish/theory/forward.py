@@ -1,0 +1,135 @@
+"""What each kind of layer does to the forward signal."""
+
+from __future__ import annotations
+
+import math
+
+from unvanish.core.network import Layer
+from unvanish.theory.finite_batch import Shifts
+from unvanish.theory.geometry import Pooled, largest_of
+from unvanish.theory.moments import Moments
+from unvanish.theory.signal import Signal, affine, kernel_noise, merged_noise, moments_of, units_of, weights_moments
+
+
+def through_kernel(h: Signal, layer: Layer, inside: float) -> Signal:
+    """Return the pre-activation W h + b: q_u = n_in Var(w) q_h + Var(b) (Poole et al. 2016, eq. 3).
+
+    A kernel whose mean is not 0 adds mean * sum(h) to every unit alike (derived: the sum is n_in E h, and it varies
+    between samples by n_in * together * spread). inside: share of a convolution's taps that are not on the padding.
+    """
+    mean, variance = weights_moments(layer.kernel)
+    shift, noise = weights_moments(layer.bias)
+    taps = (layer.fan_in or 1) * inside
+    square = mean * mean
+    shared = taps * square * h.together * h.spread if mean else 0.0
+    own = taps * variance * h.second
+    spread = taps * variance * h.spread + shared
+    weight = variance + square * h.together
+    together = ((layer.units or 1) * square * h.together + variance) / weight if weight > 0 else 1.0
+    share = own / (own + noise) if own + noise > 0 else 0.0
+    return Signal(
+        mean=taps * mean * h.mean + shift if mean else shift,
+        variance=own + noise + shared,
+        spread=spread,
+        together=together,
+        noise=share * share * h.noise + kernel_noise(layer, layer.units or 1, layer.fan_in or 1),
+    )
+
+
+def through_activation(u: Signal, activation: str, parameter: float | None, units: int) -> Signal:
+    """Return f(u) (Poole et al. 2016, eq. 3 and 5); a u that is not Gaussian is taken as one of the same moments."""
+    of = moments_of(u, activation, parameter)
+    shifts = Shifts.over(of, u.batch)
+    together = _coherent(u.together, of)
+    elasticity = of.elasticity if math.isfinite(of.elasticity) else 1.0
+    fresh = activation_noise(of, units)
+    noise = elasticity**2 * u.noise + fresh
+    return Signal(
+        mean=of.mean + shifts.mean,
+        variance=of.variance + shifts.variance,
+        spread=of.spread(u.gap) + shifts.spread,
+        together=together,
+        noise=noise,
+        made_by=(activation, parameter, u._replace(made_by=None)),
+    )
+
+
+def through_batch_norm(h: Signal, layer: Layer, instances: float) -> Signal:
+    """Return the normalised signal: unit variance over the batch, so that E h(x) h(y) = -q / (instances - 1)."""
+    scale, shift = affine(layer)
+    if instances <= 1:
+        return Signal(shift.mean, shift.variance, 0.0)
+    epsilon = layer.epsilon or 0.0
+    if h.made_by is None:
+        batch = h.spread * (1 - 1 / instances)
+        kept = batch / (batch + epsilon) if batch + epsilon > 0 else 0.0
+    else:
+        kept = units_of(h, epsilon, instances).second
+    variance = scale.second_moment * kept
+    spread = variance * instances / (instances - 1)
+    batch = instances / kept if h.made_by is None and kept > 0 else math.inf
+    return Signal(shift.mean, variance + shift.variance, spread, batch=batch)
+
+
+def through_layer_norm(h: Signal, layer: Layer) -> Signal:
+    """Return (h - mean over units) / sd over units, scaled and shifted (Ba et al. 2016, eq. 4)."""
+    scale, shift = affine(layer)
+    below = h.variance + (layer.epsilon or 0.0)
+    factor = scale.second_moment / below if below > 0 else 0.0
+    return Signal(shift.mean, h.variance * factor + shift.variance, h.spread * factor)
+
+
+def through_dropout(h: Signal, keep: float) -> Signal:
+    """Return the signal after a dropout: E h^2 grows by 1/keep, two samples' product stays (Schoenholz 2017, s. 5)."""
+    more = h.second * (1 / keep - 1) if keep > 0 else 0.0
+    return h._replace(variance=h.variance + more, spread=h.spread + more, made_by=None)
+
+
+def through_pool(h: Signal, pool: Pooled, units: int = 1) -> Signal:
+    """Return the pooled signal, two places of one sample taken to be as alike as two samples are.
+
+    A mean over n places divides the spread by n; the largest is that of n Gaussians of the same moments. The largest
+    f(u) is f of the largest u, as activations rise.
+    """
+    spread = h.spread if h.spread > 0 else 0.0 * h.spread
+    if pool.average:
+        return Signal(h.mean, h.variance - spread * (1 - 1 / pool.places), spread / pool.places, h.together, h.noise)
+    if h.made_by is not None:
+        activation, parameter, u = h.made_by
+        return through_activation(through_pool(u, pool), activation, parameter, units)._replace(noise=h.noise)
+    rise, share = largest_of(round(pool.places))
+    return Signal(
+        h.mean + rise * math.sqrt(spread), h.variance - spread * (1 - share), spread * share, h.together, h.noise
+    )
+
+
+def added(signals: list[tuple[Signal, int]]) -> Signal:
+    """Return the sum of signals, each with how often it enters; different ones are taken to be uncorrelated."""
+    variance = math.fsum(h.variance * n * n for h, n in signals)
+    spread = math.fsum(h.spread * n * n for h, n in signals)
+    shares = [(h.variance * n * n / variance if variance > 0 else 0.0, h) for h, n in signals]
+    return Signal(
+        mean=math.fsum(h.mean * n for h, n in signals),
+        variance=variance,
+        spread=spread,
+        together=math.fsum(share * h.together for share, h in shares) or 1.0,
+        noise=merged_noise([(share, h.noise) for share, h in shares]),
+    )
+
+
+def averaged(signals: list[tuple[Signal, float]]) -> Signal:
+    """Return the signal of layers laid side by side, each with its share of the units."""
+    mean = math.fsum(share * h.mean for h, share in signals)
+    second = math.fsum(share * h.second for h, share in signals)
+    spread = math.fsum(share * h.spread for h, share in signals)
+    return Signal(mean, max(second - mean * mean, 0.0), spread, noise=max(h.noise for h, _ in signals))
+
+
+def activation_noise(of: Moments, units: int) -> float:
+    """Return Var ln(mean of f^2 over units) beyond what u's own length explains: (kappa - 1)/n for Gaussian units."""
+    fresh = (of.kurtosis - 1 - 2 * of.elasticity**2) / max(units, 1)
+    return fresh if fresh > 0 and math.isfinite(fresh) else 0.0
+
+
+def _coherent(together: float, of: Moments) -> float:
+    return 1 + (together - 1) * of.slope**2 / of.slope_second if of.slope_second > 0 else 1.0
