@@ -23,10 +23,10 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 import keras
 from msgspec.structs import replace
 from scipy.stats import beta
-from unvanish.keras.capture import Capture
 
 from data.build import data, keras_model, load_cases
 from unvanish.api import diagnose
+from unvanish.keras.capture import Capture
 from unvanish.watching.session import Enough, Plan
 
 
@@ -119,6 +119,7 @@ def main():
                 "contested": bool(case.get("contested")),
                 "group": case["group"],
             }
+            row["root"] = case["root"]
             row["label"] = case["root"] or "/".join(case["labels"])[:16]
             rows.append(row)
             print(
@@ -140,47 +141,44 @@ def majority(rows, key):
     return {name: Counter(values).most_common(1)[0][0] for name, values in table.items()}
 
 
+GROUPS = (
+    ("uncontested healthy", "healthy", False),
+    ("contested healthy", "healthy", True),
+    ("uncontested sick", "gradient", False),
+    ("contested sick", "gradient", True),
+)
+
+
 def summary(rows):
-    print("\nEvery run, by group (one seed = one run); then every case (majority over its seeds)\n")
-    for title, chosen in (
-        ("uncontested healthy", [r for r in rows if r["group"] == "healthy" and not r["contested"]]),
-        ("contested healthy", [r for r in rows if r["group"] == "healthy" and r["contested"]]),
-        ("uncontested sick", [r for r in rows if r["group"] == "gradient" and not r["contested"]]),
-        ("contested sick", [r for r in rows if r["group"] == "gradient" and r["contested"]]),
-    ):
+    """Print the counts: of runs, and of cases (the majority over a case's seeds)."""
+    print()
+    for title, group, contested in GROUPS:
+        chosen = [r for r in rows if r["group"] == group and r["contested"] == contested]
         if not chosen:
             continue
-        grades, verdicts = Counter(r["grade"] for r in chosen), majority(chosen, "verdict")
-        print(f"{title:22s} runs: {dict(grades)}")
-        if "healthy" in title:
-            alarms = sum(r["verdict"] not in ("healthy", "undecided") for r in chosen)
-            cases = sum(v not in ("healthy", "undecided") for v in verdicts.values())
-            print(
-                f"{'':22s} false alarms: runs {interval(alarms, len(chosen))}, cases {interval(cases, len(verdicts))}"
-            )
-        else:
-            flagged = sum(v not in ("healthy", "undecided") for v in verdicts.values())
-            known = {r["id"] for r in chosen if r["label"] == r["verdict"] or r["grade"] != "other"}
-            by_case = majority(chosen, "grade")
-            print(
-                f"{'':22s} flagged: cases {interval(flagged, len(verdicts))}; right {sum(g == 'right' for g in by_case.values())}, "
-                f"not wrong {sum(g == 'not wrong' for g in by_case.values())}, wrong {sum(g == 'wrong' for g in by_case.values())} of {len(known)}"
-            )
-    early = [r for r in rows if r["group"] != "other"]
-    print(
-        f"\nverdict stood at step 0: {interval(sum(r['stood'] == 0 for r in early), len(early))}; "
-        f"at step 10: {interval(sum(r['stood'] <= 10 for r in early), len(early))}"
-    )
-    print(
-        f"seconds per case: median {sorted(r['seconds'] for r in rows)[len(rows) // 2]:.1f}, worst {max(r['seconds'] for r in rows):.1f}"
-    )
+        grades, by_case = Counter(r["grade"] for r in chosen), Counter(majority(chosen, "grade").values())
+        print(f"{title:22s} runs:  {dict(grades)}; cases: {dict(by_case)}")
+        alarms = sum(r["verdict"] not in QUIET for r in chosen)
+        cases = sum(v not in QUIET for v in majority(chosen, "verdict").values())
+        word = "false alarms" if group == "healthy" else "flagged"
+        count = len(majority(chosen, "verdict"))
+        print(f"{'':22s} {word}: runs {interval(alarms, len(chosen))}, cases {interval(cases, count)}")
+    known = [r for r in rows if r["group"] == "gradient" and not r["contested"] and r["root"]]
+    right = sum(grade == "right" for grade in majority(known, "grade").values())
+    print(f"{'root word known':22s} right: cases {interval(right, len(majority(known, 'grade')))}")
+    judged = [r for r in rows if r["group"] != "other"]
+    for step in (0, 10):
+        print(f"verdict stood at step {step:2d}: runs {interval(sum(r['stood'] <= step for r in judged), len(judged))}")
+    seconds = sorted(r["seconds"] for r in rows)
+    print(f"seconds per case: median {seconds[len(seconds) // 2]:.1f}, worst {seconds[-1]:.1f}")
     for row in rows:
         if row["grade"] == "wrong":
-            print(
-                f"MISS {row['id']} seed {row['seed']}: {row['label']} judged {row['verdict']}: {row['sentence']} {row['findings']}"
-            )
+            found = " ".join(row["findings"])
+            print(f"MISS {row['id']} seed {row['seed']}: {row['label']} judged {row['verdict']}; {found}")
+            print(f"     {row['sentence']}")
 
 
+QUIET = ("healthy", "undecided")
 KEEP = ""
 
 if __name__ == "__main__":
