@@ -79,8 +79,8 @@ class Tally:
     def _read(self) -> list[Any]:
         """Return the kernels' values, or the chosen entries of a large one.
 
-        tf.identity, since a converted variable would be the live buffer. Never `variable.gather_nd`: it would put the
-        variable for good into a mode in which every read copies it.
+        tf.identity, since Keras' conversion to a tensor gives the live variable. Never `variable.gather_nd`: it would
+        put the variable for good into a mode in which every read copies it.
         """
         return [_read(kernel.value, chosen) for kernel, chosen in zip(self.kernels, self._chosen, strict=True)]
 
