@@ -26,7 +26,7 @@ def exact(depth: int, factor: float, **recipe: object) -> Observation:
 
     def edit(i: int, layer: LayerProfile) -> LayerProfile:
         size = 1e-2 * factor ** (depth - 1 - i)
-        return replace(layer, gradient_rms=size, gradient_norm=64 * size, preactivation_gradient_norm=size)
+        return replace(layer, gradient_rms=size, gradient_norm=64 * size, preactivation_gradient_norm=64 * size)
 
     return edit_profiles(seen, edit)
 

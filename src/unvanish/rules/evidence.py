@@ -8,7 +8,7 @@ import numpy as np
 
 from unvanish.core.measures.update_ratio import update_ratio
 from unvanish.core.observation import Observation
-from unvanish.rules.gradients import DepthProfile, Gradients, first_over_last, total_norm
+from unvanish.rules.gradients import DepthProfile, Gradients, first_over_last, penalised, total_norm
 from unvanish.rules.parts import Parts, saturated_share
 
 DISAGREES_SD = 3.0
@@ -42,10 +42,10 @@ def numbers(seen: Observation, start: Gradients, found: DepthProfile, split: Par
 def disagreement(seen: Observation, found: DepthProfile, start: Gradients) -> str:
     """Return what to say when theory and measurement are too far apart to be one initialisation's luck."""
     ratio = first_over_last(start)
-    expected, sd = (
-        (None, None) if seen.forecast is None else (seen.forecast.log10_first_over_last, seen.forecast.log10_sd)
-    )
-    if ratio is None or not ratio > 0 or expected is None or not sd or found.step > 0:
+    if seen.forecast is None or ratio is None or not ratio > 0 or found.step > 0 or penalised(start):
+        return ""
+    expected, sd = seen.forecast.log10_first_over_last, seen.forecast.log10_sd
+    if expected is None or not math.isfinite(expected) or not sd:
         return ""
     apart = abs(math.log10(ratio) - expected) / sd
     if apart <= DISAGREES_SD:

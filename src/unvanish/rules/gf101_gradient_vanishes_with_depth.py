@@ -4,8 +4,9 @@
 
 The slope of the gradient over depth, in decades per layer: a Theil-Sen line through log10 of the gradient RMS of
 the hidden kernels, before the first optimizer step, in training mode, on real batches, before any clipping. The
-first and the last kernel, kernels that start at zero and kernels whose gradient is exactly zero are left out. With
-fewer than three kernels left, the line goes through the pre-activation gradients of all layers with a kernel.
+first and the last kernel, kernels that start at zero and kernels whose gradient is exactly zero are left out; where
+a weight penalty makes a kernel's gradient, what the data can have made of it at most (|dL/dz| |h|) takes its place.
+With fewer than three kernels left, the line goes through the pre-activation gradients of all layers with a kernel.
 
 The rule fires when slope x depth is below -1.5 decades *and* below twice the spread that theory expects from one
 initialisation to the next, *and* the pre-activation gradients shrink too (widths and pooling alter the RMS alone),
@@ -81,6 +82,7 @@ from unvanish.rules.gradients import (
     at_start,
     depth_profile,
     moving_kernels,
+    penalised,
     total_norm,
 )
 from unvanish.rules.parts import (
@@ -150,6 +152,8 @@ def _note(seen: Observation, start: Gradients, found: DepthProfile, relief: str)
     notes = [relief] if relief else []
     if found.underflowed:
         notes.append(f"the gradient of {len(found.underflowed)} layers underflows to exactly zero")
+    if penalised(start):
+        notes.append(f"the weight penalty makes the gradient of {penalised(start)} kernels; it is left out here")
     if ratio is not None and ratio > NORMAL_UPDATE and seen.optimizer.family in DIVIDES_BY_GRADIENT:
         total = f"the total gradient norm ({total_norm(start):.2g}) and update/weight ({power(ratio)}) look normal"
         notes.append(f"{total}; {seen.optimizer.name} hides the decay")

@@ -59,7 +59,7 @@ NAME = "adam-epsilon-floor"
 def judge(seen: Observation) -> Verdict:
     """Judge epsilon's share of the denominator, layer by layer."""
     epsilon, start = seen.optimizer.epsilon, at_start(seen)
-    gradients = {name: rms for name, rms in start.rms.items() if rms > 0}
+    gradients = {name: rms for name, rms in start.raw.items() if rms > 0}
     if not epsilon or seen.optimizer.family not in DIVIDES_BY_GRADIENT or not gradients:
         return Clear(code=CODE, name=NAME)
     shares = {name: epsilon_share(rms, epsilon) for name, rms in gradients.items()}

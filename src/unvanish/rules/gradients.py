@@ -18,6 +18,7 @@ from unvanish.core.measures.slope import Slope, slope
 from unvanish.core.network import Layer
 from unvanish.core.observation import Observation
 from unvanish.core.profile import Profile
+from unvanish.rules.data_part import without_penalty
 from unvanish.theory.bands import DECADES
 
 LIMIT_DECADES = DECADES
@@ -42,9 +43,13 @@ class Gradients(NamedTuple):
 
     step: int
     rms: Mapping[str, float]
+    """Of the data's part, where the loss penalises the weights."""
     norm: Mapping[str, float]
+    """As rms."""
     profile: Profile | None
     """The probe that they come from; None when they come from the recording."""
+    raw: Mapping[str, float]
+    """RMS with the penalty's part: what the optimizer sees."""
     premature: bool = False
     """Whether an output kernel that starts constant still hides what lies behind it, and nothing later was seen."""
 
@@ -112,9 +117,14 @@ def of_profile(seen: Observation, profile: Profile) -> Gradients:
     """Return the kernels' gradients as one probe saw them; kernels that it did not see are left out."""
     found = {layer.name: layer for layer in profile.layers}
     seen_layers = [found[layer.name] for layer in moving_kernels(seen) if layer.name in found]
-    rms = {layer.name: layer.gradient_rms for layer in seen_layers if layer.gradient_rms is not None}
-    norms = {layer.name: layer.gradient_norm for layer in seen_layers if layer.gradient_norm is not None}
-    return Gradients(profile.step, rms, norms, profile)
+    raw = {layer.name: layer.gradient_rms for layer in seen_layers if layer.gradient_rms is not None}
+    whole = {layer.name: layer.gradient_norm for layer in seen_layers if layer.gradient_norm is not None}
+    norms = without_penalty(seen, profile, whole)
+    rms = {
+        name: number if norms.get(name) == whole.get(name) else number * norms[name] / whole[name]
+        for name, number in raw.items()
+    }
+    return Gradients(profile.step, rms, norms, profile, raw)
 
 
 def constant_output(seen: Observation) -> bool:
@@ -138,6 +148,11 @@ def at_start(seen: Observation) -> Gradients:
     if seen.profiles[-1].step > 0:
         return of_profile(seen, seen.profiles[-1])
     return first._replace(premature=True)
+
+
+def penalised(gradients: Gradients) -> int:
+    """Return the number of kernels whose gradient is mostly a penalty on the weights."""
+    return sum(gradients.raw[name] > rms for name, rms in gradients.rms.items())
 
 
 def first_over_last(gradients: Gradients) -> float | None:
@@ -241,4 +256,4 @@ def _of_sample(seen: Observation, sample: int) -> Gradients:
     rows = zip(recording.layers, recording.rows["gradient_norm"][sample], recording.sizes, strict=True)
     known = [(name, norm, size) for name, norm, size in rows if name in names]
     rms = {name: norm / math.sqrt(size) for name, norm, size in known}
-    return Gradients(recording.steps[sample], rms, {name: norm for name, norm, _ in known}, None)
+    return Gradients(recording.steps[sample], rms, {name: norm for name, norm, _ in known}, None, rms)

@@ -70,6 +70,7 @@ SPECIMENS: dict[str, Callable[[], Observation]] = {
     "two_layers": depth.two_layers,
     "underflowing": depth.underflowing,
     "unused_branch": training.unused_branch,
+    "weight_penalty": depth.weight_penalty,
     "zero_branches": training.zero_branches,
     "zero_output": training.zero_output,
     "zero_output_at_start": training.zero_output_at_start,

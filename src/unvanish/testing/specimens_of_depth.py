@@ -6,10 +6,12 @@ import math
 
 from msgspec.structs import replace
 
+from unvanish.core.network import Layer
 from unvanish.core.observation import Observation, OptimizerInfo
 from unvanish.core.profile import LayerProfile
 from unvanish.testing.observations import Recipe, observation
 from unvanish.testing.specimen_edits import (
+    edit_kernels,
     edit_profiles,
     scaled,
     with_batch_norm,
@@ -41,6 +43,22 @@ def healthy_relu(depth: int = 12) -> Observation:
 def tutorial_sigmoid() -> Observation:
     """Return the tutorial's sick network: sigmoid with Glorot weights, 4.2x per layer, 1 - c collapsing."""
     return with_spread(observation(Recipe()), 0.06)
+
+
+def weight_penalty() -> Observation:
+    """Return the sick network with an L2 penalty in its loss, which gives every kernel a gradient of its own."""
+
+    def penalise(_: int, layer: LayerProfile) -> LayerProfile:
+        assert layer.weight_rms is not None
+        assert layer.gradient_rms is not None
+        rms = math.hypot(layer.gradient_rms, 2e-4 * layer.weight_rms)
+        return replace(layer, gradient_rms=rms, gradient_norm=64 * rms)
+
+    def draw(i: int, layer: Layer) -> Layer:
+        assert layer.kernel is not None  # no two drawn kernels have the very same moments
+        return replace(layer, kernel=replace(layer.kernel, mean=layer.kernel.mean + 1e-6 * i))
+
+    return edit_kernels(edit_profiles(tutorial_sigmoid(), penalise), draw)
 
 
 def tutorial_batch_norm() -> Observation:
