@@ -84,6 +84,8 @@ def judge(seen: Observation) -> Verdict:
         return Undecided(
             code=CODE, name=NAME, reason="the output kernel starts constant: to be judged after a few steps"
         )
+    if start.profile is None and _level(list(start.rms.values())[:-1]):
+        return Clear(code=CODE, name=NAME)  # a drop would show in the kernels' gradients too; the output's is ahead yet
     profile = seen.profiles[0] if start.step == 0 else seen.profiles[-1]
     layers = [layer for kernel in kernels if (layer := _measured(profile.layers, kernel.name)) is not None]
     if len(layers) < FEWEST:
@@ -112,6 +114,14 @@ def largest_drop(log10: list[float]) -> Drop:
         excess = min(own - typical, lasting)
         best = max(best, Drop(i, excess, typical, own), key=lambda drop: drop.excess)
     return best
+
+
+def _level(rms: list[float]) -> bool:
+    """Say whether no kernel's gradient lies far enough below the next one's to be a drop."""
+    if len(rms) < FEWEST or not all(r > 0 and math.isfinite(r) for r in rms):
+        return False
+    lost = [math.log10(after / before) for before, after in pairwise(rms)]
+    return max(lost) - median(lost) < BOTH_DECADES
 
 
 def _measured(layers: tuple[LayerProfile, ...], name: str) -> LayerProfile | None:
