@@ -26,7 +26,7 @@ class Cotangent(NamedTuple):
     log: Array
     """ln of E |dL/dh|^2 of one sample, in units of the loss end's."""
     alike: Array
-    """|sum over samples|^2 / sum over samples of | |^2: 1 if independent, the batch size if equal, 0 below a batch norm."""
+    """|sum over samples|^2 / sum of |one|^2: 1 if independent, the batch size if equal, 0 below a batch norm."""
     places: float = 1.0
     """The same over the places of a convolution's output."""
     together: float = 1.0

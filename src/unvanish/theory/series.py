@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,11 +83,14 @@ class Series:
     def slope_kurtosis_pair(self, gap: float) -> float:
         """Return E f'(u)^2 f'(w)^2 / (E f'^2)^2."""
         square = self._slope_square
-        return max(square.second - square.drop(gap), 0.0) / (self.slope_second**2 or math.nan)
+        if gap <= 0 or square.resolves(gap):
+            pair = max(square.second - square.drop(gap), 0.0)
+        else:
+            pair = self._both(lambda name, u, parameter: derivative(name, u, parameter) ** 2, gap)[0]
+        return pair / (self.slope_second**2 or math.nan)
 
-    def _both(self, function: object, gap: float) -> tuple[float, float]:
+    def _both(self, function: Callable[[str, Array, float], Array], gap: float) -> tuple[float, float]:
         """Return E g(u) g(w) and E (g(u) - g(w))^2 / 2 by integrating over (u + w) and (u - w), for pairs alike."""
-        assert callable(function)
         middle = math.sqrt(self._variance * (1 - gap / 2))
         apart = math.sqrt(self._variance * gap / 2)
         along, across = light_nodes(self._at, middle), light_nodes(0.0, apart)
