@@ -44,6 +44,17 @@ def test_diverged_is_twice_the_first_and_the_chance_loss(first: float, last: flo
     assert Course(first, last, 0.693).diverged is diverged
 
 
+@pytest.mark.parametrize(
+    ("batches", "learned", "diverged"), [(0.5, False, False), (0.3, True, False), (5.0, False, True)]
+)
+def test_the_trainings_own_batches_count_too(batches: float, learned: bool, diverged: bool) -> None:
+    """Batches learnt by heart: the same samples, batched otherwise, show a loss far above chance."""
+    way = Course(0.7, 1.9, 0.693, batches)
+    assert way.learned is learned
+    assert way.diverged is diverged
+    assert ("own batches" in way.words) is (batches < 0.95)
+
+
 def test_a_start_that_is_not_a_number_did_not_diverge() -> None:
     assert not Course(math.nan, math.nan, 0.693).diverged
 
@@ -69,6 +80,7 @@ def test_the_words_hold_all_three_numbers() -> None:
 def test_two_probes_of_the_same_batches_make_the_course() -> None:
     seen = with_losses(SPECIMENS["healthy_tanh"](), 0.71, 0.42)
     assert course(seen)[:2] == (0.71, 0.42)
+    assert course(seen).batches == pytest.approx(0.42, rel=0.1, abs=0)
 
 
 def test_with_one_probe_the_recorded_losses_make_its_end() -> None:

@@ -237,6 +237,18 @@ def test_the_edges_of_the_score(
     assert isinstance(gf901.judge(seen), expected)
 
 
+@pytest.mark.parametrize(("batches", "expected"), [(0.03, Finding), (0.04, Undecided)])
+def test_batches_known_by_heart_are_enough(batches: float, expected: type[Verdict]) -> None:
+    """Five per cent of chance: 0.035. Batched otherwise the same samples may score far less."""
+    seen = with_evaluation(SPECIMENS["random_labels_learnt"](), train=0.80)
+    losses = tuple(batches for _ in seen.recording.losses)
+    verdict = gf901.judge(replace(seen, recording=replace(seen.recording, losses=losses)))
+    assert isinstance(verdict, expected)
+    if isinstance(verdict, Finding):
+        assert "a loss of 0.03 on the training's own batches" in verdict.message
+        assert verdict.evidence["halfway"] == 0.75
+
+
 def test_sick_gradients_excuse_the_labels() -> None:
     scores = {"train": 0.99, "held_out": 0.5, "held_out_batch_statistics": 0.5}
     verdict = gf901.judge(with_evaluation(SPECIMENS["tutorial_sigmoid"](), **scores))

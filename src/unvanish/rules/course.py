@@ -14,6 +14,8 @@ LEARNED_UNKNOWN = 0.5
 """The same where the chance level is not known: the output's bias alone can bring a loss down a good part."""
 DIVERGED = 2.0
 """A last loss above this many times the first and the chance loss; a healthy first step never doubles both."""
+LEARNED_BATCHES = 0.5
+"""The same for single training batches, whose loss varies from one to the next."""
 CONVERGED = 0.05
 """A loss below this part of what guessing gives: there is next to nothing left to learn on these samples."""
 STILL = 0.01
@@ -26,23 +28,29 @@ class Course(NamedTuple):
 
     first: float
     last: float | None
+    """Of the same batches as the first one, where they were probed again."""
     chance: float | None
+    batches: float | None = None
+    """Median over the last recorded training batches: what fit shows. Networks with batch normalisation learn batches
+    that come again and again, and score the same samples worse when they are batched otherwise."""
 
     @property
     def learned(self) -> bool:
         """Say whether the loss fell clearly below what guessing gives."""
-        if self.last is None or not math.isfinite(self.last):
-            return False
-        if self.chance is None:
-            return self.last < LEARNED_UNKNOWN * self.first
-        return self.last < LEARNED * min(self.first, self.chance)
+        best = self.first if self.chance is None else min(self.first, self.chance)
+        part = LEARNED_UNKNOWN if self.chance is None else LEARNED
+        probed = self.last is not None and math.isfinite(self.last) and self.last < part * best
+        return probed or (self.batches is not None and self.batches < LEARNED_BATCHES * best)
 
     @property
     def diverged(self) -> bool:
         """Say whether the training made the loss far worse than it was, or not a number."""
         if self.last is None or not math.isfinite(self.first):
             return False
-        return not self.last <= DIVERGED * max(self.first, self.chance or 0.0)
+        worst = DIVERGED * max(self.first, self.chance or 0.0)
+        if not math.isfinite(self.last) or self.batches is None:
+            return not self.last <= worst
+        return not min(self.last, self.batches) <= worst
 
     @property
     def converged_at_start(self) -> bool:
@@ -65,12 +73,19 @@ class Course(NamedTuple):
         """Return `loss 0.694 -> 0.693 (chance = 0.693)`."""
         last = "" if self.last is None else f" -> {self.last:.3g}"
         chance = "" if self.chance is None else f" (chance = {self.chance:.3g})"
-        return f"loss {self.first:.3g}{last}{chance}"
+        better = self.batches is not None and self.last is not None and self.batches < LEARNED_BATCHES * self.last
+        own = f"; {self.batches:.3g} on the training's own batches" if better else ""
+        return f"loss {self.first:.3g}{last}{chance}{own}"
 
     @property
     def evidence(self) -> dict[str, float]:
         """Return the numbers by name."""
-        known = {"loss_first": self.first, "loss_last": self.last, "loss_chance": self.chance}
+        known = {
+            "loss_first": self.first,
+            "loss_last": self.last,
+            "loss_chance": self.chance,
+            "loss_of_batches": self.batches,
+        }
         return {name: number for name, number in known.items() if number is not None}
 
 
@@ -80,10 +95,7 @@ def course(seen: Observation) -> Course:
     With one probe the last loss is the median of the last recorded batch losses, or None when no step was watched.
     """
     first, chance = seen.profiles[0].loss, seen.loss.chance
-    if len(seen.profiles) > 1:
-        return Course(first, seen.profiles[-1].loss, chance)
     tail = seen.recording.losses[-_TAIL:]
-    if not tail:
-        return Course(first, None, chance)
-    broken = any(not math.isfinite(loss) for loss in tail)
-    return Course(first, math.nan if broken else median(tail), chance)
+    batches = None if not tail else median(tail) if all(math.isfinite(loss) for loss in tail) else math.nan
+    last = seen.profiles[-1].loss if len(seen.profiles) > 1 else batches
+    return Course(first, last, chance, batches)

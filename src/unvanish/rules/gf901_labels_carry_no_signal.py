@@ -8,9 +8,12 @@ of the batch in batch normalisations and with the moving averages. Bounds are on
 deviations of such a score under chance).
 
 *Clear* when a held-out score is above chance for certain. *Finding* only when three things hold: the gradient
-profile is healthy; the training score is at least .95; and the held-out score with batch statistics cannot be told
-from .5 but is for certain below half of the way from .5 to the training score. Everything else is *undecided*, with
-the smallest score that these held-out samples could have told from chance: that is the rule's power.
+profile is healthy, or training got past it; the training labels are learnt by heart; and the held-out score with
+batch statistics cannot be told from .5 but is for certain below half of the way from .5 to the training score. By
+heart means a training score of .95 or a loss on the training's own batches below 5 % of what guessing gives. (A
+network with batch normalisation learns batches that come again and again; batched otherwise, the same samples score
+less.) Everything else is *undecided*, with the smallest score that these held-out samples could have told from
+chance: that is the rule's power.
 
 ## Why it matters
 
@@ -22,7 +25,7 @@ them.
 ## Evidence
 
 `train_score`, `held_out_score` (batch statistics), `held_out_score_moving_averages`, `held_out_sd`, `held_out_low`
-and `held_out_high`, `smallest_detectable`, `held_out_samples`, `halfway`.
+and `held_out_high`, `smallest_detectable`, `held_out_samples`, `halfway`, `loss_of_batches`.
 
 A warning: it says something about the data, not the network.
 
@@ -55,6 +58,8 @@ from __future__ import annotations
 from unvanish.core.diagnosis import Clear, Finding, Undecided, Verdict
 from unvanish.core.measures.chance import EVEN, score_bounds, smallest_detectable
 from unvanish.core.observation import Evaluation, Observation
+from unvanish.rules.course import CONVERGED, course
+from unvanish.rules.easing import eased
 from unvanish.rules.gradients import depth_profile
 
 CODE = "GF901"
@@ -73,15 +78,14 @@ def judge(seen: Observation) -> Verdict:
     if not scores:
         return Undecided(code=CODE, name=NAME, reason="the held-out score could not be taken")
     if any(score_bounds(score, sd)[0] > EVEN for score in scores):
-        return Clear(code=CODE, name=NAME, evidence=_numbers(found, scores[-1], sd))
+        return Clear(code=CODE, name=NAME, evidence=_numbers(seen, found, scores[-1], sd))
     reason = _not_yet(seen, found)
-    low, high = score_bounds(scores[-1], sd)
-    halfway = EVEN + ((found.train or EVEN) - EVEN) / 2
-    if not reason and (low > EVEN or high >= halfway):
+    high, halfway = score_bounds(scores[-1], sd)[1], _halfway(seen, found)
+    if not reason and high >= halfway:
         reason = f"a signal half as strong as the training score ({halfway:.2f}) cannot be excluded (up to {high:.2f})"
     if reason:
         return Undecided(code=CODE, name=NAME, reason=f"{reason}; {_power(found, sd)}, the score is {scores[-1]:.2f}")
-    return _finding(found, scores[-1], sd)
+    return _finding(seen, found, scores[-1], sd)
 
 
 def _power(found: Evaluation, sd: float) -> str:
@@ -97,32 +101,48 @@ def _not_yet(seen: Observation, found: Evaluation) -> str:
     profile = depth_profile(seen)
     if isinstance(profile, str):
         return f"the gradients could not be judged ({profile})"
-    if profile.vanishes or profile.explodes:
+    if (profile.vanishes or profile.explodes) and not eased(seen):
         return "the gradients are not healthy, so nothing could be learnt either way"
-    if found.train is None or found.train < BY_HEART:
+    if not _by_heart(seen, found):
         score = "unknown" if found.train is None else f"{found.train:.2f}"
         return f"the training labels are not learnt after {found.step} steps (score {score}, {BY_HEART} needed)"
     return ""
 
 
-def _finding(found: Evaluation, score: float, sd: float) -> Finding:
+def _by_heart(seen: Observation, found: Evaluation) -> str:
+    """Return by what the training labels are known to be learnt by heart, in words; empty when they are not."""
+    if found.train is not None and found.train >= BY_HEART:
+        return f"score {found.train:.2f}"
+    way = course(seen)
+    if way.batches is not None and way.chance is not None and way.batches < CONVERGED * way.chance:
+        return f"a loss of {way.batches:.1g} on the training's own batches"
+    return ""
+
+
+def _halfway(seen: Observation, found: Evaluation) -> float:
+    """Return the score half of the way from chance to the training score; to 1 where batches are known by heart."""
+    by_batches = _by_heart(seen, found).startswith("a loss")
+    return EVEN + ((1.0 if by_batches else found.train or EVEN) - EVEN) / 2
+
+
+def _finding(seen: Observation, found: Evaluation, score: float, sd: float) -> Finding:
     low, high = score_bounds(score, sd)
     return Finding(
         code=CODE,
         name=NAME,
         severity="warning",
         message=(
-            f"the training labels are learnt by heart (score {found.train:.2f}), the held-out ones are ordered as by "
-            f"chance ({score:.2f})"
+            f"the training labels are learnt by heart ({_by_heart(seen, found)}), the held-out ones are ordered as by "
+            f"chance (score {score:.2f})"
         ),
         healthy=f"a held-out score above {smallest_detectable(sd):.2f}",
-        evidence=_numbers(found, score, sd),
+        evidence=_numbers(seen, found, score, sd),
         why=f"on {found.held_out_samples} held-out samples the score is {low:.2f} to {high:.2f}; 0.50 is chance",
         note=f"a score from {smallest_detectable(sd):.2f} on would have been told from chance",
     )
 
 
-def _numbers(found: Evaluation, score: float, sd: float) -> dict[str, float]:
+def _numbers(seen: Observation, found: Evaluation, score: float, sd: float) -> dict[str, float]:
     low, high = score_bounds(score, sd)
     known: dict[str, float | None] = {
         "train_score": found.train,
@@ -133,6 +153,7 @@ def _numbers(found: Evaluation, score: float, sd: float) -> dict[str, float]:
         "held_out_high": high,
         "smallest_detectable": smallest_detectable(sd),
         "held_out_samples": float(found.held_out_samples),
-        "halfway": None if found.train is None else EVEN + (found.train - EVEN) / 2,
+        "halfway": _halfway(seen, found),
+        "loss_of_batches": course(seen).batches,
     }
     return {name: number for name, number in known.items() if number is not None}
