@@ -20,9 +20,9 @@ def fitted(seen: Observation) -> DepthProfile:
     return found
 
 
-def exact(depth: int, factor: float, **recipe: object) -> Observation:
+def exact(depth: int, factor: float) -> Observation:
     """Return a network whose gradient RMS changes by exactly that factor per layer towards the input."""
-    seen = observation(Recipe(depth=depth, factor=0.5, **recipe))  # type: ignore[arg-type]
+    seen = observation(Recipe(depth=depth, factor=0.5))
 
     def edit(i: int, layer: LayerProfile) -> LayerProfile:
         size = 1e-2 * factor ** (depth - 1 - i)

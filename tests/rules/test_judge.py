@@ -13,6 +13,7 @@ from unvanish.core.diagnosis import Cost, Diagnosis, Finding, Site, Undecided
 from unvanish.core.observation import Observation
 from unvanish.rules import judge as module
 from unvanish.rules.judge import judge, ordered, verdict_word
+from unvanish.rules.rule import Rule
 from unvanish.rules.table import ROOT_ORDER, RULES
 from unvanish.testing.specimens import SPECIMENS
 
@@ -80,7 +81,7 @@ def test_only_errors_change_the_word() -> None:
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.CODE)
-def test_undecided_is_the_word_only_for_the_families_that_must_look(rule) -> None:  # type: ignore[no-untyped-def]
+def test_undecided_is_the_word_only_for_the_families_that_must_look(rule: Rule) -> None:
     blind = Undecided(code=rule.CODE, name=rule.NAME, reason="it could not look")
     expected = "undecided" if rule.CODE[2] in "1245" else "healthy"
     assert verdict_word([], [blind]) == expected

@@ -4,6 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from unvanish.core.observation import Observation
+from unvanish.core.profile import LayerProfile
 from unvanish.rules.harm import starved, swamped
 from unvanish.rules.learning_time import fastest, learning_times, planned_steps, too_long
 from unvanish.rules.signal import SignalProfile, first_nonfinite, signal_profile
@@ -60,7 +61,7 @@ def test_behind_a_dead_layer_there_is_nothing_to_judge() -> None:
 
 
 def test_a_signal_that_underflows_is_seen() -> None:
-    def fade(i: int, layer):  # type: ignore[no-untyped-def]
+    def fade(i: int, layer: LayerProfile) -> LayerProfile:
         return replace(layer, preactivation_second_moment=10.0 ** (-9 * i) if i < 8 else 0.0)
 
     assert profile_of(edit_profiles(SPECIMENS["healthy_relu"](), fade)).underflows
