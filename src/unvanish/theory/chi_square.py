@@ -15,10 +15,11 @@ Array = NDArray[np.float64]
 def chi_square(degrees: int, count: int) -> Array:
     """Return `count` quantiles of chi^2 / degrees (mean 1), from 2 degrees on by Wilson & Hilferty (1931).
 
-    The array is shared between calls and must not be changed.
+    In rising order. The array is shared between calls and must not be changed.
     """
-    normal = np.array([NormalDist().inv_cdf((i + 0.5) / count) for i in range(count)])
+    shares = [(i + 0.5) / count for i in range(count)]
     if degrees <= 1:
-        return np.asarray(normal**2, dtype=np.float64)
+        return np.array([NormalDist().inv_cdf((1 + share) / 2) for share in shares]) ** 2
     width = 2 / (9 * degrees)
+    normal = np.array([NormalDist().inv_cdf(share) for share in shares])
     return np.asarray(np.maximum(1 - width + normal * np.sqrt(width), 1e-2) ** 3, dtype=np.float64)
