@@ -53,7 +53,7 @@ def assert_improved(code, record):
     assert "GF101" not in codes(record)
     growth = codes(record, "note")["GF102"]
     assert growth["evidence"]["transmission_per_layer"] == pytest.approx(1.2, rel=0.08, abs=0)
-    assert 15 < growth["evidence"]["fatal_depth"] < 60
+    assert 12 < growth["evidence"]["fatal_depth"] < 60
 
 
 def test_the_sick_network_vanishes(tmp_path):

@@ -110,7 +110,7 @@ def test_before_the_first_step_nothing_eases_it() -> None:
 def test_harmless_growth_names_the_depth_at_which_it_ends() -> None:
     found = finding(gf102.judge(SPECIMENS["tutorial_batch_norm"]()))
     assert (found.severity, found.verdict) == ("note", None)
-    assert "grows 1.2x per layer towards the input: harmless at 12 layers, fatal from about 18 on" in found.message
+    assert "grows 1.2x per layer towards the input: harmless at 12 layers, no longer from about 18 on" in found.message
     assert found.evidence["fatal_depth"] == 18
     assert "Batch normalisation without shortcuts" in found.why
 

@@ -114,7 +114,7 @@ def _within(seen: Observation, found: DepthProfile, evidence: dict[str, float]) 
         severity="note",
         message=(
             f"the gradient grows {times(found.transmission)} per layer towards the input: harmless at {found.depth} "
-            f"layers, fatal from about {fatal} on"
+            f"layers, no longer from about {fatal} on"
         ),
         healthy=f"within {times(healthy_factor(found.depth))} at this depth",
         evidence=evidence | {"fatal_depth": float(fatal)},

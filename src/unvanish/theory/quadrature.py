@@ -42,9 +42,9 @@ def hermite(origin: float, scale: float, kinks: tuple[float, ...] = ()) -> Array
 
 
 def light_nodes(origin: float, scale: float) -> Nodes:
-    """Return a quarter as many nodes, for integrals over two variables."""
+    """Return a third as many nodes, for integrals over two variables."""
     bend, _ = _place(origin, scale, ())
-    return _panels(bend, (), step=1.0, ratio=2.0, points=4)
+    return _light(round(bend, 2))
 
 
 def _place(origin: float, scale: float, kinks: tuple[float, ...]) -> tuple[float, tuple[float, ...]]:
@@ -61,6 +61,11 @@ def _nodes(bend: float, kinks: tuple[float, ...]) -> Nodes:
     return _panels(bend, kinks, step=0.5, ratio=1.6, points=8)
 
 
+@lru_cache(maxsize=256)
+def _light(bend: float) -> Nodes:
+    return _panels(bend, (), step=0.5, ratio=2.0, points=4, finest=1e-3)
+
+
 @lru_cache(maxsize=64)
 def _hermite(bend: float, kinks: tuple[float, ...]) -> Array:
     """Fill the rows by the three-term recurrence of the normalised polynomials."""
@@ -73,10 +78,12 @@ def _hermite(bend: float, kinks: tuple[float, ...]) -> Array:
     return rows
 
 
-def _panels(bend: float, kinks: tuple[float, ...], *, step: float, ratio: float, points: int) -> Nodes:
+def _panels(
+    bend: float, kinks: tuple[float, ...], *, step: float, ratio: float, points: int, finest: float = 1e-4
+) -> Nodes:
     """Return Gauss-Legendre nodes on equal panels of [-REACH, REACH], split geometrically towards the bend."""
-    count = int(math.log(step / 1e-4) / math.log(ratio)) + 1
-    near = 1e-4 * ratio ** np.arange(count)
+    count = int(math.log(step / finest) / math.log(ratio)) + 1
+    near = finest * ratio ** np.arange(count)
     equal = np.linspace(-REACH, REACH, round(2 * REACH / step) + 1)
     edges = np.unique(np.clip(np.concatenate([equal, [bend], bend + near, bend - near, kinks]), -REACH, REACH))
     edges = edges[np.concatenate([[True], np.diff(edges) > 1e-12])]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import cached_property
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +28,9 @@ KINKS: dict[str, tuple[float, ...]] = {
     "softsign": (0.0,),
 }
 """Where f or a derivative jumps."""
+
+CLOSE = 0.1
+"""E (u - w)^2 / 2 below which a pair on a narrow peak of f' is taken to first order."""
 
 _DEGREES = np.arange(TERMS)
 
@@ -68,26 +73,54 @@ class Series:
         """
         if gap <= 0:
             return 0.0
-        found = self._f.drop(gap) if self._slope.resolves(gap) else self._both(value, gap)[1]
-        if gap > 0.5:
-            return found
-        bound = self._variance * gap
-        return min(max(found, bound * self.slope_pair(gap)), bound * self.slope_second)
+        bound, way = self._variance * gap, self._way(self._slope, gap)
+        if way == "series":
+            found = self._f.drop(gap)
+        elif way == "close":
+            found = bound * (self.slope_second + self.slope_pair(gap)) / 2
+        else:
+            found = self._both(value, gap)[1]
+        return found if gap > 0.5 else min(max(found, bound * self.slope_pair(gap)), bound * self.slope_second)
 
     def slope_pair(self, gap: float) -> float:
         """Return E f'(u) f'(w)."""
-        if gap <= 0 or self._slope.resolves(gap):
+        way = self._way(self._slope, gap)
+        if way == "series":
             return self._slope.second - self._slope.drop(gap)
+        if way == "close":
+            return self.slope_second / (1 + self._variance * gap * self._bend[0])
         return self._both(derivative, gap)[0]
 
     def slope_kurtosis_pair(self, gap: float) -> float:
         """Return E f'(u)^2 f'(w)^2 / (E f'^2)^2."""
-        square = self._slope_square
-        if gap <= 0 or square.resolves(gap):
+        way, square = self._way(self._slope_square, gap), self._slope_square
+        if way == "series":
             pair = max(square.second - square.drop(gap), 0.0)
+        elif way == "close":
+            return self.slope_kurtosis / (1 + self._variance * gap * self._bend[1])
         else:
             pair = self._both(lambda name, u, parameter: derivative(name, u, parameter) ** 2, gap)[0]
         return pair / (self.slope_second**2 or math.nan)
+
+    def _way(self, expansion: _Expansion, gap: float) -> Literal["series", "close", "both"]:
+        """Choose how to take a pair: by the series, to first order in (u - w)^2, or by integrating over both."""
+        if gap <= 0 or expansion.complete(gap):
+            return "series"
+        if self._variance * gap < CLOSE and self._name not in KINKS:
+            return "close"
+        return "series" if expansion.falls else "both"
+
+    @cached_property
+    def _bend(self) -> tuple[float, float]:
+        """Return E f''^2 / E f'^2 and E (f'^2)'^2 / E f'^4: E g(u) g(w) = E g^2 - variance * gap * E g'^2 + ..."""
+        z, weights = nodes(self._at, math.sqrt(self._variance))
+        u, step = self._at + math.sqrt(self._variance) * z, 1e-4
+        low, here, high = (derivative(self._name, u + shift, self._parameter) for shift in (-step, 0.0, step))
+        change, square = (high - low) / (2 * step), (high * high - low * low) / (2 * step)
+        return (
+            float(weights @ change**2) / float(weights @ here**2),
+            float(weights @ square**2) / float(weights @ here**4),
+        )
 
     def _both(self, function: Callable[[str, Array, float], Array], gap: float) -> tuple[float, float]:
         """Return E g(u) g(w) and E (g(u) - g(w))^2 / 2 by integrating over (u + w) and (u - w), for pairs alike."""
@@ -115,13 +148,16 @@ class _Expansion:
         even, odd = self._squares[TERMS // 2 :: 2].sum(), self._squares[TERMS // 2 + 1 :: 2].sum()
         self._parity = float((even - odd) / (even + odd)) if even + odd > 0 else 0.0
 
-    def resolves(self, gap: float) -> bool:
-        """Say whether the series, with its tail taken as that of a jump, is enough for this gap.
+    def complete(self, gap: float) -> bool:
+        """Say whether what lies beyond the last coefficient does not matter for this gap."""
+        return self._rest < 1e-3 * self.second or TERMS * gap > 4
 
-        It is not for a peak that is narrow against the spread of u and a pair alike: there the squares do not fall.
+    @property
+    def falls(self) -> bool:
+        """Say whether the squares fall as those of a jump or kink, so that the tail can be modelled.
+
+        Those of a peak that is narrow against the spread of u do not.
         """
-        if self._rest < 1e-3 * self.second or TERMS * gap > 4:
-            return True
         return self._octave < 0.85
 
     def drop(self, gap: float) -> float:
