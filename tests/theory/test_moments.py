@@ -239,6 +239,6 @@ def test_a_pair_that_is_close_together_equals_the_direct_integral(name, gap):
     of = moments(name, variance=100.0)
     slope, spread = of._both(derivative, gap)[0], of._both(value, gap)[1]
     square = of._both(lambda *args: derivative(*args) ** 2, gap)[0] / of.slope_second**2
-    assert of.slope_pair(gap) == pytest.approx(slope, rel=3e-3, abs=0)
-    assert of.spread(gap) == pytest.approx(spread, rel=3e-3, abs=0)
+    assert of.slope_pair(gap) == pytest.approx(slope, rel=5e-3, abs=0)
+    assert of.spread(gap) == pytest.approx(spread, rel=5e-3, abs=0)
     assert of.slope_kurtosis_pair(gap) == pytest.approx(square, rel=0.01, abs=0)

@@ -83,17 +83,19 @@ def _print_table(console: Console, title: str, diagnoses: dict[str, Diagnosis]) 
         title_justify="left",
         box=box.SIMPLE_HEAD,
         padding=(0, 1),
+        collapse_padding=True,
+        pad_edge=False,
     )
-    for heading in ("network", "verdict", "per layer", "forecast", "first/last", "moved", "loss", "held-out", "found"):
+    for heading in ("network", "verdict", "per layer", "forecast", "first/last", "moved", "loss", "AUC", "found"):
         left = heading in ("network", "verdict", "found")
-        table.add_column(heading, justify="left" if left else "right", no_wrap=True)
+        table.add_column(heading, justify="left" if left else "right", no_wrap=heading != "found", overflow="fold")
     for name, diagnosis in diagnoses.items():
         table.add_row(name, diagnosis.verdict, *_numbers(diagnosis), _found(diagnosis))
     console.print(table)
     console.print(
-        "per layer: factor of the kernels' gradient towards the input, measured; forecast: the same for what "
-        "comes back; first/last: gradient norm of the first kernel over the output kernel's; moved: |W - W0|/|W0| of "
-        "the first kernel; loss: first and last watched step; held-out: area under the ROC curve, 0.5 is chance.",
+        "per layer: factor by which the kernels' gradient changes towards the input, measured and forecast; first/last: "
+        "gradient norm of the first kernel over the output kernel's; moved: |W - W0|/|W0| of the first kernel; loss: "
+        "first and last watched step; AUC: area under the ROC curve on held-out samples, 0.5 is chance.",
         style="dim",
     )
 
@@ -102,7 +104,7 @@ def _numbers(diagnosis: Diagnosis) -> tuple[str, ...]:
     """Return the cells of one row, each taken from the record."""
     seen = diagnosis.observation
     first, last = (seen.profiles[0].layer(seen.network.kernels[i].name).gradient_norm for i in (0, -1))
-    forecast = seen.forecast.transmission_per_layer if seen.forecast else None
+    forecast = _forecast_per_layer(diagnosis)
     per_layer = _evidence(diagnosis, "GF101").get("transmission_per_layer")
     score = seen.evaluation.held_out_batch_statistics if seen.evaluation else None
     losses, moved = seen.recording.losses, seen.recording.array("movement")
@@ -111,9 +113,19 @@ def _numbers(diagnosis: Diagnosis) -> tuple[str, ...]:
         "-" if forecast is None else f"{forecast:.2f}x",
         f"{first / last:.1e}" if first is not None and last else "-",
         f"{moved[-1, 0]:.1e}" if len(moved) else "-",
-        f"{losses[0]:.3f} {losses[-1]:.3f}" if losses else "-",
+        f"{losses[0]:.2f} > {losses[-1]:.2f}" if losses else "-",
         "-" if score is None else f"{score:.2f}",
     )
+
+
+def _forecast_per_layer(diagnosis: Diagnosis) -> float | None:
+    """Return the factor per hidden kernel that theory expected of the gradient."""
+    forecast = diagnosis.forecast
+    hidden = [layer.name for layer in diagnosis.network.kernels[1:-1]]
+    if forecast is None or len(hidden) < 2:
+        return None
+    first, last = (forecast.layer(hidden[i]).log10_gradient_norm for i in (0, -1))
+    return None if first is None or last is None else float(10 ** ((first - last) / (len(hidden) - 1)))
 
 
 def _evidence(diagnosis: Diagnosis, code: str) -> dict[str, float]:

@@ -11,7 +11,7 @@ from unvanish.theory.gradients import gradient_norms, per_step
 from unvanish.theory.recursion import walk
 from unvanish.theory.signal import Signal
 
-LOOK_AHEAD = 160
+LOOK_AHEAD = 120
 """Kernels of the deeper network that is asked when the factor still changes with depth, as tanh's does."""
 
 
