@@ -86,15 +86,18 @@ def _print_table(console: Console, title: str, diagnoses: dict[str, Diagnosis]) 
         collapse_padding=True,
         pad_edge=False,
     )
-    for heading in ("network", "verdict", "per layer", "forecast", "first/last", "moved", "loss", "AUC", "found"):
+    left_out = () if console.width >= 100 else ("loss", "moved")
+    headings = ("network", "verdict", "per layer", "forecast", "first/last", "moved", "loss", "AUC", "found")
+    for heading in (h for h in headings if h not in left_out):
         left = heading in ("network", "verdict", "found")
         table.add_column(heading, justify="left" if left else "right", no_wrap=heading != "found", overflow="fold")
     for name, diagnosis in diagnoses.items():
-        table.add_row(name, diagnosis.verdict, *_numbers(diagnosis), _found(diagnosis))
+        cells = zip(headings, (name, diagnosis.verdict, *_numbers(diagnosis), _found(diagnosis)), strict=True)
+        table.add_row(*(cell for heading, cell in cells if heading not in left_out))
     console.print(table)
     console.print(
-        "per layer: factor by which the kernels' gradient changes towards the input, measured and forecast; first/last: "
-        "gradient norm of the first kernel over the output kernel's; moved: |W - W0|/|W0| of the first kernel; loss: "
+        "per layer: factor by which the kernels' gradient changes towards the input, measured and forecast; "
+        "first/last: gradient norm of the first kernel over the output kernel's; moved: |W - W0|/|W0| of the first kernel; loss: "
         "first and last watched step; AUC: area under the ROC curve on held-out samples, 0.5 is chance.",
         style="dim",
     )
