@@ -97,8 +97,8 @@ def _print_table(console: Console, title: str, diagnoses: dict[str, Diagnosis]) 
     console.print(table)
     console.print(
         "per layer: factor by which the kernels' gradient changes towards the input, measured and forecast; "
-        "first/last: gradient norm of the first kernel over the output kernel's; moved: |W - W0|/|W0| of the first kernel; loss: "
-        "first and last watched step; AUC: area under the ROC curve on held-out samples, 0.5 is chance.",
+        "first/last: gradient norm of the first kernel over the output kernel's; moved: |W - W0|/|W0| of the first "
+        "kernel; loss: first and last watched step; AUC: area under the ROC curve on held-out samples, 0.5 is chance.",
         style="dim",
     )
 
