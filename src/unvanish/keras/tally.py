@@ -33,10 +33,9 @@ class Tally:
         self.kernels = list(kernels)
         sizes = [int(np.prod(kernel.shape, dtype=np.int64)) for kernel in self.kernels]
         exact = sum(sizes) <= EXACT_TOTAL
-        self._chosen = [
-            None if exact or size <= SAMPLE else _entries(kernel.shape, size)
-            for kernel, size in zip(self.kernels, sizes, strict=True)
-        ]
+        shapes = {tuple(kernel.shape): size for kernel, size in zip(self.kernels, sizes, strict=True)}
+        large = {} if exact else {shape: _entries(shape, size) for shape, size in shapes.items() if size > SAMPLE}
+        self._chosen = [large.get(tuple(kernel.shape)) for kernel in self.kernels]
         self._share = np.array([1.0 if c is None else SAMPLE / n for c, n in zip(self._chosen, sizes, strict=True)])
         self._initial = [tf.constant(np.asarray(value)) for value in self._read()]
         squares = [np.sum(np.square(np.asarray(value, dtype=np.float64))) for value in self._initial]
@@ -91,8 +90,8 @@ def _read(variable: Any, chosen: Any) -> Any:
 
 
 def _entries(shape: tuple[int, ...], size: int) -> Any:
-    """Return int32 indices of SAMPLE entries, shape (SAMPLE, rank): uniform, fixed, in memory order."""
-    flat = np.sort(np.random.default_rng(size).choice(size, SAMPLE, replace=False))
+    """Return int32 indices of SAMPLE entries, shape (SAMPLE, rank): drawn once with replacement, in memory order."""
+    flat = np.sort(np.random.default_rng(size).integers(0, size, SAMPLE))
     return tf.constant(np.stack(np.unravel_index(flat, shape), axis=-1).astype(np.int32))
 
 
