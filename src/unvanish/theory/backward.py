@@ -60,11 +60,13 @@ def back_through_kernel(d: Cotangent, h: Signal, layer: Layer, inside: float, ba
     weight = variance + square * d.together + bent / taps
     channels = max(taps / receptive_field(layer), 1.0)
     fresh = _left(d, layer.units or 1, batch_size)
+    shared = square * d.together / weight if weight > 0 else 0.0
     return d._replace(
         log=d.log + ln(taps * inside * weight),
         together=(channels * square * d.together + variance + bent * level(h) ** 2) / weight if weight > 0 else 1.0,
         noise=d.noise + kernel_noise(layer, channels, layer.units or 1) * fresh,
         echo=d.echo + d.response**2 * kernel_noise(layer, layer.units or 1, layer.fan_in or 1) * fresh,
+        single=shared + (1 - shared) * d.single,
         at_trunk=False,
         pull=math.sqrt(taps * inside * variance) * d.pull,
         bent=0.0,

@@ -34,7 +34,8 @@ class Cotangent(NamedTuple):
     noise: float = 0.0
     """Variance of `log` from one initialisation to the next, because of what happens on the way back."""
     single: float = 0.0
-    """Share of |dL/dh|^2 that goes with the square of one random number: what a residual trunk gathered along h."""
+    """Share of |dL/dh|^2 that goes with the square of one random number: what a residual trunk gathered along h, or a
+    kernel with a mean from the sum over its units."""
     degrees: int = 1
     """Outputs of the network, each of which draws its own such number."""
     common: float = 1.0
@@ -71,8 +72,8 @@ def merged(parts: list[Cotangent], h: Signal, units: int) -> Cotangent:
     if len(parts) == 1:
         return parts[0]
     logs = np.stack([part.log for part in parts])
-    log = np.logaddexp.reduce(logs, axis=0)
     with np.errstate(invalid="ignore"):
+        log = np.logaddexp.reduce(logs, axis=0)
         shares = np.where(log > -np.inf, np.exp(logs - log), 1 / len(parts))
     weights = [float(share) for share in shares.mean(axis=1)]
 

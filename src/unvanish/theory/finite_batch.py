@@ -7,6 +7,7 @@ the product of the second ones (Edgeworth's expansion; derived).
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple, Protocol
 
 
@@ -46,6 +47,8 @@ class Shifts(NamedTuple):
     @classmethod
     def over(cls, of: Gaussian, instances: float) -> Shifts:
         """Return the shifts for that many instances a batch; none for an infinite number."""
+        if math.isinf(instances):
+            return cls()
         share, bend = 1 / (4 * (instances + 1)), of.degrees
         variance = share * (2 * of.mean * bend.value_fourth - bend.square_fourth)
         return cls(

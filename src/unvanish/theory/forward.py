@@ -43,7 +43,7 @@ def through_activation(u: Signal, activation: str, parameter: float | None, unit
     together = _coherent(u.together, of)
     elasticity = of.elasticity if math.isfinite(of.elasticity) else 1.0
     fresh = activation_noise(of, units)
-    noise = elasticity**2 * u.noise + fresh
+    noise = elasticity * elasticity * u.noise + fresh
     return Signal(
         mean=of.mean + shifts.mean,
         variance=of.variance + shifts.variance,
@@ -127,7 +127,7 @@ def averaged(signals: list[tuple[Signal, float]]) -> Signal:
 
 def activation_noise(of: Moments, units: int) -> float:
     """Return Var ln(mean of f^2 over units) beyond what u's own length explains: (kappa - 1)/n for Gaussian units."""
-    fresh = (of.kurtosis - 1 - 2 * of.elasticity**2) / max(units, 1)
+    fresh = (of.kurtosis - 1 - 2 * of.elasticity * of.elasticity) / max(units, 1)
     return fresh if fresh > 0 and math.isfinite(fresh) else 0.0
 
 
