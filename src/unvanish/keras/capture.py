@@ -19,7 +19,6 @@ from unvanish.errors import UnvanishError
 from unvanish.keras.batches import Batches
 from unvanish.keras.graph import leaves
 from unvanish.keras.observe import observe
-from unvanish.keras.readiness import require_compiled, require_labels, require_trainable
 from unvanish.keras.requirements import require_model
 from unvanish.keras.shadow import shadowed
 from unvanish.watching.session import Enough, Plan, Progress
@@ -105,12 +104,9 @@ class Capture:
         raise Enough
 
     def _look(self, fit: Callable[..., Any], model: Any, arguments: dict[str, Any]) -> None:
-        require_compiled(model)
         batches = Batches.of_fit(model, arguments)
         _build(model, batches)
         require_model(model)
-        require_trainable(model)
-        require_labels(model, batches.training_arrays()[1])
         arguments["x"] = batches.for_fit(arguments["x"])
         self._find_sites(model)
         epochs = arguments["epochs"] - arguments["initial_epoch"]
