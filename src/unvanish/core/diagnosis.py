@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +16,7 @@ from unvanish.core.observation import Observation
 from unvanish.core.profile import Profile
 from unvanish.core.recording import Recording
 from unvanish.core.renderers import render
+from unvanish.errors import UsageError
 
 Severity = Literal["error", "warning", "note"]
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
@@ -149,8 +152,22 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
         return document.encode(self).decode()
 
     def save(self, path: str | Path) -> Path:
-        """Write the report to a file; its ending chooses the form: .html or .json. Return the path."""
+        """Write the report to a file; its ending chooses the form: .html, .json or .txt. Return the path.
+
+        Raise UsageError for another ending.
+        """
         path = Path(path)
-        text = self.to_json() if path.suffix == ".json" else str(render("page", self))
-        path.write_text(text, encoding="utf-8")
+        forms: dict[str, Callable[[], str]] = {
+            ".html": partial(render, "page", self),
+            ".json": self.to_json,
+            ".txt": partial(render, "text", self),
+        }
+        if path.suffix.lower() not in forms:
+            raise UsageError(
+                f"a report cannot be written as {path.suffix or path.name!r}",
+                found=f"the file name {path.name!r}",
+                numbers={"endings": ", ".join(forms)},
+                hint=f"{path.stem}.html",
+            )
+        path.write_text(forms[path.suffix.lower()](), encoding="utf-8")
         return path

@@ -36,6 +36,12 @@ def require_model(model: Any) -> None:
         )
 
 
+def require_inputs(x: Any) -> None:
+    """Raise DataError when there is nothing to train on."""
+    if x is None:
+        raise DataError("there are no inputs", found="x is None", hint="unvanish.check(model, x, y) with arrays")
+
+
 def require_labels(loss: LossInfo, network: Network, y: Any) -> None:
     """Raise DataError for class numbers that the output layer has no unit for."""
     if loss.kind != "sparse_categorical_crossentropy" or y is None or keras.tree.is_nested(y):

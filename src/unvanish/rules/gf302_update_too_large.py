@@ -25,7 +25,7 @@ the rule (for SGD: a single one above 1) and the loss did not fall clearly below
 
 ## Remedies
 
-A smaller learning rate: divide by the factor that the finding names; a warm-up; inputs and regression targets of
+A smaller learning rate: take the rate that the finding names; a warm-up; inputs and regression targets of
 unit scale (the gradient of a squared error grows with the target); gradient clipping, which is made for this.
 
 ## When it is harmless
@@ -60,6 +60,8 @@ NAME = "update-too-large"
 LARGE = 0.2
 """Update/weight per step: five such steps replace the weights; a hundred times above what layers usually show, four
 times above the largest first step of a healthy network (Adam at a learning rate of 0.01, 64 units)."""
+UNSCALED_VARIANCE = 100.0
+"""Variance of the targets, ten times the standard deviation that every initialisation is made for."""
 WHOLE = 1.0
 """One step that replaces the weights; only for optimizers whose step follows the gradient's size."""
 
@@ -82,7 +84,9 @@ def judge(seen: Observation) -> Verdict:
     reason = _reason(seen, way, largest, usual, broken)
     if not reason:
         return Clear(code=CODE, name=NAME, evidence=evidence)
-    return _finding(seen, way, max(usual, largest), reason, evidence)
+    first = next((ratio for ratio in ratios if ratio > LARGE), largest)  # what came after it is its consequence
+    evidence["first_large_update_over_weight"] = first
+    return _finding(seen, way, first, reason, evidence)
 
 
 def _reason(seen: Observation, way: Course, largest: float, usual: float, broken: int | None) -> str:
@@ -113,20 +117,31 @@ def _predicted(seen: Observation, way: Course) -> Verdict:
 
 def _finding(seen: Observation, way: Course, ratio: float, reason: str, evidence: dict[str, float]) -> Finding:
     severe = not way.learned
+    rate = seen.optimizer.learning_rate
     clip = Remedy(name="clip-gradient", change="clipnorm=1.0 in the optimizer", invasiveness="optimizer")
     return Finding(
         code=CODE,
         name=NAME,
         severity="error" if severe else "warning",
         verdict="untrainable-step" if severe else None,
-        message=f"one step changes the weights by up to {times(ratio)} their own size",
+        message=f"one step changes the weights by {times(ratio)} their own size",
         healthy=f"below {times(LARGE)}; about 0.001x is usual",
         layers=tuple(layer.name for layer in seen.network.kernels),
         evidence=evidence | way.evidence,
-        why=f"{reason}; learning rate {seen.optimizer.learning_rate:g}, {times(ratio / 1e-2)} that of a step of 1 %",
+        why=f"{reason}; learning rate {rate:g}, a step of 1 % would take about {rate * 1e-2 / ratio:.0e}",
         effect=way.words,
+        note=_targets(seen),
         cures=() if seen.optimizer.clipping or seen.optimizer.family in DIVIDES_BY_GRADIENT else (clip,),
     )
+
+
+def _targets(seen: Observation) -> str:
+    """Return what the targets' scale has to do with it; empty where it has nothing."""
+    chance = seen.loss.chance
+    if seen.loss.kind != "mean_squared_error" or chance is None or chance <= UNSCALED_VARIANCE:
+        return ""
+    spread = math.sqrt(chance)
+    return f"the targets have a standard deviation of {spread:.3g}: divide them by it, the gradient shrinks with them"
 
 
 def _ratios(seen: Observation) -> list[float]:
