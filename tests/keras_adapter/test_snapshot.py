@@ -114,7 +114,7 @@ def test_a_trained_model_goes_on_as_if_nothing_had_been(optimizer):
     results = []
     for looked in (False, True):
         keras.utils.set_random_seed(1)
-        model = made(optimizer)
+        model = made(optimizer, run_eagerly=True)
         model.fit(*data(), epochs=1, verbose=0)
         if looked:
             before = everything(model), [v.numpy().tobytes() for v in model.optimizer.variables]
