@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from unvanish.core.diagnosis import Cost
 from unvanish.core.network import Network
 from unvanish.core.observation import Evaluation, Observation
+from unvanish.core.recording import Recording
 from unvanish.keras import compat
 from unvanish.keras.batches import Batches
 from unvanish.keras.clock import Clock
@@ -43,39 +44,16 @@ def observe(
     nothing is lost when the training raises. The forecast is left for others to fill in.
     """
     clock = Clock()
-    count = 3 if model.count_params() <= _SMALL else 1
     progress("reading the network", 0, 0)
-    network = describe(model)
-    x, y = batches.training_arrays()
-    loss = loss_info(model.loss, y, network)
-    require_labels(loss, network, y)
-    progress("probing before the first step", 0, 0)
-    drawn = batches.take(count)
+    drawn = batches.take(3 if model.count_params() <= _SMALL else 1)
+    seen = _first_look(model, batches, drawn, planned, progress)
     kernels = {leaf.name: leaf.operation.kernel for leaf in leaves(model)[0] if kernel_of(leaf.operation) is not None}
-    owners = [layer for layer in network.kernels if layer.kernel is not None]
-    session = Session(plan, [k.name for k in owners], [k.kernel.size for k in owners if k.kernel], planned, progress)
-    data = data_info(
-        x,
-        y,
-        samples=batches.samples,
-        held_out=batches.held_out_samples,
-        batch_size=batches.batch_size,
-        loss_kind=loss.kind,
-    )
-    seen = Observation(
-        network=network,
-        profiles=(probe(model, drawn, 0),),
-        recording=session.recording(),
-        optimizer=optimizer_info(model.optimizer),
-        loss=loss,
-        data=data,
-        planned_steps=planned,
-        not_checked=_not_modelled(network),
-    )
+    sizes = {layer.name: layer.kernel.size for layer in seen.network.kernels if layer.kernel is not None}
+    session = Session(plan, list(sizes), list(sizes.values()), planned, progress)
     keep(seen, clock.cost(session.done))
     compat.build_for_training(model, drawn)
     try:
-        with watched(model, session, [kernels[layer.name] for layer in owners]) as steps, clock.training(steps):
+        with watched(model, session, [kernels[name] for name in sizes]) as steps, clock.training(steps):
             train()
     except Enough:
         pass
@@ -90,6 +68,32 @@ def observe(
         seen = replace(seen, evaluation=_evaluation(model, batches, session.done, seen))
         keep(seen, clock.cost(session.done))
     return seen, clock.cost(session.done)
+
+
+def _first_look(model: Any, batches: Batches, drawn: list[Any], planned: int | None, progress: Progress) -> Observation:
+    """Return what is known before the first step. Raise DataError for labels that no unit stands for."""
+    network = describe(model)
+    x, y = batches.training_arrays()
+    loss = loss_info(model.loss, y, network)
+    require_labels(loss, network, y)
+    progress("probing before the first step", 0, 0)
+    return Observation(
+        network=network,
+        profiles=(probe(model, drawn, 0),),
+        recording=Recording(layers=(), sizes=(), steps=(), losses=(), rows={}),
+        optimizer=optimizer_info(model.optimizer),
+        loss=loss,
+        data=data_info(
+            x,
+            y,
+            samples=batches.samples,
+            held_out=batches.held_out_samples,
+            batch_size=batches.batch_size,
+            loss_kind=loss.kind,
+        ),
+        planned_steps=planned,
+        not_checked=_not_modelled(network),
+    )
 
 
 def _not_modelled(network: Network) -> tuple[str, ...]:
