@@ -203,6 +203,29 @@ def test_inputs_enter_by_their_second_and_cross_moment():
     assert forecast.layers[1].correlation == pytest.approx(0.25, rel=1e-9, abs=0)
 
 
+@pytest.mark.parametrize(
+    ("name", "gain", "norm"),
+    [
+        ("sigmoid", 1.0, None),
+        ("softplus", math.sqrt(2), None),
+        ("softsign", 1.6, None),
+        ("tanh", 2.0, None),
+        ("relu", 1.0, "batch_norm"),
+        ("tanh", 1.0, "layer_norm"),
+    ],
+)
+def test_the_safe_depth_is_where_a_network_that_deep_crosses(name, gain, norm):
+    deep = forecast_network(ideal(130, name, gain, norm=norm))
+    decades = [layer.log10_gradient_norm for layer in deep.layers if layer.log10_gradient_norm is not None][1:-1]
+    crossing = next(i for i, number in enumerate(decades) if abs(decades[0] - number) >= 1.5)
+    assert forecast_network(ideal(8, name, gain, norm=norm)).safe_depth == pytest.approx(crossing, rel=0.1, abs=1)
+    assert deep.safe_depth == crossing
+
+
+def test_a_factor_that_nears_one_is_not_extrapolated():
+    assert forecast_network(ideal(8, "selu", math.sqrt(2))).safe_depth > 110  # its first layers would say 83
+
+
 def test_the_safe_depth_follows_a_factor_that_settles_slowly():
     short, long = (forecast_network(ideal(depth, "tanh", 1.0)).safe_depth for depth in (10, 60))
     assert short is None or short > 200  # the first layers alone would say about fifty

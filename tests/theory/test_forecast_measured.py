@@ -64,6 +64,11 @@ def test_residual_and_dropout(networks, activation, block):
     check(networks, networks.stack(11, activation, block=block), within=0.1)
 
 
+@pytest.mark.parametrize(("activation", "within"), [("tanh", 0.1), ("hard_tanh", 0.2)])
+def test_a_small_batch_is_not_gaussian_after_its_normalisation(networks, activation, within):
+    check(networks, networks.stack(16, activation, "torch", block="batch_norm_before"), within=within, batch=12)
+
+
 def test_a_deep_residual_network_whose_branches_end_in_relu(networks):
     build = networks.stack(40, "relu", "lecun", block="residual")
     _, _, forecasts = check(networks, build, within=0.3)

@@ -241,4 +241,4 @@ def test_a_pair_that_is_close_together_equals_the_direct_integral(name, gap):
     square = of._both(lambda *args: derivative(*args) ** 2, gap)[0] / of.slope_second**2
     assert of.slope_pair(gap) == pytest.approx(slope, rel=5e-3, abs=0)
     assert of.spread(gap) == pytest.approx(spread, rel=5e-3, abs=0)
-    assert of.slope_kurtosis_pair(gap) == pytest.approx(square, rel=0.01, abs=0)
+    assert of.slope_kurtosis_pair(gap) == pytest.approx(square, rel=0.02, abs=0)

@@ -14,24 +14,44 @@ from unvanish.theory.signal import Signal
 LOOK_AHEAD = 120
 """Kernels of the deeper network that is asked when the factor still changes with depth, as tanh's does."""
 
+TRUSTED = 4
+"""Times its own depth over which a network's factor is extrapolated without asking."""
+
 
 def safe_depth(network: Network, norms: list[float], batch_size: int, entering: Signal) -> int | None:
-    """Return the number of kernels at which the gradient norms' trend crosses bands.DECADES; None when it never does.
+    """Return the number of kernels over which the gradient norms cross bands.DECADES; None when they never do.
 
-    norms: log10 of each kernel's gradient norm, in forward order. Where the factor per layer has not settled, the
-    recipe is followed to LOOK_AHEAD kernels first. It tells of gradients relative to the output's, not of the signal.
+    norms: log10 of each kernel's gradient norm, in forward order. Where they do not cross, and the factor per layer has
+    not settled or would have to hold for TRUSTED times the depth, the recipe is followed to LOOK_AHEAD kernels. It
+    tells of gradients relative to the output's, not of the signal.
     """
-    if not _settled(norms):
+    crossed = _crossing(norms)
+    if crossed is not None:
+        return crossed
+    step = per_step(norms)
+    expected = None if math.isnan(step) else depth_at(10.0**step)
+    if not _settled(norms) or (expected is not None and expected > TRUSTED * len(norms)):
         longer = deeper(network, LOOK_AHEAD)
         if longer is not None and len(longer.kernels) > len(norms):
-            return _crossing(_norms(longer, batch_size, entering))
-    step = per_step(norms)
-    return None if math.isnan(step) else depth_at(10.0**step)
+            norms = _norms(longer, batch_size, entering)
+            crossed = _crossing(norms)
+            return _beyond(norms) if crossed is None else crossed
+    return expected
 
 
 def _norms(network: Network, batch_size: int, entering: Signal) -> list[float]:
     kernels = [at for at in walk(network, batch_size, entering).values() if at.layer.kernel is not None]
     return [float(log.mean()) for log in gradient_norms(kernels, batch_size)]
+
+
+def _hidden(norms: list[float]) -> list[float]:
+    return [norm for norm in norms[1:-1] if math.isfinite(norm)]
+
+
+def _crossing(norms: list[float]) -> int | None:
+    """Return over how many layers the first hidden kernel comes to differ by DECADES."""
+    hidden = _hidden(norms)
+    return next((i for i, norm in enumerate(hidden) if abs(hidden[0] - norm) >= DECADES), None)
 
 
 def _settled(norms: list[float]) -> bool:
@@ -45,15 +65,11 @@ def _late(norms: list[float]) -> float:
     return per_step(norms[(len(norms) - 1) // 2 - 1 :]) if len(norms) > 5 else math.nan
 
 
-def _crossing(norms: list[float]) -> int | None:
-    """Return the first depth at which the second kernel is DECADES away; beyond the last one by the last slope."""
-    hidden = [norm for norm in norms[1:-1] if math.isfinite(norm)]
-    for depth, norm in enumerate(hidden, start=2):
-        if abs(hidden[0] - norm) >= DECADES:
-            return depth
-    late = _late(norms)
-    if not math.isfinite(late):
+def _beyond(norms: list[float]) -> int | None:
+    """Return the depth at which the slope of the second half will have made DECADES."""
+    hidden, late = _hidden(norms), _late(norms)
+    if not math.isfinite(late) or late == 0:
         return None
     left = DECADES - (hidden[0] - hidden[-1]) * math.copysign(1.0, late)
-    depth = len(norms) + math.ceil(left / max(abs(late), 1e-12))
+    depth = len(hidden) - 1 + math.ceil(left / max(abs(late), 1e-12))
     return depth if depth < FURTHEST else None

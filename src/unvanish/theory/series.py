@@ -89,7 +89,7 @@ class Series:
             return self._slope.second - self._slope.drop(gap)
         if way == "close":
             return self.slope_second / (1 + self._variance * gap * self._bend[0])
-        return self._both(derivative, gap)[0]
+        return min(self._both(derivative, gap)[0], self.slope_second)
 
     def slope_kurtosis_pair(self, gap: float) -> float:
         """Return E f'(u)^2 f'(w)^2 / (E f'^2)^2."""
