@@ -75,7 +75,7 @@ def _first_look(model: Any, batches: Batches, drawn: list[Any], planned: int | N
     network = describe(model)
     x, y = batches.training_arrays()
     loss = loss_info(model.loss, y, network)
-    require_labels(loss, network, y)
+    require_labels(loss, network, y, getattr(model.loss, "ignore_class", None))
     progress("probing before the first step", 0, 0)
     return Observation(
         network=network,

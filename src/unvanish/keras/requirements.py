@@ -42,15 +42,15 @@ def require_inputs(x: Any) -> None:
         raise DataError("there are no inputs", found="x is None", hint="unvanish.check(model, x, y) with arrays")
 
 
-def require_labels(loss: LossInfo, network: Network, y: Any) -> None:
-    """Raise DataError for class numbers that the output layer has no unit for."""
+def require_labels(loss: LossInfo, network: Network, y: Any, ignored: int | None = None) -> None:
+    """Raise DataError for class numbers that the output layer has no unit for, but for the one that is ignored."""
     if loss.kind != "sparse_categorical_crossentropy" or y is None or keras.tree.is_nested(y):
         return
     labels = np.asarray(y)
     units = network.layer(network.outputs[0]).units if len(network.outputs) == 1 else None
     if units is None or not labels.size or labels.dtype.kind not in "iuf":
         return
-    wrong = labels[(labels < 0) | (labels >= units)]
+    wrong = labels[((labels < 0) | (labels >= units)) & (labels != ignored)]
     if wrong.size:
         raise DataError(
             f"{wrong.size} labels are out of range for the output layer {network.outputs[0]!r}",

@@ -56,7 +56,7 @@ def _own_optimizer(model: Any) -> Iterator[None]:
         copy.build(model.trainable_variables)
         for mine, theirs in zip(copy.variables, original.variables, strict=True):
             mine.assign(theirs)
-    with shadowed(model, optimizer=copy):
+    with shadowed(model, optimizer=copy, train_function=None):  # an earlier one is bound to the original
         yield
 
 

@@ -134,9 +134,11 @@ def _while_training(seen: Observation) -> Place | None:
         if not math.isfinite(loss):
             return Place(f"the loss is {loss} from step {step} on", step)
         counts = recording.rows.get("gradient_nonfinite", ((0.0,) * len(recording.layers),) * len(recording.steps))[i]
-        bad = np.flatnonzero(np.nan_to_num(np.asarray(counts), nan=1.0))
+        bad = np.flatnonzero(
+            np.nan_to_num(np.asarray(counts), nan=0.0)
+        )  # nan: a frozen kernel, of which nothing is known
         if bad.size:
-            layer, count = recording.layers[int(bad[-1])], int(np.nan_to_num(counts[int(bad[-1])], nan=1.0))
+            layer, count = recording.layers[int(bad[-1])], int(counts[int(bad[-1])])
             message = f"{count} gradient entries of {short(layer)} are not finite at step {step}"
             return Place(message, step, layer, gradients=count)
     return next((place for profile in seen.profiles[1:] if (place := _in_profile(profile)) is not None), None)
