@@ -62,7 +62,9 @@ def header(diagnosis: Diagnosis) -> str:
 
 def _lines(diagnosis: Diagnosis, width: int, report: str) -> list[Text]:
     if diagnosis.verdict == "healthy":
-        return _verdict(diagnosis, width) + [x for f in diagnosis.findings for x in _message(f, width)]
+        told = [x for f in diagnosis.findings for x in _message(f, width)]
+        skipped = diagnosis.observation.not_checked if diagnosis.network.not_modelled else ()
+        return _verdict(diagnosis, width) + told + _listed("not checked", skipped, width)  # a layer passed over is told
     blocks = [
         _wrap(Text(header(diagnosis), style="dim"), width, "", ""),
         _verdict(diagnosis, width),
