@@ -71,7 +71,8 @@ def test_an_unknown_rule_is_a_usage_error_that_helps() -> None:
         page("gradient-vanish-with-depth")
     text = str(raised.value)
     assert "there is no rule 'gradient-vanish-with-depth'" in text
-    assert "16 rules, GF101 to GF905" in text
-    assert "unvanish explain GF101" in text
+    assert "found:  close to it: gradient-vanishes-with-depth, " in text
+    assert f"rules: {len(RULES)}" in text
+    assert "try:    unvanish explain gradient-vanishes-with-depth" in text
     with pytest.raises(UsageError, match="there is no rule"):
         page("")

@@ -107,7 +107,7 @@ def _numbers(diagnosis: Diagnosis) -> tuple[str, ...]:
     """Return the cells of one row, each taken from the record."""
     seen = diagnosis.observation
     first, last = (seen.profiles[0].layer(seen.network.kernels[i].name).gradient_norm for i in (0, -1))
-    forecast = _forecast_per_layer(diagnosis)
+    forecast = seen.forecast.gradient_factor_per_layer if seen.forecast else None
     per_layer = _evidence(diagnosis, "GF101").get("transmission_per_layer")
     score = seen.evaluation.held_out_batch_statistics if seen.evaluation else None
     losses, moved = seen.recording.losses, seen.recording.array("movement")
@@ -119,16 +119,6 @@ def _numbers(diagnosis: Diagnosis) -> tuple[str, ...]:
         f"{losses[0]:.2f} > {losses[-1]:.2f}" if losses else "-",
         "-" if score is None else f"{score:.2f}",
     )
-
-
-def _forecast_per_layer(diagnosis: Diagnosis) -> float | None:
-    """Return the factor per hidden kernel that theory expected of the gradient."""
-    forecast = diagnosis.forecast
-    hidden = [layer.name for layer in diagnosis.network.kernels[1:-1]]
-    if forecast is None or len(hidden) < 2:
-        return None
-    first, last = (forecast.layer(hidden[i]).log10_gradient_norm for i in (0, -1))
-    return None if first is None or last is None else float(10 ** ((first - last) / (len(hidden) - 1)))
 
 
 def _evidence(diagnosis: Diagnosis, code: str) -> dict[str, float]:

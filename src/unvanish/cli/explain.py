@@ -5,7 +5,6 @@ from __future__ import annotations
 import click
 
 from unvanish.cli import streams
-from unvanish.cli.rules import rule_of
 
 EPILOG = """\b
 Examples:
@@ -24,8 +23,10 @@ def explain(rule: str | None) -> None:
 
         streams.say("\n".join(f"{known.CODE}  {known.NAME}" for known in RULES))
         return
-    found = rule_of(rule)
     from unvanish.report.page import render_rule_page
+    from unvanish.rules.page import find
+
+    found = find(rule)
 
     with streams.console() as console:
         console.print(f"{found.CODE} {found.NAME}\n", style="bold", highlight=False)

@@ -53,9 +53,9 @@ class Forecast(msgspec.Struct, frozen=True, kw_only=True):
 
     def __str__(self) -> str:
         """Return the forecast in words: the factor per layer, the ratio with its band, the safe depth."""
-        if self.transmission_per_layer is None:
+        if self.gradient_factor_per_layer is None:
             return "forecast: not known for this network"
-        lines = [f"forecast: the gradient changes {self.transmission_per_layer:.2f}x per layer towards the input"]
+        lines = [f"forecast: the gradient changes {self.gradient_factor_per_layer:.2f}x per layer towards the input"]
         if self.log10_first_over_last is not None:
             band = "" if self.log10_sd is None else f" +- {self.log10_sd:.2f}"
             lines.append(f"  first/last kernel gradient: 10^({self.log10_first_over_last:.2f}{band})")

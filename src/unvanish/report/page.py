@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.text import Text
 
 from unvanish.report.glyphs import to_ascii
+from unvanish.rules.page import HEADINGS
 
-HEADINGS = ("What it measures", "Why it matters", "Evidence", "Remedies", "When it is harmless", "References")
 WIDEST = 88
 ITEM = re.compile(r"\s*(?:[-*]|\d+\.)\s+")
 

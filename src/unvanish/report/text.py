@@ -169,9 +169,9 @@ def _fixes(findings: Sequence[Finding], width: int) -> list[Text]:
 def _forecast(diagnosis: Diagnosis, width: int) -> list[Text]:
     """Return what theory expected, beside the measured number where a rule gave one."""
     expected = diagnosis.forecast
-    if expected is None or expected.transmission_per_layer is None:
+    if expected is None or expected.gradient_factor_per_layer is None:
         return []
-    text = f"{times(expected.transmission_per_layer)} per layer"
+    text = f"{times(expected.gradient_factor_per_layer)} per layer"
     measured = evidence_of(diagnosis, SLOPE).get("transmission_per_layer")
     if measured is not None:
         text += f" (measured {times(measured)})"

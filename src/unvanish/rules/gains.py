@@ -11,8 +11,9 @@ from unvanish.rules.gradients import depth_profile
 from unvanish.rules.harm import starved, swamped
 from unvanish.rules.signal import signal_profile
 from unvanish.rules.words import two_digits
+from unvanish.theory.bands import DECADES
 
-LIMIT_DECADES = 1.5
+LIMIT_DECADES = DECADES
 """The limit of the measured slope (GF101, GF102), applied to the product of gain / critical gain over the depth."""
 NORMS = frozenset({"batch_norm", "layer_norm"})
 

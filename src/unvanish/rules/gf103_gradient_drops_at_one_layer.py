@@ -53,12 +53,13 @@ from unvanish.rules.gradients import at_start, moving_kernels
 from unvanish.rules.remedies import against_large_inputs, data_driven
 from unvanish.rules.signal import LARGE_INPUT
 from unvanish.rules.words import percent, short, times
+from unvanish.theory.bands import DECADES
 
 CODE = "GF103"
 NAME = "gradient-drops-at-one-layer"
-LIMIT_DECADES = 1.5
+LIMIT_DECADES = DECADES
 """The limit of the whole depth (GF101), lost at one place."""
-BOTH_DECADES = 0.75
+BOTH_DECADES = LIMIT_DECADES / 2
 """Half of it must show in the kernels' gradients as well."""
 FEWEST = 4
 """Kernels, so that a factor has at least two others to be compared with."""

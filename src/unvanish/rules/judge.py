@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 from unvanish.core.diagnosis import SEVERITIES, Clear, Cost, Diagnosis, Finding, Site, Undecided, Verdict
 from unvanish.core.observation import Observation
+from unvanish.rules.page import find
 from unvanish.rules.sentence import sentence
 from unvanish.rules.table import ROOT_ORDER, RULES
 
@@ -26,9 +27,10 @@ def judge(
     """Let every rule judge what was seen, and return the diagnosis.
 
     ignore: codes or names of rules to leave out. title, version, sites, cost, created: kept in the diagnosis as given.
-    Nothing is changed; an exception of a rule is not caught.
+    Nothing is changed; an exception of a rule is not caught. Raise UsageError for a rule to ignore that there is not.
     """
-    verdicts = [rule.judge(seen) for rule in RULES if not {rule.CODE, rule.NAME} & set(ignore)]
+    ignored = {find(word).CODE for word in ignore}
+    verdicts = [rule.judge(seen) for rule in RULES if rule.CODE not in ignored]
     findings = ordered(verdict for verdict in verdicts if isinstance(verdict, Finding))
     undecided = tuple(verdict for verdict in verdicts if isinstance(verdict, Undecided))
     word = verdict_word(findings, undecided)

@@ -29,15 +29,16 @@ def page(code_or_name: str) -> str:
 
 
 def find(code_or_name: str) -> Rule:
-    """Return the rule of that code or name; raise UsageError when there is none."""
+    """Return the rule of that code or name, in any case; raise UsageError that names the closest ones."""
     wanted = code_or_name.strip().casefold()
     known = {word.casefold(): rule for rule in RULES for word in (rule.CODE, rule.NAME)}
     if wanted in known:
         return known[wanted]
-    near = difflib.get_close_matches(wanted, known, n=2, cutoff=0.5)
+    near = [known[word] for word in difflib.get_close_matches(wanted, known, n=3)]
+    words = list(dict.fromkeys(rule.CODE if wanted.startswith("gf") else rule.NAME for rule in near))
     raise UsageError(
         f"there is no rule {code_or_name!r}",
-        found=f"{len(RULES)} rules, {RULES[0].CODE} to {RULES[-1].CODE}",
-        hint=" or ".join(f"unvanish explain {known[word].CODE} ({known[word].NAME})" for word in near)
-        or "unvanish explain GF101",
+        found=f"close to it: {', '.join(words)}" if words else "nothing close to it",
+        numbers={"rules": len(RULES)},
+        hint=f"unvanish explain {words[0]}" if words else "unvanish explain (lists all rules)",
     )

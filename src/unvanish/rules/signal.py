@@ -13,8 +13,9 @@ from unvanish.core.measures.slope import Slope, slope
 from unvanish.core.observation import Observation
 from unvanish.core.profile import LayerProfile
 from unvanish.rules.gradients import BAND_SD
+from unvanish.theory.bands import DECADES
 
-LIMIT_DECADES = 3.0
+LIMIT_DECADES = 2 * DECADES
 """Decades of the second moment q over the depth: 1.5 in RMS, the limit of the gradient, by the same matrices."""
 ALIKE = 1e-6
 """1 - c below which samples differ by a thousandth of their size: less than a bias moves within a few steps."""

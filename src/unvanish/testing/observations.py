@@ -155,6 +155,7 @@ def _forecast(recipe: Recipe, layers: tuple[Layer, ...]) -> Forecast:
         log10_first_over_last=step * (recipe.depth - 1),
         log10_sd=0.09 * math.sqrt(recipe.depth / 12),
         transmission_per_layer=recipe.factor,
+        gradient_factor_per_layer=recipe.factor,
         safe_depth=max(2, round(1.5 / abs(step))),
         depth_scale=1 / abs(math.log(recipe.factor)),
         layers=tuple(
