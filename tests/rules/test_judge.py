@@ -11,7 +11,6 @@ from msgspec.structs import replace
 from unvanish.core import document
 from unvanish.core.diagnosis import Cost, Diagnosis, Finding, Site, Undecided
 from unvanish.core.observation import Observation
-from unvanish.errors import UsageError
 from unvanish.rules import judge as module
 from unvanish.rules.judge import judge, ordered, verdict_word
 from unvanish.rules.rule import Rule

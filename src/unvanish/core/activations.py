@@ -16,11 +16,16 @@ Function = Callable[[Array, float], Array]
 
 _SELU_SCALE, _SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
 _erf = np.vectorize(math.erf, otypes=[np.float64])
+_erfc = np.vectorize(math.erfc, otypes=[np.float64])
 
 
 def _sigmoid(x: Array) -> Array:
-    half: Array = 0.5 * (1.0 + np.tanh(0.5 * x))
-    return half
+    # not (1 + tanh(x/2))/2, which is exactly 0 below -38: a saturated unit passes little, not nothing
+    return np.asarray(np.exp(-np.logaddexp(0.0, -x)), dtype=np.float64)
+
+
+def _sech_squared(x: Array) -> Array:
+    return 4 * _sigmoid(2 * x) * _sigmoid(-2 * x)
 
 
 def _softplus(x: Array) -> Array:
@@ -28,7 +33,7 @@ def _softplus(x: Array) -> Array:
 
 
 def _normal_cdf(x: Array) -> Array:
-    return np.asarray(0.5 * (1.0 + _erf(x / math.sqrt(2.0))), dtype=np.float64)
+    return np.asarray(0.5 * _erfc(-x / math.sqrt(2.0)), dtype=np.float64)
 
 
 def _normal_pdf(x: Array) -> Array:
@@ -43,17 +48,18 @@ _GELU_C = math.sqrt(2.0 / math.pi)
 
 
 def _gelu_inner(x: Array) -> Array:
-    return np.asarray(np.tanh(_GELU_C * (x + 0.044715 * x**3)), dtype=np.float64)
+    """Return twice the argument of gelu's tanh: (1 + tanh(u)) / 2 = sigmoid(2 u)."""
+    return np.asarray(2 * _GELU_C * (x + 0.044715 * x**3), dtype=np.float64)
 
 
 def _d_gelu_tanh(x: Array, _: float) -> Array:
-    t = _gelu_inner(x)
-    return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * _GELU_C * (1 + 3 * 0.044715 * x * x)
+    gate, rest = _sigmoid(_gelu_inner(x)), _sigmoid(-_gelu_inner(x))
+    return gate + x * gate * rest * 2 * _GELU_C * (1 + 3 * 0.044715 * x * x)
 
 
 def _d_mish(x: Array, _: float) -> Array:
-    t = np.tanh(_softplus(x))
-    return np.asarray(t + x * (1 - t * t) * _sigmoid(x), dtype=np.float64)
+    s = _softplus(x)
+    return np.asarray(np.tanh(s) + x * _sech_squared(s) * _sigmoid(x), dtype=np.float64)
 
 
 def _step(x: Array) -> Array:
@@ -62,13 +68,13 @@ def _step(x: Array) -> Array:
 
 FUNCTIONS: dict[str, tuple[Function, Function]] = {
     "elu": (
-        lambda x, a: np.where(x > 0, x, a * (_exp_below(x) - 1)),
+        lambda x, a: np.where(x > 0, x, a * np.expm1(np.minimum(x, 0.0))),
         lambda x, a: np.where(x > 0, 1.0, a * _exp_below(x)),
     ),
     "erf": (lambda x, _: _erf(x), lambda x, _: 2 / math.sqrt(math.pi) * np.exp(-x * x)),
     "exponential": (lambda x, _: np.exp(x), lambda x, _: np.exp(x)),
     "gelu": (lambda x, _: x * _normal_cdf(x), lambda x, _: _normal_cdf(x) + x * _normal_pdf(x)),
-    "gelu_tanh": (lambda x, _: 0.5 * x * (1 + _gelu_inner(x)), _d_gelu_tanh),
+    "gelu_tanh": (lambda x, _: x * _sigmoid(_gelu_inner(x)), _d_gelu_tanh),
     "hard_sigmoid": (lambda x, _: np.clip(x / 6 + 0.5, 0, 1), lambda x, _: (np.abs(x) < 3) / 6.0),
     "hard_silu": (
         lambda x, _: x * np.clip(x / 6 + 0.5, 0, 1),
@@ -81,14 +87,14 @@ FUNCTIONS: dict[str, tuple[Function, Function]] = {
     "relu": (lambda x, _: np.maximum(x, 0.0), lambda x, _: _step(x)),
     "relu6": (lambda x, _: np.clip(x, 0, 6), lambda x, _: ((x > 0) & (x < 6)).astype(np.float64)),
     "selu": (
-        lambda x, _: _SELU_SCALE * np.where(x > 0, x, _SELU_ALPHA * (_exp_below(x) - 1)),
+        lambda x, _: _SELU_SCALE * np.where(x > 0, x, _SELU_ALPHA * np.expm1(np.minimum(x, 0.0))),
         lambda x, _: _SELU_SCALE * np.where(x > 0, 1.0, _SELU_ALPHA * _exp_below(x)),
     ),
     "sigmoid": (lambda x, _: _sigmoid(x), lambda x, _: _sigmoid(x) * _sigmoid(-x)),
     "silu": (lambda x, _: x * _sigmoid(x), lambda x, _: _sigmoid(x) * (1 + x * _sigmoid(-x))),
     "softplus": (lambda x, _: _softplus(x), lambda x, _: _sigmoid(x)),
     "softsign": (lambda x, _: x / (1 + np.abs(x)), lambda x, _: 1 / (1 + np.abs(x)) ** 2),
-    "tanh": (lambda x, _: np.tanh(x), lambda x, _: 1 - np.tanh(x) ** 2),
+    "tanh": (lambda x, _: np.tanh(x), lambda x, _: _sech_squared(x)),
 }
 """name -> (f, f'), each called with (x, parameter); the parameter is used by leaky_relu (slope) and elu (alpha)."""
 

@@ -18,7 +18,7 @@ ALPHA = {"elu": 1.0, "leaky_relu": 0.2}
 _SELU = (1.0507009873554805, 1.6732632423543772)
 """Scale and alpha (Klambauer et al. 2017)."""
 _GELU = math.sqrt(2.0 / math.pi)
-_erf = np.vectorize(math.erf, otypes=[np.float64])
+_erfc = np.vectorize(math.erfc, otypes=[np.float64])
 
 
 def sigmoid(z: Array) -> Array:
@@ -49,7 +49,7 @@ def _phi(z: Array) -> Array:
 
 
 def _cdf(z: Array) -> Array:
-    result: Array = (1 + _erf(z / math.sqrt(2))) / 2
+    result: Array = _erfc(-z / math.sqrt(2)) / 2
     return result
 
 
