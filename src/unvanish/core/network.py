@@ -54,6 +54,8 @@ class Layer(msgspec.Struct, frozen=True, kw_only=True):
     trainable: bool = True
     shape: tuple[int | None, ...] = ()
     """Output shape without the batch axis."""
+    shares: str | None = None
+    """Name of the layer whose weights this call of it uses again; None for the first call."""
     initializer: str | None = None
     """Declared kernel initializer, for display only: the theory uses the weights themselves."""
 

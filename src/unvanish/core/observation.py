@@ -23,6 +23,8 @@ class OptimizerInfo(msgspec.Struct, frozen=True, kw_only=True):
     momentum: float = 0.0
     beta_1: float | None = None
     beta_2: float | None = None
+    dynamic_loss_scale: bool = False
+    """Whether a step whose gradients overflow is skipped and the loss scale lowered (half precision)."""
     clipping: str | None = None
     """For example `norm 1.0`; None when nothing is clipped."""
 

@@ -87,15 +87,17 @@ class Capture:
         """Run the user's fit; the plan's one is looked at, and ends the script."""
         if self._over:  # the script caught what should have ended it
             raise Enough
-        self._calls += 1
-        if self._calls != self._plan.fit:
-            return original(model, *args, **kwargs)
         try:
             bound = inspect.signature(original).bind(model, *args, **kwargs)
         except TypeError:
             return original(model, *args, **kwargs)  # which says what is wrong
         bound.apply_defaults()
         arguments = dict(list(bound.arguments.items())[1:])
+        if arguments["epochs"] <= arguments["initial_epoch"]:  # no training: it does not count
+            return original(model, *args, **kwargs)
+        self._calls += 1
+        if self._calls != self._plan.fit:
+            return original(model, *args, **kwargs)
         try:
             self._look(functools.partial(original, model), model, arguments)
         except UnvanishError as error:

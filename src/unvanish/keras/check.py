@@ -8,7 +8,7 @@ from unvanish.core.diagnosis import Cost
 from unvanish.core.observation import Observation
 from unvanish.keras.batches import Batches
 from unvanish.keras.observe import observe
-from unvanish.keras.requirements import require_inputs, require_model
+from unvanish.keras.requirements import require_counts, require_inputs, require_model
 from unvanish.keras.snapshot import untouched
 from unvanish.keras.training import train
 from unvanish.watching.session import Plan, Progress
@@ -26,7 +26,8 @@ def check(
 ) -> tuple[Observation, Cost]:
     """Return what was seen and what it cost. The model, its optimizer and all random states are put back to the bit."""
     require_model(model)
-    require_inputs(x)
+    require_counts(batch_size=batch_size, steps=plan.steps)
+    require_inputs(model, x, validation)
     batches = Batches.of_arrays(x, y, validation=validation, batch_size=batch_size)
     with untouched(model):
         limit = plan.limit(None)

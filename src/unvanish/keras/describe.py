@@ -28,6 +28,7 @@ _POOLS = (
     _L.MaxPooling2D,
     _L.MaxPooling3D,
 )
+_MAXIMA = tuple(pool for pool in _POOLS if "Max" in pool.__name__)
 _KINDS: tuple[tuple[str, tuple[Any, ...]], ...] = (
     ("input", (_L.InputLayer,)),
     ("dense", (_L.Dense,)),
@@ -46,7 +47,8 @@ def describe(model: Any) -> Network:
     """Return the model as data. Nothing is changed. Raise UnsupportedError when it has no static graph."""
     found, outputs = leaves(model)
     known: dict[int, tuple[str, float | None]] = {}
-    layers = tuple(_layer(leaf, known) for leaf in found)
+    first = {id(leaf.operation): leaf.name for leaf in found if leaf.call == 0}
+    layers = tuple(_layer(leaf, known, first[id(leaf.operation)]) for leaf in found)
     edges = tuple(Edge(source, leaf.name) for leaf in found for source in leaf.sources)
     framework = f"Keras {keras.__version__} ({keras.backend.backend()})"
     return Network(name=model.name, framework=framework, layers=layers, edges=edges, outputs=outputs)
@@ -98,7 +100,8 @@ def _recognise(function: Any) -> tuple[str, float | None]:
     return recognise(values[0])
 
 
-def _layer(leaf: Leaf, known: dict[int, tuple[str, float | None]]) -> Layer:
+def _layer(leaf: Leaf, known: dict[int, tuple[str, float | None]], first: str) -> Layer:
+    """Return one leaf as data; first: the name of the same operation's first call."""
     operation, kind = leaf.operation, kind_of(leaf.operation)
     if kind == "add" and len(leaf.sources) < 2:  # a constant is added
         kind = "other"
@@ -125,8 +128,14 @@ def _layer(leaf: Leaf, known: dict[int, tuple[str, float | None]]) -> Layer:
         parameters=sum(int(np.prod(w.shape, dtype=np.int64)) for w in getattr(operation, "weights", ())),
         trainable=bool(getattr(operation, "trainable", True)),
         shape=tuple(getattr(shape, "shape", ())[1:]),
+        shares=first if leaf.call > 0 else None,
+        reduction=_reduction(operation) if kind == "pool" else None,
         initializer=type(operation.kernel_initializer).__name__ if kernel is not None else None,
     )
+
+
+def _reduction(operation: Any) -> str:
+    return "max" if isinstance(operation, _MAXIMA) else "average"
 
 
 def _units(operation: Any, output: Any) -> int | None:

@@ -58,6 +58,7 @@ def optimizer_info(optimizer: Any) -> OptimizerInfo:
         momentum=number("momentum") or 0.0,
         beta_1=number("beta_1"),
         beta_2=number("beta_2"),
+        dynamic_loss_scale=isinstance(optimizer, _O.LossScaleOptimizer),
         clipping=", ".join(clips) or None,
     )
 

@@ -6,11 +6,13 @@ the bit, no optimizer step is taken, and no global random number is drawn.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -58,23 +60,45 @@ def restored(model: Any) -> Iterator[None]:
 
 def _one(model: Any, found: list[Leaf], sums: dict[str, LayerSums], batch: tuple[Any, Any, Any]) -> float:
     """Run one batch forward and backward, add its numbers to the sums, return its loss."""
-    x, y, weight = batch
-    x, y = tf.nest.map_structure(tf.convert_to_tensor, x), tf.nest.map_structure(tf.convert_to_tensor, y)
-    with tf.GradientTape(watch_accessed_variables=False) as tape, tapped(found, tape) as taps:
-        owned = [_weights(leaf) for leaf in found]
-        tape.watch([v for weights in owned for v in weights])
-        output = model(x, training=True)
-        loss = model.compute_loss(x, y, output, weight, training=True)
-        scaled = model.optimizer.scale_loss(loss)  # half precision would underflow without what training does as well
-    targets = [*owned, *(taps[leaf.name].tensors() for leaf in found)]
     scale = float(model.optimizer.scale_loss(tf.constant(1.0)))
-    cotangents = tf.nest.map_structure(lambda g: _unscaled(g, scale), tape.gradient(scaled, targets))
+    while True:
+        loss, owned, taps, cotangents = _backward(model, found, batch, scale)
+        if scale <= 1 or not _overflowed(cotangents) or not math.isfinite(loss):
+            break
+        scale = max(scale / 16, 1.0)  # a dynamic loss scale skips such a step and comes down: so does the probe
     for position, leaf in enumerate(found):
         tap, weights = taps[leaf.name], owned[position]
         own = cotangents[len(found) + position]
         sums[leaf.name].add_weights([_numpy(v) for v in weights], cotangents[position])
         _add_activations(sums[leaf.name], leaf, tap, own)
-    return float(loss)
+    return loss
+
+
+def _backward(
+    model: Any, found: list[Leaf], batch: tuple[Any, Any, Any], scale: float
+) -> tuple[float, list[Any], dict[str, Tap], list[Any]]:
+    """Return the loss, each leaf's own weights, its tap, and the gradients of both, as arrays of the unscaled loss.
+
+    scale: what the loss is multiplied by on the way, since half precision would underflow without it.
+    """
+    x, y, weight = keras.tree.map_structure(_tensor, batch)
+    with tf.GradientTape(watch_accessed_variables=False) as tape, tapped(found, tape) as taps:
+        owned = [_weights(leaf) for leaf in found]
+        tape.watch([v for weights in owned for v in weights])
+        output = model(x, training=True)
+        loss = model.compute_loss(x, y, output, weight, training=True)
+        scaled = loss * tf.cast(scale, loss.dtype)
+    targets = [*owned, *(taps[leaf.name].tensors() for leaf in found)]
+    cotangents = tf.nest.map_structure(lambda g: _unscaled(g, scale), tape.gradient(scaled, targets))
+    return float(loss), owned, taps, cotangents
+
+
+def _overflowed(cotangents: list[Any]) -> bool:
+    return any(not np.all(np.isfinite(g)) for g in tf.nest.flatten(cotangents) if g is not None)
+
+
+def _tensor(value: Any) -> Any:
+    return None if value is None else tf.convert_to_tensor(value)
 
 
 def _add_activations(sums: LayerSums, leaf: Leaf, tap: Tap, cotangents: list[Any]) -> None:

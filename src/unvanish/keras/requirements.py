@@ -36,10 +36,48 @@ def require_model(model: Any) -> None:
         )
 
 
-def require_inputs(x: Any) -> None:
-    """Raise DataError when there is nothing to train on."""
+def require_counts(**counts: int | None) -> None:
+    """Raise UsageError for a batch size or a number of steps below one; None is left to whoever decides."""
+    for name, count in counts.items():
+        if count is not None and count < 1:
+            raise UsageError(
+                f"{name} must be 1 or more",
+                found=f"{name}={count!r}",
+                hint=f"{name}={32 if name == 'batch_size' else 60}",
+            )
+
+
+def require_inputs(model: Any, x: Any, validation: Any) -> None:
+    """Raise DataError for inputs that the model cannot take, UsageError for validation data that are no pair."""
     if x is None:
         raise DataError("there are no inputs", found="x is None", hint="unvanish.check(model, x, y) with arrays")
+    _require_shape(model, x, "x")
+    if validation is None or (not hasattr(validation, "shape") and not isinstance(validation, tuple | list)):
+        return
+    if hasattr(validation, "shape") or len(validation) not in (2, 3):
+        raise UsageError(
+            "the validation data are no pair (x, y)",
+            found=f"an object of the class {type(validation).__name__}",
+            hint="validation=(x_val, y_val)",
+        )
+    _require_shape(model, validation[0], "the x of the validation data")
+
+
+def _require_shape(model: Any, x: Any, what: str) -> None:
+    """Raise DataError for an array of another shape than the model's one input; anything else is left to Keras."""
+    shape = getattr(x, "shape", None)
+    if shape is None or len(getattr(model, "inputs", None) or ()) != 1:
+        return
+    expected = tuple(model.inputs[0].shape)[1:]
+    found = tuple(shape)[1:]
+    fits = len(found) == len(expected) and all(e in (None, f) for e, f in zip(expected, found, strict=True))
+    if not fits and np.prod(found, dtype=np.int64) != np.prod([e or 1 for e in expected], dtype=np.int64):
+        raise DataError(
+            f"{what} does not fit the input of the model {model.name!r}",
+            found=f"samples of shape {found}",
+            numbers={"the model takes": expected},
+            hint=f"arrays of shape {(len(x), *expected)}",
+        )
 
 
 def require_labels(loss: LossInfo, network: Network, y: Any, ignored: int | None = None) -> None:

@@ -81,8 +81,8 @@ from unvanish.rules.gradients import (
     Gradients,
     at_start,
     depth_profile,
-    moving_kernels,
     penalised,
+    shallow,
     total_norm,
 )
 from unvanish.rules.parts import (
@@ -108,7 +108,7 @@ NORMAL_UPDATE = 1e-4
 def judge(seen: Observation) -> Verdict:
     """Judge the slope of the gradient over depth."""
     start = at_start(seen)
-    if len(moving_kernels(seen)) < 2:
+    if shallow(seen):
         return Clear(code=CODE, name=NAME)
     found = depth_profile(seen, start)
     if isinstance(found, str):

@@ -58,7 +58,7 @@ from unvanish.rules.gradients import (
     DepthProfile,
     at_start,
     depth_profile,
-    moving_kernels,
+    shallow,
 )
 from unvanish.rules.parts import factor_words, parts
 from unvanish.rules.remedies import against_exploding
@@ -76,7 +76,7 @@ FORECAST_AGREES = 1.05
 def judge(seen: Observation) -> Verdict:
     """Judge the growth of the gradient over depth."""
     start = at_start(seen)
-    if len(moving_kernels(seen)) < 2:
+    if shallow(seen):
         return Clear(code=CODE, name=NAME)
     found = depth_profile(seen, start)
     if isinstance(found, str):

@@ -124,6 +124,10 @@ def _finding(seen: Observation, worst: Layer, affected: list[Layer], evidence: d
         "a shortcut leads around it": worst.blocking and not blocks,
         "the loss falls all the same": way.learned,
     }
+    low, high = seen.data.input_min, seen.data.input_max
+    alike = ""
+    if low is not None and low == high:
+        alike = f"every input is {low + 0.0:g}: there is nothing to tell samples by; "
     count = "all" if worst.share == 1 else percent(worst.share) + " of the"
     return Finding(
         code=CODE,
@@ -134,10 +138,10 @@ def _finding(seen: Observation, worst: Layer, affected: list[Layer], evidence: d
         healthy=f"below {percent(min(BLOCKING, silent_by_chance(worst.units)))} at this width",
         layers=tuple(layer.name for layer in affected),
         evidence=evidence | way.evidence,
-        why="no gradient passes a unit that is zero on every sample, so its weights never move again",
+        why=f"{alike}no gradient passes a unit that is zero on every sample, so its weights never move again",
         effect=way.words,
         note="; ".join(text for text, holds in reasons.items() if holds),
-        cures=against_dead_units(seen),
+        cures=() if alike else against_dead_units(seen),
     )
 
 

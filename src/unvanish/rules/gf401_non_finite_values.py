@@ -44,6 +44,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from unvanish.core.diagnosis import Clear, Finding, Remedy, Verdict
 from unvanish.core.observation import Observation
@@ -130,18 +131,23 @@ def _in_profile(profile: Profile) -> Place | None:
 def _while_training(seen: Observation) -> Place | None:
     """Look at the watched steps, then at the later probes."""
     recording = seen.recording
+    blank = ((0.0,) * len(recording.layers),) * len(recording.steps)
+    # nan: a frozen kernel, of which nothing is known
+    counts = np.nan_to_num(np.asarray(recording.rows.get("gradient_nonfinite", blank), dtype=np.float64), nan=0.0)
     for i, (step, loss) in enumerate(zip(recording.steps, recording.losses, strict=True)):
         if not math.isfinite(loss):
             return Place(f"the loss is {loss} from step {step} on", step)
-        counts = recording.rows.get("gradient_nonfinite", ((0.0,) * len(recording.layers),) * len(recording.steps))[i]
-        bad = np.flatnonzero(
-            np.nan_to_num(np.asarray(counts), nan=0.0)
-        )  # nan: a frozen kernel, of which nothing is known
-        if bad.size:
-            layer, count = recording.layers[int(bad[-1])], int(counts[int(bad[-1])])
+        bad = np.flatnonzero(counts[i])
+        if bad.size and not _skipped(seen, counts[i:]):
+            layer, count = recording.layers[int(bad[-1])], int(counts[i][int(bad[-1])])
             message = f"{count} gradient entries of {short(layer)} are not finite at step {step}"
             return Place(message, step, layer, gradients=count)
     return next((place for profile in seen.profiles[1:] if (place := _in_profile(profile)) is not None), None)
+
+
+def _skipped(seen: Observation, later: NDArray[np.float64]) -> bool:
+    """Say whether such a step was skipped by a dynamic loss scale, which came down far enough afterwards."""
+    return seen.optimizer.dynamic_loss_scale and bool(np.any(~later.any(axis=1)))
 
 
 def _cures(seen: Observation) -> tuple[Remedy, ...]:

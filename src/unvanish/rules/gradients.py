@@ -103,8 +103,16 @@ class DepthProfile(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
 
 def moving_kernels(seen: Observation) -> tuple[Layer, ...]:
-    """Return the kernels that training may move, in forward order."""
-    return tuple(layer for layer in seen.network.kernels if layer.trainable)
+    """Return the kernels that training may move, in forward order; one that is used again counts once."""
+    return tuple(layer for layer in seen.network.kernels if layer.trainable and layer.shares is None)
+
+
+def shallow(seen: Observation) -> bool:
+    """Say whether fewer than two layers have weights that training may move: then there is no depth to judge."""
+    moving = [layer for layer in seen.network.layers if layer.trainable and layer.shares is None]
+    return (
+        len([layer for layer in moving if layer.kernel is not None or (layer.kind == "other" and layer.parameters)]) < 2
+    )
 
 
 def hidden_by_design(seen: Observation) -> bool:
@@ -136,11 +144,13 @@ def constant_output(seen: Observation) -> bool:
 def at_start(seen: Observation) -> Gradients:
     """Return the gradients that tell about the initialisation: before the first step, where they can be seen there.
 
-    Where an output kernel that starts constant hides what lies behind it, the latest sample within ten steps, or else
-    the last probe.
+    Where an output kernel that starts constant, or branches that start at zero, hide most of the kernels, the latest
+    sample within ten steps, or else the last probe.
     """
     first = of_profile(seen, seen.profiles[0])
-    if not constant_output(seen):
+    behind = list(first.rms)[:-1]
+    hidden = hidden_by_design(seen) and 2 * len(_positive(behind, first.rms)) < len(behind)
+    if not constant_output(seen) and not hidden:
         return first
     early = [i for i, step in enumerate(seen.recording.steps) if 0 < step <= EARLY_STEPS]
     if early and "gradient_norm" in seen.recording.rows:
@@ -182,10 +192,11 @@ def depth_profile(seen: Observation, gradients: Gradients | None = None) -> Dept
     if len(counted) >= 3:
         return _fit(seen, gradients, counted, gradients.rms, "kernel gradients", len(seen.network.kernels))
     norms = _cotangents(gradients.profile or seen.profiles[-1])
-    known = _positive([layer.name for layer in seen.network.kernels], norms)
+    weighted = _weighted(seen)
+    known = _positive(weighted, norms)
     if len(known) >= 2:
-        return _fit(seen, gradients, known, norms, "pre-activation gradients", len(seen.network.kernels) - 1)
-    if len(seen.network.kernels) < 2:
+        return _fit(seen, gradients, known, norms, "pre-activation gradients", len(weighted) - 1, weighted)
+    if len(weighted) < 2:
         return "a network of fewer than two kernels has no depth"
     return "fewer than two layers have a gradient to compare"
 
@@ -205,16 +216,30 @@ def _counted(seen: Observation, gradients: Gradients) -> list[str]:
     return _positive(names, gradients.rms)
 
 
+def _weighted(seen: Observation) -> list[str]:
+    """Return the layers with a kernel; where fewer than three have one, also what has weights and is not modelled."""
+    kernels = {layer.name for layer in seen.network.kernels}
+    other = {layer.name for layer in seen.network.layers if layer.kind == "other" and layer.parameters}
+    counted = kernels if len(kernels) >= 3 else kernels | other
+    return [layer.name for layer in seen.network.layers if layer.name in counted]
+
+
 def _cotangents(profile: Profile) -> dict[str, float]:
     norms = {layer.name: layer.preactivation_gradient_norm for layer in profile.layers}
     return {name: norm for name, norm in norms.items() if norm is not None}
 
 
 def _fit(
-    seen: Observation, gradients: Gradients, names: list[str], numbers: Mapping[str, float], source: str, reach: int
+    seen: Observation,
+    gradients: Gradients,
+    names: list[str],
+    numbers: Mapping[str, float],
+    source: str,
+    reach: int,
+    order: Sequence[str] = (),
 ) -> DepthProfile:
-    """Fit the line; `reach` is the number of layers over which its slope adds up."""
-    kernels = [layer.name for layer in seen.network.kernels]
+    """Fit the line; `reach`: the number of layers over which its slope adds up; `order`: those that count (kernels)."""
+    kernels = list(order) or [layer.name for layer in seen.network.kernels]
     distance = {name: len(kernels) - 1 - i for i, name in enumerate(kernels)}
     x, y = [distance[name] for name in names], [math.log10(numbers[name]) for name in names]
     line = slope(x, y)

@@ -37,6 +37,8 @@ def parts(seen: Observation, profile: Profile, found: DepthProfile) -> Parts | N
         return None
     inside = profile.layers[names.index(found.layers[0]) : names.index(found.layers[-1]) + 1]
     kernels = [layer.name for layer in seen.network.kernels]
+    if not set(found.layers) <= set(kernels):
+        return None
     steps = kernels.index(found.layers[-1]) - kernels.index(found.layers[0])
     activation = _log10_product([layer.activation_transmission for layer in inside[:-1]])
     weights = _log10_product([layer.weight_transmission for layer in inside[1:]])

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import CodeType, FrameType, ModuleType
+from typing import NoReturn
 
 from msgspec.structs import replace
 
@@ -64,7 +65,7 @@ def _execute(code: CodeType, path: Path, argv: Sequence[str], gate: Gate) -> Bas
     sys.argv = [str(path), *argv]
     sys.modules["__main__"] = main
     try:
-        with gate:
+        with gate, _exits_told():
             gate.open()
             exec(code, main.__dict__)
     except BaseException as error:  # the user's SystemExit, KeyboardInterrupt and Enough included: told, not raised
@@ -76,6 +77,23 @@ def _starts_with_ours() -> bool:
     """Say whether sys.path begins with the folder of the running command, which is not there for the script."""
     ours = ("", os.getcwd(), os.path.dirname(os.path.realpath(sys.argv[0])))
     return bool(sys.path) and sys.path[0] in ours
+
+
+@contextlib.contextmanager
+def _exits_told() -> Iterator[None]:
+    """Let `os._exit` in this process end the script as `sys.exit` does: what was seen is told. Children keep theirs."""
+    original, own = os._exit, os.getpid()
+
+    def leave(status: int) -> NoReturn:
+        if os.getpid() != own:
+            original(status)
+        raise SystemExit(status)
+
+    os._exit = leave
+    try:
+        yield
+    finally:
+        os._exit = original
 
 
 @contextlib.contextmanager
