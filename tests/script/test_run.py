@@ -349,3 +349,23 @@ def test_a_script_that_cannot_be_read(home: Path, monkeypatch: pytest.MonkeyPatc
     assert error.what == "cannot read the script 'train.py'"
     assert (error.found, error.numbers) == ("Permission denied", {"error number": 13})
     assert error.hint == "check the permissions: ls -l train.py"
+
+
+def test_os_exit_in_training_keeps_what_was_measured_and_is_put_back(run: Run) -> None:
+    before = os._exit
+    seen = run("import os, toyframe\ntoyframe.Model().fit(9, lambda step: step == 4 and os._exit(0))\n")
+    assert os._exit is before
+    assert seen.observation is not None
+    assert seen.observation.recording.total_steps == 4
+
+
+def test_os_exit_before_a_training_is_told(run: Run) -> None:
+    seen = run("import os\nos._exit(0)\n")
+    assert (seen.outcome, seen.script_exit) == ("exited", 0)
+    assert seen.exit_code == 3
+
+
+def test_os_exit_of_a_forked_child_is_its_own(run: Run) -> None:
+    fork = "import os, toyframe\nchild = os.fork()\nif not child:\n    os._exit(7)\n"
+    seen = run(fork + "assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7\ntoyframe.Model().fit(3)\n")
+    assert seen.observation is not None
