@@ -47,8 +47,9 @@ class LayerSums:
             self._weight_norm = math.hypot(*(norm(w) for w in weights))
             self._size = sum(int(w.size) for w in weights)
         known = [g if g is not None else np.zeros(1, dtype=np.float32) for g in gradients]
-        self._append(self._norms, "gradient_norm", math.hypot(*(norm(g) for g in known)))
-        self._nonfinite_gradient += sum(int(g.size - np.count_nonzero(np.isfinite(g))) for g in known)
+        whole = math.hypot(*(norm(g) for g in known))
+        self._append(self._norms, "gradient_norm", whole)
+        self._nonfinite_gradient += 0 if math.isfinite(whole) else sum(_nonfinite(g) for g in known)
         zero = [g == 0 for g in known]
         self._zero = zero if self._zero is None else [a & b for a, b in zip(self._zero, zero, strict=True)]
 
@@ -60,8 +61,9 @@ class LayerSums:
             if math.isfinite(k) or not math.isfinite(q):  # of a single sample there is no pair to tell k from
                 self._append(self._means, "k", k)
         if output is not None:
-            self._append(self._means, "output_q", (norm(output) / math.sqrt(max(output.size, 1))) ** 2)
-            self._nonfinite_output += int(output.size - np.count_nonzero(np.isfinite(output)))
+            whole = norm(output)
+            self._append(self._means, "output_q", (whole / math.sqrt(max(output.size, 1))) ** 2)
+            self._nonfinite_output += 0 if math.isfinite(whole) else _nonfinite(output)
             if self.activation in ZERO_BELOW:
                 silent = zero_everywhere(output)
                 self._silent = silent if self._silent is None else self._silent & silent
@@ -117,6 +119,11 @@ class LayerSums:
     @staticmethod
     def _append(table: dict[str, list[float]], key: str, number: float) -> None:
         table.setdefault(key, []).append(float(number))
+
+
+def _nonfinite(array: Array) -> int:
+    """Return how many entries are not finite; asked only where the norm is not, which no other array's is."""
+    return int(array.size - np.count_nonzero(np.isfinite(array)))
 
 
 def _zero_share(zero: Sequence[NDArray[np.bool_]] | None, count: int) -> float | None:

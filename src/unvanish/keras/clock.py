@@ -37,6 +37,15 @@ class Clock:
         finally:
             self._training += time.perf_counter() - started
 
+    @contextmanager
+    def compiling(self) -> Iterator[None]:
+        """Count what runs in the context as compiling, which is the training's own too: done once, ahead of it."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._training += time.perf_counter() - started
+
     def cost(self, steps: int) -> Cost:
         """Return the cost so far; the first call of each function compiles it and is left out of the step's time."""
         total = time.perf_counter() - self._started

@@ -51,7 +51,8 @@ def observe(
     sizes = {layer.name: layer.kernel.size for layer in seen.network.kernels if layer.kernel is not None}
     session = Session(plan, list(sizes), list(sizes.values()), planned, progress)
     keep(seen, clock.cost(session.done))
-    compat.build_for_training(model, drawn)
+    with clock.compiling():
+        compat.build_for_training(model, drawn)
     try:
         with watched(model, session, [kernels[name] for name in sizes]) as steps, clock.training(steps):
             train()

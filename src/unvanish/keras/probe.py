@@ -148,7 +148,7 @@ def _numpy(value: Any) -> Any:
     """Return a tensor as an array, half precision as float32; None stays None."""
     if value is None:
         return None
-    if isinstance(value, tf.IndexedSlices):
+    if isinstance(value, tf.IndexedSlices | tf.Variable):
         value = tf.convert_to_tensor(value)
-    array = value.numpy()
+    array = np.asarray(value)  # not .numpy(), which copies: nothing here is written to or kept
     return array.astype(np.float32) if array.dtype.itemsize < 4 else array

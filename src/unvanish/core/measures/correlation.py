@@ -12,10 +12,7 @@ import math
 
 import numpy as np
 
-from unvanish.core.measures.norm import Array
-
-BLOCK = 1 << 17
-"""Entries worked on at a time: 1 MiB in float64."""
+from unvanish.core.measures.norm import BLOCK, Array
 
 
 def correlation(h: Array) -> tuple[float, float, float]:
@@ -46,7 +43,9 @@ def _moments(rows: Array, scale: float) -> tuple[float, float]:
     square = spread = 0.0
     with np.errstate(invalid="ignore"):
         for start in range(0, features, width):
-            block = rows[:, start : start + width].astype(np.float64) / scale
+            block = rows[:, start : start + width].astype(np.float64)
+            if scale != 1.0:
+                block /= scale
             square += float(np.vdot(block, block))
             block -= block.mean(axis=0)
             spread += float(np.vdot(block, block))
