@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import msgspec
 
 
@@ -26,7 +28,7 @@ class Layer(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     """Unique in the network; the path (`block/dense_1`) inside nested models."""
     kind: str
-    """One of KINDS; `other` for what is not modelled."""
+    """One of KINDS; `other` for what is not recognised."""
     type: str
     """The class name that the user wrote, for display only: nothing is decided by it."""
     activation: str = "linear"
@@ -38,6 +40,10 @@ class Layer(msgspec.Struct, frozen=True, kw_only=True):
     fan_in: int | None = None
     fan_out: int | None = None
     kernel: WeightStats | None = None
+    recurrent_kernel: WeightStats | None = None
+    """What a recurrent layer multiplies its own state by; `kernel` is then what it multiplies its input by."""
+    distinct_units: int | None = None
+    """Number of different units: two whose incoming weights and bias are equal count once. None without a kernel."""
     bias: WeightStats | None = None
     scale: WeightStats | None = None
     """Gamma of a normalisation."""
@@ -59,20 +65,51 @@ class Layer(msgspec.Struct, frozen=True, kw_only=True):
     initializer: str | None = None
     """Declared kernel initializer, for display only: the theory uses the weights themselves."""
 
+    @property
+    def modelled(self) -> bool:
+        """Say whether the theory knows what such a layer does to signal and gradient."""
+        return self.kind in MODELLED
+
+
+MODELLED = frozenset(
+    {"input", "dense", "conv", "batch_norm", "layer_norm", "dropout", "activation", "add", "flatten", "pool"}
+)
+"""Kinds that the theory has a recursion for."""
 
 KINDS = (
-    "input",
-    "dense",
-    "conv",
-    "batch_norm",
-    "layer_norm",
-    "dropout",
-    "activation",
-    "add",
-    "flatten",
-    "pool",
+    *sorted(MODELLED),
+    "attention",
+    "concatenate",
+    "embedding",
+    "group_norm",
+    "multiply",
     "other",
+    "recurrent",
+    "rms_norm",
 )
+"""All kinds. What is not among MODELLED is passed over by the theory, and named."""
+
+
+class Parameter(msgspec.Struct, frozen=True, kw_only=True):
+    """Describe one weight array of the network, whatever layer it belongs to: every one of them is accounted for."""
+
+    name: str
+    """Path of the array in the model, for example `block/dense_1/kernel` or `encoder.0.weight`."""
+    layer: str = ""
+    """Name of the layer that owns it; empty where none that was seen does."""
+    shape: tuple[int, ...] = ()
+    dtype: str = "float32"
+    trainable: bool = True
+    """Whether training is meant to move it."""
+    optimised: bool | None = None
+    """Whether an optimizer holds it; None when that is not known."""
+    tied_to: str | None = None
+    """Name of the parameter whose memory it shares; None for the first of them."""
+
+    @property
+    def size(self) -> int:
+        """Return the number of entries."""
+        return math.prod(self.shape)
 
 
 class Edge(msgspec.Struct, frozen=True):
@@ -92,6 +129,10 @@ class Network(msgspec.Struct, frozen=True, kw_only=True):
     edges: tuple[Edge, ...] = ()
     outputs: tuple[str, ...] = ()
     """Names of the layers whose outputs are the network's outputs."""
+    parameters: tuple[Parameter, ...] = ()
+    """Every weight array of the model, in the model's own order."""
+    traced: bool = False
+    """Whether layers and edges are those of one forward pass, for want of a static graph."""
 
     def layer(self, name: str) -> Layer:
         """Return the layer of that name; raise KeyError if there is none."""
@@ -111,5 +152,5 @@ class Network(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def not_modelled(self) -> tuple[str, ...]:
-        """Return the names of the layers whose kind is `other`."""
-        return tuple(layer.name for layer in self.layers if layer.kind == "other")
+        """Return the names of the layers that the theory passes over."""
+        return tuple(layer.name for layer in self.layers if not layer.modelled)

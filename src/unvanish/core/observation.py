@@ -38,6 +38,10 @@ class LossInfo(msgspec.Struct, frozen=True, kw_only=True):
     """Loss of the best constant prediction on the training labels; None when it is not known."""
     head: str = "linear"
     """Activation of the output layer."""
+    from_logits: bool | None = None
+    """Whether the loss applies the sigmoid or softmax itself; None when it is not known or makes no difference."""
+    units: int | None = None
+    """Outputs per sample."""
 
 
 class DataInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,6 +57,14 @@ class DataInfo(msgspec.Struct, frozen=True, kw_only=True):
     """k0: mean over pairs of different samples of the inner product / features."""
     input_min: float | None = None
     input_max: float | None = None
+    feature_sd_min: float | None = None
+    """Standard deviation over samples of the input feature that varies least, constant ones left out."""
+    feature_sd_max: float | None = None
+    """The same of the one that varies most."""
+    label_min: float | None = None
+    label_max: float | None = None
+    label_sd: float | None = None
+    """Standard deviation of the labels over samples, of the target that varies most; None where they are classes."""
     input_nonfinite: int = 0
     label_nonfinite: int = 0
     label_kind: str = "unknown"

@@ -21,6 +21,10 @@ class LayerProfile(msgspec.Struct, frozen=True, kw_only=True):
     """Share of entries whose gradient was exactly zero in every batch."""
     gradient_nonfinite: int = 0
     """Entries that were not finite, over all batches."""
+    reached: bool | None = None
+    """Whether a path leads from the loss to any of these weights, in any batch; None when that was not looked at."""
+    distinct_units: int | None = None
+    """As Layer.distinct_units, at the time of the probe."""
     weight_norm: float | None = None
     weight_rms: float | None = None
     # forward
@@ -50,6 +54,20 @@ class LayerProfile(msgspec.Struct, frozen=True, kw_only=True):
     """|dL/d input| / |dL/d pre-activation|: the weights' part."""
 
 
+class TimeProfile(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold how much of the gradient at a recurrent layer's last step arrives at each step before it.
+
+    Of the layer alone, with its own weights and its own inputs of the probe: a random unit cotangent on the state after
+    the last step T, taken back to the input of every step. The network's own loss would mix short and long paths.
+    """
+
+    layer: str
+    cell: str
+    """`rnn`, `lstm`, `gru` or `other`."""
+    log10_gradient: tuple[float, ...]
+    """log10 of |d (v . h_T) / d x_t|, for t = 1 .. T in the order in which the layer reads them; -inf for zero."""
+
+
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
     """Hold one probe of the whole network."""
 
@@ -62,6 +80,11 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     dtype: str
     """Compute dtype of the layers: float32, float16, bfloat16 or float64."""
     layers: tuple[LayerProfile, ...]
+    through_time: tuple[TimeProfile, ...] = ()
+    unreached: tuple[str, ...] = ()
+    """Names of the trainable parameters to which no path leads from the loss, in any batch."""
+    depths: dict[str, tuple[int, int]] = {}
+    """Parameter -> weight operations on the (shortest, longest) path to the loss, where the framework shows them."""
     seconds: float = 0.0
 
     def layer(self, name: str) -> LayerProfile:

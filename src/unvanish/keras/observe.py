@@ -98,7 +98,7 @@ def _first_look(model: Any, batches: Batches, drawn: list[Any], planned: int | N
 
 
 def _not_modelled(network: Network) -> tuple[str, ...]:
-    return tuple(f"{layer.name} ({layer.type}): not modelled" for layer in network.layers if layer.kind == "other")
+    return tuple(f"{layer.name} ({layer.type}): not modelled" for layer in network.layers if not layer.modelled)
 
 
 def _evaluation(model: Any, batches: Batches, step: int, seen: Observation) -> Evaluation | None:

@@ -87,7 +87,7 @@ def _overflow(seen: Observation, broken: LayerProfile, found: SignalProfile | No
     """Judge a layer whose output is not finite before the first step."""
     if seen.data.input_nonfinite or _weights_nonfinite(seen):
         return Undecided(code=CODE, name=NAME, reason="the inputs or the weights are not finite: see GF401")
-    if seen.network.layer(broken.name).kind == "other":
+    if not seen.network.layer(broken.name).modelled:
         reason = f"{short(broken.name)} is not modelled and gives values that are not finite: see GF401"
         return Undecided(code=CODE, name=NAME, reason=reason)
     q0 = seen.data.input_second_moment

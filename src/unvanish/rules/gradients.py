@@ -110,9 +110,7 @@ def moving_kernels(seen: Observation) -> tuple[Layer, ...]:
 def shallow(seen: Observation) -> bool:
     """Say whether fewer than two layers have weights that training may move: then there is no depth to judge."""
     moving = [layer for layer in seen.network.layers if layer.trainable and layer.shares is None]
-    return (
-        len([layer for layer in moving if layer.kernel is not None or (layer.kind == "other" and layer.parameters)]) < 2
-    )
+    return len([layer for layer in moving if layer.kernel is not None or (not layer.modelled and layer.parameters)]) < 2
 
 
 def hidden_by_design(seen: Observation) -> bool:
@@ -219,7 +217,7 @@ def _counted(seen: Observation, gradients: Gradients) -> list[str]:
 def _weighted(seen: Observation) -> list[str]:
     """Return the layers with a kernel; where fewer than three have one, also what has weights and is not modelled."""
     kernels = {layer.name for layer in seen.network.kernels}
-    other = {layer.name for layer in seen.network.layers if layer.kind == "other" and layer.parameters}
+    other = {layer.name for layer in seen.network.layers if not layer.modelled and layer.parameters}
     counted = kernels if len(kernels) >= 3 else kernels | other
     return [layer.name for layer in seen.network.layers if layer.name in counted]
 

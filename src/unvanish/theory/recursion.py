@@ -92,7 +92,7 @@ def _forward(layer: Layer, sources: list[Pass], batch_size: int, entering: Signa
     signals = [source.leaving for source in sources]
     h = signals[0] if signals else entering
     first = sources[0].layer if sources else None
-    at = Pass(layer, sources, h, h, h, modelled=layer.kind != "other" and applies(layer) == layer.activation)
+    at = Pass(layer, sources, h, h, h, modelled=layer.modelled and applies(layer) == layer.activation)
     match layer.kind:
         case "dense" | "conv":
             at.inside = taps_inside(layer, first)
