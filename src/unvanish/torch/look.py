@@ -183,6 +183,7 @@ class Look:
         self._stop()
         if sys.exc_info()[0] is not None:  # the forward pass failed
             return
+        trace.adopt(output)
         self.seen += 1
         self._troubles.update(trace.troubles)
         self._weights.hook(self._model.parameters())

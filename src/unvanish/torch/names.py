@@ -48,7 +48,7 @@ def _base(call: Call, owners: dict[int, tuple[str, str]], several: set[str], alo
         local = local.removesuffix("_weight")
         if path and (path not in several or local == "weight"):
             return path
-        return f"{path}.{local}".strip(".")
+        return call.function if not path and local == "weight" else f"{path}.{local}".strip(".")
     leaf = next(place.module.children(), None) is None
     if place.path and leaf and (alone or call.parameters):
         return place.path

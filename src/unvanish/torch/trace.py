@@ -18,7 +18,7 @@ from unvanish.torch.expressions import DEEPEST, POINTS, Expression, Recogniser, 
 from unvanish.torch.functions import ELEMENTWISE, KEEP_AXES, LOSSES, MOVES, QUIET, WRITES, F, may_write, name_of
 from unvanish.torch.origins import Origin, Origins
 from unvanish.torch.reading import Reading, read
-from unvanish.torch.taps import Edge, edges_of
+from unvanish.torch.taps import Edge, edges_before, edges_of
 
 _ATTENTION = F.multi_head_attention_forward
 _OPENED_ATTENTION = opened(_ATTENTION)
@@ -29,6 +29,10 @@ _INHERITS = frozenset({"activation", "add", "concatenate", "dropout", "layer_nor
 
 class Listener(Protocol):
     """Be told of each layer while its tensors are there."""
+
+    @property
+    def made(self) -> Mapping[Any, Call]:
+        """Return which layer each node of autograd's graph is the output of, of those seen so far."""
 
     def seen(
         self, call: Call, entering: torch.Tensor | None, outputs: Sequence[torch.Tensor], edges: Sequence[Any]
@@ -121,6 +125,8 @@ class Trace(TorchFunctionMode):
 
     def _prepare(self, name: str, func: Any, args: Any, kwargs: Any) -> Before:
         reading = read(name, func, args, kwargs, self.origins.is_weight)
+        for tensor in reading.data:
+            self._adopt(tensor)
         data = [t for t in reading.data if self.origins.of(t) is not None]
         first = self.origins.of(data[0]) if data else None
         if name in WRITES or (name in MOVES and name not in _FLATTENING):
@@ -134,6 +140,30 @@ class Trace(TorchFunctionMode):
             expressions={id(t): self._expressions(t, writes) for t in data} if name in ELEMENTWISE else {},
             copy=data[0].detach().clone() if writes and data else None,
         )
+
+    def adopt(self, value: Any) -> None:
+        """Find out where tensors come from that were not seen to be made."""
+        for tensor in tensors_in(value):
+            self._adopt(tensor)
+
+    def _adopt(self, tensor: torch.Tensor) -> None:
+        """Make a layer of what lies between what was seen and a tensor that no function was seen to make."""
+        if tensor.grad_fn is None or self.origins.of(tensor) is not None or self.origins.is_weight(tensor):
+            return
+        maker = self._listener.made.get(tensor.grad_fn)
+        if maker is not None:
+            self.origins.note(tensor, (maker,), channels_first=maker.channels_first)
+            return
+        edges, leaves = edges_before(tensor, self._listener.made)
+        sources = distinct([self._listener.made[node] for node, _ in edges])
+        parameters = self.origins.parameters(leaves)
+        if not sources and not parameters:  # of an earlier pass, or of other models
+            self.origins.note(tensor)
+            return
+        call = Call("other", tensor.grad_fn.name().removesuffix("Backward"), self._places[-1], parameters=parameters)
+        nothing = Reading("other", call.function, [], [])
+        before = Before(nothing, [], None, [(edge,) for edge in edges], {}, None)
+        self._emit(call, before, [tensor], sources)
 
     def _follow(self, name: str, func: Any, args: Any, kwargs: Any, before: Before, result: Any) -> None:
         outputs = list(tensors_in(result, 3))
