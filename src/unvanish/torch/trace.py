@@ -42,6 +42,9 @@ class Listener(Protocol):
         entering: what an activation is applied to, as it was. edges: where dL/d input of each input goes.
         """
 
+    def graph(self, call: Call, output: torch.Tensor, edges: Sequence[Any]) -> None:
+        """Take the graph of a call that was seen without one."""
+
     def merged(self, calls: Sequence[Call]) -> None:
         """Forget calls that turned out to be parts of an activation."""
 
@@ -86,7 +89,9 @@ class Trace(TorchFunctionMode):
         """Make a tensor an input of the network."""
         if self.origins.of(tensor) is not None:
             return
-        call = Call(kind="input", function=name, place=self._places[0], key=("", 0, name, 0))
+        number = self._numbers["", 0, f"{name} (given)"]
+        self._numbers["", 0, f"{name} (given)"] += 1
+        call = Call(kind="input", function=name, place=self._places[0], key=("", -1, name, number))
         call.shape, call.dtype = tuple(tensor.shape), str(tensor.dtype).removeprefix("torch.")
         self.calls.append(call)
         self.origins.note(tensor, (call,))
@@ -147,18 +152,27 @@ class Trace(TorchFunctionMode):
             self._adopt(tensor)
 
     def _adopt(self, tensor: torch.Tensor) -> None:
-        """Make a layer of what lies between what was seen and a tensor that no function was seen to make."""
-        if tensor.grad_fn is None or self.origins.of(tensor) is not None or self.origins.is_weight(tensor):
+        """Make a layer of what lies between what was seen and a tensor that no function was seen to make.
+
+        A custom autograd function shows its forward pass, but its graph only once it has returned.
+        """
+        made, origin = self._listener.made, self.origins.of(tensor)
+        if tensor.grad_fn is None or tensor.grad_fn in made or self.origins.is_weight(tensor):
+            if origin is None and tensor.grad_fn in made:
+                maker = made[tensor.grad_fn]
+                self.origins.note(tensor, (maker,), channels_first=maker.channels_first)
             return
-        maker = self._listener.made.get(tensor.grad_fn)
-        if maker is not None:
-            self.origins.note(tensor, (maker,), channels_first=maker.channels_first)
+        if origin is not None and not (len(origin.sources) == 1 and origin.sources[0].without_graph):
             return
-        edges, leaves = edges_before(tensor, self._listener.made)
-        sources = distinct([self._listener.made[node] for node, _ in edges])
+        edges, leaves = edges_before(tensor, made)
+        sources = distinct([made[node] for node, _ in edges])
+        if origin is not None:
+            direct = set(sources) == set(origin.sources[0].sources)
+            self._listener.graph(origin.sources[0], tensor, [(edge,) for edge in edges] if direct else [])
+            return
         parameters = self.origins.parameters(leaves)
-        if not sources and not parameters:  # of an earlier pass, or of other models
-            self.origins.note(tensor)
+        if tensor.ndim == 0 or not (sources or parameters):  # a loss; of an earlier pass, or of other models
+            self.origins.note(tensor, sources)
             return
         call = Call("other", tensor.grad_fn.name().removesuffix("Backward"), self._places[-1], parameters=parameters)
         nothing = Reading("other", call.function, [], [])
@@ -171,7 +185,10 @@ class Trace(TorchFunctionMode):
             outputs = [args[0]]
         try:
             with torch.no_grad():
-                if outputs and name not in LOSSES:
+                if name in LOSSES:  # what it is computed from stays the network's output
+                    for output in outputs:
+                        self.origins.note(output, self.origins.each_source(before.data[:1]))
+                elif outputs:
                     self._observe(name, func, args, kwargs, before, outputs)
         except Exception as error:  # as above: the user's pass goes on
             self._trouble(name, error)
@@ -326,6 +343,8 @@ class Trace(TorchFunctionMode):
         elif len(before.data) > 1 and name in ("add", "mul", "multiply"):
             call.kind = "add" if name == "add" else "multiply"
             sources = self.origins.each_source(before.data)
+        elif call.kind == "multiply" and len(before.data) < 2:  # by a constant
+            call.kind = "other"
         if reading.reads_channels and call.kind in _CHANNELS_SECOND and before.data and outputs[0].ndim > 2:
             self.origins.mark_channels(before.data[0])
             first = True
