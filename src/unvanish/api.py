@@ -96,7 +96,7 @@ def with_forecast(seen: Observation) -> Observation:
     data, moments = seen.data, {}
     if data.input_second_moment is not None and data.input_cross_moment is not None:
         moments = {"second_moment": data.input_second_moment, "cross_moment": data.input_cross_moment}
-    return replace(seen, forecast=forecast_network(seen.network, batch_size=data.batch_size, **moments))
+    return replace(seen, forecast=forecast_network(seen.network, batch_size=seen.profiles[0].batch_size, **moments))
 
 
 def check_script(
