@@ -9,11 +9,11 @@ deviations of such a score under chance).
 
 *Clear* when the held-out score with batch statistics is above chance for certain (one score: the better of two is
 lucky twice as often). *Finding* only when three things hold: the gradient profile is healthy, or training got past
-it; the training labels are learnt by heart; and the held-out score with batch statistics cannot be told from .5
-but is for certain below half of the way from .5 to the training score. By heart means a training score of .95 or a
-loss on the training's own batches below 5 % of what guessing gives. (A network with batch normalisation learns
-batches that come again and again; batched otherwise, the same samples score less.) Everything else is *undecided*, with the smallest score that these held-out samples could have told from
-chance: that is the rule's power.
+it; the training labels are learnt by heart; and the held-out score with batch statistics cannot be told from .5 but
+is for certain below half of the way from .5 to the training score. By heart means a training score of .95 or a loss
+on the training's own batches below 5 % of what guessing gives. (A network with batch normalisation learns batches
+that come again and again; batched otherwise, the same samples score less.) Everything else is *undecided*, with the
+smallest score that these held-out samples could have told from chance: that is the rule's power.
 
 ## Why it matters
 
