@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -57,6 +58,8 @@ def loss_of(case: dict[str, Any], output, target):
     if case["loss"] == "mean_absolute_error":
         return functional.l1_loss(output, target)
     if case["loss"] == "binary_crossentropy":
+        if not torch.isfinite(output).all():  # PyTorch refuses; Keras gives a loss that is not a number either
+            return output.sum() * math.nan
         return functional.binary_cross_entropy(output.clamp(FLOOR, 1 - FLOOR), target)
     shares = (output / output.sum(-1, keepdim=True)).clamp(FLOOR, 1 - FLOOR)
     return functional.nll_loss(torch.log(shares), target.argmax(-1))
