@@ -25,7 +25,8 @@ vanishes by itself: at the initialisation 0 % are saturated, and the gradient st
 
 An error when a layer counts, its slopes really cost half a decade, no shortcut leads around it, and the loss did not
 fall clearly below chance; or when all layers together lost more than 1.5 decades in that way. Else a warning when a
-layer counts, and silence where the loss falls and fewer than all its pairs are saturated.
+layer counts (also where units saturated while the loss diverged: the step is the cause, GF302), and silence where the
+loss falls and fewer than all its pairs are saturated.
 
 ## Remedies
 
@@ -98,12 +99,14 @@ def judge(seen: Observation) -> Verdict:
 def _finding(seen: Observation, worst: Saturating, affected: list[Saturating], evidence: dict[str, float]) -> Finding:
     way = course(seen)
     around = any(layer.kind == "add" for layer in seen.network.layers)
+    thrown = way.diverged and evidence.get("saturated_share_at_start", 1.0) < BLOCKING
     costs = evidence["lost_decades"] > LIMIT_DECADES or any(layer.lost >= COSTS for layer in affected)
-    severe = costs and not way.learned and not around
+    severe = costs and not (way.learned or around or thrown)
     cause, cure = _cause(seen, affected[0], evidence)
     reasons = {
         "the loss falls all the same": way.learned,
         "a shortcut leads around it": around,
+        "in its range at the start, saturated after the loss diverged: see GF302": thrown,
         "the gradient passes by the units that are not": not costs,
     }
     return Finding(
