@@ -207,6 +207,8 @@ SQUARED = "mean_squared_error"
         (head("softmax", BINARY, from_logits=False), "error"),
         (head("softmax", CLASSES, from_logits=False, units=10), None),
         (head("sigmoid", CLASSES, from_logits=False, units=3), None),
+        (head("softplus", CLASSES, from_logits=False, units=3), None),
+        (head("relu", CLASSES, from_logits=False, units=3), "warning"),
         (head("linear", SPARSE, from_logits=True, units=10, labels=(0.0, 9.0), label_kind="classes"), None),
         (head("softmax", SPARSE, from_logits=True, units=10, labels=(0.0, 9.0), label_kind="classes"), "warning"),
         (head("relu", SPARSE, from_logits=True, units=10, labels=(0.0, 9.0), label_kind="classes"), "warning"),

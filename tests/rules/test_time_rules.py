@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 from msgspec.structs import replace
 
@@ -105,6 +106,17 @@ def test_growth_says_how_much_and_offers_clipping() -> None:
     assert found.evidence["decades_over_sequence"] == pytest.approx(99 * math.log10(1.2), rel=0.01, abs=0)
     assert [cure.name for cure in found.cures] == ["orthogonal-recurrence", "clip-gradient"]
     assert isinstance(gf702.judge(SPECIMENS["rnn_grows_clipped"]()), Clear)
+
+
+def test_a_slope_that_noise_explains_is_no_growth() -> None:
+    """Two decades over 100 steps in noise of two decades a step: the band reaches down to nothing."""
+    noise = np.random.default_rng(0).normal(scale=2.0, size=100)
+    noisy = tuple(float(0.02 * k + e) for k, e in zip(range(99, -1, -1), noise, strict=True))
+    seen = with_losses(recurrent("rnn", 1.2), 0.75, 4.0)
+    time = (replace(seen.profiles[0].through_time[0], log10_gradient=noisy),)
+    verdict = gf702.judge(replace(seen, profiles=tuple(replace(p, through_time=time) for p in seen.profiles)))
+    assert isinstance(verdict, Clear)
+    assert verdict.evidence["decades_over_sequence"] > 1.5
 
 
 @pytest.mark.parametrize("rule", [gf701, gf702])
