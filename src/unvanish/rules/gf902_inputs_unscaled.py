@@ -78,9 +78,8 @@ def judge(seen: Observation) -> Verdict:
     evidence = _numbers(seen, scale)
     first = first_kernels(seen)
     free = unnormalised(seen)
-    exempt = any(layer.kind == "embedding" for layer in first) or (
-        bool(first) and not any(layer.name in free or layer.kernel is None for layer in first)
-    )
+    normalised = bool(first) and not any(layer.name in free for layer in first)
+    exempt = normalised or any(layer.kind == "embedding" for layer in first)
     message = "" if exempt else _inputs(seen, scale)
     if message:
         return _finding(seen, message, evidence)
