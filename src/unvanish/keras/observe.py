@@ -9,6 +9,7 @@ from typing import Any
 import keras
 from msgspec.structs import replace
 
+from unvanish.core.data_stats import data_info
 from unvanish.core.diagnosis import Cost
 from unvanish.core.network import Network
 from unvanish.core.observation import Evaluation, Observation
@@ -20,7 +21,7 @@ from unvanish.keras.clock import Clock
 from unvanish.keras.describe import describe, kernel_of
 from unvanish.keras.evaluate import evaluate
 from unvanish.keras.graph import leaves
-from unvanish.keras.info import data_info, loss_info, optimizer_info
+from unvanish.keras.info import loss_info, optimizer_info
 from unvanish.keras.probe import probe
 from unvanish.keras.requirements import require_labels
 from unvanish.keras.steps import watched
