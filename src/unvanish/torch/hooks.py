@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
@@ -12,15 +13,14 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 from unvanish.torch.patches import Patches
 
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
-Before = Callable[[torch.optim.Optimizer, tuple[Any, ...], dict[str, Any]], Arguments | None]
-After = Callable[[torch.optim.Optimizer], None]
+Hear = Callable[[torch.optim.Optimizer], None]
 
 
 class Hooks:
     """Call `before` and `after` around every step while the context lasts."""
 
-    def __init__(self, before: Before, after: After) -> None:
-        """before: given the optimizer and its step's arguments; may return others. after: given the optimizer."""
+    def __init__(self, before: Hear, after: Hear) -> None:
+        """before: called when the gradients are there and the weights have not moved. after: when they have."""
         self._before, self._after = before, after
         self._calls = 0
         self._stack = ExitStack()
@@ -39,8 +39,25 @@ class Hooks:
         self._stack.close()
 
     def _pre(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> Arguments | None:
+        """Call `before`; a step that is given a closure computes its gradients itself: after the closure's first run."""
         self._calls += 1
-        return self._before(optimizer, args, kwargs)
+        closure = kwargs.get("closure", args[1] if len(args) > 1 else None)
+        if closure is None:
+            self._before(optimizer)
+            return None
+        read: list[bool] = []
+
+        @functools.wraps(closure)
+        def first_read() -> Any:
+            result = closure()
+            if not read:
+                read.append(True)
+                self._before(optimizer)
+            return result
+
+        if "closure" in kwargs:
+            return args, {**kwargs, "closure": first_read}
+        return (args[0], first_read, *args[2:]), kwargs
 
     def _post(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:  # noqa: ARG002  # torch's
         self._after(optimizer)
@@ -50,6 +67,6 @@ class Hooks:
         calls = self._calls
         result = original(scaler, optimizer, *args, **kwargs)
         if self._calls == calls:
-            self._pre(optimizer, (optimizer,), {})
+            self._before(optimizer)
             self._after(optimizer)
         return result

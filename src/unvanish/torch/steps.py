@@ -9,7 +9,6 @@ gradient was stepped, else at the next forward or backward pass, or when one of 
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -17,7 +16,6 @@ from typing import Any
 import torch
 
 from unvanish.torch.clips import Clips
-from unvanish.torch.hooks import Arguments
 from unvanish.torch.roots import Roots
 from unvanish.torch.tally import Tally, empty_rows, gradient_of
 from unvanish.watching.session import Session
@@ -66,20 +64,19 @@ class Steps:
         """Say whether the optimizer holds a parameter of the watched model."""
         return any(id(p) in self._ids for group in optimizer.param_groups for p in group["params"])
 
-    def before(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> Arguments | None:
-        """Read what the step is about to apply. With a closure that is known only once it has run: wrap it."""
+    def before(self, optimizer: torch.optim.Optimizer) -> None:
+        """Read what the step is about to apply: the raw gradients of the kernels that the optimizer holds, the loss."""
         if not self.owns(optimizer):
-            return None
+            return
         if self._open is not None and id(optimizer) in self._open.optimizers and not self._roots.running:
             self.close()
         if self._open is None:
             self._open = Iteration(self._session.wants(self._session.done), len(self._tally.kernels))
         opened, self._stepping = self._open, True
         opened.optimizers.add(id(optimizer))
-        if not opened.wanted:
-            return None
-        opened.before = opened.before or self._tally.weights()
-        return self._read_later(optimizer, opened, args, kwargs)
+        if opened.wanted:
+            opened.before = opened.before or self._tally.weights()
+            self._read(optimizer, opened)
 
     def after(self, optimizer: torch.optim.Optimizer) -> None:
         """Read what the step did, and count the iteration when it is complete."""
@@ -126,28 +123,7 @@ class Steps:
     def _complete(self, opened: Iteration) -> bool:
         return all(id(p) in opened.stepped for p in self._parameters if p.grad is not None)
 
-    def _read_later(self, optimizer: Any, opened: Iteration, args: Any, kwargs: Any) -> Arguments | None:
-        """Read the gradients now, or after the closure's first run; return the arguments that do so."""
-        closure = kwargs.get("closure", args[1] if len(args) > 1 else None)
-        if closure is None:
-            self._read(optimizer, opened)
-            return None
-        read = []
-
-        @functools.wraps(closure)
-        def first_read() -> Any:
-            result = closure()
-            if not read:
-                read.append(True)
-                self._read(optimizer, opened)
-            return result
-
-        if "closure" in kwargs:
-            return args, {**kwargs, "closure": first_read}
-        return (args[0], first_read, *args[2:]), kwargs
-
     def _read(self, optimizer: Any, opened: Iteration) -> None:
-        """Enter the raw gradients of the kernels that the optimizer holds, and the loss."""
         held, scale = _held(optimizer), getattr(optimizer, "grad_scale", None)  # set for the step of a fused optimizer
         opened.loss = self._roots.loss() if math.isnan(opened.loss) else opened.loss
         for position, kernel in enumerate(self._tally.kernels):
