@@ -1,0 +1,68 @@
+"""One call of one operation that was seen in a forward pass: what a layer is made from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+
+Key = tuple[str, int, str, int]
+"""(path of the running module, visit, name of the function, number): the same in every pass of one structure."""
+
+
+class Place(NamedTuple):
+    """Say which module was running: its path, how often it had been called before, and what it is."""
+
+    path: str
+    visit: int
+    module: torch.nn.Module
+
+
+@dataclass(eq=False, slots=True)
+class Call:
+    """Hold what one call was. No activation is kept, only weights."""
+
+    kind: str
+    function: str
+    place: Place
+    key: Key = ("", 0, "", 0)
+    sources: tuple[Call, ...] = ()
+    weights: tuple[torch.Tensor, ...] = ()
+    """Everything that the call read and that comes from parameters alone; the kernel first."""
+    kernel: torch.Tensor | None = None
+    units_last: bool = False
+    """Whether the kernel is (in, out) and not (out, in, ...)."""
+    bias: torch.Tensor | None = None
+    scale: torch.Tensor | None = None
+    shift: torch.Tensor | None = None
+    activation: str = "linear"
+    parameter: float | None = None
+    keep: float = 1.0
+    epsilon: float | None = None
+    momentum: float | None = None
+    reduction: str | None = None
+    shape: tuple[int, ...] = ()
+    """Of the output, the batch axis included, channels last."""
+    channels_first: bool = False
+    dtype: str = "float32"
+    merged: bool = False
+    """Whether it turned out to be a part of an activation, which stands for it."""
+
+    @property
+    def may_be_merged(self) -> bool:
+        """Say whether it may become a part of a larger activation: it has no weights of its own."""
+        return self.kind in ("activation", "other", "multiply", "add") and not self.weights
+
+    def described_sources(self) -> tuple[Call, ...]:
+        """Return the calls that feed it, those that were merged replaced by what fed them."""
+        found: list[Call] = []
+        for source in self.sources:
+            found.extend(source.described_sources() if source.merged else [source])
+        return tuple(found)
+
+
+def distinct(calls: Sequence[Call]) -> tuple[Call, ...]:
+    """Return the calls, each once, in order."""
+    return tuple(dict.fromkeys(calls))

@@ -1,0 +1,308 @@
+"""Follow one forward pass: every function of PyTorch that the model calls, and what its tensors come from."""
+
+from __future__ import annotations
+
+import weakref
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch.overrides import TorchFunctionMode
+
+from unvanish.torch.arrays import tensors_in
+from unvanish.torch.call import Call, Place, distinct
+from unvanish.torch.compat import opened, version_of
+from unvanish.torch.expressions import DEEPEST, POINTS, Expression, Recogniser, Root, applied, same_root
+from unvanish.torch.functions import ELEMENTWISE, KEEP_AXES, LOSSES, MOVES, QUIET, WRITES, F, may_write, name_of
+from unvanish.torch.origins import Origin, Origins
+from unvanish.torch.reading import Reading, read
+from unvanish.torch.taps import Edge, edges_of
+
+_ATTENTION = F.multi_head_attention_forward
+_OPENED_ATTENTION = opened(_ATTENTION)
+_FLATTENING = frozenset({"flatten", "reshape", "view"})
+_CHANNELS_SECOND = frozenset({"conv", "batch_norm", "group_norm", "pool"})
+_INHERITS = frozenset({"activation", "add", "concatenate", "dropout", "layer_norm", "multiply", "other", "rms_norm"})
+
+
+class Listener(Protocol):
+    """Be told of each layer while its tensors are there."""
+
+    def seen(
+        self, call: Call, entering: torch.Tensor | None, outputs: Sequence[torch.Tensor], edges: Sequence[Any]
+    ) -> None:
+        """Take the tensors of a call.
+
+        entering: what an activation is applied to, as it was. edges: where dL/d input of each input goes.
+        """
+
+    def merged(self, calls: Sequence[Call]) -> None:
+        """Forget calls that turned out to be parts of an activation."""
+
+
+@dataclass(slots=True)
+class Before:
+    """Hold what has to be known before a call runs, since it may write over its arguments."""
+
+    reading: Reading
+    data: list[torch.Tensor]
+    """The arguments that data flow through."""
+    first: Origin | None
+    """Of the first of them."""
+    edges: list[tuple[Edge, ...]]
+    expressions: dict[int, list[Expression]]
+    """By id of the argument, nearest root first."""
+    copy: torch.Tensor | None
+    """Of the first of them, where it may be written over."""
+
+    @property
+    def entering(self) -> torch.Tensor | None:
+        """Return the first argument as it was."""
+        return self.copy if self.copy is not None else (self.data[0] if self.data else None)
+
+
+class Trace(TorchFunctionMode):
+    """See every call while it is entered. The results are the functions' own."""
+
+    def __init__(
+        self, parameters: Mapping[int, torch.Tensor], places: list[Place], listener: Listener, recognise: Recogniser
+    ) -> None:
+        """parameters: the model's, by id. places: the modules that are running, innermost last; read at each call."""
+        super().__init__()
+        self.calls: list[Call] = []
+        self.troubles: dict[str, str] = {}
+        """Name of a function -> why a call of it could not be looked at."""
+        self.origins = Origins(parameters)
+        self._places, self._listener, self._recognise = places, listener, recognise
+        self._numbers: Counter[tuple[str, int, str]] = Counter()
+
+    def enter(self, name: str, tensor: torch.Tensor) -> None:
+        """Make a tensor an input of the network."""
+        if self.origins.of(tensor) is not None:
+            return
+        call = Call(kind="input", function=name, place=self._places[0], key=("", 0, name, 0))
+        call.shape, call.dtype = tuple(tensor.shape), str(tensor.dtype).removeprefix("torch.")
+        self.calls.append(call)
+        self.origins.note(tensor, (call,))
+
+    def start(self) -> None:
+        """Begin to see."""
+        mode: Any = self  # its methods have no types
+        mode.__enter__()
+
+    def stop(self) -> None:
+        """See no more."""
+        mode: Any = self
+        mode.__exit__(None, None, None)
+
+    def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
+        """Run the function and note what it did."""
+        kwargs = kwargs or {}
+        if func is _ATTENTION:
+            with self:
+                return _OPENED_ATTENTION(*args, **kwargs)
+        name = name_of(func)
+        if name in QUIET:
+            return func(*args, **kwargs)
+        try:
+            before = self._prepare(name, func, args, kwargs)
+        except Exception as error:  # the user's call is made in any case, and what was not seen is named
+            self._trouble(name, error)
+            return func(*args, **kwargs)
+        result = func(*args, **kwargs)
+        if isinstance(result, Iterator):  # `for row in tensor`
+            rows = list(result)
+            self._follow(name, func, args, kwargs, before, rows)
+            return iter(rows)
+        self._follow(name, func, args, kwargs, before, result)
+        return result
+
+    def _prepare(self, name: str, func: Any, args: Any, kwargs: Any) -> Before:
+        reading = read(name, func, args, kwargs, self.origins.is_weight)
+        data = [t for t in reading.data if self.origins.of(t) is not None]
+        first = self.origins.of(data[0]) if data else None
+        if name in WRITES or (name in MOVES and name not in _FLATTENING):
+            return Before(reading, data, first, [], {}, None)
+        writes = may_write(func, args, kwargs)
+        return Before(
+            reading,
+            data,
+            first,
+            edges=[edges_of(t, may_write=writes) for t in data],
+            expressions={id(t): self._expressions(t, writes) for t in data} if name in ELEMENTWISE else {},
+            copy=data[0].detach().clone() if writes and data else None,
+        )
+
+    def _follow(self, name: str, func: Any, args: Any, kwargs: Any, before: Before, result: Any) -> None:
+        outputs = list(tensors_in(result, 3))
+        if name == "setitem":
+            outputs = [args[0]]
+        try:
+            with torch.no_grad():
+                if outputs and name not in LOSSES:
+                    self._observe(name, func, args, kwargs, before, outputs)
+        except Exception as error:  # as above: the user's pass goes on
+            self._trouble(name, error)
+
+    def _trouble(self, name: str, error: Exception) -> None:
+        self.troubles.setdefault(name, f"{type(error).__name__}: {error}".splitlines()[0])
+
+    def _observe(
+        self, name: str, func: Any, args: Any, kwargs: Any, before: Before, outputs: list[torch.Tensor]
+    ) -> None:
+        """Note what a call gave: a tensor passed on, something of weights alone, or a layer."""
+        reading, sources = before.reading, distinct(self.origins.each_source(before.data))
+        if name in WRITES:
+            for output in outputs:
+                both = distinct([*self.origins.each_source([output]), *sources])
+                self.origins.note(output, both, channels_first=before.first is not None and before.first.channels_first)
+        elif not before.data and not reading.is_layer_of_weights:
+            for output in outputs if reading.weights else ():
+                self.origins.note(output, weights=True)
+        elif name in MOVES or (before.copy is None and all(any(o is t for t in before.data) for o in outputs)):
+            self._moved(name, before, outputs, sources)
+        else:
+            expressions = self._expressed(func, args, kwargs, before)
+            if any(o.is_floating_point() or o.is_complex() for o in outputs):
+                self._layer(name, before, outputs, sources, expressions)
+            else:
+                for output in outputs:
+                    self.origins.note(output, sources, expressions=expressions)
+
+    def _moved(self, name: str, before: Before, outputs: list[torch.Tensor], sources: tuple[Call, ...]) -> None:
+        """Pass a tensor on; where all places of each sample become one row, that is a layer that flattens."""
+        first, source, output = before.first, before.data[0], outputs[0]
+        if first is None:
+            return
+        rows = source.ndim > 2 and output.ndim == 2 and len(output) == len(source)
+        if name in _FLATTENING and rows and output.is_floating_point():
+            self._emit(Call("flatten", name, self._places[-1]), before, outputs, sources)
+            return
+        for output in outputs:
+            axes = name not in MOVES or (name in KEEP_AXES and output.ndim == source.ndim)
+            kept = name in ("clone", "contiguous", "to") or output is source
+            self.origins.note(
+                output,
+                sources,
+                channels_first=first.channels_first and axes,
+                expressions=first.expressions if kept else (),
+            )
+
+    # --- activations --------------------------------------------------------------------------------------------------
+
+    def _expressions(self, tensor: torch.Tensor, writes: bool) -> list[Expression]:
+        """Return the tensor as a function of itself, and of what it was computed from."""
+        origin = self.origins.of(tensor)
+        if origin is None or not (tensor.is_floating_point() or origin.expressions):
+            return []
+        edges = edges_of(tensor, may_write=writes)
+        root = Root(weakref.ref(tensor), version_of(tensor), origin.sources, edges, origin.channels_first)
+        return [Expression(root, POINTS, ()), *origin.expressions][:DEEPEST]
+
+    def _expressed(self, func: Any, args: Any, kwargs: Any, before: Before) -> tuple[Expression, ...]:
+        """Return the output as an elementwise function of each root that all arguments share, nearest first."""
+        if not before.expressions:
+            return ()
+        found = []
+        for nearest in before.expressions[id(before.data[0])]:
+            values: dict[int, torch.Tensor] = {}
+            calls: list[Call] = []
+            for tensor in before.data:
+                shared = [e for e in before.expressions[id(tensor)] if same_root(e.root, nearest.root)]
+                if shared:
+                    values[id(tensor)] = shared[0].values
+                    calls.extend(shared[0].calls)
+            complete = len(values) == len({id(tensor) for tensor in before.data})
+            result = applied(func, args, kwargs, values) if complete else None
+            if result is not None:
+                found.append(Expression(nearest.root, result, distinct(calls)))
+        return tuple(found)
+
+    def _activation(self, expressions: Sequence[Expression]) -> tuple[Expression, str, float | None] | None:
+        """Return the function that a call completes and its name; None when it is no known activation.
+
+        What the call alone does to its argument is looked at first, then what it completes.
+        """
+        for expression in expressions:
+            name, parameter = self._recognise(expression.values)
+            alone = not expression.calls
+            if name == "other" or (name == "linear" and not alone):
+                continue
+            if alone or (all(part.may_be_merged for part in expression.calls) and expression.root.value is not None):
+                return expression, name, parameter
+        return None
+
+    def _merge(self, expression: Expression, before: Before) -> torch.Tensor | None:
+        """Let the last call stand for all that computed the expression. Return what the activation is applied to."""
+        for part in expression.calls:
+            part.merged = True
+        self.calls = [call for call in self.calls if not call.merged]
+        self._listener.merged(expression.calls)
+        before.edges[:] = [expression.root.edges]
+        root = expression.root.value
+        return before.copy if before.copy is not None and root is before.data[0] else root
+
+    # --- layers -------------------------------------------------------------------------------------------------------
+
+    def _layer(
+        self,
+        name: str,
+        before: Before,
+        outputs: list[torch.Tensor],
+        sources: tuple[Call, ...],
+        expressions: tuple[Expression, ...],
+    ) -> None:
+        reading, entering = before.reading, before.entering
+        call = Call(reading.kind, name, self._places[-1], weights=tuple(reading.weights), **reading.fields)
+        known = self._activation(expressions)
+        first = before.first is not None and before.first.channels_first
+        if known is not None:
+            expression, call.activation, call.parameter = known
+            call.kind = "activation"
+            if expression.calls:
+                call.function = call.activation  # what it is, not the function that happens to come last
+                entering, sources, first = (
+                    self._merge(expression, before),
+                    expression.root.sources,
+                    expression.root.first,
+                )
+        elif len(before.data) > 1 and name in ("add", "mul", "multiply"):
+            call.kind = "add" if name == "add" else "multiply"
+            sources = self.origins.each_source(before.data)
+        if reading.reads_channels and call.kind in _CHANNELS_SECOND and before.data and outputs[0].ndim > 2:
+            self.origins.mark_channels(before.data[0])
+            first = True
+        elif call.kind not in _INHERITS:
+            first = False
+        self._emit(call, before, outputs, sources, entering, channels_first=first, expressions=expressions)
+
+    def _emit(
+        self,
+        call: Call,
+        before: Before,
+        outputs: list[torch.Tensor],
+        sources: tuple[Call, ...],
+        entering: torch.Tensor | None = None,
+        *,
+        channels_first: bool = False,
+        expressions: tuple[Expression, ...] = (),
+    ) -> None:
+        """Add a layer, note its outputs, and tell the listener."""
+        output = next((o for o in outputs if o.is_floating_point()), outputs[0])
+        place = call.place
+        number = self._numbers[place.path, place.visit, call.function]
+        self._numbers[place.path, place.visit, call.function] += 1
+        call.key = (place.path, place.visit, call.function, number)
+        call.sources = sources
+        call.channels_first = channels_first and output.ndim > 2
+        shape = tuple(output.shape)
+        call.shape = (shape[0], *shape[2:], shape[1]) if call.channels_first else shape
+        call.dtype = str(output.dtype).removeprefix("torch.")
+        self.calls.append(call)
+        whole = tuple(e._replace(calls=(*(c for c in e.calls if not c.merged), call)) for e in expressions)
+        for each in outputs:
+            own = whole if each is output else ()
+            self.origins.note(each, (call,), channels_first=call.channels_first, expressions=own)
+        self._listener.seen(call, entering if call.kind == "activation" else None, outputs, before.edges)
