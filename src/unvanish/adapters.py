@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from unvanish.core.diagnosis import Cost
     from unvanish.core.network import Network
     from unvanish.core.observation import Observation
+    from unvanish.core.profile import Profile
 
 
 class Adapter(NamedTuple):
@@ -35,6 +36,12 @@ class Adapter(NamedTuple):
     def check(self) -> Callable[..., tuple[Observation, Cost]]:
         """Return the function that looks at a model and its data, imported now."""
         look: Callable[..., tuple[Observation, Cost]] = importlib.import_module(f"{self.room}.check").check
+        return look
+
+    @property
+    def look_once(self) -> Callable[..., tuple[Network, Profile]]:
+        """Return the function that takes the gradients of a model once, imported now."""
+        look: Callable[..., tuple[Network, Profile]] = importlib.import_module(f"{self.room}.check").look_once
         return look
 
     @property
