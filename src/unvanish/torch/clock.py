@@ -41,7 +41,11 @@ class Clock:
     def _spend(self) -> None:
         if self._since is not None:
             now = time.perf_counter()
-            self._own, self._own_here, self._since = self._own + now - self._since, self._own_here + now - self._since, now
+            self._own, self._own_here, self._since = (
+                self._own + now - self._since,
+                self._own_here + now - self._since,
+                now,
+            )
 
     def cost(self) -> Cost:
         """Return the cost so far."""

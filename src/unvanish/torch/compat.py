@@ -18,6 +18,9 @@ CLIP_BY_NORM: tuple[tuple[Any, str], ...] = (
 
 CLIP_BY_VALUE: tuple[tuple[Any, str], ...] = ((clip_grad, "clip_grad_value_"), (torch.nn.utils, "clip_grad_value_"))
 
+BATCH_NORM = torch.nn.modules.batchnorm._BatchNorm
+"""What all batch normalisations are, the lazy and the synchronised ones too; there is no public class for that."""
+
 
 def uncompiled(model: Any) -> Any:
     """Return the module that torch.compile wrapped (`_orig_mod`), or the model itself."""

@@ -18,7 +18,9 @@ _FAMILIES: tuple[tuple[str, tuple[str, ...]], ...] = (
 )
 
 
-def optimizer_info(optimizer: torch.optim.Optimizer, *, clipping: str | None, dynamic_loss_scale: bool) -> OptimizerInfo:
+def optimizer_info(
+    optimizer: torch.optim.Optimizer, *, clipping: str | None, dynamic_loss_scale: bool
+) -> OptimizerInfo:
     """Return the optimizer as data; a subclass belongs to its parent's family, whatever its name.
 
     Of several parameter groups the settings of the first are told. clipping, dynamic_loss_scale: what was seen around it.

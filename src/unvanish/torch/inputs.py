@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from unvanish.torch.arrays import tensors_in
+
 MOST = 1024
 """Samples that are kept at most."""
 
@@ -25,7 +27,7 @@ class Inputs:
         """Look at what the model was called with; nothing once enough was kept."""
         if self._samples >= MOST:
             return
-        tensor = next(_tensors((args, kwargs)), None)
+        tensor = next(tensors_in((args, kwargs)), None)
         if tensor is None or tensor.ndim == 0:
             return
         self.batch_size = self.batch_size or len(tensor)
@@ -39,15 +41,3 @@ class Inputs:
         """Return the samples; None when there are none that could be taken."""
         same = [part for part in self._kept if part.shape[1:] == self._kept[0].shape[1:]]
         return np.concatenate(same) if same else None
-
-
-def _tensors(value: Any) -> Any:
-    """Yield the tensors in nested containers, in order."""
-    if isinstance(value, torch.Tensor):
-        yield value
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from _tensors(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _tensors(item)
