@@ -27,7 +27,7 @@ import pytest
 hypothesis.settings.register_profile("fixed", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("fixed")
 
-NEEDS = {"keras": "tensorflow", "browser": "browser"}
+NEEDS = {"keras": "tensorflow", "torch": "torch", "browser": "browser"}
 """Marker -> the name by which UNVANISH_REQUIRE asks for what the marked tests need."""
 
 REQUIRED = frozenset(filter(None, os.environ.get("UNVANISH_REQUIRE", "").replace(" ", "").split(",")))
@@ -39,6 +39,8 @@ def missing(need: str) -> str:
     if need == "tensorflow":
         names = [name for name in ("tensorflow", "keras") if importlib.util.find_spec(name) is None]
         return f"not installed: {', '.join(names)}" if names else ""
+    if need == "torch":
+        return "" if importlib.util.find_spec("torch") else "not installed: torch"
     names = [name for name in ("chromium", "chromedriver") if shutil.which(name) is None]
     return f"not on the path: {', '.join(names)}" if names else ""
 
@@ -49,6 +51,8 @@ def version(need: str) -> str:
         versions = {name.lower().replace("_", "-"): v for name, v in _distributions()}
         built = next((name for name in ("tensorflow", "tensorflow-cpu") if name in versions), "tensorflow")
         return f"keras {versions.get('keras', '?')} on {built} {versions.get(built, '?')}"
+    if need == "torch":
+        return f"torch {importlib.metadata.version('torch')}"
     return subprocess.run(["chromium", "--version"], capture_output=True, text=True, check=False).stdout.strip()
 
 
@@ -99,6 +103,8 @@ def pytest_make_collect_report(
 def fixed_seeds(request: pytest.FixtureRequest) -> None:
     random.seed(0)
     np.random.seed(0)
+    if request.node.get_closest_marker("torch") and "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(0)
     if request.node.get_closest_marker("keras") and "keras" in sys.modules:
         sys.modules["keras"].utils.set_random_seed(0)
 

@@ -96,7 +96,9 @@ class Look:
         names = {} if self._described is None else self._described.names
         blind = [names[key] for key in self._sums.without_graph if key in names]
         if blind:
-            found.append(f"{len(blind)} layers ran where no gradient is recorded, the first of them {blind[0]}")
+            found.append(
+                f"{len(blind)} layers with weights ran where no gradient is recorded (no_grad, or reentrant checkpointing), the first {blind[0]}"
+            )
         new = [key for key in self._sums.by_key if key not in names]
         if new and names:
             found.append(

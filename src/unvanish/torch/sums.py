@@ -23,7 +23,7 @@ class Sums:
         self.backward: set[Key] = set()
         """Layers whose output's gradient arrived."""
         self.without_graph: dict[Key, None] = {}
-        """Layers that ran where no gradient is recorded."""
+        """Layers with weights to train that ran where no gradient is recorded."""
         self.troubles: dict[str, str] = {}
         self.made: dict[Any, Call] = {}
         """Node of the pass that was followed last -> the layer whose output it made."""
@@ -38,7 +38,8 @@ class Sums:
         if output is not None:
             self._forward(sums, call, entering, output)
         if torch.is_inference_mode_enabled() or output is None or output.grad_fn is None:
-            self.without_graph[call.key] = None
+            if any(w.requires_grad for w in call.weights):
+                self.without_graph[call.key] = None
             return
         self._backward(sums, call, output, outputs, edges)
 

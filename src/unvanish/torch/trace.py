@@ -220,7 +220,9 @@ class Trace(TorchFunctionMode):
                 found.append(Expression(nearest.root, result, distinct(calls)))
         return tuple(found)
 
-    def _activation(self, expressions: Sequence[Expression]) -> tuple[Expression, str, float | None] | None:
+    def _activation(
+        self, expressions: Sequence[Expression], before: Before
+    ) -> tuple[Expression, str, float | None] | None:
         """Return the function that a call completes and its name; None when it is no known activation.
 
         What the call alone does to its argument is looked at first, then what it completes.
@@ -230,7 +232,7 @@ class Trace(TorchFunctionMode):
             alone = not expression.calls
             if name == "other" or (name == "linear" and not alone):
                 continue
-            if alone or (all(part.may_be_merged for part in expression.calls) and expression.root.value is not None):
+            if alone or (all(p.may_be_merged for p in expression.calls) and self._root(expression, before) is not None):
                 return expression, name, parameter
         return None
 
@@ -241,8 +243,13 @@ class Trace(TorchFunctionMode):
         self.calls = [call for call in self.calls if not call.merged]
         self._listener.merged(expression.calls)
         before.edges[:] = [expression.root.edges]
-        root = expression.root.value
-        return before.copy if before.copy is not None and root is before.data[0] else root
+        return self._root(expression, before)
+
+    def _root(self, expression: Expression, before: Before) -> torch.Tensor | None:
+        """Return what the expression is a function of, as it was; None once it is gone."""
+        if before.copy is not None and expression.root.tensor() is before.data[0]:
+            return before.copy
+        return expression.root.value
 
     # --- layers -------------------------------------------------------------------------------------------------------
 
@@ -256,7 +263,7 @@ class Trace(TorchFunctionMode):
     ) -> None:
         reading, entering = before.reading, before.entering
         call = Call(reading.kind, name, self._places[-1], weights=tuple(reading.weights), **reading.fields)
-        known = self._activation(expressions)
+        known = self._activation(expressions, before)
         first = before.first is not None and before.first.channels_first
         if known is not None:
             expression, call.activation, call.parameter = known
