@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import operator
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -87,7 +88,7 @@ class Batches:
         if self._held_out is None:
             return None
         rows = np.sort(np.random.default_rng(2).permutation(length(self._held_out.x))[:most])
-        return self._placed(Batch(*(mapped(part, lambda leaf: leaf[rows]) for part in self._held_out)))
+        return self._placed(Batch(*(mapped(part, operator.itemgetter(rows)) for part in self._held_out)))
 
     @property
     def held_out_samples(self) -> int:
@@ -104,7 +105,7 @@ class Batches:
             yield self._placed(self._part(order[start : start + self.batch_size]))
 
     def _part(self, rows: Any) -> Batch:
-        return Batch(*(mapped(part, lambda leaf: leaf[rows]) for part in (self._x, self._y)))
+        return Batch(*(mapped(part, operator.itemgetter(rows)) for part in (self._x, self._y)))
 
     def _placed(self, batch: Batch) -> Batch:
         return Batch(mapped(batch.x, self._tensor), mapped(batch.y, self._tensor))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -20,14 +21,15 @@ from unvanish.torch.clips import Clips
 from unvanish.torch.clock import Clock
 from unvanish.torch.evaluate import evaluate
 from unvanish.torch.hooks import Hooks
-from unvanish.torch.info import optimizer_info
+from unvanish.torch.info import held_by, optimizer_info, with_optimised
 from unvanish.torch.look import Look
 from unvanish.torch.loss_functions import Loss, loss_function
 from unvanish.torch.losses import Losses
 from unvanish.torch.patches import Patches
+from unvanish.torch.probe import LossOf, look_at, probe
 from unvanish.torch.requirements import computed, require_counts, require_loss, require_model, require_optimizer
 from unvanish.torch.roots import Roots
-from unvanish.torch.snapshot import copied, private_randomness, same_buffers, untouched
+from unvanish.torch.snapshot import copied, untouched
 from unvanish.torch.steps import Steps
 from unvanish.torch.structures import leaves
 from unvanish.torch.tally import Tally
@@ -73,7 +75,8 @@ def look_once(model: torch.nn.Module, x: Any, y: Any, *, loss: Any = None, batch
     require_model(model)
     require_loss(loss)
     with untouched([model, loss] if isinstance(loss, torch.nn.Module) else [model]), torch.enable_grad():
-        look, profile = _probe(model, Batches(model, x, y, None, batch_size).take(3), loss_function(loss), 0)
+        batches = Batches(model, x, y, None, batch_size).take(3)
+        look, profile = look_at(model, batches, _loss(loss_function(loss)), 0)
         return look.network(), profile
 
 
@@ -111,8 +114,7 @@ class _Check:
         with self._clock.ours():
             if session.done:
                 self._progress("probing after the last step", 0, 0)
-                again, last = _probe(model, drawn, self._loss_of, session.done)
-                profiles = (first, last)
+                profiles = (first, probe(model, drawn, _loss(self._loss_of), session.done))
                 self._progress("evaluating", 0, 0)
             seen = self._observation(look, profiles, session, optimizer)
             seen = replace(seen, evaluation=self._evaluation(seen, session.done))
@@ -120,12 +122,17 @@ class _Check:
 
     def _first_look(self, drawn: list[Batch]) -> tuple[Look, Profile]:
         patches = Patches()
+
+        def noted(model: torch.nn.Module, batch: Batch) -> torch.Tensor:
+            loss = computed(self._loss_of, model(batch.x), batch.y)
+            self._losses.choose(float(loss.detach()))
+            return loss
+
         try:
             self._losses.install(patches)
-            look, first = _probe(self._model, drawn, self._loss_of, 0, self._losses)
+            return look_at(self._model, drawn, noted, 0)
         finally:
             patches.undo()
-        return look, first
 
     def _train(self, optimizer: torch.optim.Optimizer, session: Session, tally: Tally) -> None:
         """Take the steps, in an order of batches of our own, and sample them."""
@@ -136,7 +143,7 @@ class _Check:
         def closure(batch: Batch) -> torch.Tensor:
             optimizer.zero_grad()
             loss = computed(self._loss_of, model(batch.x), batch.y)
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]  # torch's
             return loss
 
         with ExitStack() as stack:
@@ -145,7 +152,7 @@ class _Check:
             stack.enter_context(Hooks(steps.before, steps.after))
             for batch in self._batches.order(session.limit):
                 if isinstance(optimizer, torch.optim.LBFGS):
-                    optimizer.step(lambda batch=batch: closure(batch))
+                    optimizer.step(functools.partial(closure, batch))  # type: ignore[no-untyped-call]  # torch's
                 else:
                     closure(batch)
                     optimizer.step()
@@ -155,7 +162,7 @@ class _Check:
     def _observation(
         self, look: Look, profiles: Sequence[Profile], session: Session, optimizer: torch.optim.Optimizer
     ) -> Observation:
-        network, batches = look.network(), self._batches
+        network, batches = with_optimised(look.network(), self._model, held_by(optimizer)), self._batches
         head = network.layer(network.outputs[0]).activation if network.outputs else "linear"
         loss, sample = self._losses.info(head), batches.train_sample()
         found = [next(leaves(part), None) for part in sample]
@@ -192,21 +199,9 @@ class _Check:
         return evaluate(self._model, self._batches, self._loss_of, step)
 
 
-def _probe(
-    model: torch.nn.Module, drawn: Sequence[Batch], loss_of: Loss, step: int, losses: Losses | None = None
-) -> tuple[Look, Profile]:
-    """Run the batches forward and backward once; put buffers, gradients and random states back."""
-    values = []
-    with private_randomness(), same_buffers(model), Look(model) as look:
-        for batch in drawn:
-            loss = computed(loss_of, model(batch.x), batch.y)
-            values.append(float(loss.detach()))
-            if losses is not None:
-                losses.choose(values[-1])
-            loss.backward()
-        profile = look.profile(step, math.fsum(values) / max(len(values), 1))
-    model.zero_grad(set_to_none=True)
-    return look, profile
+def _loss(loss_of: Loss) -> LossOf:
+    """Return the loss as a function of model and batch."""
+    return lambda model, batch: computed(loss_of, model(batch.x), batch.y)
 
 
 def _adam(model: torch.nn.Module) -> torch.optim.Optimizer:

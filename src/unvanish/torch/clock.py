@@ -32,7 +32,7 @@ class Clock:
             self._since = None
 
     def iteration(self, *, looked: bool) -> None:
-        """Take the time of the iteration that ended, our own work left out; looked: whether its passes were looked at."""
+        """Take the time of the iteration that ended, without our own; looked: whether its passes were looked at."""
         self._spend()
         now = time.perf_counter()
         (self._looked if looked else self._plain).append(now - self._last - self._own_here)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +18,7 @@ from unvanish.torch.arrays import array
 from unvanish.torch.batches import MOST, Batch, Batches
 from unvanish.torch.compat import BATCH_NORM
 from unvanish.torch.loss_functions import Loss
-from unvanish.torch.snapshot import private_randomness, same_buffers
+from unvanish.torch.restore import restored
 from unvanish.torch.structures import leaves, length, mapped
 
 PASS = 256
@@ -99,18 +100,10 @@ def _with_held_out(
 @contextmanager
 def _inference(model: torch.nn.Module, *, on_batch: bool) -> Iterator[None]:
     """Run in evaluation mode; on_batch: let batch normalisations that train use the statistics of the batch."""
-    modes = {module: module.training for module in model.modules()}
-    with ExitStack() as stack:
-        stack.enter_context(private_randomness())
-        stack.enter_context(same_buffers(model))
-        stack.enter_context(torch.no_grad())
-        try:
-            for module, mode in modes.items():
-                module.training = mode and on_batch and isinstance(module, BATCH_NORM)
-            yield
-        finally:
-            for module, mode in modes.items():
-                module.training = mode
+    with restored(model), torch.no_grad():
+        for module in model.modules():
+            module.training = module.training and on_batch and isinstance(module, BATCH_NORM)
+        yield
 
 
 def _pass(model: torch.nn.Module, data: Batch, loss_of: Loss, batch_size: int, *, on_batch: bool) -> Seen | None:
@@ -119,7 +112,7 @@ def _pass(model: torch.nn.Module, data: Batch, loss_of: Loss, batch_size: int, *
     outputs, losses = [], []
     with _inference(model, on_batch=on_batch):
         for rows in np.array_split(np.arange(samples), max(1, samples // max(batch_size, PASS))):
-            x, y = (mapped(part, lambda leaf, rows=rows: leaf[rows]) for part in data)
+            x, y = (mapped(part, operator.itemgetter(rows)) for part in data)
             output = model(x)
             found = list(leaves(output))
             if len(found) != 1 or found[0].ndim not in (1, 2) or len(found[0]) != len(rows):

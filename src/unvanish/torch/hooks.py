@@ -39,7 +39,7 @@ class Hooks:
         self._stack.close()
 
     def _pre(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> Arguments | None:
-        """Call `before`; a step that is given a closure computes its gradients itself: after the closure's first run."""
+        """Call `before`: at once, or after the first run of a closure, which computes the gradients."""
         self._calls += 1
         closure = kwargs.get("closure", args[1] if len(args) > 1 else None)
         if closure is None:

@@ -1,11 +1,14 @@
-"""Describe the optimizer by its family, and what it is called on."""
+"""Describe the optimizer: its family, and which parameters it holds."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import torch
+from msgspec.structs import replace
 
+from unvanish.core.network import Network
 from unvanish.core.observation import OptimizerInfo
 
 _O = torch.optim
@@ -23,7 +26,7 @@ def optimizer_info(
 ) -> OptimizerInfo:
     """Return the optimizer as data; a subclass belongs to its parent's family, whatever its name.
 
-    Of several parameter groups the settings of the first are told. clipping, dynamic_loss_scale: what was seen around it.
+    Of several parameter groups the first is told. clipping, dynamic_loss_scale: what was seen around it.
     """
     family = next((name for name, classes in _FAMILIES if isinstance(optimizer, _classes(classes))), "other")
     group: dict[str, Any] = optimizer.param_groups[0]
@@ -39,6 +42,18 @@ def optimizer_info(
         dynamic_loss_scale=dynamic_loss_scale,
         clipping=clipping,
     )
+
+
+def held_by(optimizer: torch.optim.Optimizer) -> set[int]:
+    """Return the ids of the tensors that the optimizer holds."""
+    return {id(p) for group in optimizer.param_groups for p in group["params"]}
+
+
+def with_optimised(network: Network, model: torch.nn.Module, held: Collection[int]) -> Network:
+    """Return the network, saying of every parameter whether an optimizer holds it. held: ids of those that one does."""
+    owned = dict(model.named_parameters(remove_duplicate=False))
+    known = tuple(replace(p, optimised=id(owned[p.name]) in held) if p.name in owned else p for p in network.parameters)
+    return replace(network, parameters=known)
 
 
 def _classes(names: tuple[str, ...]) -> tuple[type, ...]:

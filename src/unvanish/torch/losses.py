@@ -29,9 +29,10 @@ KINDS: dict[str, tuple[str, bool | None]] = {
 }
 """Function of torch.nn.functional -> kind of the loss, and whether it applies the sigmoid or softmax itself."""
 
-OTHERS = ("cosine_embedding_loss", "ctc_loss", "gaussian_nll_loss", "hinge_embedding_loss", "huber_loss", "kl_div")
-OTHERS += ("margin_ranking_loss", "multi_margin_loss", "multilabel_margin_loss", "multilabel_soft_margin_loss")
-OTHERS += ("poisson_nll_loss", "smooth_l1_loss", "soft_margin_loss", "triplet_margin_loss")
+OTHERS = tuple(
+    ["cosine_embedding_loss", "ctc_loss", "gaussian_nll_loss", "hinge_embedding_loss", "huber_loss", "kl_div", "margin_ranking_loss", "multi_margin_loss", "multilabel_margin_loss", "multilabel_soft_margin_loss", "poisson_nll_loss", "smooth_l1_loss", "soft_margin_loss", "triplet_margin_loss"]
+)
+"""Losses that are noticed, and of which no more is known."""
 
 
 _WEIGHED = frozenset(KINDS) - {"l1_loss", "mse_loss"}
@@ -134,5 +135,6 @@ def _labels(target: Any, ignored: int) -> NDArray[Any] | None:
     if not target.is_floating_point():
         target = target.detach().reshape(-1) if target.ndim != 1 else target.detach()
         target = target[target != ignored]
-    array = target.detach().to("cpu", torch.float64 if target.is_floating_point() else torch.int64).numpy().copy()
+    kind = torch.float64 if target.is_floating_point() else torch.int64
+    array: NDArray[Any] = target.detach().to("cpu", kind).numpy().copy()
     return array.reshape(-1) if array.ndim == 0 else array[:MOST]

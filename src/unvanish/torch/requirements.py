@@ -18,6 +18,12 @@ WORDS = ("bce", "bce_with_logits", "cross_entropy", "mse")
 def require_model(model: torch.nn.Module) -> None:
     """Raise UsageError for a model with nothing to train, or whose weights are not made yet."""
     name, parameters = type(model).__name__, list(model.parameters())
+    if isinstance(model, torch.jit.ScriptModule):
+        raise UnsupportedError(
+            f"the model {name} is compiled to TorchScript, which cannot be looked into",
+            found=f"an object of the class {type(model).__module__}.{name}",
+            hint="pass the module that it was made from, before torch.jit.script or torch.jit.trace",
+        )
     lazy = sum(torch.nn.parameter.is_lazy(p) for p in parameters)
     if lazy:
         raise UsageError(
@@ -93,6 +99,7 @@ def require_optimizer(optimizer: Any, model: torch.nn.Module) -> None:
 def require_data(x: Any, y: Any) -> None:
     """Raise DataError for no samples, inputs and labels of different lengths, or inputs that are not finite."""
     lengths = {"x": [_len(leaf) for leaf in leaves(x)], "y": [_len(leaf) for leaf in leaves(y)]}
+    shortest = min(lengths["x"] + lengths["y"])
     if not lengths["y"]:
         raise DataError(
             "the labels are no tensor and no array",
@@ -106,7 +113,7 @@ def require_data(x: Any, y: Any) -> None:
             "inputs and labels are of different lengths",
             found="every sample needs its label",
             numbers={name: ", ".join(map(str, found)) for name, found in lengths.items()},
-            hint=f"x[:{min(*lengths['x'], *lengths['y'])}] and y[:{min(*lengths['x'], *lengths['y'])}], or find the lost ones",
+            hint=f"x[:{shortest}] and y[:{shortest}], or find the lost ones",
         )
 
 
@@ -159,7 +166,7 @@ def require_classes(outputs: Any, labels: Any) -> None:
 
 
 def computed(loss_of: Callable[[Any, Any], Any], outputs: Any, labels: Any) -> torch.Tensor:
-    """Return the loss. Raise DataError where it cannot be computed, UsageError where it is no scalar with a gradient."""
+    """Return the loss. Raise DataError where there is none, UsageError where it is no scalar with a gradient."""
     try:
         loss = loss_of(outputs, labels)
     except (IndexError, RuntimeError, TypeError, ValueError) as error:

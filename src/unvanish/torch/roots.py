@@ -72,13 +72,11 @@ class Roots:
             self.running = False
             self._ends()
 
-    def _note(self, tensors: Sequence[torch.Tensor], given: Sequence[torch.Tensor]) -> None:
+    def _note(self, tensors: Sequence[torch.Tensor], given: Sequence[torch.Tensor | None]) -> None:
         """Remember the root; one that is no scalar is weighed by the cotangent that it was given."""
         with torch.no_grad():
-            run = [
-                t.detach() if w is None else (t.detach() * w).sum()
-                for t, w in zip(tensors, given or [None] * len(tensors), strict=True)
-            ]
+            weights = given or [None] * len(tensors)
+            run = [t.detach() if w is None else (t.detach() * w).sum() for t, w in zip(tensors, weights, strict=True)]
             whole = run[0] if len(run) == 1 else torch.stack([r.double().reshape(()) for r in run]).sum()
             whole = whole.clone()
         known = [loss for made, loss in self._scaled if made() is tensors[0]]

@@ -27,17 +27,18 @@ def untouched(modules: Iterable[torch.nn.Module], parameters: Iterable[torch.Ten
     for part in parts:
         tensors += [*part.parameters(recurse=False), *part.buffers(recurse=False), *_plain_tensors(part)]
     with ExitStack() as stack:
-        stack.enter_context(private_randomness())
+        stack.enter_context(_same_randomness())
         stack.enter_context(_same_values(list({id(t): t for t in tensors}.values())))
         stack.enter_context(_same_attributes(parts))
         yield
 
 
 @contextmanager
-def private_randomness() -> Iterator[None]:
+def _same_randomness() -> Iterator[None]:
     """Put the states of the global generators of Python, numpy and torch (every device in use) back afterwards."""
     python, numpy_state, torch_state = random.getstate(), np.random.get_state(), torch.get_rng_state()
-    devices = torch.cuda.get_rng_state_all() if torch.cuda.is_available() and torch.cuda.is_initialized() else None
+    in_use = torch.cuda.is_available() and torch.cuda.is_initialized()  # type: ignore[no-untyped-call]  # torch's
+    devices = torch.cuda.get_rng_state_all() if in_use else None
     try:
         yield
     finally:
@@ -46,13 +47,6 @@ def private_randomness() -> Iterator[None]:
         torch.set_rng_state(torch_state)
         if devices is not None:
             torch.cuda.set_rng_state_all(devices)
-
-
-@contextmanager
-def same_buffers(model: torch.nn.Module) -> Iterator[None]:
-    """Put the values of all buffers back afterwards: a forward pass in training mode moves averages."""
-    with _same_values(list(model.buffers())):
-        yield
 
 
 def copied(optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:

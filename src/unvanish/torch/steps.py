@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from unvanish.torch.clips import Clips
+from unvanish.torch.info import held_by
 from unvanish.torch.roots import Roots
 from unvanish.torch.tally import Tally, empty_rows, gradient_of
 from unvanish.watching.session import Session
@@ -47,6 +48,8 @@ class Steps:
         counted: Callable[[], None] = lambda: None,
     ) -> None:
         """parameters: all of the model. counted: called after every iteration, never from within a backward pass."""
+        self.held: set[int] = set()
+        """Ids of the parameters that an optimizer was seen to hold."""
         self._parameters = list(parameters)
         self._ids = {id(p) for p in self._parameters}
         self._session, self._tally, self._clips, self._roots = session, tally, clips, roots
@@ -62,7 +65,7 @@ class Steps:
 
     def owns(self, optimizer: torch.optim.Optimizer) -> bool:
         """Say whether the optimizer holds a parameter of the watched model."""
-        return any(id(p) in self._ids for group in optimizer.param_groups for p in group["params"])
+        return not self._ids.isdisjoint(held_by(optimizer))
 
     def before(self, optimizer: torch.optim.Optimizer) -> None:
         """Read what the step is about to apply: the raw gradients of the kernels that the optimizer holds, the loss."""
@@ -82,8 +85,9 @@ class Steps:
         """Read what the step did, and count the iteration when it is complete."""
         opened, self._stepping = self._open, False
         if opened is not None and id(optimizer) in opened.optimizers:
-            held = _held(optimizer)
+            held = held_by(optimizer)
             opened.stepped |= held
+            self.held |= held
             if opened.wanted:
                 for position, kernel in enumerate(self._tally.kernels):
                     if id(kernel) in held:
@@ -124,14 +128,13 @@ class Steps:
         return all(id(p) in opened.stepped for p in self._parameters if p.grad is not None)
 
     def _read(self, optimizer: Any, opened: Iteration) -> None:
-        held, scale = _held(optimizer), getattr(optimizer, "grad_scale", None)  # set for the step of a fused optimizer
+        held, scale = (
+            held_by(optimizer),
+            getattr(optimizer, "grad_scale", None),
+        )  # set for the step of a fused optimizer
         opened.loss = self._roots.loss() if math.isnan(opened.loss) else opened.loss
         for position, kernel in enumerate(self._tally.kernels):
             if id(kernel) in held:
                 norm, nonfinite = self._clips.raw(kernel, gradient_of(kernel))
                 opened.rows["gradient_norm"][position] = norm if scale is None else norm / float(scale)
                 opened.rows["gradient_nonfinite"][position] = nonfinite
-
-
-def _held(optimizer: Any) -> set[int]:
-    return {id(p) for group in optimizer.param_groups for p in group["params"]}

@@ -36,7 +36,7 @@ class Tally:
         return [kernel.detach().clone() for kernel in self.kernels]
 
     def fill(self, rows: dict[str, list[float]], position: int, before: torch.Tensor) -> None:
-        """Enter the kernel's norms of weight, update and movement: of the step from the weights `before` to those of now.
+        """Enter a kernel's norms of weight, update and movement, of the step from its values `before` to those of now.
 
         The movement of a kernel that started at exactly zero is 0 until it moves, then inf.
         """
@@ -64,7 +64,9 @@ def gradient_of(parameter: torch.Tensor) -> Gradient:
 def norm_of(tensor: torch.Tensor) -> torch.Tensor:
     """Return the Euclidean norm of all entries: a float64 scalar on the tensor's device."""
     entries = _entries(tensor)
-    return torch.linalg.vector_norm(entries, dtype=torch.complex128 if entries.is_complex() else torch.float64)
+    wide = torch.complex128 if entries.is_complex() else torch.float64
+    norm: torch.Tensor = torch.linalg.vector_norm(entries, dtype=wide)
+    return norm
 
 
 def _entries(tensor: torch.Tensor) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""One training that is watched: its model, its sampled steps, the passes that are looked at, and what they add up to."""
+"""One training that is watched: its model, the steps that are sampled, the passes that are looked at."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from unvanish.core.observation import Observation
 from unvanish.core.profile import Profile
 from unvanish.torch.clips import Clips
 from unvanish.torch.clock import Clock
-from unvanish.torch.info import optimizer_info
+from unvanish.torch.info import optimizer_info, with_optimised
 from unvanish.torch.inputs import Inputs
 from unvanish.torch.look import Look
 from unvanish.torch.losses import Losses
@@ -99,7 +99,7 @@ class Watched:
 
     def observation(self) -> Observation:
         """Return everything that was seen so far."""
-        network = self.network
+        network = with_optimised(self.network, self.model, self.steps.held) if self.steps.held else self.network
         head = network.layer(network.outputs[0]).activation if network.outputs else "linear"
         loss = self._losses.info(head)
         batch = self.inputs.batch_size or self._first.batch_size
