@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 import torch
 
+from unvanish.torch.through_time import Recurrence
+
 Key = tuple[str, int, str, int]
 """(path of the running module, visit, name of the function, number): the same in every pass of one structure."""
 
@@ -29,9 +31,13 @@ class Call:
     place: Place
     key: Key = ("", 0, "", 0)
     sources: tuple[Call, ...] = ()
-    weights: tuple[torch.Tensor, ...] = ()
-    """Everything that the call read and that comes from parameters alone; the kernel first."""
+    parameters: tuple[torch.Tensor, ...] = ()
+    """The model's parameters behind everything that the call read besides data; those of the kernel first."""
     kernel: torch.Tensor | None = None
+    """A parameter, or computed from parameters (a weight norm)."""
+    recurrent_kernel: torch.Tensor | None = None
+    recurrence: Recurrence | str | None = None
+    """Of a recurrent layer in the first pass: what it was called with, or why that cannot be looked at over time."""
     units_last: bool = False
     """Whether the kernel is (in, out) and not (out, in, ...)."""
     bias: torch.Tensor | None = None
@@ -53,7 +59,7 @@ class Call:
     @property
     def may_be_merged(self) -> bool:
         """Say whether it may become a part of a larger activation: it has no weights of its own."""
-        return self.kind in ("activation", "other", "multiply", "add") and not self.weights
+        return self.kind in ("activation", "other", "multiply", "add") and not self.parameters
 
     def described_sources(self) -> tuple[Call, ...]:
         """Return the calls that feed it, those that were merged replaced by what fed them."""

@@ -83,7 +83,7 @@ class Capture:
     @property
     def observation(self) -> Observation | None:
         """Return what was seen so far; None before the first step."""
-        return None if self._watched is None else self._watched.observation()
+        return self._watched.observation() if self._watched is not None and self._watched.looked_at else None
 
     @property
     def cost(self) -> Cost | None:
@@ -96,7 +96,8 @@ class Capture:
         if self._watched is None:
             return {}
         modules = dict(self._watched.model.named_modules())
-        found = {name: self._made.get(modules[name]) for name in self._watched.layers if name in modules}
+        layers = [layer.name for layer in self._watched.network.layers]
+        found = {name: self._made.get(modules[name]) for name in layers if name in modules}
         return {name: site_of(*place) for name, place in found.items() if place is not None}
 
     # --- patched in ---------------------------------------------------------------------------------------------------
@@ -165,7 +166,7 @@ class Capture:
 
     def _pass_ends(self) -> None:
         if self._watched is not None:
-            self._watched.steps.backward_ended()
+            self._watched.backward_ended()
 
     # --- the model ----------------------------------------------------------------------------------------------------
 
@@ -183,7 +184,7 @@ class Capture:
         others = [type(self._models[key]).__name__ for key in trained if key != chosen]
         watched = Watched(
             self._models[chosen],
-            self._looks[chosen],
+            self._looks.pop(chosen),
             optimizer,
             self._plan,
             self._progress,

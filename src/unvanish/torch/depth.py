@@ -26,7 +26,7 @@ def depths(output: Any, made: Mapping[Any, Call], model: torch.nn.Module) -> dic
     found: dict[str, Range] = {}
     for node in _from_the_end(starts):
         call = made.get(node)
-        own = 1 if call is not None and any(w.ndim > 1 for w in call.weights) else 0
+        own = 1 if call is not None and any(w.ndim > 1 for w in call.parameters) else 0
         fewest, most = ways[node]
         here = fewest + own, most + own
         name = names.get(id(getattr(node, "variable", None)))

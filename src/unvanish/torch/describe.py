@@ -26,17 +26,15 @@ class Described(NamedTuple):
 
 def describe(model: torch.nn.Module, trace: Trace, output: Any) -> Described:
     """Return the network that a finished forward pass showed. output: what the model returned."""
-    calls = trace.calls
+    calls = _without_unread_inputs(trace.calls)
     names = names_of(calls, model)
     modules = dict(model.named_modules())
-    first: dict[frozenset[int], str] = {}
+    first: dict[int, str] = {}
     layers = []
     for call in calls:
         name = names[call.key]
-        weights = frozenset(id(w) for w in call.weights)
-        shares = first.get(weights) if weights else None
-        first.setdefault(weights, name)
-        layers.append(_layer(call, name, shares, modules))
+        owner = first.setdefault(id(call.parameters[0]), name) if call.parameters else name
+        layers.append(_layer(call, name, None if owner == name else owner, modules))
     edges = [Edge(names[source.key], names[call.key]) for call in calls for source in call.described_sources()]
     outputs: list[str] = []
     for source in trace.origins.sources(output):
@@ -53,11 +51,17 @@ def describe(model: torch.nn.Module, trace: Trace, output: Any) -> Described:
     return Described(network, names, _dtype(calls))
 
 
+def _without_unread_inputs(calls: Sequence[Call]) -> list[Call]:
+    """Return the calls without inputs that no layer reads: labels, for a model that computes its own loss."""
+    read = {source for call in calls for source in call.described_sources()}
+    return [call for call in calls if call.kind != "input" or call in read]
+
+
 def parameters_of(model: torch.nn.Module, calls: Sequence[Call], names: dict[Key, str]) -> tuple[Parameter, ...]:
     """Return every parameter of the model, also one that is not used and one that goes by two names."""
     layers: dict[int, str] = {}
     for call in calls:
-        for weight in call.weights:
+        for weight in call.parameters:
             layers.setdefault(id(weight), names[call.key])
     first: dict[Any, str] = {}
     found = []
@@ -101,15 +105,16 @@ def _layer(call: Call, name: str, shares: str | None, modules: dict[str, torch.n
         fan_in=None if matrix is None else inputs,
         fan_out=None if matrix is None else receptive * matrix.shape[0],
         kernel=None if matrix is None else stats(matrix, orthogonal=True),
-        distinct_units=None if matrix is None else distinct_units(matrix, call.bias),
+        recurrent_kernel=stats(call.recurrent_kernel, orthogonal=True),
+        distinct_units=None if matrix is None else _distinct(call, matrix),
         bias=stats(call.bias),
         scale=stats(call.scale),
         shift=stats(call.shift),
         keep=call.keep,
         epsilon=call.epsilon,
         momentum=call.momentum,
-        parameters=sum(w.numel() for w in call.weights),
-        trainable=any(w.requires_grad for w in call.weights) if call.weights else True,
+        parameters=sum(w.numel() for w in call.parameters),
+        trainable=any(w.requires_grad for w in call.parameters) if call.parameters else True,
         shape=call.shape[1:],
         shares=shares,
         reduction=call.reduction,
@@ -122,8 +127,20 @@ def _out_in(call: Call, kernel: torch.Tensor) -> torch.Tensor:
     return weights.t() if call.units_last else weights.reshape(weights.shape[0], -1)
 
 
+def _distinct(call: Call, matrix: torch.Tensor) -> int:
+    """Return the number of different units; one of a recurrent layer has a row for each of its gates."""
+    if call.recurrent_kernel is None:
+        return distinct_units(matrix, call.bias)
+    units = call.recurrent_kernel.shape[1]
+    parts = [matrix, call.recurrent_kernel.detach()]
+    if call.bias is not None:
+        parts.append(call.bias.detach()[:, None])
+    gates = torch.cat(parts, dim=1).reshape(-1, units, sum(p.shape[1] for p in parts))
+    return distinct_units(gates.swapaxes(0, 1).reshape(units, -1), None)
+
+
 def _units(call: Call, matrix: torch.Tensor | None) -> int | None:
-    if matrix is not None:
+    if matrix is not None and call.recurrent_kernel is None:
         return int(matrix.shape[0])
     return call.shape[-1] if len(call.shape) > 1 else None
 

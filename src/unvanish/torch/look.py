@@ -12,7 +12,7 @@ import msgspec
 import torch
 
 from unvanish.core.network import Network
-from unvanish.core.profile import LayerProfile, Profile
+from unvanish.core.profile import LayerProfile, Profile, TimeProfile
 from unvanish.errors import UnsupportedError
 from unvanish.torch.arrays import tensors_in
 from unvanish.torch.call import Key
@@ -22,6 +22,7 @@ from unvanish.torch.describe import Described, describe
 from unvanish.torch.expressions import Recogniser
 from unvanish.torch.places import Places
 from unvanish.torch.sums import Sums
+from unvanish.torch.through_time import through_time
 from unvanish.torch.trace import Trace
 from unvanish.torch.weights import Weights
 
@@ -57,6 +58,9 @@ class Look:
         self._described: Described | None = None
         self._kernels: dict[str, torch.Tensor] = {}
         self._depths: dict[str, tuple[int, int]] = {}
+        self._through_time: tuple[TimeProfile, ...] = ()
+        self._not_over_time: dict[str, str] = {}
+        """Why -> the first layer that was not looked at over time."""
         self._batch_size = 0
         self._troubles: dict[str, str] = {}
         self._stack = contextlib.ExitStack()
@@ -96,14 +100,14 @@ class Look:
         names = {} if self._described is None else self._described.names
         blind = [names[key] for key in self._sums.without_graph if key in names]
         if blind:
-            found.append(
-                f"{len(blind)} layers with weights ran where no gradient is recorded (no_grad, or reentrant checkpointing), the first {blind[0]}"
-            )
+            where = "where no gradient is recorded (no_grad, or reentrant checkpointing)"
+            found.append(f"{len(blind)} layers with weights ran {where}, the first of them {blind[0]}")
         new = [key for key in self._sums.by_key if key not in names]
         if new and names:
             found.append(
                 f"{len(new)} layers that only later passes had, the first of them in {new[0][0] or 'the model'}"
             )
+        found.extend(f"{name} over time: {why}" for why, name in self._not_over_time.items())
         troubles = {**self._troubles, **self._sums.troubles}
         return (*found, *(f"calls of {name}: {why}" for name, why in troubles.items()))
 
@@ -139,6 +143,7 @@ class Look:
                 for name, parameter in self._model.named_parameters()
                 if parameter.requires_grad and id(parameter) not in self._weights.arrived
             ),
+            through_time=self._through_time,
             depths=self._depths,
             seconds=time.perf_counter() - self._started,
         )
@@ -198,9 +203,20 @@ class Look:
             for call in trace.calls:
                 if call.kernel is not None and id(call.kernel) in own:
                     self._kernels.setdefault(self._described.names[call.key], call.kernel)
+            self._over_time(trace)
             self._depths = depths(output, self._sums.made, self._model)
             first = next((call for call in trace.calls if call.kind == "input" and call.shape), None)
             self._batch_size = first.shape[0] if first is not None else 0
+
+    def _over_time(self, trace: Trace) -> None:
+        """Look at each recurrent layer over time, at its first call."""
+        names = self._required().names
+        for call in trace.calls:
+            if isinstance(call.recurrence, str):
+                self._not_over_time.setdefault(call.recurrence, names[call.key])
+            elif call.recurrence is not None:
+                self._through_time += through_time(names[call.key], call.recurrence)
+            call.recurrence = None
 
     def _stop(self) -> None:
         if self._running is not None:

@@ -40,17 +40,17 @@ def _base(call: Call, owners: dict[int, tuple[str, str]], several: set[str], alo
     place = call.place
     if call.kind == "input":
         return call.function
-    owned = next((owners[id(w)] for w in call.weights if id(w) in owners), None)
+    owned = next((owners[id(w)] for w in call.parameters if id(w) in owners), None)
     if owned is not None:
         path, local = owned
-        if any(w is own for own in place.module._parameters.values() for w in call.weights):
+        if any(w is own for own in place.module._parameters.values() for w in call.parameters):
             path = place.path
         local = local.removesuffix("_weight")
         if path and (path not in several or local == "weight"):
             return path
         return f"{path}.{local}".strip(".")
     leaf = next(place.module.children(), None) is None
-    if place.path and leaf and (alone or call.weights):
+    if place.path and leaf and (alone or call.parameters):
         return place.path
     return f"{place.path}.{call.function}".strip(".")
 
@@ -68,7 +68,7 @@ def _modules_with_several_kernels(calls: Sequence[Call], owners: dict[int, tuple
     """Return the paths of modules that run more than one operation with weights of their own, or have children."""
     found: dict[str, set[int]] = {}
     for call in calls:
-        first = next((w for w in call.weights if id(w) in owners), None)
+        first = next((w for w in call.parameters if id(w) in owners), None)
         if first is not None:
             found.setdefault(owners[id(first)][0], set()).add(id(first))
     modules = {call.place.path: call.place.module for call in calls}

@@ -21,8 +21,8 @@ class Origin:
     tensor: weakref.ref[torch.Tensor]
     sources: tuple[Call, ...] = ()
     channels_first: bool = False
-    weights: bool = False
-    """Whether it comes from parameters alone."""
+    parameters: tuple[torch.Tensor, ...] | None = None
+    """What it was computed from, where that is parameters alone."""
     expressions: tuple[Expression, ...] = ()
 
 
@@ -37,12 +37,21 @@ class Origins:
     def of(self, tensor: torch.Tensor) -> Origin | None:
         """Return the origin of a tensor that data flow through; None for any other."""
         origin = self._find(tensor)
-        return None if origin is None or origin.weights else origin
+        return None if origin is None or origin.parameters is not None else origin
 
     def is_weight(self, tensor: torch.Tensor) -> bool:
         """Say whether the tensor is a parameter, or was computed from parameters alone."""
         origin = self._find(tensor)
-        return id(tensor) in self._parameters or (origin is not None and origin.weights)
+        return id(tensor) in self._parameters or (origin is not None and origin.parameters is not None)
+
+    def parameters(self, weights: Sequence[torch.Tensor]) -> tuple[torch.Tensor, ...]:
+        """Return the parameters that these weights are or were computed from, each once."""
+        found: dict[int, torch.Tensor] = {}
+        for weight in weights:
+            origin = self._find(weight)
+            behind = (weight,) if id(weight) in self._parameters else ((origin and origin.parameters) or ())
+            found.update((id(parameter), parameter) for parameter in behind)
+        return tuple(found.values())
 
     def sources(self, value: Any) -> tuple[Call, ...]:
         """Return the calls that the tensors of a structure come from, each once."""
@@ -59,11 +68,11 @@ class Origins:
         sources: tuple[Call, ...] = (),
         *,
         channels_first: bool = False,
-        weights: bool = False,
+        parameters: tuple[torch.Tensor, ...] | None = None,
         expressions: tuple[Expression, ...] = (),
     ) -> None:
         """Remember where a tensor comes from, or comes from now."""
-        self._known[id(tensor)] = Origin(weakref.ref(tensor), sources, channels_first, weights, expressions)
+        self._known[id(tensor)] = Origin(weakref.ref(tensor), sources, channels_first, parameters, expressions)
 
     def mark_channels(self, tensor: torch.Tensor) -> None:
         """Note that axis 1 of a tensor is its channels, now that something reads it so; of an input layer too."""

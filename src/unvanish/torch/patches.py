@@ -15,7 +15,8 @@ class Patches:
 
     def __init__(self) -> None:
         """Wrap nothing yet."""
-        self._undone: list[tuple[Any, str, Any]] = []
+        self._made: list[tuple[Any, str, Any, Any]] = []
+        self._over = False
 
     def wrap(self, owner: Any, name: str, wrapper: Callable[..., Any]) -> None:
         """Let `owner.name(...)` call `wrapper(original, ...)`; not in code that is being compiled: that stays as it is.
@@ -26,16 +27,18 @@ class Patches:
 
         @functools.wraps(original)
         def wrapped(*args: Any, **kwargs: Any) -> Any:
-            if torch.compiler.is_compiling():
+            if self._over or torch.compiler.is_compiling():
                 return original(*args, **kwargs)
             return wrapper(original, *args, **kwargs)
 
         wrapped.__signature__ = inspect.signature(original)  # type: ignore[attr-defined]  # asked for by callers
-        self._undone.append((owner, name, original))
+        self._made.append((owner, name, original, wrapped))
         setattr(owner, name, wrapped)
 
     def undo(self) -> None:
-        """Put every original back; a second call does nothing."""
-        while self._undone:
-            owner, name, original = self._undone.pop()
-            setattr(owner, name, original)
+        """Put every original back; one that somebody else wrapped meanwhile stays where it is, and only passes on."""
+        self._over = True
+        while self._made:
+            owner, name, original, wrapped = self._made.pop()
+            if vars(owner)[name] is wrapped:
+                setattr(owner, name, original)

@@ -10,6 +10,7 @@ import torch
 
 from unvanish.torch.arrays import tensors_in
 from unvanish.torch.functions import KINDS
+from unvanish.torch.through_time import Recurrence, recurrence
 
 Weighted = Callable[[torch.Tensor], bool]
 """Says whether a tensor comes from parameters alone."""
@@ -44,6 +45,8 @@ class Reading:
     weights: list[torch.Tensor]
     fields: dict[str, Any] = field(default_factory=dict)
     """More fields of the Call."""
+    recurrence: Recurrence | str | None = None
+    """Of a recurrent layer: the call, or why it cannot be looked at over time."""
     reads_channels: bool = False
     """Whether axis 1 is the channels."""
 
@@ -64,6 +67,8 @@ def read(name: str, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
         reading.reads_channels = reading.kind == "conv"
     elif reading.kind in ("batch_norm", "layer_norm", "group_norm", "rms_norm"):
         _norm(reading, bound)
+    elif reading.kind == "recurrent":
+        _recurrent(reading, args)
     elif reading.kind == "dropout":
         rate = kwargs.get("p", args[1] if len(args) > 1 else 0.5)
         reading.fields["keep"] = 1.0 - float(rate)
@@ -100,6 +105,15 @@ def _kernel(reading: Reading, bound: dict[str, Any]) -> None:
     reading.data = [t for t in reading.data if t is not kernel and t is not bias]
     reading.weights.sort(key=lambda w: w is not kernel)
     reading.fields.update(kernel=kernel, bias=bias, units_last=reading.name != "linear" and reading.kind == "dense")
+
+
+def _recurrent(reading: Reading, args: tuple[Any, ...]) -> None:
+    """Find what the input and what the state is multiplied by, in the first layer of a stack."""
+    given = [weight for weight in tensors_in(args[2:]) if any(weight is w for w in reading.weights)]
+    if len(given) >= 2 and given[0].ndim == given[1].ndim == 2:
+        bias = given[2] if len(given) > 2 and given[2].ndim == 1 else None
+        reading.fields.update(kernel=given[0], recurrent_kernel=given[1], bias=bias)
+    reading.recurrence = recurrence(reading.name, args)
 
 
 def _norm(reading: Reading, bound: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,7 +21,8 @@ def restored(model: torch.nn.Module) -> Iterator[None]:
     modes = [(module, module.training) for module in model.modules()]
     held = [(module, name, b, b.detach().clone()) for module in model.modules() for name, b in _buffers(module)]
     parameters = [(p, p.requires_grad, p.grad) for p in model.parameters()]
-    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() and torch.cuda.is_initialized() else None
+    device: Any = torch.cuda  # is_initialized has no types
+    cuda = torch.cuda.get_rng_state_all() if device.is_available() and device.is_initialized() else None
     stream, python, numpy = torch.get_rng_state(), random.getstate(), np.random.get_state()
     try:
         yield

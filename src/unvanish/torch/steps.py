@@ -67,6 +67,11 @@ class Steps:
         """Say whether the optimizer holds a parameter of the watched model."""
         return not self._ids.isdisjoint(held_by(optimizer))
 
+    @property
+    def is_open(self) -> bool:
+        """Say whether an optimizer stepped since the last iteration was counted."""
+        return self._open is not None
+
     def before(self, optimizer: torch.optim.Optimizer) -> None:
         """Read what the step is about to apply: the raw gradients of the kernels that the optimizer holds, the loss."""
         if not self.owns(optimizer):

@@ -38,7 +38,7 @@ class Sums:
         if output is not None:
             self._forward(sums, call, entering, output)
         if torch.is_inference_mode_enabled() or output is None or output.grad_fn is None:
-            if any(w.requires_grad for w in call.weights):
+            if any(w.requires_grad for w in call.parameters):
                 self.without_graph[call.key] = None
             return
         self._backward(sums, call, output, outputs, edges)

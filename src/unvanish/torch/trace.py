@@ -159,17 +159,32 @@ class Trace(TorchFunctionMode):
                 both = distinct([*self.origins.each_source([output]), *sources])
                 self.origins.note(output, both, channels_first=before.first is not None and before.first.channels_first)
         elif not before.data and not reading.is_layer_of_weights:
-            for output in outputs if reading.weights else ():
-                self.origins.note(output, weights=True)
-        elif name in MOVES or (before.copy is None and all(any(o is t for t in before.data) for o in outputs)):
+            behind = self.origins.parameters(reading.weights)
+            for output in outputs if behind else ():
+                self.origins.note(output, parameters=behind)
+        elif all(output.ndim == 0 for output in outputs):  # a loss, or another number about the whole batch
+            for output in outputs:
+                self.origins.note(output, sources)
+        elif name in MOVES or self._is_passed_on(before, outputs):
             self._moved(name, before, outputs, sources)
         else:
             expressions = self._expressed(func, args, kwargs, before)
-            if any(o.is_floating_point() or o.is_complex() for o in outputs):
+            if expressions and not expressions[0].calls and self._recognise(expressions[0].values)[0] == "linear":
+                self._moved(name, before, outputs, sources)
+            elif any(o.is_floating_point() or o.is_complex() for o in outputs):
                 self._layer(name, before, outputs, sources, expressions)
             else:
                 for output in outputs:
                     self.origins.note(output, sources, expressions=expressions)
+
+    @staticmethod
+    def _is_passed_on(before: Before, outputs: list[torch.Tensor]) -> bool:
+        """Say whether the call gave its argument back: a dropout that is off, a concatenation with nothing."""
+        if before.copy is None and all(any(o is t for t in before.data) for o in outputs):
+            return True
+        return (
+            before.reading.kind == "concatenate" and len(before.data) == 1 and outputs[0].shape == before.data[0].shape
+        )
 
     def _moved(self, name: str, before: Before, outputs: list[torch.Tensor], sources: tuple[Call, ...]) -> None:
         """Pass a tensor on; where all places of each sample become one row, that is a layer that flattens."""
@@ -229,10 +244,11 @@ class Trace(TorchFunctionMode):
         """
         for expression in expressions:
             name, parameter = self._recognise(expression.values)
-            alone = not expression.calls
-            if name == "other" or (name == "linear" and not alone):
+            if name in ("other", "linear"):
                 continue
-            if alone or (all(p.may_be_merged for p in expression.calls) and self._root(expression, before) is not None):
+            if not expression.calls or (
+                all(p.may_be_merged for p in expression.calls) and self._root(expression, before) is not None
+            ):
                 return expression, name, parameter
         return None
 
@@ -262,7 +278,9 @@ class Trace(TorchFunctionMode):
         expressions: tuple[Expression, ...],
     ) -> None:
         reading, entering = before.reading, before.entering
-        call = Call(reading.kind, name, self._places[-1], weights=tuple(reading.weights), **reading.fields)
+        behind = self.origins.parameters(reading.weights)
+        call = Call(reading.kind, name, self._places[-1], parameters=behind, **reading.fields)
+        call.recurrence = reading.recurrence
         known = self._activation(expressions, before)
         first = before.first is not None and before.first.channels_first
         if known is not None:

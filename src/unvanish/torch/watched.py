@@ -43,18 +43,15 @@ class Watched:
         """look: has seen the first passes. finished: called when enough was seen; ends the script."""
         self.model, self.inputs, self.clock = model, inputs, Clock()
         self._optimizer, self._roots, self._clips, self._losses = optimizer, roots, clips, losses
-        self._finished, self._not_checked = finished, not_checked
+        self._finished, self._not_checked, self._looked = finished, not_checked, False
         with self.clock.ours():
             progress("reading the network", 0, 0)
             self.network = look.network()
-            self._first = look.profile(0, roots.loss(), roots.scale() / max(roots.passes, 1))
-            self._not_checked += look.not_checked
-            self._last: Profile | None = None
-            self._look: Look | None = None
+            self._profiles: list[Profile] = []
+            self._look: Look | None = look
             kernels = look.kernels()
-            self.layers = tuple(kernels)
             sizes = [kernel.numel() for kernel in kernels.values()]
-            self._session = Session(plan, self.layers, sizes, None, progress)
+            self._session = Session(plan, list(kernels), sizes, None, progress)
             tally = Tally(list(kernels.values()))
             self.steps = Steps(model.parameters(), self._session, tally, clips, roots, self._counted)
             losses.choose(roots.loss())
@@ -62,6 +59,11 @@ class Watched:
     def is_model(self, module: torch.nn.Module) -> bool:
         """Say whether the module is the watched one."""
         return module is self.model
+
+    @property
+    def looked_at(self) -> bool:
+        """Say whether the first pass was seen to its end."""
+        return bool(self._profiles)
 
     def arm(self) -> None:
         """Look at the pass that begins, if it is one of those: of the steps 1, 2, 4, 8, ..., and of the last.
@@ -79,12 +81,17 @@ class Watched:
         if not self.steps.owns(optimizer):
             return
         with self.clock.ours():
-            if self._look is not None and self._look.seen and self._roots.passes:
-                scale = self._roots.scale() / self._roots.passes
-                self._last = self._look.profile(self._session.done, self._roots.loss(), scale)
-                self._look.__exit__(None, None, None)
+            if not self._roots.running:
+                self._take()
             self._losses.keep()
             self.steps.before(optimizer)
+
+    def backward_ended(self) -> None:
+        """Take the gradients of a pass in the middle of which optimizers stepped, and count its iteration."""
+        with self.clock.ours():
+            if self.steps.is_open:
+                self._take()
+            self.steps.backward_ended()
 
     def after(self, optimizer: torch.optim.Optimizer) -> None:
         """Read what the step did."""
@@ -102,11 +109,11 @@ class Watched:
         network = with_optimised(self.network, self.model, self.steps.held) if self.steps.held else self.network
         head = network.layer(network.outputs[0]).activation if network.outputs else "linear"
         loss = self._losses.info(head)
-        batch = self.inputs.batch_size or self._first.batch_size
+        batch = self.inputs.batch_size or self._profiles[0].batch_size
         not_modelled = tuple(f"{x.name} ({x.type}): not modelled" for x in network.layers if not x.modelled)
         return Observation(
             network=network,
-            profiles=(self._first,) if self._last is None else (self._first, self._last),
+            profiles=tuple(self._profiles),
             recording=self._session.recording(),
             optimizer=optimizer_info(
                 self._optimizer,
@@ -125,8 +132,20 @@ class Watched:
             not_checked=(*not_modelled, *dict.fromkeys(self._not_checked), NOT_KNOWN),
         )
 
+    def _take(self) -> None:
+        """Take what the look shows, if there is one: all gradients are there. Only the first and the newest are kept."""
+        look = self._look
+        if look is None or not look.seen or not self._roots.passes:
+            return
+        scale = self._roots.scale() / self._roots.passes
+        self._profiles[1:] = [look.profile(self._session.done, self._roots.loss(), scale)]
+        self._not_checked += look.not_checked
+        look.__exit__(None, None, None)
+        self._look, self._looked = None, True
+
     def _counted(self) -> None:
-        self.clock.iteration(looked=self._look is not None)
+        self.clock.iteration(looked=self._looked)
+        self._looked = False
         self._forget_look()
         if self._session.enough:
             self._finished()

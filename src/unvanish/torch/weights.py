@@ -22,6 +22,7 @@ class Weights:
         """Ids of the tensors that a gradient reached."""
         self._sums = sums
         self._owned: dict[Key, list[torch.Tensor]] = {}
+        self._parameters: dict[Key, list[torch.Tensor]] = {}
         self._copies: dict[Key, list[Array]] = {}
         self._places: dict[int, tuple[Key, int]] = {}
         self._pending: dict[Key, dict[int, Array]] = {}
@@ -35,18 +36,20 @@ class Weights:
         for tensor in tensors:
             if tensor.requires_grad and id(tensor) not in self._hooked and not _unmade(tensor):
                 self._hooked[id(tensor)] = tensor
-                listening: Any = tensor  # register_hook has no types
-                self._handles.append(listening.register_hook(self._listener(id(tensor))))
+                self._listen(tensor, self._listener(id(tensor)))
 
     def own(self, call: Call) -> None:
         """Give a layer its weights: the kernel of a kernel layer, else all that are trained."""
-        owned = [call.kernel] if call.kernel is not None else list(call.weights)
-        owned = [w for w in owned if w.requires_grad]
-        if not owned or any(id(w) in self._places and self._places[id(w)][0] != call.key for w in owned):
+        trained = [p for p in call.parameters if p.requires_grad]
+        if not trained or any(self._places.get(id(p), (call.key, 0))[0] != call.key for p in trained):
             return
-        self.hook(owned)
-        self._owned[call.key] = owned
-        self._places.update({id(w): (call.key, i) for i, w in enumerate(owned)})
+        kernel = call.kernel
+        owned = trained if kernel is None else [kernel] if kernel.requires_grad else []
+        if kernel is not None and owned and not kernel.is_leaf:  # computed anew in each pass
+            self._listen(kernel, lambda gradient: self._take(call.key, 0, gradient))
+        self._owned[call.key], self._parameters[call.key] = owned, trained
+        self._places.update({id(p): (call.key, -1) for p in trained})
+        self._places.update({id(w): (call.key, i) for i, w in enumerate(owned) if w.is_leaf})
         if len(owned) > 1 and call.key not in self._copies:
             self._copies[call.key] = [array(w).copy() for w in owned]
 
@@ -60,11 +63,12 @@ class Weights:
         self._any = False
         self._added.clear()
         self._pending.clear()
+        self._handles = [handle for handle in self._handles if handle.hooks_dict_ref() is not None]
 
     def reached(self, key: Key) -> bool | None:
         """Say whether a gradient came to any weight of the layer; None for one without trained weights."""
-        owned = self._owned.get(key)
-        return None if owned is None else any(id(w) in self.arrived for w in owned)
+        trained = self._parameters.get(key)
+        return None if trained is None else any(id(p) in self.arrived for p in trained)
 
     def close(self) -> None:
         """Remove every hook; what was read stays."""
@@ -73,12 +77,16 @@ class Weights:
         self._handles.clear()
         self._hooked.clear()
 
+    def _listen(self, tensor: Any, hook: Callable[[torch.Tensor], None]) -> None:
+        self._handles.append(tensor.register_hook(hook))  # which has no types
+
     def _listener(self, which: int) -> Callable[[torch.Tensor], None]:
         def hook(gradient: torch.Tensor) -> None:
             self.arrived.add(which)
             self._any = True
-            if which in self._places:
-                self._take(*self._places[which], gradient)
+            key, number = self._places.get(which, (None, -1))
+            if key is not None and number >= 0:
+                self._take(key, number, gradient)
 
         return hook
 
