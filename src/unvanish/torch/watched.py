@@ -133,7 +133,7 @@ class Watched:
         )
 
     def _take(self) -> None:
-        """Take what the look shows, if there is one: all gradients are there. Only the first and the newest are kept."""
+        """Take what the look shows, now that all gradients are there. Only the first and the newest are kept."""
         look = self._look
         if look is None or not look.seen or not self._roots.passes:
             return
