@@ -31,6 +31,8 @@ def check(
     x: Any,
     y: Any = None,
     *,
+    loss: Any = None,
+    optimizer: Any = None,
     validation: tuple[Any, Any] | None = None,
     batch_size: int = 32,
     steps: int = 60,
@@ -39,7 +41,10 @@ def check(
 ) -> Diagnosis:
     """Say whether the model's gradient lets it learn, where not, and why.
 
-    model: a compiled Keras model (TensorFlow backend). x, y: arrays, or x a tf.data.Dataset of batches.
+    model: a compiled Keras model (TensorFlow backend) or a torch.nn.Module. x, y: arrays or tensors, or x a
+    tf.data.Dataset or a torch DataLoader of batches. loss, optimizer: of a torch.nn.Module alone. loss: a module, a
+    function of (outputs, targets), or `bce`, `bce_with_logits`, `cross_entropy`, `mse`. optimizer: one of torch.optim;
+    Adam with a learning rate of 0.001 where none is given.
     validation: held-out (x, y); without it a fifth of the data is held out. steps: optimizer steps of the short watched
     training. ignore: rule codes to leave out. progress: called with (what, done, total); without it a line is shown in
     a notebook and on a terminal.
@@ -49,9 +54,13 @@ def check(
     """
     from unvanish.adapters import adapter_of
 
-    adapter, plan = adapter_of(model), Plan(steps=steps)
+    adapter, options = (
+        adapter_of(model),
+        {"validation": validation, "batch_size": batch_size, "plan": Plan(steps=steps)},
+    )
+    options |= {name: given for name, given in (("loss", loss), ("optimizer", optimizer)) if given is not None}
     with _shown(progress) as shown:
-        seen, cost = adapter.check(model, x, y, validation=validation, batch_size=batch_size, plan=plan, progress=shown)
+        seen, cost = adapter.check(model, x, y, progress=shown, **options)
     return diagnose(seen, ignore=ignore, title=seen.network.name, cost=cost)
 
 
