@@ -33,15 +33,6 @@ CASES = (
         epochs=20,
     ),
     Case(
-        name="keras-dense-elu",
-        family="dense",
-        task="wine",
-        build=net.dense(3, 32, "elu", "he_normal"),
-        optimizer=opt("RMSprop", 1e-3),
-        batch=16,
-        epochs=40,
-    ),
-    Case(
         name="keras-dense-selu-10",
         family="dense",
         task="digits",
