@@ -1,8 +1,8 @@
-"""Measure, record and judge the zoo: 60 healthy trainings and 60 planted diseases. What they are: bench/zoo/__init__.py.
+"""Measure, record and judge the zoo of 60 healthy trainings and 60 planted diseases; zoo/__init__.py defines them.
 
-    python bench/zoo.py measure [--only NAME] [--framework keras|torch] [--again]
-    python bench/zoo.py record  [--only NAME] [--framework keras|torch] [--again]
-    python bench/zoo.py judge   [--half reported|unseen] [--only NAME]
+python bench/zoo.py measure [--only NAME] [--framework keras|torch] [--again]
+python bench/zoo.py record  [--only NAME] [--framework keras|torch] [--again]
+python bench/zoo.py judge   [--half reported|unseen] [--only NAME]
 """
 
 from __future__ import annotations

@@ -11,6 +11,11 @@ from zoo.tasks import Task, task
 
 SEEDS = (1, 2, 3)
 
+EXPLODING, VANISHING, SATURATED, DEAD = "exploding", "vanishing", "saturated", "dead"
+BLOCKED, NONFINITE, STEP = "blocked", "nonfinite", "untrainable-step"
+WARNED = "healthy"
+"""The word of a disease whose rules only warn: warnings do not change the verdict."""
+
 Build = Callable[[Task], Any]
 
 

@@ -270,4 +270,3 @@ CASES = (
         optimizer=opt("Adam", 1e-3),
     ),
 )
-

@@ -36,7 +36,9 @@ def dense(depth, width, activation, init="glorot_uniform", *, norm=None, last=Fa
             model.add(layers.Flatten())
         for _ in range(depth):
             kernel = init() if callable(init) else init
-            model.add(layers.Dense(width, None if norm and not last else activation, kernel_initializer=kernel, **config))
+            model.add(
+                layers.Dense(width, None if norm and not last else activation, kernel_initializer=kernel, **config)
+            )
             if norm:
                 model.add(norm())
                 if not last:
@@ -142,7 +144,9 @@ def two_halves_two_answers(task):
     left, right = keras.Input((task.x.shape[1] // 2,), name="left"), keras.Input((task.x.shape[1] // 2,), name="right")
     h = layers.Concatenate()([layers.Dense(32, "relu")(left), layers.Dense(32, "relu")(right)])
     h = layers.Dense(64, "relu")(h)
-    return keras.Model([left, right], [layers.Dense(10, "softmax", name="digit")(h), layers.Dense(1, "sigmoid", name="odd")(h)])
+    return keras.Model(
+        [left, right], [layers.Dense(10, "softmax", name="digit")(h), layers.Dense(1, "sigmoid", name="odd")(h)]
+    )
 
 
 def frozen_below(task):

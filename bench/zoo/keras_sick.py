@@ -5,86 +5,11 @@ from __future__ import annotations
 import functools
 
 from keras import layers, losses, ops
-from keras.initializers import Constant, Identity, RandomNormal, RandomUniform, VarianceScaling
+from keras.initializers import Constant, Identity, RandomUniform
 
+from zoo import keras_faults as fault
 from zoo import keras_networks as net
-from zoo.case import Case, opt
-
-EXPLODING, VANISHING, SATURATED, DEAD = "exploding", "vanishing", "saturated", "dead"
-BLOCKED, NONFINITE, STEP, WARNED = "blocked", "nonfinite", "untrainable-step", "healthy"
-
-
-def normal(sd):
-    """Return what makes a Gaussian initialiser: a new one for each layer, or all kernels would be the same."""
-    return functools.partial(RandomNormal, 0.0, sd)
-
-
-def gain(squared):
-    """Return what makes an initialiser of variance `squared / fan-in`."""
-    return functools.partial(VarianceScaling, squared, "fan_in")
-
-
-def scaled_inside(scale):
-    """Return a builder of a tanh stack with a constant factor between its third and its fourth layer."""
-    three = [lambda: layers.Dense(64, "tanh")] * 3
-    return net.chain(*three, lambda: layers.Rescaling(scale), *three)
-
-
-def one_small(sd):
-    """Return a builder of a stack one layer of which starts with small weights that training may not enlarge."""
-    small = functools.partial(layers.Dense, 64, "tanh", kernel_initializer=RandomNormal(0.0, sd), trainable=False)
-    return net.chain(*[lambda: layers.Dense(64, "tanh")] * 2, small, *[lambda: layers.Dense(64, "tanh")] * 2)
-
-
-def cut(stop):
-    """Return a builder of two parts; stop: no gradient passes from the second to the first."""
-
-    def build(task):
-        from keras import Model
-
-        inputs = net.source(task)
-        h = layers.Dense(4, "tanh")(layers.Dense(64, "relu")(inputs))
-        h = layers.Lambda(ops.stop_gradient)(h) if stop else h
-        return Model(inputs, net.head(task)(layers.Dense(32, "relu")(h)))
-
-    return build
-
-
-def rounded(function):
-    """Return a builder with a function after a narrow layer: rounding passes no gradient."""
-    return net.chain(
-        lambda: layers.Dense(64, "relu"), lambda: layers.Dense(6, "tanh"), lambda: layers.Activation(function)
-    )
-
-
-def twice(task):
-    """Return an output layer that gives shares, for a loss that makes shares of them again."""
-    return layers.Dense(task.classes, "softmax")
-
-
-def logits(task):
-    return layers.Dense(task.classes)
-
-
-def one_softmax(_):
-    return layers.Dense(1, "softmax")
-
-
-def same(x):
-    return x
-
-
-def log_of_zero(y_true, y_pred):
-    """Return a cross-entropy of shares that a relu made: log of zero where it is closed."""
-    shares = ops.relu(y_pred)
-    own = ops.take_along_axis(shares, ops.cast(ops.reshape(y_true, (-1, 1)), "int32"), axis=1)
-    return -ops.log(own / ops.sum(shares, axis=1, keepdims=True))
-
-
-def small_loss(y_true, y_pred):
-    """Return the cross-entropy in units so large that Adam's epsilon outweighs every gradient."""
-    return losses.sparse_categorical_crossentropy(y_true, y_pred) * 1e-8
-
+from zoo.case import BLOCKED, DEAD, EXPLODING, NONFINITE, SATURATED, STEP, VANISHING, WARNED, Case, opt
 
 FROM_LOGITS = losses.SparseCategoricalCrossentropy(from_logits=True)
 TANH_11, RELU_3 = net.dense(11, 64, "tanh"), net.dense(3, 64, "relu", "he_normal")
@@ -106,7 +31,7 @@ CASES = (
         name="keras-small-init",
         family="dense",
         task="digits",
-        build=net.dense(10, 64, "relu", normal(0.01)),
+        build=net.dense(10, 64, "relu", fault.normal(0.01)),
         optimizer=opt("Adam", 1e-3),
         root=VANISHING,
         codes=("GF101", "GF104", "GF601"),
@@ -133,40 +58,41 @@ CASES = (
         cured={"build": net.conv(8, 12)},
     ),
     Case(
-        name="keras-glorot-relu-30",
+        name="keras-weak-relu-14",
         family="dense",
         task="digits",
-        build=net.dense(30, 64, "relu", "glorot_uniform"),
+        build=net.dense(14, 64, "relu", fault.gain(0.5)),
         optimizer=opt("SGD", 0.01, momentum=0.9),
+        epochs=15,
         root=VANISHING,
         codes=("GF101", "GF104", "GF601"),
-        cured={"build": net.dense(30, 64, "tanh", "orthogonal")},
+        cured={"build": net.dense(14, 64, "relu", "he_normal")},
     ),
     Case(
         name="keras-scaled-down-inside",
         family="dense",
         task="digits",
-        build=scaled_inside(1e-4),
+        build=fault.scaled_inside(1e-4),
         optimizer=opt("SGD", 0.01, momentum=0.9),
         root=VANISHING,
         codes=("GF103", "GF104"),
-        cured={"build": scaled_inside(1.0)},
+        cured={"build": fault.scaled_inside(1.0)},
     ),
     Case(
         name="keras-one-small-layer",
         family="frozen",
         task="digits",
-        build=one_small(1e-5),
+        build=fault.one_small(1e-5),
         optimizer=opt("SGD", 0.02, momentum=0.9),
         root=VANISHING,
         codes=("GF103", "GF104"),
-        cured={"build": one_small(0.125)},
+        cured={"build": fault.one_small(0.125)},
     ),
     Case(
         name="keras-simple-rnn-60",
         family="recurrent",
         task="first_of_60",
-        build=net.recurrent(layers.SimpleRNN, 32, recurrent_initializer=gain(0.25)()),
+        build=net.recurrent(layers.SimpleRNN, 32, recurrent_initializer=fault.gain(0.25)()),
         optimizer=opt("Adam", 1e-3, clipnorm=1.0),
         root=VANISHING,
         codes=("GF701",),
@@ -177,7 +103,7 @@ CASES = (
         name="keras-large-init",
         family="dense",
         task="digits",
-        build=net.dense(8, 64, "relu", normal(1.0)),
+        build=net.dense(8, 64, "relu", fault.normal(1.0)),
         optimizer=opt("SGD", 0.01, momentum=0.9),
         root=EXPLODING,
         accept=(NONFINITE,),
@@ -188,7 +114,7 @@ CASES = (
         name="keras-chaotic-tanh-30",
         family="dense",
         task="digits",
-        build=net.dense(30, 64, "tanh", gain(6.0)),
+        build=net.dense(30, 64, "tanh", fault.gain(6.0)),
         optimizer=opt("SGD", 0.005, momentum=0.9),
         epochs=15,
         root=EXPLODING,
@@ -204,7 +130,9 @@ CASES = (
         optimizer=opt("SGD", 0.02, momentum=0.9),
         root=EXPLODING,
         codes=("GF102",),
-        cured={"build": net.residual(25, 48, norm=functools.partial(layers.BatchNormalization, momentum=0.9), scale=0.1)},
+        cured={
+            "build": net.residual(25, 48, norm=functools.partial(layers.BatchNormalization, momentum=0.9), scale=0.1)
+        },
     ),
     Case(
         name="keras-residual-unscaled",
@@ -233,7 +161,7 @@ CASES = (
         name="keras-tanh-pixels",
         family="dense",
         task="digits_pixels",
-        build=net.dense(2, 64, "tanh", normal(0.5)),
+        build=net.dense(2, 64, "tanh", fault.normal(0.5)),
         optimizer=opt("SGD", 0.01, momentum=0.9),
         root=SATURATED,
         codes=("GF201", "GF902"),
@@ -243,7 +171,7 @@ CASES = (
         name="keras-sigmoid-huge-weights",
         family="binary",
         task="cancer",
-        build=net.dense(3, 32, "sigmoid", normal(20.0)),
+        build=net.dense(3, 32, "sigmoid", fault.normal(20.0)),
         optimizer=opt("SGD", 0.1, momentum=0.9),
         root=SATURATED,
         codes=("GF201", "GF602"),
@@ -309,9 +237,9 @@ CASES = (
         name="keras-log-of-zero",
         family="dense",
         task="digits",
-        build=net.chain(lambda: layers.Dense(64, "relu"), end=logits),
+        build=net.chain(lambda: layers.Dense(64, "relu"), end=fault.logits),
         optimizer=opt("Adam", 3e-3),
-        loss=log_of_zero,
+        loss=fault.log_of_zero,
         root=NONFINITE,
         codes=("GF401",),
         cured={"loss": FROM_LOGITS},
@@ -321,12 +249,12 @@ CASES = (
         name="keras-gradient-stopped",
         family="dense",
         task="digits",
-        build=cut(stop=True),
+        build=fault.cut(stop=True),
         optimizer=opt("Adam", 3e-3),
         epochs=15,
         root=BLOCKED,
         codes=("GF501",),
-        cured={"build": cut(stop=False)},
+        cured={"build": fault.cut(stop=False)},
     ),
     Case(
         name="keras-all-zero",
@@ -343,12 +271,12 @@ CASES = (
         name="keras-rounded",
         family="dense",
         task="digits",
-        build=rounded(ops.round),
+        build=fault.rounded(ops.round),
         optimizer=opt("Adam", 3e-3),
         epochs=15,
         root=BLOCKED,
         codes=("GF502", "GF501"),
-        cured={"build": rounded(same)},
+        cured={"build": fault.rounded(fault.same)},
     ),
     Case(
         name="keras-constant-init",
@@ -364,7 +292,7 @@ CASES = (
         name="keras-softmax-of-one",
         family="binary",
         task="cancer",
-        build=net.chain(lambda: layers.Dense(32, "relu"), end=one_softmax),
+        build=net.chain(lambda: layers.Dense(32, "relu"), end=fault.one_softmax),
         optimizer=opt("Adam", 3e-3),
         root=BLOCKED,
         codes=("GF904", "GF502"),
@@ -377,7 +305,7 @@ CASES = (
         task="digits",
         build=RELU_3,
         optimizer=opt("Adam", 1e-3),
-        loss=small_loss,
+        loss=fault.small_loss,
         root=WARNED,
         accept=(STEP,),
         codes=("GF303", "GF301"),
@@ -397,14 +325,14 @@ CASES = (
         name="keras-softmax-twice",
         family="dense",
         task="digits",
-        build=net.chain(lambda: layers.Dense(64, "relu"), end=twice),
+        build=net.chain(lambda: layers.Dense(64, "relu"), end=fault.twice),
         optimizer=opt("SGD", 0.02, momentum=0.9),
         loss=FROM_LOGITS,
         epochs=8,
         root=WARNED,
         accept=(STEP,),
         codes=("GF904",),
-        cured={"build": net.chain(lambda: layers.Dense(64, "relu"), end=logits)},
+        cured={"build": net.chain(lambda: layers.Dense(64, "relu"), end=fault.logits)},
     ),
     Case(
         name="keras-statistics-lag",

@@ -30,7 +30,7 @@ def run(case: Case, seed: int, watch: Any = None) -> list[float]:
 
 
 def measure(case: Case) -> dict[str, Any]:
-    """Return what the run and, where it is sick, its cured twin reach in all seeds, and whether it belongs in the zoo."""
+    """Return what the run, and a sick one's cured twin, reach in all seeds, and whether it belongs in the zoo."""
     started = time.perf_counter()
     healthy = case.twin()
     limit = healthy.data.threshold

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import torch
-import torch.nn.functional as F
+import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
 from zoo.tasks import BINARY, Task
@@ -43,7 +44,7 @@ def dense(depth, width, activation=nn.ReLU, init=None, *, norm=None, dropout=0.0
     def build(task):
         sizes = [features(task), *[width] * depth]
         parts = [nn.Flatten()] if task.x.ndim > 2 else []
-        for n_in, n_out in zip(sizes, sizes[1:], strict=False):
+        for n_in, n_out in pairwise(sizes):
             parts += [nn.Linear(n_in, n_out), *([norm(n_out)] if norm else []), activation()]
             parts += [nn.Dropout(dropout)] if dropout else []
         model = nn.Sequential(*parts, nn.Linear(width, units(task)))
@@ -60,7 +61,7 @@ class Functional(nn.Module):
     def __init__(self, task, depth, width, activation, init=None):
         super().__init__()
         sizes = [features(task), *[width] * depth]
-        self.hidden = nn.ModuleList([nn.Linear(a, b) for a, b in zip(sizes, sizes[1:], strict=False)])
+        self.hidden = nn.ModuleList([nn.Linear(a, b) for a, b in pairwise(sizes)])
         self.out = nn.Linear(width, units(task))
         self.activation = activation
         if init:
@@ -83,7 +84,7 @@ class Conv(nn.Module):
     def __init__(self, task, depth, width, activation=F.relu, norm=None, init=kaiming, pool_every=2):
         super().__init__()
         channels = [task.x.shape[-1], *[width] * depth]
-        self.convs = nn.ModuleList([nn.Conv2d(a, b, 3, padding=1) for a, b in zip(channels, channels[1:], strict=False)])
+        self.convs = nn.ModuleList([nn.Conv2d(a, b, 3, padding=1) for a, b in pairwise(channels)])
         self.norms = nn.ModuleList([norm(width) if norm else nn.Identity() for _ in range(depth)])
         self.out = nn.Linear(width, units(task))
         self.activation, self.pool_every = activation, pool_every
@@ -226,7 +227,7 @@ class TwoHalves(nn.Module):
     def __init__(self, task):
         super().__init__()
         self.left, self.right = nn.Linear(32, 32), nn.Linear(32, 32)
-        self.digit, self.odd = nn.Linear(64, 10), nn.Linear(64, 1)
+        self.digit, self.odd = nn.Linear(64, units(task)), nn.Linear(64, 1)
 
     def forward(self, x):
         h = torch.cat([torch.relu(self.left(x[:, :32])), torch.relu(self.right(x[:, 32:]))], dim=1)

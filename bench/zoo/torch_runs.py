@@ -19,7 +19,7 @@ def run(case: Case, seed: int, watch: AbstractContextManager[Any]) -> list[float
 
     watch: entered around the last training alone. case.train may hold: `pretrained` (epochs of a training before),
     `clip` (a norm), `accumulate` (micro-batches a step), `autocast` (to bfloat16), `dtype` (of weights and inputs),
-    `optimised` (model -> the parameters that the optimizer gets), `probabilities` (whether the model answers with them).
+    `optimised` (model -> the parameters that the optimizer gets), `probabilities` (the model's answers).
     """
     torch.manual_seed(seed)
     model = case.build(case.data).to(case.train.get("dtype", torch.float32))

@@ -3,124 +3,12 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
+import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
+from zoo import torch_faults as fault
 from zoo import torch_networks as net
-from zoo.case import Case, opt
-
-EXPLODING, VANISHING, SATURATED, DEAD = "exploding", "vanishing", "saturated", "dead"
-BLOCKED, NONFINITE, STEP, WARNED = "blocked", "nonfinite", "untrainable-step", "healthy"
-
-
-class Changed:
-    """Build a network and change it in place: what plants most of the faults."""
-
-    def __init__(self, build, change):
-        self.build, self.change = build, change
-
-    def __call__(self, task):
-        model = self.build(task)
-        with torch.no_grad():
-            self.change(model)
-        return model
-
-
-def kernels(model):
-    return [m for m in model.modules() if isinstance(m, nn.Linear | nn.Conv2d)]
-
-
-def constant(model):
-    for layer in kernels(model):
-        layer.weight.fill_(0.05)
-        layer.bias.zero_()
-
-
-def zeros(model):
-    for p in model.parameters():
-        p.zero_()
-
-
-def low_biases(model):
-    for layer in kernels(model)[:-1]:
-        layer.bias.fill_(-6.0)
-
-
-class Cut(nn.Module):
-    """Two parts; cut: the second one is given the first one's output without its history."""
-
-    def __init__(self, task, cut):
-        super().__init__()
-        self.below = nn.Sequential(nn.Linear(net.features(task), 64), nn.ReLU(), nn.Linear(64, 4), nn.Tanh())
-        self.above = nn.Sequential(nn.Linear(4, 32), nn.ReLU(), nn.Linear(32, net.units(task)))
-        self.cut = cut
-
-    def forward(self, x):
-        h = self.below(x)
-        return self.above(h.detach() if self.cut else h)
-
-
-class Signs(nn.Module):
-    """Round the activations of a narrow layer to signs: their derivative is zero everywhere."""
-
-    def forward(self, x):
-        return torch.sign(x)
-
-
-class Times(nn.Module):
-    """Multiply by a constant."""
-
-    def __init__(self, scale):
-        super().__init__()
-        self.scale = scale
-
-    def forward(self, x):
-        return self.scale * x
-
-
-def scaled_inside(scale):
-    """Return a builder of a tanh stack with a constant factor between its third and its fourth layer."""
-
-    def build(task):
-        model = net.dense(6, 64, nn.Tanh, net.xavier)(task)
-        return nn.Sequential(*model[:6], Times(scale), *model[6:])
-
-    return build
-
-
-class Ending(nn.Module):
-    """A network with one more function at its end."""
-
-    def __init__(self, network, end):
-        super().__init__()
-        self.network, self.end = network, end
-
-    def forward(self, x):
-        return self.end(self.network(x))
-
-
-class LogOfZero(nn.Module):
-    """Take the logarithm of shares that a relu made: of zero, where it is closed."""
-
-    def forward(self, outputs, y):
-        shares = F.relu(outputs)
-        return -torch.log(shares / shares.sum(dim=1, keepdim=True))[torch.arange(len(y)), y].mean()
-
-
-class SmallLoss(nn.CrossEntropyLoss):
-    """Scale the loss so far down that half precision cannot hold its gradients, though the step makes up for it."""
-
-    def forward(self, outputs, y):
-        return super().forward(outputs, y) * 1e-6
-
-
-def all_but_the_cell(model):
-    return model.out.parameters()
-
-
-def exponential(x):
-    return torch.exp(x)
-
+from zoo.case import BLOCKED, DEAD, EXPLODING, NONFINITE, SATURATED, STEP, VANISHING, WARNED, Case, opt
 
 CASES = (
     # vanishing
@@ -170,11 +58,11 @@ CASES = (
         name="torch-scaled-down-inside",
         family="dense",
         task="digits",
-        build=scaled_inside(1e-4),
+        build=fault.scaled_inside(1e-4),
         optimizer=opt("SGD", 0.01, momentum=0.9),
         root=VANISHING,
         codes=("GF103", "GF104"),
-        cured={"build": scaled_inside(1.0)},
+        cured={"build": fault.scaled_inside(1.0)},
     ),
     Case(
         name="torch-rnn-forgets",
@@ -274,7 +162,7 @@ CASES = (
         name="torch-relu-low-biases",
         family="dense",
         task="digits",
-        build=Changed(net.dense(3, 64, init=net.kaiming), low_biases),
+        build=fault.Changed(net.dense(3, 64, init=net.kaiming), fault.low_biases),
         optimizer=opt("SGD", 0.05, momentum=0.9),
         root=DEAD,
         accept=(BLOCKED,),
@@ -310,7 +198,7 @@ CASES = (
         task="digits",
         build=net.dense(2, 64),
         optimizer=opt("Adam", 1e-3),
-        loss=LogOfZero,
+        loss=fault.LogOfZero,
         root=NONFINITE,
         codes=("GF401",),
         cured={"loss": None},
@@ -319,7 +207,7 @@ CASES = (
         name="torch-exp-overflows",
         family="regression",
         task="friedman",
-        build=net.functional(4, 64, exponential, net.kaiming),
+        build=net.functional(4, 64, fault.exponential, net.kaiming),
         optimizer=opt("Adam", 1e-3),
         root=NONFINITE,
         accept=(EXPLODING,),
@@ -331,18 +219,18 @@ CASES = (
         name="torch-detached",
         family="dense",
         task="digits",
-        build=lambda task: Cut(task, cut=True),
+        build=lambda task: fault.Cut(task, cut=True),
         optimizer=opt("Adam", 3e-3),
         epochs=20,
         root=BLOCKED,
         codes=("GF501",),
-        cured={"build": lambda task: Cut(task, cut=False)},
+        cured={"build": lambda task: fault.Cut(task, cut=False)},
     ),
     Case(
         name="torch-all-zero",
         family="conv",
         task="digits_images",
-        build=Changed(net.conv(3, 24), zeros),
+        build=fault.Changed(net.conv(3, 24), fault.zeros),
         optimizer=opt("Adam", 5e-3),
         root=BLOCKED,
         accept=(DEAD,),
@@ -353,7 +241,9 @@ CASES = (
         name="torch-signs",
         family="dense",
         task="digits",
-        build=lambda task: nn.Sequential(net.dense(1, 64, nn.ReLU)(task)[:2], nn.Linear(64, 6), Signs(), nn.Linear(6, 10)),
+        build=lambda task: nn.Sequential(
+            net.dense(1, 64, nn.ReLU)(task)[:2], nn.Linear(64, 6), fault.Signs(), nn.Linear(6, 10)
+        ),
         optimizer=opt("Adam", 3e-3),
         epochs=20,
         root=BLOCKED,
@@ -365,10 +255,10 @@ CASES = (
         },
     ),
     Case(
-        name="torch-constant-init",
+        name="torch-fault.constant-init",
         family="dense",
         task="digits",
-        build=Changed(net.dense(2, 64), constant),
+        build=fault.Changed(net.dense(2, 64), fault.constant),
         optimizer=opt("SGD", 0.1, momentum=0.9),
         root=BLOCKED,
         codes=("GF603",),
@@ -378,13 +268,13 @@ CASES = (
         name="torch-softmax-of-one",
         family="binary",
         task="cancer",
-        build=lambda task: Ending(net.dense(2, 32)(task), nn.Softmax(dim=1)),
+        build=lambda task: fault.Ending(net.dense(2, 32)(task), nn.Softmax(dim=1)),
         optimizer=opt("Adam", 3e-3),
         loss=nn.BCELoss,
         train={"probabilities": True},
         root=BLOCKED,
         codes=("GF904", "GF502"),
-        cured={"build": lambda task: Ending(net.dense(2, 32)(task), nn.Sigmoid())},
+        cured={"build": lambda task: fault.Ending(net.dense(2, 32)(task), nn.Sigmoid())},
     ),
     # warned of
     Case(
@@ -394,7 +284,7 @@ CASES = (
         build=net.recurrent(nn.LSTM, 32),
         optimizer=opt("Adam", 1e-2),
         epochs=20,
-        train={"clip": 1.0, "optimised": all_but_the_cell},
+        train={"clip": 1.0, "optimised": fault.all_but_the_cell},
         root=WARNED,
         codes=("GF503",),
         cured={"train": {"clip": 1.0}},
@@ -414,7 +304,7 @@ CASES = (
         name="torch-softmax-twice",
         family="conv",
         task="digits_images",
-        build=lambda task: Ending(net.conv(3, 24)(task), nn.Softmax(dim=1)),
+        build=lambda task: fault.Ending(net.conv(3, 24)(task), nn.Softmax(dim=1)),
         optimizer=opt("SGD", 0.02, momentum=0.9),
         epochs=8,
         root=WARNED,
@@ -453,7 +343,7 @@ CASES = (
         task="digits",
         build=net.dense(3, 64, init=net.kaiming),
         optimizer=opt("SGD", 1e4, momentum=0.9),
-        loss=SmallLoss,
+        loss=fault.SmallLoss,
         train={"dtype": torch.float16},
         root=WARNED,
         accept=(BLOCKED, VANISHING, STEP),
