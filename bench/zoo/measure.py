@@ -59,9 +59,10 @@ def measure(case: Case) -> dict[str, Any]:
 
 def main(only: str, framework: str, again: bool) -> None:
     """Measure the runs whose name contains `only`; those measured before only `again`. Print one line a run."""
-    known = read()
-    for case in cases(framework):
-        if only not in case.name or (case.name in known["runs"] and not again):
+    chosen = cases(framework)
+    names = {case.name for case in chosen}
+    for case in chosen:
+        if only not in case.name or (case.name in read()["runs"] and not again):
             continue
         entry = measure(case)
         word = "belongs" if entry["belongs"] else "DOES NOT BELONG"
@@ -72,6 +73,8 @@ def main(only: str, framework: str, again: bool) -> None:
         )
         known = read()
         known["runs"][case.name] = entry
+        for gone in [n for n in known["runs"] if n.split("-")[0] == case.framework and n not in names]:
+            del known["runs"][gone]
         known["versions"] = {name: importlib.metadata.version(name) for name in PACKAGES}
         MEASURED.write_text(json.dumps(known, indent=1) + "\n")
 

@@ -35,15 +35,15 @@ def run(case: Case, seed: int, watch: AbstractContextManager[Any]) -> list[float
 
 
 def train(case: Case, model: nn.Module, epochs: int) -> None:
-    """Train the model in place."""
+    """Train the model in place, and evaluate it after every epoch."""
     x, y = tensors(case)
     name, rate, config = case.optimizer
     parameters = case.train.get("optimised", nn.Module.parameters)(model)
     optimizer = getattr(torch.optim, name)(parameters, lr=rate, **config)
     criterion = (case.loss or LOSSES.get(case.data.kind, nn.CrossEntropyLoss))()
     every, clip = case.train.get("accumulate", 1), case.train.get("clip")
-    model.train()
     for _ in range(epochs):
+        model.train()
         for step, rows in enumerate(torch.randperm(len(x)).split(case.batch)):
             with torch.autocast("cpu", torch.bfloat16, enabled=case.train.get("autocast", False)):
                 loss = criterion(model(x[rows]), y[rows])
@@ -53,6 +53,7 @@ def train(case: Case, model: nn.Module, epochs: int) -> None:
                     nn.utils.clip_grad_norm_(model.parameters(), clip)
                 optimizer.step()
                 optimizer.zero_grad()
+        score(case, model)
 
 
 def tensors(case: Case) -> tuple[torch.Tensor, torch.Tensor]:
