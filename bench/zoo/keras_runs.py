@@ -21,19 +21,11 @@ LOSSES = {BINARY: "binary_crossentropy", NUMBERS: "mean_squared_error"}
 def run(case: Case, seed: int, watch: AbstractContextManager[Any]) -> list[float]:
     """Return the held-out scores: after the last fit, and before it where the run was trained already.
 
-    watch: entered around the last fit alone. case.train may hold: `policy` (of dtypes), `pretrained` (epochs of a fit
-    before), `parts` (from the inputs to the model's several ones), `answers` (from the labels to several ones).
+    watch: entered around the last fit alone. case.train may hold: `pretrained` (epochs of a fit before), `parts` (from
+    the inputs to the model's several ones), `answers` (from the labels to several ones).
     """
     keras.backend.clear_session()
     keras.utils.set_random_seed(seed)
-    keras.config.set_dtype_policy(case.train.get("policy", "float32"))
-    try:
-        return _train(case, watch)
-    finally:
-        keras.config.set_dtype_policy("float32")
-
-
-def _train(case: Case, watch: AbstractContextManager[Any]) -> list[float]:
     data = case.data
     parts, answers = case.train.get("parts", _same), case.train.get("answers", _same)
     model = case.build(data)

@@ -2,31 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.metadata
 import json
 import time
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from zoo.case import SEEDS, Case
+from zoo.runs import cases, run
 
 MEASURED = Path(__file__).parent / "measured.json"
-FRAMEWORKS = ("keras", "torch")
 PACKAGES = ("keras", "tensorflow-cpu", "torch", "scikit-learn", "numpy")
-
-
-def cases(framework: str = "") -> list[Case]:
-    """Return the zoo's runs, healthy ones first. Imports the frameworks that are asked for."""
-    chosen = (framework,) if framework else FRAMEWORKS
-    parts = ("healthy", "sick")
-    return [c for part in parts for f in chosen for c in importlib.import_module(f"zoo.{f}_{part}").CASES]
-
-
-def run(case: Case, seed: int, watch: Any = None) -> list[float]:
-    """Train one run and return its held-out scores. watch: a context entered around its last training."""
-    return importlib.import_module(f"zoo.{case.framework}_runs").run(case, seed, watch or nullcontext())
 
 
 def measure(case: Case) -> dict[str, Any]:
@@ -34,7 +20,7 @@ def measure(case: Case) -> dict[str, Any]:
     started = time.perf_counter()
     healthy = case.twin()
     limit = healthy.data.threshold
-    scores = [run(case, seed) for seed in SEEDS]
+    scores = [run(case.name, seed) for seed in SEEDS]
     entry = {
         "family": case.family,
         "task": case.task,
@@ -45,11 +31,10 @@ def measure(case: Case) -> dict[str, Any]:
         "chance": round(healthy.data.chance, 4),
         "reference": round(healthy.data.reference, 4),
         "threshold": round(limit, 4),
-        "scores": [[round(s, 4) for s in each] for each in scores],
+        "scores": scores,
     }
     if case.codes:
-        twin = [run(healthy, seed) for seed in SEEDS]
-        entry["twin"] = [[round(s, 4) for s in each] for each in twin]
+        entry["twin"] = twin = [run(case.name, seed, cured=True) for seed in SEEDS]
         failed = sum(min(each) < limit for each in scores)
         entry["belongs"] = failed >= 2 and all(min(each) >= limit for each in twin)
     else:

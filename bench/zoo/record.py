@@ -17,7 +17,8 @@ from unvanish.core.observation import Observation
 from unvanish.script.captures import CAPTURES
 from unvanish.watching.session import Enough, Plan
 from zoo.case import SEEDS, Case
-from zoo.measure import cases, read, run
+from zoo.measure import read
+from zoo.runs import cases, run
 
 RECORDED = Path(__file__).parent / "recorded"
 THREE_SEEDS = (
@@ -48,7 +49,7 @@ def observe(case: Case, seed: int) -> Observation:
     script = Path(__file__).with_name(f"{case.framework}_runs.py")
     capture: Any = importlib.import_module(room).Capture(Plan(), lambda *_: None, script)
     with suppress(Enough):
-        run(case, seed, capture)
+        run(case.name, seed, watch=capture)
     if capture.error is not None:
         raise capture.error
     if capture.observation is None:
