@@ -23,7 +23,8 @@ SAMPLE = 2**16
 
 Sums = dict[str, Any]
 """loss, scale: scalars. gradients: (scale, sum of squares of gradient / scale, non-finite entries) of each kernel.
-before, after: the chosen entries of each kernel around the update; None for a kernel that the step cannot change."""
+before, after: the chosen entries of each kernel around the update; None for a kernel that the step cannot change.
+The sums of kernels are tuples: TensorFlow's loops take a list for one tensor."""
 
 
 class Tally:
@@ -43,28 +44,28 @@ class Tally:
             for value, chosen in zip(whole, self._chosen, strict=True)
         ]
 
-    def read(self) -> list[Any]:
+    def read(self) -> tuple[Any, ...]:
         """Return the chosen entries of the kernels as they are now (copies, not the live variables)."""
         read = backends.current().read
-        return [self.chosen(index, read(kernel)) for index, kernel in enumerate(self.kernels)]
+        return tuple(self.chosen(index, read(kernel)) for index, kernel in enumerate(self.kernels))
 
     def chosen(self, index: int, value: Any) -> Any:
         """Return the entries of the value (a tensor) of the kernel of that index, or a choice of them, as a vector."""
         flat, chosen = keras.ops.reshape(value, (-1,)), self._chosen[index]
         return flat if chosen is None else keras.ops.take(flat, chosen)
 
-    def gradients(self, gradients: Mapping[int, Any]) -> list[Any]:
+    def gradients(self, gradients: Mapping[int, Any]) -> tuple[Any, ...]:
         """Return the sums of the gradients, id(kernel variable) -> gradient; of one that is not among them nan.
 
         A gradient that is None gives zeros.
         """
-        return [self._gradient(gradients, kernel) for kernel in self.kernels]
+        return tuple(self._gradient(gradients, kernel) for kernel in self.kernels)
 
     def filled(self, found: Sums) -> Sums:
         """Return the sums with what a step did not give as nan: a train step of the user's own may do otherwise."""
         nan = float("nan")
         if "gradients" not in found:
-            nothing = [keras.ops.full(value.shape, nan) for value in self._initial]
+            nothing = tuple(keras.ops.full(value.shape, nan) for value in self._initial)
             found |= {"before": nothing, "after": nothing, "gradients": self.gradients({})}
         return {"loss": keras.ops.full((), nan), "scale": keras.ops.ones(()), **found}
 

@@ -115,7 +115,7 @@ def tapped(model: Any, tally: Tally) -> Callable[..., Any]:
             places = [known.get(id(kernel)) for kernel in tally.kernels]
             found["gradients"] = tally.gradients({key: grads[i] for key, i in known.items()})
             for name, values in (("before", trainable_variables), ("after", result[0])):
-                found[name] = [None if i is None else tally.chosen(k, values[i]) for k, i in enumerate(places)]
+                found[name] = tuple(None if i is None else tally.chosen(k, values[i]) for k, i in enumerate(places))
             return result
 
         with shadowed(optimizer, stateless_apply=tapped_apply), shadowed(tracker, update_state=tapped_update):
