@@ -17,7 +17,8 @@ from collections import Counter
 from collections.abc import Generator
 from typing import Any
 
-os.environ.update(TF_CPP_MIN_LOG_LEVEL="3", CUDA_VISIBLE_DEVICES="-1", KERAS_BACKEND="tensorflow", MPLBACKEND="Agg")
+os.environ.update(TF_CPP_MIN_LOG_LEVEL="3", CUDA_VISIBLE_DEVICES="-1", MPLBACKEND="Agg")
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.pop("TF_USE_LEGACY_KERAS", None)
 
 import hypothesis

@@ -9,9 +9,9 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from unvanish.errors import UnsupportedError
+from unvanish.keras import foreign
 from unvanish.keras.arrays import Arrays, Batch, as_arrays, class_weights, features
 from unvanish.keras.streams import MOST, Stream
 
@@ -119,7 +119,7 @@ class Batches:
 
 
 def _is_stream(x: Any) -> bool:
-    return isinstance(x, tf.data.Dataset | keras.utils.PyDataset)
+    return foreign.is_dataset(x) or isinstance(x, keras.utils.PyDataset)
 
 
 def _validation(data: Any, *, lists: bool = False) -> Source | None:

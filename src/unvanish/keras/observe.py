@@ -6,19 +6,22 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import keras
 from msgspec.structs import replace
 
+from unvanish.core.data_stats import data_info
 from unvanish.core.diagnosis import Cost
 from unvanish.core.network import Network
 from unvanish.core.observation import Evaluation, Observation
 from unvanish.core.recording import Recording
-from unvanish.keras import compat
+from unvanish.keras import backends
+from unvanish.keras.arrays import Batch
 from unvanish.keras.batches import Batches
 from unvanish.keras.clock import Clock
 from unvanish.keras.describe import describe, kernel_of
 from unvanish.keras.evaluate import evaluate
 from unvanish.keras.graph import leaves
-from unvanish.keras.info import data_info, loss_info, optimizer_info
+from unvanish.keras.info import loss_info, optimizer_info
 from unvanish.keras.probe import probe
 from unvanish.keras.requirements import require_labels
 from unvanish.keras.steps import watched
@@ -26,6 +29,8 @@ from unvanish.watching.session import Enough, Plan, Progress, Session
 
 _SMALL = 1_000_000
 """Parameters up to which three batches are probed; above, one: there a batch costs as much as a training step."""
+_ROWS = 64
+"""Samples of that one batch: a look takes five plain steps in all, and a network sees no more in twice as many."""
 
 
 def observe(
@@ -45,14 +50,14 @@ def observe(
     """
     clock = Clock()
     progress("reading the network", 0, 0)
-    drawn = batches.take(3 if model.count_params() <= _SMALL else 1)
+    drawn = batches.take(3) if model.count_params() <= _SMALL else [_cut(batch) for batch in batches.take(1)]
     seen = _first_look(model, batches, drawn, planned, progress)
     kernels = {leaf.name: leaf.operation.kernel for leaf in leaves(model)[0] if kernel_of(leaf.operation) is not None}
     sizes = {layer.name: layer.kernel.size for layer in seen.network.kernels if layer.kernel is not None}
     session = Session(plan, list(sizes), list(sizes.values()), planned, progress)
     keep(seen, clock.cost(session.done))
     with clock.compiling():
-        compat.build_for_training(model, drawn)
+        backends.current().build_ahead(model, drawn)
     try:
         with watched(model, session, [kernels[name] for name in sizes]) as steps, clock.training(steps):
             train()
@@ -95,6 +100,12 @@ def _first_look(model: Any, batches: Batches, drawn: list[Any], planned: int | N
         planned_steps=planned,
         not_checked=_not_modelled(network),
     )
+
+
+def _cut(batch: Batch) -> Batch:
+    """Return the first samples of a batch (x, y, sample weight)."""
+    x, y, weight = keras.tree.map_structure(lambda array: None if array is None else array[:_ROWS], batch)
+    return x, y, weight
 
 
 def _not_modelled(network: Network) -> tuple[str, ...]:

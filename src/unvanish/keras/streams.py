@@ -9,11 +9,10 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from unvanish.errors import DataError
+from unvanish.keras import foreign
 from unvanish.keras.arrays import Batch, as_arrays, class_weights
-from unvanish.keras.replay import Replay
 
 MOST = 4096
 """Samples of a stream that are kept in memory at most."""
@@ -48,8 +47,10 @@ class Stream:
 
     def for_fit(self) -> Any:
         """Return what fit is to be given: the source, or one that gives the batches that were read ahead once more."""
-        if not isinstance(self._source, tf.data.Dataset) or self._iterator is None:
+        if not foreign.is_dataset(self._source) or self._iterator is None:
             return self._source
+        from unvanish.keras.replay import Replay  # imports TensorFlow, as whoever made the dataset did
+
         return Replay(self._source, self._cached, self._iterator)
 
     def take(self, count: int, seed: int) -> list[Batch]:  # noqa: ARG002  # a stream has its own order
@@ -87,7 +88,7 @@ class Stream:
         return True
 
     def _again(self, seed: int) -> Iterator[Any]:
-        if isinstance(self._source, tf.data.Dataset):
+        if foreign.is_dataset(self._source):
             return iter(self._source)
         return _items(self._source, self.batches_per_epoch, seed)
 
@@ -119,7 +120,7 @@ def _items(source: Any, count: int | None, seed: int) -> Iterator[Any]:
 
 
 def _count(source: Any) -> int | None:
-    if isinstance(source, tf.data.Dataset):
+    if foreign.is_dataset(source):
         count = int(source.cardinality())
         return count if count >= 0 else None
     return None if source.num_batches is None else int(source.num_batches)

@@ -20,8 +20,8 @@ from unvanish.watching.session import Enough
 OTHER_LOOPS: tuple[tuple[str, str], ...] = (
     ("GradientTape", "it uses tf.GradientTape"),
     ("train_on_batch", "it calls train_on_batch"),
-    ("import torch", "it imports PyTorch"),
-    ("from torch", "it imports PyTorch"),
+    ("import torch", "no step of a PyTorch optimizer that trains a module"),
+    ("from torch", "no step of a PyTorch optimizer that trains a module"),
 )
 """Words in a script's source that explain why no fit was seen."""
 
@@ -68,7 +68,7 @@ def _never_trained(run: ScriptRun) -> ScriptError:
         f"{run.script.name} ended without a training that could be looked at",
         found=", and ".join(["no such call of model.fit was seen", *_other_loops(run.script)]),
         numbers={"training steps seen": 0},
-        hint="this version looks at model.fit of Keras 3; "
+        hint="this version looks at model.fit of Keras 3, and at loops with an optimizer of PyTorch; "
         f"arguments of the script go behind --: unvanish check {_quoted(run.script)} -- --train",
     )
 

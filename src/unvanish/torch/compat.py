@@ -8,6 +8,18 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch.nn.utils import clip_grad
+
+CLIP_BY_NORM: tuple[tuple[Any, str], ...] = (
+    (clip_grad, "_clip_grads_with_norm_"),  # what clip_grad_norm_ scales by: there is no public place to see it
+    (torch.nn.utils, "clip_grads_with_norm_"),  # the same function under its public name
+)
+"""Where the function lies that scales gradients to a norm; its arguments are (parameters, max_norm, ...)."""
+
+CLIP_BY_VALUE: tuple[tuple[Any, str], ...] = ((clip_grad, "clip_grad_value_"), (torch.nn.utils, "clip_grad_value_"))
+
+BATCH_NORM = torch.nn.modules.batchnorm._BatchNorm
+"""What all batch normalisations are, the lazy and the synchronised ones too; there is no public class for that."""
 
 
 def uncompiled(model: Any) -> Any:
@@ -42,3 +54,10 @@ def opened(function: Callable[..., Any]) -> Callable[..., Any]:
     copy = types.FunctionType(code, names, function.__name__, function.__defaults__, function.__closure__)
     copy.__kwdefaults__ = function.__kwdefaults__
     return copy
+
+
+def belongs_to_keras(module: torch.nn.Module) -> bool:
+    """Say whether the module is a layer of Keras, which on its torch backend is a module too. Imports nothing."""
+    keras = sys.modules.get("keras")
+    layer = getattr(keras, "Layer", None)
+    return isinstance(layer, type) and isinstance(module, layer)

@@ -56,6 +56,7 @@ class Look:
         self._weights = Weights(self._sums)
         self._recognise = Recogniser()
         self._described: Described | None = None
+        self._kernels: dict[str, torch.Tensor] = {}
         self._depths: dict[str, tuple[int, int]] = {}
         self._through_time: tuple[TimeProfile, ...] = ()
         self._not_over_time: dict[str, str] = {}
@@ -113,6 +114,14 @@ class Look:
     def network(self) -> Network:
         """Return the network as the first forward pass showed it. Raise UnsupportedError when none was seen."""
         return self._required().network
+
+    def kernels(self) -> dict[str, torch.Tensor]:
+        """Return the parameter that is the kernel of each layer of `network().kernels`, by the layer's name.
+
+        A kernel that is computed from other parameters (a weight norm) is none and is left out.
+        """
+        names = {layer.name for layer in self._required().network.kernels}
+        return {name: kernel for name, kernel in self._kernels.items() if name in names}
 
     def profile(self, step: int, loss: float, scale: float = 1.0) -> Profile:
         """Return what all passes that were seen show; norms are root-mean-square over them.
@@ -191,6 +200,10 @@ class Look:
             self._weights.own(call)
         if self._described is None:
             self._described = describe(self._model, trace, output)
+            own = {id(p) for p in self._model.parameters()}
+            for call in trace.calls:
+                if call.kernel is not None and id(call.kernel) in own:
+                    self._kernels.setdefault(self._described.names[call.key], call.kernel)
             self._over_time(trace)
             self._depths = depths(output, self._sums.made, self._model)
             first = next((call for call in trace.calls if call.kind == "input" and call.shape), None)
