@@ -1,4 +1,4 @@
-"""Weight arrays by their moments, and how many units of a kernel are different."""
+"""Weight arrays by their moments."""
 
 from __future__ import annotations
 
@@ -24,15 +24,6 @@ def stats(weights: torch.Tensor | None, *, orthogonal: bool = False) -> WeightSt
         size=int(values.size),
         orthogonal=orthogonal and spread > 0 and _is_orthogonal(values),
     )
-
-
-def distinct_units(matrix: torch.Tensor, bias: torch.Tensor | None) -> int:
-    """Return the number of different rows of a matrix (units, inputs), the bias being one more column."""
-    rows = array(matrix)
-    if bias is not None:
-        rows = np.concatenate([rows, array(bias).reshape(-1, 1).astype(rows.dtype)], axis=1)
-    rows = np.ascontiguousarray(rows) + 0.0  # -0.0 is 0.0
-    return len({row.tobytes() for row in rows})
 
 
 def _is_orthogonal(matrix: Array) -> bool:
