@@ -95,7 +95,7 @@ class Look:
         found = []
         if not self.seen:
             found.append("no forward pass of the model was seen")
-        elif not self._weights.arrived:
+        elif not self._weights.arrived and not self._sums.backward:
             found.append("no backward pass of the model was seen")
         names = {} if self._described is None else self._described.names
         blind = [names[key] for key in self._sums.without_graph if key in names]

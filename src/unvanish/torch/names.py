@@ -60,6 +60,9 @@ def _owners(model: torch.nn.Module) -> dict[int, tuple[str, str]]:
     found: dict[int, tuple[str, str]] = {}
     for name, parameter in model.named_parameters():
         path, _, local = name.rpartition(".")
+        if "parametrizations." in name:  # a weight that is computed belongs to the module that uses it
+            path, _, rest = name.rpartition("parametrizations.")
+            path, local = path.rstrip("."), rest.partition(".")[0]
         found.setdefault(id(parameter), (path, local))
     return found
 
