@@ -58,7 +58,8 @@ class Replayed:
         self._call = (args, kwargs)
         found = [t for t in tensors_in(output) if t.requires_grad]
         self._cotangents = [None] * len(found)
-        self._handles = [t.register_hook(self._arrived(i)) for i, t in enumerate(found)]
+        for i, t in enumerate(found):
+            self._handles.append(t.register_hook(self._arrived(i)))  # type: ignore[no-untyped-call]  # torch's
         device = found[0].device.type if found else "cpu"
         enabled, dtype = torch.is_autocast_enabled(device), torch.get_autocast_dtype(device)
         self._autocast = torch.autocast(device, dtype, enabled=enabled)
