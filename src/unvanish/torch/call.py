@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 
+from unvanish.torch.compat import base_of
 from unvanish.torch.through_time import Recurrence
 
 Key = tuple[str, int, str, int]
@@ -53,6 +54,8 @@ class Call:
     """Of the output, the batch axis included, channels last."""
     channels_first: bool = False
     dtype: str = "float32"
+    without_graph: bool = False
+    """Whether it ran where no gradient was recorded."""
     merged: bool = False
     """Whether it turned out to be a part of an activation, which stands for it."""
 
@@ -61,12 +64,26 @@ class Call:
         """Say whether it may become a part of a larger activation: it has no weights of its own."""
         return self.kind in ("activation", "other", "multiply", "add") and not self.parameters
 
+    @property
+    def identity(self) -> Hashable:
+        """Return what two calls have in common that use the same weights; None for one that has none.
+
+        Parts of one parameter (query and key of an attention) are not the same weights.
+        """
+        if not self.parameters:
+            return None
+        base = None if self.kernel is None else base_of(self.kernel)
+        if self.kernel is not None and base is not None and base.numel() != self.kernel.numel():
+            return id(self.parameters[0]), self.kernel.storage_offset(), self.kernel.numel()
+        return id(self.parameters[0])
+
     def described_sources(self) -> tuple[Call, ...]:
         """Return the calls that feed it, those that were merged replaced by what fed them."""
-        found: list[Call] = []
-        for source in self.sources:
-            found.extend(source.described_sources() if source.merged else [source])
-        return tuple(found)
+        return tuple(call for source in self.sources for call in source.resolved())
+
+    def resolved(self) -> tuple[Call, ...]:
+        """Return the call itself; for one that was merged, what fed it."""
+        return self.described_sources() if self.merged else (self,)
 
 
 def distinct(calls: Sequence[Call]) -> tuple[Call, ...]:

@@ -26,34 +26,32 @@ class Described(NamedTuple):
 
 def describe(model: torch.nn.Module, trace: Trace, output: Any) -> Described:
     """Return the network that a finished forward pass showed. output: what the model returned."""
-    calls = _without_unread_inputs(trace.calls)
+    last = [c for source in trace.origins.sources(output) for c in source.resolved()]
+    calls = _without_unread_inputs(trace.calls, last)
     names = names_of(calls, model)
     modules = dict(model.named_modules())
-    first: dict[int, str] = {}
+    first: dict[Any, str] = {}
     layers = []
     for call in calls:
         name = names[call.key]
-        owner = first.setdefault(id(call.parameters[0]), name) if call.parameters else name
+        owner = first.setdefault(call.identity, name) if call.parameters else name
         layers.append(_layer(call, name, None if owner == name else owner, modules))
     edges = [Edge(names[source.key], names[call.key]) for call in calls for source in call.described_sources()]
-    outputs: list[str] = []
-    for source in trace.origins.sources(output):
-        outputs.extend(names[call.key] for call in ([source] if not source.merged else source.described_sources()))
     network = Network(
         name=type(model).__name__,
         framework=f"PyTorch {torch.__version__.split('+')[0]}",
         layers=tuple(layers),
         edges=tuple(edges),
-        outputs=tuple(dict.fromkeys(outputs)),
+        outputs=tuple(dict.fromkeys(names[call.key] for call in last)),
         parameters=parameters_of(model, calls, names),
         traced=True,
     )
     return Described(network, names, _dtype(calls))
 
 
-def _without_unread_inputs(calls: Sequence[Call]) -> list[Call]:
+def _without_unread_inputs(calls: Sequence[Call], last: Sequence[Call]) -> list[Call]:
     """Return the calls without inputs that no layer reads: labels, for a model that computes its own loss."""
-    read = {source for call in calls for source in call.described_sources()}
+    read = set(last) | {source for call in calls for source in call.described_sources()}
     return [call for call in calls if call.kind != "input" or call in read]
 
 

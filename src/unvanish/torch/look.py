@@ -95,7 +95,7 @@ class Look:
         found = []
         if not self.seen:
             found.append("no forward pass of the model was seen")
-        elif not self._weights.arrived:
+        elif not self._weights.arrived and not self._sums.backward:
             found.append("no backward pass of the model was seen")
         names = {} if self._described is None else self._described.names
         blind = [names[key] for key in self._sums.without_graph if key in names]
@@ -192,6 +192,7 @@ class Look:
         self._stop()
         if sys.exc_info()[0] is not None:  # the forward pass failed
             return
+        trace.adopt(output)
         self.seen += 1
         self._troubles.update(trace.troubles)
         self._weights.hook(self._model.parameters())

@@ -48,7 +48,7 @@ def _base(call: Call, owners: dict[int, tuple[str, str]], several: set[str], alo
         local = local.removesuffix("_weight")
         if path and (path not in several or local == "weight"):
             return path
-        return f"{path}.{local}".strip(".")
+        return call.function if not path and local == "weight" else f"{path}.{local}".strip(".")
     leaf = next(place.module.children(), None) is None
     if place.path and leaf and (alone or call.parameters):
         return place.path
@@ -60,6 +60,9 @@ def _owners(model: torch.nn.Module) -> dict[int, tuple[str, str]]:
     found: dict[int, tuple[str, str]] = {}
     for name, parameter in model.named_parameters():
         path, _, local = name.rpartition(".")
+        if "parametrizations." in name:  # a weight that is computed belongs to the module that uses it
+            path, _, rest = name.rpartition("parametrizations.")
+            path, local = path.rstrip("."), rest.partition(".")[0]
         found.setdefault(id(parameter), (path, local))
     return found
 

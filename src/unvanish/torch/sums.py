@@ -34,14 +34,21 @@ class Sums:
     ) -> None:
         """Add the forward numbers of a call, and be there when its gradients come."""
         sums = self.by_key.setdefault(call.key, LayerSums(call.activation, call.parameter))
-        output = next((o for o in outputs if o.is_floating_point()), None)
-        if output is not None:
-            self._forward(sums, call, entering, output)
-        if torch.is_inference_mode_enabled() or output is None or output.grad_fn is None:
-            if any(w.requires_grad for w in call.parameters):
-                self.without_graph[call.key] = None
+        output = next((o for o in outputs if o.is_floating_point() or o.is_complex()), None)
+        if output is None:
             return
-        self._backward(sums, call, output, outputs, edges)
+        self._forward(sums, call, entering, output)
+        call.without_graph = output.grad_fn is None
+        if not call.without_graph:
+            self._backward(sums, call, output, outputs, edges)
+        elif any(w.requires_grad for w in call.parameters):
+            self.without_graph[call.key] = None
+
+    def graph(self, call: Call, output: torch.Tensor, edges: Sequence[Any]) -> None:
+        """Be there for the gradients of a call whose graph came only after it was seen."""
+        call.without_graph = False
+        self.without_graph.pop(call.key, None)
+        self._backward(self.by_key[call.key], call, output, [output], edges)
 
     def merged(self, calls: Collection[Call]) -> None:
         """Drop the numbers of calls that were parts of an activation; what still arrives for them goes nowhere."""
@@ -100,9 +107,15 @@ class Sums:
         self.made.update((node, call) for node, _ in made)
 
     def _guarded(self, call: Call, then: Any) -> Any:
-        """Return the function so that the user's backward pass goes on whatever happens in it; that is then told."""
+        """Return the function so that the user's backward pass goes on whatever happens in it; that is then told.
+
+        It is not called in a backward pass that is itself differentiated (`create_graph`): of a gradient penalty, which
+        is no gradient of the loss.
+        """
 
         def run(value: Any) -> None:
+            if torch.is_grad_enabled():
+                return
             try:
                 then(value)
             except Exception as error:

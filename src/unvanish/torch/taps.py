@@ -64,6 +64,29 @@ def node_of(output: torch.Tensor, before: Collection[Node]) -> Edge | None:
     return output.grad_fn, output.output_nr
 
 
+def edges_before(tensor: torch.Tensor, made: Collection[Node]) -> tuple[list[Edge], list[torch.Tensor]]:
+    """Return the edges into nodes that are known, nearest to a tensor, and the parameters and other leaves on the way.
+
+    For a tensor that no function of PyTorch was seen to make: of a custom autograd function, of a scripted module.
+    """
+    found: dict[Edge, None] = {}
+    leaves: dict[int, torch.Tensor] = {}
+    waiting: list[Node] = [tensor.grad_fn]
+    visited: set[Node] = set(waiting)
+    while waiting and len(visited) < FARTHEST:
+        node = waiting.pop()
+        leaf = getattr(node, "variable", None)
+        if leaf is not None:
+            leaves[id(leaf)] = leaf
+        for following, number in node.next_functions:
+            if following in made:
+                found[following, number] = None
+            elif following is not None and following not in visited:
+                visited.add(following)
+                waiting.append(following)
+    return list(found), list(leaves.values())
+
+
 def crossings(starts: Sequence[Node], inputs: Sequence[tuple[Edge, ...]], before: Collection[Node]) -> list[Crossing]:
     """Return where the gradient leaves an operation towards each of its inputs.
 

@@ -18,7 +18,7 @@ from unvanish.torch.expressions import DEEPEST, POINTS, Expression, Recogniser, 
 from unvanish.torch.functions import ELEMENTWISE, KEEP_AXES, LOSSES, MOVES, QUIET, WRITES, F, may_write, name_of
 from unvanish.torch.origins import Origin, Origins
 from unvanish.torch.reading import Reading, read
-from unvanish.torch.taps import Edge, edges_of
+from unvanish.torch.taps import Edge, edges_before, edges_of
 
 _ATTENTION = F.multi_head_attention_forward
 _OPENED_ATTENTION = opened(_ATTENTION)
@@ -30,6 +30,10 @@ _INHERITS = frozenset({"activation", "add", "concatenate", "dropout", "layer_nor
 class Listener(Protocol):
     """Be told of each layer while its tensors are there."""
 
+    @property
+    def made(self) -> Mapping[Any, Call]:
+        """Return which layer each node of autograd's graph is the output of, of those seen so far."""
+
     def seen(
         self, call: Call, entering: torch.Tensor | None, outputs: Sequence[torch.Tensor], edges: Sequence[Any]
     ) -> None:
@@ -37,6 +41,9 @@ class Listener(Protocol):
 
         entering: what an activation is applied to, as it was. edges: where dL/d input of each input goes.
         """
+
+    def graph(self, call: Call, output: torch.Tensor, edges: Sequence[Any]) -> None:
+        """Take the graph of a call that was seen without one."""
 
     def merged(self, calls: Sequence[Call]) -> None:
         """Forget calls that turned out to be parts of an activation."""
@@ -82,7 +89,9 @@ class Trace(TorchFunctionMode):
         """Make a tensor an input of the network."""
         if self.origins.of(tensor) is not None:
             return
-        call = Call(kind="input", function=name, place=self._places[0], key=("", 0, name, 0))
+        number = self._numbers["", 0, f"{name} (given)"]
+        self._numbers["", 0, f"{name} (given)"] += 1
+        call = Call(kind="input", function=name, place=self._places[0], key=("", -1, name, number))
         call.shape, call.dtype = tuple(tensor.shape), str(tensor.dtype).removeprefix("torch.")
         self.calls.append(call)
         self.origins.note(tensor, (call,))
@@ -121,6 +130,8 @@ class Trace(TorchFunctionMode):
 
     def _prepare(self, name: str, func: Any, args: Any, kwargs: Any) -> Before:
         reading = read(name, func, args, kwargs, self.origins.is_weight)
+        for tensor in reading.data:
+            self._adopt(tensor)
         data = [t for t in reading.data if self.origins.of(t) is not None]
         first = self.origins.of(data[0]) if data else None
         if name in WRITES or (name in MOVES and name not in _FLATTENING):
@@ -135,13 +146,49 @@ class Trace(TorchFunctionMode):
             copy=data[0].detach().clone() if writes and data else None,
         )
 
+    def adopt(self, value: Any) -> None:
+        """Find out where tensors come from that were not seen to be made."""
+        for tensor in tensors_in(value):
+            self._adopt(tensor)
+
+    def _adopt(self, tensor: torch.Tensor) -> None:
+        """Make a layer of what lies between what was seen and a tensor that no function was seen to make.
+
+        A custom autograd function shows its forward pass, but its graph only once it has returned.
+        """
+        made, origin = self._listener.made, self.origins.of(tensor)
+        if tensor.grad_fn is None or tensor.grad_fn in made or self.origins.is_weight(tensor):
+            if origin is None and tensor.grad_fn in made:
+                maker = made[tensor.grad_fn]
+                self.origins.note(tensor, (maker,), channels_first=maker.channels_first)
+            return
+        if origin is not None and not (len(origin.sources) == 1 and origin.sources[0].without_graph):
+            return
+        edges, leaves = edges_before(tensor, made)
+        sources = distinct([made[node] for node, _ in edges])
+        if origin is not None:
+            direct = set(sources) == set(origin.sources[0].sources)
+            self._listener.graph(origin.sources[0], tensor, [(edge,) for edge in edges] if direct else [])
+            return
+        parameters = self.origins.parameters(leaves)
+        if tensor.ndim == 0 or not (sources or parameters):  # a loss; of an earlier pass, or of other models
+            self.origins.note(tensor, sources)
+            return
+        call = Call("other", tensor.grad_fn.name().removesuffix("Backward"), self._places[-1], parameters=parameters)
+        nothing = Reading("other", call.function, [], [])
+        before = Before(nothing, [], None, [(edge,) for edge in edges], {}, None)
+        self._emit(call, before, [tensor], sources)
+
     def _follow(self, name: str, func: Any, args: Any, kwargs: Any, before: Before, result: Any) -> None:
         outputs = list(tensors_in(result, 3))
         if name == "setitem":
             outputs = [args[0]]
         try:
             with torch.no_grad():
-                if outputs and name not in LOSSES:
+                if name in LOSSES:  # what it is computed from stays the network's output
+                    for output in outputs:
+                        self.origins.note(output, self.origins.each_source(before.data[:1]))
+                elif outputs:
                     self._observe(name, func, args, kwargs, before, outputs)
         except Exception as error:  # as above: the user's pass goes on
             self._trouble(name, error)
@@ -296,6 +343,8 @@ class Trace(TorchFunctionMode):
         elif len(before.data) > 1 and name in ("add", "mul", "multiply"):
             call.kind = "add" if name == "add" else "multiply"
             sources = self.origins.each_source(before.data)
+        elif call.kind == "multiply" and len(before.data) < 2:  # by a constant
+            call.kind = "other"
         if reading.reads_channels and call.kind in _CHANNELS_SECOND and before.data and outputs[0].ndim > 2:
             self.origins.mark_channels(before.data[0])
             first = True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ class Weights:
         self._sums = sums
         self._owned: dict[Key, list[torch.Tensor]] = {}
         self._parameters: dict[Key, list[torch.Tensor]] = {}
+        self._owners: dict[Hashable, Key] = {}
         self._copies: dict[Key, list[Array]] = {}
         self._places: dict[int, tuple[Key, int]] = {}
         self._pending: dict[Key, dict[int, Array]] = {}
@@ -41,23 +42,23 @@ class Weights:
     def own(self, call: Call) -> None:
         """Give a layer its weights: the kernel of a kernel layer, else all that are trained."""
         trained = [p for p in call.parameters if p.requires_grad]
-        if not trained or any(self._places.get(id(p), (call.key, 0))[0] != call.key for p in trained):
+        if not trained or self._owners.setdefault(call.identity, call.key) != call.key:
             return
-        kernel = call.kernel
+        kernel, key = call.kernel, call.key
         owned = trained if kernel is None else [kernel] if kernel.requires_grad else []
         if kernel is not None and owned and not kernel.is_leaf:  # computed anew in each pass
-            self._listen(kernel, lambda gradient: self._take(call.key, 0, gradient))
-        self._owned[call.key], self._parameters[call.key] = owned, trained
-        self._places.update({id(p): (call.key, -1) for p in trained})
-        self._places.update({id(w): (call.key, i) for i, w in enumerate(owned) if w.is_leaf})
-        if len(owned) > 1 and call.key not in self._copies:
-            self._copies[call.key] = [array(w).copy() for w in owned]
+            self._listen(kernel, lambda gradient: self._take(key, 0, gradient))
+        owned = [w for w in owned if self._places.get(id(w), (key, 0))[0] == key]
+        self._places.update({id(w): (key, i) for i, w in enumerate(owned) if w.is_leaf})
+        self._owned[key], self._parameters[key] = owned, trained
+        if len(owned) > 1 and key not in self._copies:
+            self._copies[key] = [array(w).copy() for w in owned]
 
     def next_pass(self) -> None:
         """Close what came so far: a layer that no gradient reached while others had one gets none."""
         if self._any:
             for key, owned in self._owned.items():
-                if key not in self._added:
+                if owned and key not in self._added:
                     pending = self._pending.get(key, {})
                     self._add(key, owned, [pending.get(i) for i in range(len(owned))])
         self._any = False
@@ -84,9 +85,8 @@ class Weights:
         def hook(gradient: torch.Tensor) -> None:
             self.arrived.add(which)
             self._any = True
-            key, number = self._places.get(which, (None, -1))
-            if key is not None and number >= 0:
-                self._take(key, number, gradient)
+            if which in self._places:
+                self._take(*self._places[which], gradient)
 
         return hook
 
