@@ -45,9 +45,9 @@ class Adapter(NamedTuple):
         return look
 
     @property
-    def describe(self) -> Callable[[object], Network]:
-        """Return the function that reads a model into a Network, imported now."""
-        read: Callable[[object], Network] = importlib.import_module(f"{self.room}.describe").describe
+    def describe(self) -> Callable[..., Network]:
+        """Return the function that reads a model (and an example `input`, if need be) into a Network, imported now."""
+        read: Callable[..., Network] = importlib.import_module(f"{self.room}.check").describe
         return read
 
 

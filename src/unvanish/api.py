@@ -64,10 +64,12 @@ def check(
     return diagnose(seen, ignore=ignore, title=seen.network.name, cost=cost)
 
 
-def forecast(model: Any) -> Forecast:
-    """Predict the gradient of every layer from the architecture and the weights alone: no data, no training.
+def forecast(model: Any, *, input: Any = None) -> Forecast:
+    """Predict the gradient of every layer from the architecture and the weights alone: no training.
 
-    model: a core Network, or a built Keras model. Nothing is changed. Raise UsageError for anything else.
+    model: a core Network, a built Keras model, or a torch.nn.Module. input: for a torch.nn.Module, which has no graph
+    before it is called: an example of what it takes; its shape matters, its values do not. Nothing is changed. Raise
+    UsageError for anything else.
     """
     from unvanish.theory.forecast import forecast_network
 
@@ -75,20 +77,24 @@ def forecast(model: Any) -> Forecast:
         return forecast_network(model)
     from unvanish.adapters import adapter_of
 
-    return forecast_network(adapter_of(model).describe(model))
+    read = adapter_of(model).describe
+    return forecast_network(read(model) if input is None else read(model, input=input))
 
 
-def plot_grad_flow(model: Any, x: Any = None, y: Any = None, *, batch_size: int = 32) -> Figure:
+def plot_grad_flow(model: Any, x: Any = None, y: Any = None, *, loss: Any = None, batch_size: int = 32) -> Figure:
     """Draw the gradient of every kernel against its depth, on a logarithmic axis, with the band of healthy ones.
 
-    model, x, y, batch_size: as for `check`. Return a matplotlib Figure (RMS of the raw gradient of the batch-mean loss,
-    in training mode), which a notebook shows and `savefig` writes. No training step is taken and nothing is changed.
+    model, x, y, loss, batch_size: as for `check`; of a torch.nn.Module after `loss.backward()` the model alone is
+    enough: the gradients that it holds are drawn. Return a matplotlib Figure (RMS of the raw gradient of the batch-mean
+    loss, in training mode), which a notebook shows and `savefig` writes. No training step is taken and nothing is
+    changed.
     Raise UnvanishError when there is nothing to draw.
     """
     from unvanish.adapters import adapter_of
     from unvanish.report.pictures import of_gradients
 
-    network, profile = adapter_of(model).look_once(model, x, y, batch_size=batch_size)
+    options = {"batch_size": batch_size} | ({} if loss is None else {"loss": loss})
+    network, profile = adapter_of(model).look_once(model, x, y, **options)
     figure = of_gradients(network, profile)
     if figure is None:
         raise UsageError(
@@ -149,8 +155,12 @@ def _shown(progress: Progress | None) -> AbstractContextManager[Progress]:
     """Return the caller's progress, or what shows it where this process runs."""
     if progress is not None:
         return nullcontext(progress)
+    import random
+
+    state = random.getstate()  # rich draws a number when it is imported
     from unvanish.report.progress import shown_here
 
+    random.setstate(state)
     return shown_here()
 
 

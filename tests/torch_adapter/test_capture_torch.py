@@ -186,14 +186,18 @@ def in_backward(net, x, y):
     return each[net.head.weight]
 
 
-def compiled(net, x, y):
-    fast = torch.compile(net, backend="aot_eager")
+def compiled(net, x, y, backend="aot_eager"):
+    fast = torch.compile(net, backend=backend)
     opt = torch.optim.SGD(net.parameters(), lr=0.1)
     for _ in range(STEPS):
         opt.zero_grad()
         functional.cross_entropy(fast(x), y).backward()
         opt.step()
     return opt
+
+
+def compiled_to_machine_code(net, x, y):
+    return compiled(net, x, y, "inductor")
 
 
 LOOPS = (
@@ -218,8 +222,22 @@ def bits(net, opt):
     return [v.numpy().tobytes() for v in net.state_dict().values()], state, grads, torch_state
 
 
-@pytest.mark.parametrize("loop", LOOPS, ids=lambda loop: loop.__name__)
-def test_a_training_that_is_looked_at_is_the_training_it_would_have_been(loop):
+WAYS = [(loop, again) for loop in LOOPS for again in (False, True) if again or loop is not compiled]
+
+
+@pytest.mark.parametrize(("loop", "again"), WAYS, ids=lambda value: getattr(value, "__name__", value))
+def test_a_training_that_is_looked_at_is_the_training_it_would_have_been(loop, again, monkeypatch):
+    """again: the passes are made again (as where a compiler is at work), not looked at while the user makes them."""
+    monkeypatch.setattr("unvanish.torch.watched.compiler_is_loaded", lambda: again)
+    same_with_and_without(loop)
+
+
+@pytest.mark.soak
+def test_a_training_in_machine_code_is_the_training_it_would_have_been():
+    same_with_and_without(compiled_to_machine_code)
+
+
+def same_with_and_without(loop):
     results = []
     for look in (False, True):
         torch.manual_seed(5)
@@ -239,7 +257,10 @@ def test_a_training_that_is_looked_at_is_the_training_it_would_have_been(loop):
             assert [p.step for p in found.profiles] == [0, 8]
             for position, name in enumerate(found.recording.layers):
                 expected = found.profiles[0].layer(name).gradient_norm
-                if loop is not accumulated:  # there a probe is of four batches, a step of their sum
+                if loop not in (
+                    accumulated,
+                    compiled_to_machine_code,
+                ):  # a probe is of each batch; other random numbers
                     assert found.recording.array("gradient_norm")[0, position] == pytest.approx(
                         expected, rel=1e-3, abs=0
                     )

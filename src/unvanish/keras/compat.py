@@ -139,6 +139,11 @@ def loss_tracker(model: Any) -> Any:
     return model._loss_tracker
 
 
+def steps_by_class() -> bool:
+    """Say whether Keras compiles the `train_step` of the model's class, past any on the instance: its NNX mode."""
+    return bool(getattr(keras.config, "is_nnx_enabled", lambda: False)())
+
+
 def optimised(optimizer: Any, model: Any) -> list[Any]:
     """Return the variables in the order in which `stateless_apply` takes their values and gradients."""
     return list(getattr(optimizer, "_trainable_variables", model.trainable_variables))

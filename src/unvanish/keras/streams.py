@@ -1,4 +1,4 @@
-"""Training data that come in batches: a tf.data.Dataset, or a PyDataset."""
+"""Training data that come in batches: a tf.data.Dataset, a PyDataset, or a torch DataLoader."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from unvanish.errors import DataError
-from unvanish.keras import foreign
+from unvanish.keras import foreign, loaders
 from unvanish.keras.arrays import Batch, as_arrays, class_weights
 
 MOST = 4096
@@ -22,7 +22,10 @@ class Stream:
     """Read batches ahead of fit without changing what fit will get: see `for_fit`."""
 
     def __init__(self, source: Any, weights: Mapping[int, float] | None = None) -> None:
-        """source: a tf.data.Dataset of batches or a PyDataset. weights: class weights. Raise DataError when empty."""
+        """Read the first batch; source: a tf.data.Dataset of batches, a PyDataset or a DataLoader that can be read.
+
+        weights: class weights. Raise DataError when there is no batch, or no sample in it.
+        """
         self._source, self._weights = source, weights
         self._cached: list[Any] = []
         self._iterator: Iterator[Any] | None = None
@@ -90,6 +93,8 @@ class Stream:
     def _again(self, seed: int) -> Iterator[Any]:
         if foreign.is_dataset(self._source):
             return iter(self._source)
+        if foreign.is_loader(self._source):
+            return loaders.batches(self._source)
         return _items(self._source, self.batches_per_epoch, seed)
 
     def _batch(self, element: Any) -> Batch:
@@ -123,6 +128,8 @@ def _count(source: Any) -> int | None:
     if foreign.is_dataset(source):
         count = int(source.cardinality())
         return count if count >= 0 else None
+    if foreign.is_loader(source):
+        return len(source)
     return None if source.num_batches is None else int(source.num_batches)
 
 

@@ -22,8 +22,8 @@ The horizon is *short* when it is below a quarter of the sequence. A short one i
 once per sequence, the watched steps were enough to change the weights by a quarter of their size, and the loss is
 still that of guessing (within 3 %; where that is not known, it did not move); a warning when there were fewer steps.
 A note, where the loss does not move at all, for what is made so and can be unlearnt: a gated cell that passes as much
-as usual (1/2 at zero bias, 0.73 with a forget bias of one), and a network that answers at every step. Silent where
-the loss falls.
+as usual (a gate of zero bias 1/2, a forget bias of one 0.73; measured over the widths 0.58 to 0.96), and a network
+that answers at every step. Silent where the loss falls.
 
 ## Remedies
 

@@ -38,9 +38,7 @@ class Batches:
 
         Raise DataError for data that no training could use.
         """
-        parameter = next((p for p in model.parameters() if p.is_floating_point()), next(model.parameters()))
-        self._device = parameter.device
-        self._kind = parameter.dtype if parameter.is_floating_point() else torch.get_default_dtype()
+        self._model = model
         self._stream: Any = None
         self._x, self._y = x, y
         self._rows: Any = np.arange(0)
@@ -108,15 +106,22 @@ class Batches:
         return Batch(*(mapped(part, operator.itemgetter(rows)) for part in (self._x, self._y)))
 
     def _placed(self, batch: Batch) -> Batch:
-        return Batch(mapped(batch.x, self._tensor), mapped(batch.y, self._tensor))
+        return Batch(*(tensors_for(self._model, part) for part in batch))
 
-    def _tensor(self, leaf: Any) -> torch.Tensor:
+
+def tensors_for(model: torch.nn.Module, value: Any) -> Any:
+    """Return the structure with tensors on the model's device; arrays of numpy in its float type, or as int64."""
+    parameter = next((p for p in model.parameters() if p.is_floating_point()), torch.empty(0))
+
+    def placed(leaf: Any) -> torch.Tensor:
         if isinstance(leaf, torch.Tensor):
-            return leaf.to(self._device)
+            return leaf.to(parameter.device)
         tensor = torch.from_numpy(np.ascontiguousarray(leaf))
-        if tensor.is_floating_point():
-            return tensor.to(self._device, self._kind)
-        return tensor.to(self._device) if tensor.dtype in (torch.bool, torch.uint8) else tensor.to(self._device).long()
+        small = tensor.dtype in (torch.bool, torch.uint8)
+        kind = parameter.dtype if tensor.is_floating_point() else tensor.dtype if small else torch.int64
+        return tensor.to(parameter.device, kind)
+
+    return mapped(value, placed)
 
 
 def _first(stream: Any, most: int) -> Batch:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -22,8 +22,9 @@ from unvanish.torch.inputs import Inputs
 from unvanish.torch.look import Look
 from unvanish.torch.losses import Losses
 from unvanish.torch.patches import Patches
+from unvanish.torch.replayed import Replayed
 from unvanish.torch.roots import Roots
-from unvanish.torch.watched import Watched
+from unvanish.torch.watched import Watched, look_for
 from unvanish.watching.session import Enough, Plan, Progress
 from unvanish.watching.sites import first_frame_of, site_of
 
@@ -51,7 +52,7 @@ class Capture:
         self._over = False
         self._watched: Watched | None = None
         self._earlier: dict[int, torch.optim.Optimizer] = {}
-        self._looks: dict[int, Look] = {}
+        self._looks: dict[int, Look | Replayed] = {}
         self._inputs: dict[int, Inputs] = {}
         self._models: dict[int, torch.nn.Module] = {}
         self._roots = Roots(self._pass_begins, self._pass_ends)
@@ -124,8 +125,11 @@ class Capture:
             self._inside = False
         if self._watched is None:
             self._inputs.setdefault(id(module), Inputs()).add(args, kwargs)
+            look = self._looks.get(id(module))
+            if isinstance(look, Replayed):
+                look.ran(args, kwargs, result)
         elif self._watched.is_model(module):
-            self._watched.inputs.add(args, kwargs)
+            self._watched.ran(args, kwargs, result)
         return result
 
     def _arm(self, module: torch.nn.Module) -> None:
@@ -136,19 +140,22 @@ class Capture:
             return
         look = self._looks.get(id(module))
         if look is not None and look.seen < PASSES:
+            if isinstance(look, Replayed):
+                look.begins()
             return
         if look is not None:
             look.__exit__(None, None, None)
             if self._roots.passes:  # enough of a step that accumulates
                 return
-        self._looks[id(module)], self._models[id(module)] = Look(module), module
+        self._looks[id(module)], self._models[id(module)] = look_for(module), module
         self._looks[id(module)].__enter__()
 
     def _before(self, optimizer: torch.optim.Optimizer) -> None:
-        if self._watched is None:
-            self._choose(optimizer)
-        if self._watched is not None:
-            self._watched.before(optimizer)
+        with self._ours():
+            if self._watched is None:
+                self._choose(optimizer)
+            if self._watched is not None:
+                self._watched.before(optimizer)
 
     def _after(self, optimizer: torch.optim.Optimizer) -> None:
         if self._watched is not None:
@@ -165,8 +172,18 @@ class Capture:
             self._watched.steps.pass_begins()
 
     def _pass_ends(self) -> None:
-        if self._watched is not None:
-            self._watched.backward_ended()
+        with self._ours():
+            if self._watched is not None:
+                self._watched.backward_ended()
+
+    @contextmanager
+    def _ours(self) -> Iterator[None]:
+        """Let by the passes that are made in the context: they are our own."""
+        outside, self._inside = self._inside, True
+        try:
+            yield
+        finally:
+            self._inside = outside
 
     # --- the model ----------------------------------------------------------------------------------------------------
 

@@ -16,10 +16,11 @@ from unvanish.core.diagnosis import Cost
 from unvanish.core.network import Network
 from unvanish.core.observation import Evaluation, Observation
 from unvanish.core.profile import Profile
-from unvanish.torch.batches import Batch, Batches
+from unvanish.torch.batches import Batch, Batches, tensors_for
 from unvanish.torch.clips import Clips
 from unvanish.torch.clock import Clock
 from unvanish.torch.evaluate import evaluate
+from unvanish.torch.held_gradients import held_gradients
 from unvanish.torch.hooks import Hooks
 from unvanish.torch.info import held_by, optimizer_info, with_optimised
 from unvanish.torch.look import Look
@@ -27,7 +28,14 @@ from unvanish.torch.loss_functions import Loss, loss_function
 from unvanish.torch.losses import Losses
 from unvanish.torch.patches import Patches
 from unvanish.torch.probe import LossOf, look_at, probe
-from unvanish.torch.requirements import computed, require_counts, require_loss, require_model, require_optimizer
+from unvanish.torch.requirements import (
+    computed,
+    require_counts,
+    require_example,
+    require_loss,
+    require_model,
+    require_optimizer,
+)
 from unvanish.torch.roots import Roots
 from unvanish.torch.snapshot import copied, untouched
 from unvanish.torch.steps import Steps
@@ -70,7 +78,13 @@ def check(
 
 
 def look_once(model: torch.nn.Module, x: Any, y: Any, *, loss: Any = None, batch_size: int) -> tuple[Network, Profile]:
-    """Return the network and its gradients on one to three batches, without a training step. Nothing is changed."""
+    """Return the network and its gradients on one to three batches, without a training step. Nothing is changed.
+
+    Without data: those that the parameters hold, in the order of the modules.
+    """
+    if x is None:
+        require_model(model)
+        return held_gradients(model)
     require_counts(batch_size=batch_size)
     require_model(model)
     require_loss(loss)
@@ -78,6 +92,15 @@ def look_once(model: torch.nn.Module, x: Any, y: Any, *, loss: Any = None, batch
         batches = Batches(model, x, y, None, batch_size).take(3)
         look, profile = look_at(model, batches, _loss(loss_function(loss)), 0)
         return look.network(), profile
+
+
+def describe(model: torch.nn.Module, input: Any = None) -> Network:
+    """Return the network as one forward pass on the example input shows it. Nothing is changed."""
+    require_model(model)
+    require_example(model, input)
+    with untouched([model]), torch.enable_grad(), Look(model) as look:
+        model(tensors_for(model, input))
+    return look.network()
 
 
 class _Check:

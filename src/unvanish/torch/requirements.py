@@ -75,6 +75,28 @@ def require_loss(loss: Any) -> None:
         )
 
 
+def require_example(model: torch.nn.Module, example: Any) -> None:
+    """Raise UsageError without an example of what the model takes."""
+    if next(leaves(example), None) is None:
+        raise UsageError(
+            f"what the model {type(model).__name__} computes is not known before it was called once",
+            found=f"input={example!r}",
+            hint="unvanish.forecast(model, input=torch.randn(32, 20)): an example of what it takes, with its shape",
+        )
+
+
+def require_gradients(model: torch.nn.Module) -> None:
+    """Raise UsageError where no parameter holds a gradient."""
+    parameters = list(model.parameters())
+    if all(p.grad is None for p in parameters):
+        raise UsageError(
+            f"the model {type(model).__name__} holds no gradient",
+            found="neither data, nor a gradient that a backward pass left",
+            numbers={"parameters": len(parameters), "of them with a gradient": 0},
+            hint="call it after loss.backward(), or unvanish.plot_grad_flow(model, x, y, loss=loss)",
+        )
+
+
 def require_optimizer(optimizer: Any, model: torch.nn.Module) -> None:
     """Raise UsageError for what is no optimizer, or one of another model."""
     if optimizer is None:

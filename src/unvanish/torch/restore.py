@@ -36,7 +36,8 @@ def restored(model: torch.nn.Module) -> Iterator[None]:
             module.training = training
         with torch.no_grad():
             for module, name, buffer, value in held:
-                buffer.copy_(value)
+                if not torch.equal(buffer, value):  # a write is seen by a graph of the user's that saved the buffer
+                    buffer.copy_(value)
                 if getattr(module, name) is not buffer:
                     setattr(module, name, buffer)
         for parameter, trained, gradient in parameters:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 
@@ -11,10 +12,12 @@ from unvanish.core.observation import Observation
 from unvanish.core.profile import Profile
 from unvanish.torch.clips import Clips
 from unvanish.torch.clock import Clock
+from unvanish.torch.compat import compiler_is_loaded
 from unvanish.torch.info import optimizer_info, with_optimised
 from unvanish.torch.inputs import Inputs
 from unvanish.torch.look import Look
 from unvanish.torch.losses import Losses
+from unvanish.torch.replayed import Replayed
 from unvanish.torch.roots import Roots
 from unvanish.torch.steps import Steps
 from unvanish.torch.tally import Tally
@@ -23,13 +26,18 @@ from unvanish.watching.session import Plan, Progress, Session
 NOT_KNOWN = "how well it does on data that it was not trained on: a loop of its own does not say which those are"
 
 
+def look_for(model: torch.nn.Module) -> Look | Replayed:
+    """Return what looks at the passes of a model without changing a bit of them."""
+    return Replayed(model) if compiler_is_loaded() else Look(model)
+
+
 class Watched:
     """Hold everything about the training from its first step on; made when the first gradients are there."""
 
     def __init__(
         self,
         model: torch.nn.Module,
-        look: Look,
+        look: Look | Replayed,
         optimizer: torch.optim.Optimizer,
         plan: Plan,
         progress: Progress,
@@ -48,7 +56,7 @@ class Watched:
             progress("reading the network", 0, 0)
             self.network = look.network()
             self._profiles: list[Profile] = []
-            self._look: Look | None = look
+            self._look: Look | Replayed | None = look
             kernels = look.kernels()
             sizes = [kernel.numel() for kernel in kernels.values()]
             self._session = Session(plan, list(kernels), sizes, None, progress)
@@ -73,8 +81,16 @@ class Watched:
         step = self._session.done
         due = step > 0 and (step & (step - 1) == 0 or step == self._session.limit - 1)
         if self._look is None and due:
-            self._look = Look(self.model)
+            self._look = look_for(self.model)
             self._look.__enter__()
+        if isinstance(self._look, Replayed):
+            self._look.begins()
+
+    def ran(self, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
+        """Take what the model was called with and what it returned."""
+        self.inputs.add(args, kwargs)
+        if isinstance(self._look, Replayed):
+            self._look.ran(args, kwargs, output)
 
     def before(self, optimizer: torch.optim.Optimizer) -> None:
         """Read what an optimizer's step is about to apply."""

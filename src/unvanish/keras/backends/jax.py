@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -10,6 +12,7 @@ import jax
 import keras
 from jax import numpy as jnp
 
+from unvanish.errors import UnsupportedError
 from unvanish.keras import compat
 from unvanish.keras.backends.dependence import depend
 from unvanish.keras.backends.protocol import Array, Looked, Run, as_floats, unscaled
@@ -20,48 +23,59 @@ from unvanish.keras.tally import Tally
 def differentiator(model: Any, run: Run, variables: Sequence[Any]) -> Callable[[Any, float], Looked]:
     """See `protocol.Backend`. A mark adds zeros, and the gradient with respect to them is the cotangent.
 
-    Compiled, unless the model is not to be; then it is not known whether a gradient of zero has a path.
+    Compiled once for all batches of a shape, unless the model is not to be compiled; then a gradient of zero that has
+    no path cannot be told from one that has.
     """
     others = [v for v in model.variables if id(v) not in {id(known) for known in variables}]
-    compiles = bool(model.jit_compile and not model.run_eagerly)
-
-    def forward(weights: Any, zeros: Any, rest: Any, batch: Any) -> Any:
-        given, marked = iter(zeros or ()), []
-
-        def mark(value: Any, *, alone: bool) -> tuple[Any, int | None]:  # noqa: ARG001  # a sum is an identity
-            if not (isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jnp.floating)):
-                return value, None
-            marked.append(value if zeros is None else value + next(given))
-            return marked[-1], len(marked) - 1
-
-        mapping = [*zip(variables, weights, strict=True), *zip(others, rest, strict=True)]
-        with keras.StatelessScope(state_mapping=mapping, collect_losses=True):
-            return run(mark, batch), marked
+    compiled: dict[Any, tuple[Any, list[Any], list[bool]]] = {}
 
     def backward(weights: Any, zeros: Any, rest: Any, batch: Any, scale: Any) -> Any:
-        loss, pull, marked = jax.vjp(lambda w, z: forward(w, z, rest, batch), weights, zeros, has_aux=True)
+        state = list(zip(others, rest, strict=True))
+        forward = functools.partial(_forward, run, variables, state, batch)
+        loss, pull, marked = jax.vjp(forward, weights, zeros, has_aux=True)
         return pull(jnp.asarray(scale, loss.dtype)), loss, marked
+
+    def prepared(weights: Any, rest: Any, batch: Any, scale: Any) -> tuple[Any, list[Any], list[bool]]:
+        state = list(zip(others, rest, strict=True))
+        _, marked = jax.eval_shape(lambda w: _forward(run, variables, state, batch, w, None), weights)
+        zeros = [jnp.zeros(shape.shape, shape.dtype) for shape in marked]
+        if model.run_eagerly or not model.jit_compile:
+            return backward, zeros, []
+        traced = jax.jit(backward).trace(weights, zeros, rest, batch, scale)
+        return traced.lower().compile(), zeros, depend(traced.jaxpr, -1)
 
     def look(batch: Any, scale: float) -> Looked:
         weights, rest = ([v.value for v in group] for group in (variables, others))
-        _, shapes = jax.eval_shape(forward, weights, None, rest, batch)
-        zeros = [jnp.zeros(shape.shape, shape.dtype) for shape in shapes]
-        arguments = (weights, zeros, rest, batch, jnp.asarray(scale, jnp.float32))
-        if compiles:
-            traced = jax.jit(backward).trace(*arguments)
-            (found, cotangents), loss, marked = traced.lower().compile()(*arguments)
-            paths = depend(traced.jaxpr, -1)
-        else:
-            (found, cotangents), loss, marked = backward(*arguments)
-            paths = [True] * (len(found) + len(cotangents))
-        arrays = [
+        shapes = jax.tree.map(lambda leaf: (leaf.shape, str(leaf.dtype)), batch)
+        arguments = (weights, rest, batch, jnp.asarray(scale, jnp.float32))
+        key = jax.tree.structure(shapes), tuple(jax.tree.leaves(shapes))
+        if key not in compiled:
+            compiled[key] = prepared(*arguments)
+        function, zeros, paths = compiled[key]
+        gradients, loss, marked = function(weights, zeros, *arguments[1:])
+        found = [
             unscaled(as_floats(g), scale) if path else None
-            for g, path in zip([*found, *cotangents], paths, strict=False)
+            for g, path in itertools.zip_longest(itertools.chain(*gradients), paths, fillvalue=True)
         ]
         values = [as_floats(value) for value in marked]
-        return Looked(float(loss), arrays[: len(found)], values, arrays[len(found) :], paths_known=compiles)
+        return Looked(float(loss), found[: len(weights)], values, found[len(weights) :], paths_known=bool(paths))
 
     return look
+
+
+def _forward(run: Run, variables: Sequence[Any], state: list[Any], batch: Any, weights: Any, zeros: Any) -> Any:
+    """Return (loss, marked values); zeros: what each mark adds, None to find out their shapes."""
+    marked: list[Any] = []
+
+    def mark(value: Any, *, alone: bool) -> tuple[Any, int | None]:  # noqa: ARG001  # a sum is an identity
+        if not (isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jnp.floating)):
+            return value, None
+        marked.append(value if zeros is None else value + zeros[len(marked)])
+        return marked[-1], len(marked) - 1
+
+    mapping = [*zip(variables, weights, strict=True), *state]
+    with keras.StatelessScope(state_mapping=mapping, collect_losses=True):
+        return run(mark, batch), marked
 
 
 def slope(function: Callable[[Any], Any], z: Array) -> Array | None:
@@ -95,6 +109,12 @@ def tapped(model: Any, tally: Tally) -> Callable[..., Any]:
     nothing may leave. Gradients are read where `stateless_apply` takes them, outside of its branches for the same
     reason: raw, before clipping. A train step of the user's own that calls neither gives nan.
     """
+    if compat.steps_by_class():
+        raise UnsupportedError(
+            "the training steps of a Keras model in NNX mode cannot be watched",
+            found="keras.config.is_nnx_enabled() is true",
+            hint="run it without KERAS_NNX_ENABLED and without nnx_enabled in keras.json",
+        )
     train_step = model.train_step
 
     def step(state: Any, data: Any) -> Any:
