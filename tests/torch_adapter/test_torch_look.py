@@ -347,3 +347,26 @@ def test_the_keys_of_the_records_are_those_of_the_other_adapter() -> None:
     assert (head.fan_in, head.fan_out, head.kernel.orthogonal, head.trainable) == (4, 5, True, True)
     assert norm.scale is not None
     assert (norm.scale.mean, norm.scale.variance, norm.scale.size) == (1.0, 0.0, 4)
+
+
+def test_a_mean_over_places_is_a_pool_and_one_over_features_is_none() -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.a, self.head = nn.Conv1d(3, 4, 2), nn.Linear(4, 4), nn.Linear(4, 1)
+
+        def forward(self, x):
+            h = self.conv(x)
+            h = h - h.mean(1, keepdim=True)  # over channels
+            h = self.a(h.transpose(1, 2))
+            h = h - h.mean(-1, keepdim=True)  # over features
+            return self.head(h.amax(1)) + self.head(h.mean(dim=1))
+
+    network, _ = see(Net(), torch.randn(6, 3, 5))
+    found = [(layer.name, layer.kind, layer.reduction) for layer in network.layers if layer.type in ("mean", "amax")]
+    assert found == [
+        ("mean", "other", None),
+        ("mean:2", "other", None),
+        ("amax", "pool", "max"),
+        ("mean:3", "pool", "average"),
+    ]
