@@ -306,6 +306,16 @@ def test_what_was_not_seen_is_said() -> None:
     assert (look.seen, torch.overrides._get_current_function_mode_stack()) == (0, [])
 
 
+def test_a_pass_that_is_made_while_an_error_is_handled_counts() -> None:
+    model = nn.Linear(20, 1)
+    with Look(model) as look:
+        try:
+            model(torch.ones(3, 7))
+        except RuntimeError:
+            model(data()[0]).mean().backward()
+    assert (look.seen, look.not_checked) == (1, ())
+
+
 def test_evaluations_between_passes_do_not_count() -> None:
     model = nn.Sequential(nn.Linear(20, 8), nn.BatchNorm1d(8), nn.Linear(8, 1))
     alone = see(model, data()[0])[1]
@@ -370,3 +380,24 @@ def test_a_mean_over_places_is_a_pool_and_one_over_features_is_none() -> None:
         ("amax", "pool", "max"),
         ("mean:3", "pool", "average"),
     ]
+
+
+def test_an_optimizer_that_steps_inside_the_backward_pass_changes_no_number() -> None:
+    torch.manual_seed(0)
+    model, (x, _) = nn.Sequential(nn.Linear(20, 8), nn.LayerNorm(8), nn.Linear(8, 1)), data()
+    _, expected = see(model, x)
+    model.zero_grad()
+
+    def step(parameter: Any) -> None:
+        parameter.data.mul_(0.5)
+        parameter.grad.zero_()
+
+    for parameter in model.parameters():
+        parameter.register_post_accumulate_grad_hook(step)
+    _, found = see(model, x)
+    for a, b in zip(expected.layers, found.layers, strict=True):
+        assert (a.gradient_norm, a.gradient_zero_share, a.weight_norm) == (
+            b.gradient_norm,
+            b.gradient_zero_share,
+            b.weight_norm,
+        )
