@@ -8,11 +8,9 @@ from typing import Any, NamedTuple
 
 import torch
 
-from unvanish.core.measures.distinct_units import distinct_units
 from unvanish.core.network import Edge, Layer, Network, Parameter
-from unvanish.torch.arrays import array
 from unvanish.torch.call import Call, Key
-from unvanish.torch.moments import stats
+from unvanish.torch.moments import distinct_units, stats
 from unvanish.torch.names import names_of
 from unvanish.torch.trace import Trace
 
@@ -130,13 +128,13 @@ def _out_in(call: Call, kernel: torch.Tensor) -> torch.Tensor:
 def _distinct(call: Call, matrix: torch.Tensor) -> int:
     """Return the number of different units; one of a recurrent layer has a row for each of its gates."""
     if call.recurrent_kernel is None:
-        return distinct_units(array(matrix).T, None if call.bias is None else array(call.bias))
+        return distinct_units(matrix, call.bias)
     units = call.recurrent_kernel.shape[1]
     parts = [matrix, call.recurrent_kernel.detach()]
     if call.bias is not None:
         parts.append(call.bias.detach()[:, None])
     gates = torch.cat(parts, dim=1).reshape(-1, units, sum(p.shape[1] for p in parts))
-    return distinct_units(array(gates.swapaxes(0, 1).reshape(units, -1)).T)
+    return distinct_units(gates.swapaxes(0, 1).reshape(units, -1), None)
 
 
 def _units(call: Call, matrix: torch.Tensor | None) -> int | None:
