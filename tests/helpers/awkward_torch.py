@@ -503,7 +503,7 @@ ZOO: tuple[Awkward, ...] = (
     Awkward(no_parameters, "refused", says="no trainable"),
     Awkward(one_relu_everywhere),
     Awkward(optional_argument),
-    Awkward(packed_sequence),
+    Awkward(packed_sequence, "healthy|undecided", says="a packed sequence"),
     Awkward(parameter_list),
     Awkward(pruned),
     Awkward(raw_parameters),

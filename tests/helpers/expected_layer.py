@@ -33,6 +33,7 @@ def layer_profile(node: Node, seen: list[LayerPass]) -> LayerProfile:
         gradient_norm=gradient,
         gradient_rms=None if gradient is None else gradient / math.sqrt(size),
         gradient_zero_share=_zero_share([[s.d_weights[name] for name in owned] for s in seen]) if owned else None,
+        reached=True if owned else None,
         weight_norm=weight,
         weight_rms=None if weight is None else weight / math.sqrt(size),
         preactivation_second_moment=q,

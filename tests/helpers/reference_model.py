@@ -15,6 +15,8 @@ from unvanish.keras.graph import Leaf, leaves
 from unvanish.testing.reference import Network, Node, Run
 
 layers = keras.layers
+LOOKS_THROUGH = keras.backend.backend() == "tensorflow"
+"""Whether a cross-entropy looks through a sigmoid or softmax to its logits: Keras keeps them on TensorFlow alone."""
 NORMS = {"gamma": "scale", "beta": "shift"}
 WINDOWED = {
     layers.AveragePooling1D: "average_pool",
@@ -47,13 +49,13 @@ def from_keras(model: Any) -> Network:
 def expected_profile(model: Any, batches: Sequence[tuple[Any, Any]], loss: str) -> dict[str, LayerProfile]:
     """Return what every layer must show on these batches, by the definitions in core/profile.py."""
     network = from_keras(model)
-    runs = [network.run(x, y, loss) for x, y in batches]
+    runs = [network.run(x, y, loss, looks_through=LOOKS_THROUGH) for x, y in batches]
     return {node.name: layer_profile(node, [run.layers[node.name] for run in runs]) for node in network.nodes.values()}
 
 
 def expected_loss(model: Any, batches: Sequence[tuple[Any, Any]], loss: str) -> float:
     """Return the mean loss over the batches."""
-    runs: list[Run] = [from_keras(model).run(x, y, loss) for x, y in batches]
+    runs: list[Run] = [from_keras(model).run(x, y, loss, looks_through=LOOKS_THROUGH) for x, y in batches]
     return math.fsum(run.loss for run in runs) / len(runs)
 
 
@@ -62,7 +64,7 @@ def _node(leaf: Leaf, shares: str | None) -> Node:
     kind, options = _operation(operation)
     activation, parameter = _activation(operation)
     weights = {
-        NORMS.get(v.name, v.name): np.asarray(v, dtype=np.float64)
+        NORMS.get(v.name, v.name): np.asarray(v.numpy(), dtype=np.float64)
         for v in getattr(operation, "trainable_variables", [])
     }
     return Node(leaf.name, kind, leaf.sources, {} if shares else weights, options, activation, parameter, shares)

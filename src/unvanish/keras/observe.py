@@ -14,7 +14,7 @@ from unvanish.core.diagnosis import Cost
 from unvanish.core.network import Network
 from unvanish.core.observation import Evaluation, Observation
 from unvanish.core.recording import Recording
-from unvanish.keras import compat
+from unvanish.keras import backends
 from unvanish.keras.arrays import Batch
 from unvanish.keras.batches import Batches
 from unvanish.keras.clock import Clock
@@ -57,7 +57,7 @@ def observe(
     session = Session(plan, list(sizes), list(sizes.values()), planned, progress)
     keep(seen, clock.cost(session.done))
     with clock.compiling():
-        compat.build_for_training(model, drawn)
+        backends.current().build_ahead(model, drawn)
     try:
         with watched(model, session, [kernels[name] for name in sizes]) as steps, clock.training(steps):
             train()

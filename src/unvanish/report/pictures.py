@@ -13,7 +13,17 @@ from matplotlib.figure import Figure
 from unvanish.core.diagnosis import Diagnosis
 from unvanish.core.network import Network
 from unvanish.core.profile import Profile
-from unvanish.report.figures import grad_flow, gradient_by_depth, heatmap, loss, movement, steps, transmission, units
+from unvanish.report.figures import (
+    grad_flow,
+    gradient_by_depth,
+    heatmap,
+    loss,
+    movement,
+    steps,
+    through_time,
+    transmission,
+    units,
+)
 from unvanish.report.figures.canvas import settings
 from unvanish.report.svg import to_svg
 
@@ -46,6 +56,13 @@ PICTURES = (
         heatmap.draw,
     ),
     Picture("loss", "Loss", "Loss of each watched batch. Dashed: the best constant guess.", loss.draw),
+    Picture(
+        "time",
+        "Gradient through time",
+        "Of each recurrent layer by itself: how much of the gradient at its last step arrives at the input of every "
+        "step before. Where a line falls below the dots, less than 3 % is left: what came earlier can hardly teach.",
+        through_time.draw,
+    ),
     Picture(
         "transmission",
         "Transmission per layer",

@@ -23,8 +23,8 @@ vanishes by itself: at the initialisation 0 % are saturated, and the gradient st
 `saturated_share` of the worst layer and `saturated_share_at_start` of the same one, `lost_decades` over all layers,
 `layers_affected`, `gain` of the worst layer's weights, `input_rms`.
 
-An error when a layer counts, its slopes really cost half a decade, no shortcut leads around it, and the loss did not
-fall clearly below chance; or when all layers together lost more than 1.5 decades in that way. Else a warning when a
+An error when a layer counts, its slopes really cost half a decade, no shortcut leads around it, and the loss has not
+begun to fall below chance; or when all layers together lost more than 1.5 decades in that way. Else a warning when a
 layer counts (also where units saturated while the loss diverged: the step is the cause, GF302), and silence where the
 loss falls and fewer than all its pairs are saturated.
 
@@ -90,8 +90,8 @@ def judge(seen: Observation) -> Verdict:
     }
     evidence = {name: number for name, number in known.items() if number is not None}
     way = course(seen)
-    total = lost > LIMIT_DECADES and not way.learned
-    if not total and (not affected or (way.learned and worst.share < ALL)):
+    total = lost > LIMIT_DECADES and not way.falling
+    if not total and (not affected or (way.falling and worst.share < ALL)):
         return Clear(code=CODE, name=NAME, evidence=evidence)
     return _finding(seen, worst, affected or [layer for layer in now if layer.share > 0.5], evidence)
 
@@ -101,10 +101,10 @@ def _finding(seen: Observation, worst: Saturating, affected: list[Saturating], e
     around = any(layer.kind == "add" for layer in seen.network.layers)
     thrown = way.diverged and evidence.get("saturated_share_at_start", 1.0) < BLOCKING
     costs = evidence["lost_decades"] > LIMIT_DECADES or any(layer.lost >= COSTS for layer in affected)
-    severe = costs and not (way.learned or around or thrown)
+    severe = costs and not (way.falling or around or thrown)
     cause, cure = _cause(seen, affected[0], evidence)
     reasons = {
-        "the loss falls all the same": way.learned,
+        "the loss falls all the same": way.falling,
         "a shortcut leads around it": around,
         "in its range at the start, saturated after the loss diverged: see GF302": thrown,
         "the gradient passes by the units that are not": not costs,

@@ -13,9 +13,8 @@ lies in between; after it, when the units were moved and are still equal.
 
 ## Why it matters
 
-Units that start equal and get the same gradient compute the same for ever, so that the network has the capacity of
-width one there, whatever is paid for. Small random weights are not about their size but about this symmetry. The
-gradient is neither small nor zero, and no other number shows it.
+Units that start equal and get the same gradient compute the same for ever: 64 of them have the capacity of 1. That is
+what random weights are for, however small: the gradient is neither small nor zero here, and no other number shows it.
 
 ## Evidence
 

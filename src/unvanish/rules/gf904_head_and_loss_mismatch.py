@@ -13,10 +13,11 @@ the labels. The rule knows these disagreements:
 
 ## Why it matters
 
-Behind a clip the gradient is exactly zero, and where an output cannot reach its label the error never ends. A softmax
-of a softmax knows only logits between 0 and 1: of ten classes the loss stays above log(1 + 9/e) = 1.46, whatever is
-learnt, and the gradient is a tenth. A linear output in front of binary cross-entropy is often at a loss of 7.7 on the
-first batch and for ever, since half of all outputs are negative.
+Behind a clip the gradient is exactly zero, and where an output cannot reach its label the error never ends. A linear
+output under binary cross-entropy, two ReLU layers, five initialisations: a first loss of 1.7 to 10.1; four learn from
+the outputs that lie between 0 and 1, the fifth stays at 10.1 for ever. A softmax of a softmax knows only logits
+between 0 and 1: of ten classes the loss cannot fall below log(1 + 9/e) = 1.46 (measured 1.49 after 30 epochs on
+digits), and at the start the gradient is a tenth.
 
 ## Evidence
 

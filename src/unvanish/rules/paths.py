@@ -5,6 +5,7 @@ Shared by GF501, GF502, GF603 and the rules that ask what a layer feeds.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from unvanish.core.network import Layer, Network, Parameter
@@ -50,18 +51,18 @@ def behind(network: Network, names: frozenset[str]) -> frozenset[str]:
     return frozenset(found)
 
 
-def readers(network: Network, name: str) -> tuple[Layer, ...]:
-    """Return the nearest layers with weights of their own that read a layer's output, in forward order.
+def readers(network: Network, name: str, stop: Callable[[Layer], bool] | None = None) -> tuple[Layer, ...]:
+    """Return the nearest layers that read a layer's output and at which `stop` says so, in forward order.
 
-    What has no kernel and is modelled (activation, normalisation, dropout, shortcut) is passed through.
+    stop: if None, at kernels and at what is not modelled; activation, normalisation, dropout and shortcut are passed.
     """
+    ends = stop or (lambda layer: layer.kernel is not None or not layer.modelled)
     found: set[str] = set()
     passed: set[str] = set()
     front = [name]
     while front:
         for target in [edge.target for edge in network.edges if edge.source == front[0]]:
-            layer = network.layer(target)
-            if layer.kernel is not None or not layer.modelled:
+            if ends(network.layer(target)):
                 found.add(target)
             elif target not in passed:
                 passed.add(target)

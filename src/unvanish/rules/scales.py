@@ -14,12 +14,20 @@ UNSCALED_TARGETS = 10.0
 
 
 def first_kernels(seen: Observation) -> tuple[Layer, ...]:
-    """Return the layers with weights that read the network's inputs, whatever lies in between without any."""
+    """Return the first kernels and embeddings on the ways from the network's inputs.
+
+    Whatever else lies before them (a rescaling, a normalisation) is passed through: it may change the scale, and what
+    the first kernel reads shows how.
+    """
     inputs = [layer.name for layer in seen.network.layers if layer.kind == "input"]
-    found = {layer.name for name in inputs for layer in readers(seen.network, name)}
     if not inputs or not seen.network.edges:
-        return tuple(layer for layer in seen.network.layers if layer.kernel is not None or not layer.modelled)[:1]
+        return tuple(layer for layer in seen.network.layers if _reads_numbers(layer))[:1]
+    found = {layer.name for name in inputs for layer in readers(seen.network, name, _reads_numbers)}
     return tuple(layer for layer in seen.network.layers if layer.name in found)
+
+
+def _reads_numbers(layer: Layer) -> bool:
+    return layer.kernel is not None or layer.kind == "embedding"
 
 
 def entering(seen: Observation, layer: Layer) -> float | None:

@@ -17,8 +17,9 @@ from unvanish.rules.gradients import LIMIT_DECADES
 GATED = frozenset({"gru", "lstm"})
 """Cells whose state is carried by a gate that training can open."""
 OPEN_BY_DESIGN = 0.45
-"""Factor per step of a gated cell as it is usually made: a gate of zero bias passes 1/2, a forget bias of one 0.73;
-a tenth below is one initialisation's luck."""
+"""Factor per step of a gated cell as it is usually made: a gate of zero bias passes 1/2, a forget bias of one 0.73, and
+a tenth below the first is luck. Measured of LSTM and GRU of 16 to 256 units as PyTorch and Keras draw them: 0.58 to
+0.96 (bench/recurrences.py); of plain cells 0.34 to 0.86."""
 
 
 class Recurrence(NamedTuple):

@@ -27,9 +27,12 @@ def pixels_that_learn() -> Observation:
 
 
 def pixels_rescaled_inside() -> Observation:
-    """Return pixels from 0 to 255 that the network divides by 255 itself: its first kernel sees unit size."""
-    seen = _with_inputs(healthy_relu(), PIXELS, read=PIXELS / 255**2)
-    return with_losses(seen, 0.74, 0.69)
+    """Return pixels from 0 to 255 that a layer of the network divides by 255: its first kernel reads unit size."""
+    seen = with_losses(_with_inputs(healthy_relu(), PIXELS, read=PIXELS / 255**2), 0.74, 0.69)
+    source, *layers = seen.network.layers
+    scaling = Layer(name="rescaling", kind="other", type="Rescaling", shape=(20,))
+    edges = (Edge("input", "rescaling"), Edge("rescaling", "dense"), *seen.network.edges[1:])
+    return replace(seen, network=replace(seen.network, layers=(source, scaling, *layers), edges=edges))
 
 
 def pixels_normalised_after() -> Observation:

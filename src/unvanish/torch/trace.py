@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import weakref
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
 from torch.overrides import TorchFunctionMode
 
+from unvanish.torch.activations import completed, is_identity, results, starting_at
 from unvanish.torch.arrays import tensors_in
 from unvanish.torch.call import Call, Place, distinct
 from unvanish.torch.compat import opened, version_of
-from unvanish.torch.expressions import DEEPEST, POINTS, Expression, Recogniser, Root, applied, same_root
+from unvanish.torch.expressions import Expression, Recogniser
 from unvanish.torch.functions import ELEMENTWISE, KEEP_AXES, LOSSES, MOVES, QUIET, WRITES, F, may_write, name_of
-from unvanish.torch.origins import Origin, Origins
+from unvanish.torch.invocation import Before, Invocation
+from unvanish.torch.origins import Origins
 from unvanish.torch.reading import Reading, read
-from unvanish.torch.taps import Edge, edges_before, edges_of
+from unvanish.torch.taps import edges_before, edges_of
 
 _ATTENTION = F.multi_head_attention_forward
 _OPENED_ATTENTION = opened(_ATTENTION)
@@ -47,27 +47,6 @@ class Listener(Protocol):
 
     def merged(self, calls: Sequence[Call]) -> None:
         """Forget calls that turned out to be parts of an activation."""
-
-
-@dataclass(slots=True)
-class Before:
-    """Hold what has to be known before a call runs, since it may write over its arguments."""
-
-    reading: Reading
-    data: list[torch.Tensor]
-    """The arguments that data flow through."""
-    first: Origin | None
-    """Of the first of them."""
-    edges: list[tuple[Edge, ...]]
-    expressions: dict[int, list[Expression]]
-    """By id of the argument, nearest root first."""
-    copy: torch.Tensor | None
-    """Of the first of them, where it may be written over."""
-
-    @property
-    def entering(self) -> torch.Tensor | None:
-        """Return the first argument as it was."""
-        return self.copy if self.copy is not None else (self.data[0] if self.data else None)
 
 
 class Trace(TorchFunctionMode):
@@ -112,39 +91,40 @@ class Trace(TorchFunctionMode):
         if func is _ATTENTION:
             with self:
                 return _OPENED_ATTENTION(*args, **kwargs)
-        name = name_of(func)
-        if name in QUIET:
-            return func(*args, **kwargs)
+        run = Invocation(name_of(func), func, args, kwargs)
+        if run.name in QUIET:
+            return run.run()
         try:
-            before = self._prepare(name, func, args, kwargs)
+            before = self._prepare(run)
         except Exception as error:  # the user's call is made in any case, and what was not seen is named
-            self._trouble(name, error)
-            return func(*args, **kwargs)
-        result = func(*args, **kwargs)
+            self._trouble(run, error)
+            return run.run()
+        result = run.run()
         if isinstance(result, Iterator):  # `for row in tensor`
             rows = list(result)
-            self._follow(name, func, args, kwargs, before, rows)
+            self._follow(run, before, rows)
             return iter(rows)
-        self._follow(name, func, args, kwargs, before, result)
+        self._follow(run, before, result)
         return result
 
-    def _prepare(self, name: str, func: Any, args: Any, kwargs: Any) -> Before:
-        reading = read(name, func, args, kwargs, self.origins.is_weight)
+    def _prepare(self, run: Invocation) -> Before:
+        reading = read(run.name, run.function, run.args, run.kwargs, self.origins.is_weight)
         for tensor in reading.data:
             self._adopt(tensor)
-        data = [t for t in reading.data if self.origins.of(t) is not None]
-        first = self.origins.of(data[0]) if data else None
-        if name in WRITES or (name in MOVES and name not in _FLATTENING):
-            return Before(reading, data, first, [], {}, None)
-        writes = may_write(func, args, kwargs)
-        return Before(
-            reading,
-            data,
-            first,
-            edges=[edges_of(t, may_write=writes) for t in data],
-            expressions={id(t): self._expressions(t, writes) for t in data} if name in ELEMENTWISE else {},
-            copy=data[0].detach().clone() if writes and data else None,
-        )
+        before = Before(reading, [t for t in reading.data if self.origins.of(t) is not None])
+        if not before.data:
+            return before
+        before.first = self.origins.of(before.data[0])
+        before.version = version_of(before.data[0])
+        if run.name in WRITES or (run.name in MOVES and run.name not in _FLATTENING):
+            return before
+        writes = may_write(run.function, run.args, run.kwargs)
+        before.edges = [edges_of(t, may_write=writes) for t in before.data]
+        if run.name in ELEMENTWISE:
+            before.expressions = {id(t): starting_at(t, self.origins.of(t), writes) for t in before.data}
+        if writes:
+            before.copy = before.data[0].detach().clone()
+        return before
 
     def adopt(self, value: Any) -> None:
         """Find out where tensors come from that were not seen to be made."""
@@ -175,69 +155,53 @@ class Trace(TorchFunctionMode):
             self.origins.note(tensor, sources)
             return
         call = Call("other", tensor.grad_fn.name().removesuffix("Backward"), self._places[-1], parameters=parameters)
-        nothing = Reading("other", call.function, [], [])
-        before = Before(nothing, [], None, [(edge,) for edge in edges], {}, None)
+        before = Before(Reading("other", call.function, [], []), edges=[(edge,) for edge in edges])
         self._emit(call, before, [tensor], sources)
 
-    def _follow(self, name: str, func: Any, args: Any, kwargs: Any, before: Before, result: Any) -> None:
-        outputs = list(tensors_in(result, 3))
-        if name == "setitem":
-            outputs = [args[0]]
+    def _follow(self, run: Invocation, before: Before, result: Any) -> None:
+        outputs = [run.args[0]] if run.name == "setitem" else list(tensors_in(result, 3))
         try:
             with torch.no_grad():
-                if name in LOSSES:  # what it is computed from stays the network's output
-                    for output in outputs:
-                        self.origins.note(output, self.origins.each_source(before.data[:1]))
-                elif outputs:
-                    self._observe(name, func, args, kwargs, before, outputs)
+                if outputs:
+                    self._observe(run, before, outputs)
         except Exception as error:  # as above: the user's pass goes on
-            self._trouble(name, error)
+            self._trouble(run, error)
 
-    def _trouble(self, name: str, error: Exception) -> None:
-        self.troubles.setdefault(name, f"{type(error).__name__}: {error}".splitlines()[0])
+    def _trouble(self, run: Invocation, error: Exception) -> None:
+        self.troubles.setdefault(run.name, f"{type(error).__name__}: {error}".splitlines()[0])
 
-    def _observe(
-        self, name: str, func: Any, args: Any, kwargs: Any, before: Before, outputs: list[torch.Tensor]
-    ) -> None:
-        """Note what a call gave: a tensor passed on, something of weights alone, or a layer."""
+    def _observe(self, run: Invocation, before: Before, outputs: list[torch.Tensor]) -> None:
+        """Note what a call gave: a number about the batch, weights, a tensor passed on, or a layer."""
         reading, sources = before.reading, distinct(self.origins.each_source(before.data))
-        if name in WRITES:
-            for output in outputs:
-                both = distinct([*self.origins.each_source([output]), *sources])
-                self.origins.note(output, both, channels_first=before.first is not None and before.first.channels_first)
+        if run.name in LOSSES:  # what it is computed from stays the network's output
+            self._note_all(outputs, self.origins.each_source(before.data[:1]))
+        elif run.name in WRITES:
+            written = distinct([*self.origins.each_source(outputs), *sources])
+            self._note_all(outputs, written, channels_first=before.channels_first)
         elif not before.data and not reading.is_layer_of_weights:
             behind = self.origins.parameters(reading.weights)
-            for output in outputs if behind else ():
-                self.origins.note(output, parameters=behind)
+            self._note_all(outputs if behind else [], parameters=behind)
         elif all(output.ndim == 0 for output in outputs):  # a loss, or another number about the whole batch
-            for output in outputs:
-                self.origins.note(output, sources)
-        elif name in MOVES or self._is_passed_on(before, outputs):
-            self._moved(name, before, outputs, sources)
+            self._note_all(outputs, sources)
+        elif run.name in MOVES or before.passed_on(outputs):
+            self._moved(run.name, before, outputs, sources)
         else:
-            expressions = self._expressed(func, args, kwargs, before)
-            if expressions and not expressions[0].calls and self._recognise(expressions[0].values)[0] == "linear":
-                self._moved(name, before, outputs, sources)
+            expressions = results(run, before)
+            if is_identity(expressions, self._recognise):
+                self._moved(run.name, before, outputs, sources)
             elif any(o.is_floating_point() or o.is_complex() for o in outputs):
-                self._layer(name, before, outputs, sources, expressions)
+                self._layer(run.name, before, outputs, sources, expressions)
             else:
-                for output in outputs:
-                    self.origins.note(output, sources, expressions=expressions)
+                self._note_all(outputs, sources, expressions=expressions)
 
-    @staticmethod
-    def _is_passed_on(before: Before, outputs: list[torch.Tensor]) -> bool:
-        """Say whether the call gave its argument back: a dropout that is off, a concatenation with nothing."""
-        if before.copy is None and all(any(o is t for t in before.data) for o in outputs):
-            return True
-        return (
-            before.reading.kind == "concatenate" and len(before.data) == 1 and outputs[0].shape == before.data[0].shape
-        )
+    def _note_all(self, outputs: list[torch.Tensor], sources: tuple[Call, ...] = (), **more: Any) -> None:
+        for output in outputs:
+            self.origins.note(output, sources, **more)
 
     def _moved(self, name: str, before: Before, outputs: list[torch.Tensor], sources: tuple[Call, ...]) -> None:
         """Pass a tensor on; where all places of each sample become one row, that is a layer that flattens."""
-        first, source, output = before.first, before.data[0], outputs[0]
-        if first is None:
-            return
+        source, output = before.data[0], outputs[0]
+        expressions = () if before.first is None else before.first.expressions
         rows = source.ndim > 2 and output.ndim == 2 and len(output) == len(source)
         if name in _FLATTENING and rows and output.is_floating_point():
             self._emit(Call("flatten", name, self._places[-1]), before, outputs, sources)
@@ -248,73 +212,16 @@ class Trace(TorchFunctionMode):
             self.origins.note(
                 output,
                 sources,
-                channels_first=first.channels_first and axes,
-                expressions=first.expressions if kept else (),
+                channels_first=before.channels_first and axes,
+                expressions=expressions if kept else (),
             )
 
-    # --- activations --------------------------------------------------------------------------------------------------
-
-    def _expressions(self, tensor: torch.Tensor, writes: bool) -> list[Expression]:
-        """Return the tensor as a function of itself, and of what it was computed from."""
-        origin = self.origins.of(tensor)
-        if origin is None or not (tensor.is_floating_point() or origin.expressions):
-            return []
-        edges = edges_of(tensor, may_write=writes)
-        root = Root(weakref.ref(tensor), version_of(tensor), origin.sources, edges, origin.channels_first)
-        return [Expression(root, POINTS, ()), *origin.expressions][:DEEPEST]
-
-    def _expressed(self, func: Any, args: Any, kwargs: Any, before: Before) -> tuple[Expression, ...]:
-        """Return the output as an elementwise function of each root that all arguments share, nearest first."""
-        if not before.expressions:
-            return ()
-        found = []
-        for nearest in before.expressions[id(before.data[0])]:
-            values: dict[int, torch.Tensor] = {}
-            calls: list[Call] = []
-            for tensor in before.data:
-                shared = [e for e in before.expressions[id(tensor)] if same_root(e.root, nearest.root)]
-                if shared:
-                    values[id(tensor)] = shared[0].values
-                    calls.extend(shared[0].calls)
-            complete = len(values) == len({id(tensor) for tensor in before.data})
-            result = applied(func, args, kwargs, values) if complete else None
-            if result is not None:
-                found.append(Expression(nearest.root, result, distinct(calls)))
-        return tuple(found)
-
-    def _activation(
-        self, expressions: Sequence[Expression], before: Before
-    ) -> tuple[Expression, str, float | None] | None:
-        """Return the function that a call completes and its name; None when it is no known activation.
-
-        What the call alone does to its argument is looked at first, then what it completes.
-        """
-        for expression in expressions:
-            name, parameter = self._recognise(expression.values)
-            if name in ("other", "linear"):
-                continue
-            if not expression.calls or (
-                all(p.may_be_merged for p in expression.calls) and self._root(expression, before) is not None
-            ):
-                return expression, name, parameter
-        return None
-
-    def _merge(self, expression: Expression, before: Before) -> torch.Tensor | None:
-        """Let the last call stand for all that computed the expression. Return what the activation is applied to."""
-        for part in expression.calls:
+    def _merge(self, calls: Sequence[Call]) -> None:
+        """Let the call that comes now stand for these, the other parts of an activation."""
+        for part in calls:
             part.merged = True
         self.calls = [call for call in self.calls if not call.merged]
-        self._listener.merged(expression.calls)
-        before.edges[:] = [expression.root.edges]
-        return self._root(expression, before)
-
-    def _root(self, expression: Expression, before: Before) -> torch.Tensor | None:
-        """Return what the expression is a function of, as it was; None once it is gone."""
-        if before.copy is not None and expression.root.tensor() is before.data[0]:
-            return before.copy
-        return expression.root.value
-
-    # --- layers -------------------------------------------------------------------------------------------------------
+        self._listener.merged(calls)
 
     def _layer(
         self,
@@ -328,18 +235,15 @@ class Trace(TorchFunctionMode):
         behind = self.origins.parameters(reading.weights)
         call = Call(reading.kind, name, self._places[-1], parameters=behind, **reading.fields)
         call.recurrence = reading.recurrence
-        known = self._activation(expressions, before)
-        first = before.first is not None and before.first.channels_first
+        known = completed(expressions, before, self._recognise)
+        first = before.channels_first
         if known is not None:
-            expression, call.activation, call.parameter = known
-            call.kind = "activation"
-            if expression.calls:
+            call.kind, call.activation, call.parameter = "activation", known.name, known.parameter
+            entering, root = known.entering, known.expression.root
+            if known.expression.calls:
                 call.function = call.activation  # what it is, not the function that happens to come last
-                entering, sources, first = (
-                    self._merge(expression, before),
-                    expression.root.sources,
-                    expression.root.first,
-                )
+                sources, first, before.edges = root.sources, root.first, [root.edges]
+                self._merge(known.expression.calls)
         elif len(before.data) > 1 and name in ("add", "mul", "multiply"):
             call.kind = "add" if name == "add" else "multiply"
             sources = self.origins.each_source(before.data)
