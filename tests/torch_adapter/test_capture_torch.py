@@ -254,7 +254,7 @@ def same_with_and_without(loop):
             assert np.isfinite(found.recording.array("update_norm")).all()
             assert np.all(found.recording.array("update_norm")[0] > 0)
             assert np.all(found.recording.array("gradient_norm")[0] > 0)
-            assert [p.step for p in found.profiles] == [0, 8]
+            assert [p.step for p in found.profiles] == [0, 11]
             for position, name in enumerate(found.recording.layers):
                 expected = found.profiles[0].layer(name).gradient_norm
                 if loop not in (

@@ -130,7 +130,7 @@ class Capture:
         self._pass_begins()
         self._inside = True
         try:
-            self._arm(module)
+            self._arm(module, args, kwargs)
             result = original(module, *args, **kwargs)
         finally:
             self._inside = False
@@ -143,11 +143,11 @@ class Capture:
             self._watched.ran(args, kwargs, result)
         return result
 
-    def _arm(self, module: torch.nn.Module) -> None:
+    def _arm(self, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Look at the pass that begins, if it is one to look at."""
         if self._watched is not None:
             if self._watched.is_model(module):
-                self._watched.arm()
+                self._watched.arm(args, kwargs)
             return
         look = self._looks.get(id(module))
         if look is not None and look.seen < PASSES:
