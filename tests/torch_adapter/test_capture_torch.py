@@ -254,7 +254,7 @@ def same_with_and_without(loop):
             assert np.isfinite(found.recording.array("update_norm")).all()
             assert np.all(found.recording.array("update_norm")[0] > 0)
             assert np.all(found.recording.array("gradient_norm")[0] > 0)
-            assert [p.step for p in found.profiles] == [0, 8]
+            assert [p.step for p in found.profiles] == [0, 11]
             for position, name in enumerate(found.recording.layers):
                 expected = found.profiles[0].layer(name).gradient_norm
                 if loop not in (
@@ -357,6 +357,77 @@ def test_a_gan_is_one_model_looked_at_and_the_other_let_be():
     assert seen.recording.total_steps == STEPS
     assert seen.recording.layers == ("0", "2")
     assert [layer.fan_in for layer in seen.network.kernels] == [6, 8]
+    second = looked(loop, fit=2).observation
+    assert [layer.fan_in for layer in second.network.kernels] == [3, 8]
+    assert second.recording.total_steps == STEPS
+
+
+class Split(nn.Module):
+    """A model with methods that people call instead of it."""
+
+    def __init__(self):
+        super().__init__()
+        self.encoder, self.decoder = nn.Linear(6, 4), nn.Linear(4, 3)
+
+    def encode(self, x):
+        return torch.tanh(self.encoder(x))
+
+    def forward(self, x):
+        return self.decoder(self.encode(x))
+
+
+def training(loss):
+    """Return a loop that trains a Split by that loss of (net, x, y)."""
+
+    def loop(net, x, y):
+        opt = torch.optim.SGD(net.parameters(), lr=0.1)
+        for _ in range(STEPS):
+            opt.zero_grad()
+            loss(net, x, y).backward()
+            opt.step()
+
+    return loop
+
+
+@pytest.mark.parametrize(
+    ("loss", "what"),
+    [
+        (lambda net, x, y: functional.cross_entropy(net.forward(x), y), "the parts of the model Split are called one"),
+        (lambda net, x, y: functional.cross_entropy(net.decoder(net.encode(x)), y), "the parts of the model Split"),
+        (lambda net, x, y: (x @ net.encoder.weight.T).square().mean(), "no module that was seen at work"),
+        (
+            torch.compile(lambda net, x, y: functional.cross_entropy(net(x), y), backend="eager"),
+            "no module that was seen at work",
+        ),
+    ],
+)
+def test_a_training_that_cannot_be_seen_is_not_called_healthy(loss, what):
+    seen = looked(training(loss), Split())
+    assert seen.observation is None
+    assert what in seen.error.what
+    assert seen.error.found
+    assert seen.error.hint
+
+
+def test_a_training_that_cannot_be_seen_comes_to_its_end(monkeypatch):
+    monkeypatch.setattr("unvanish.torch.capture.UNSEEN", 5)
+    with capture() as seen, pytest.raises(Enough):
+        training(lambda net, x, y: net.forward(x).square().mean())(Split(), *data())
+    assert seen.error is not None
+
+
+def test_a_step_of_the_users_own_class_around_the_model_is_no_matter():
+    class Module(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = Split()
+
+        def training_step(self, x, y):
+            return functional.cross_entropy(self.net(x), y)
+
+    seen = looked(training(lambda net, x, y: net.training_step(x, y)), Module())
+    assert seen.error is None
+    assert seen.observation.recording.layers == ("encoder", "decoder")
 
 
 def test_two_models_of_one_optimizer():
