@@ -16,9 +16,11 @@ import keras
 from unvanish.core.diagnosis import Cost, Site
 from unvanish.core.observation import Observation
 from unvanish.errors import UnvanishError
+from unvanish.keras import compat
 from unvanish.keras.batches import Batches
 from unvanish.keras.graph import leaves
 from unvanish.keras.observe import observe
+from unvanish.keras.reading import read
 from unvanish.keras.requirements import require_model
 from unvanish.keras.shadow import shadowed
 from unvanish.watching.session import Enough, Plan, Progress
@@ -110,6 +112,7 @@ class Capture:
         _build(model, batches)
         require_model(model)
         arguments["x"] = batches.for_fit(arguments["x"])
+        read(model, batches.take(1)[0][0])
         self._find_sites(model)
         epochs = arguments["epochs"] - arguments["initial_epoch"]
         planned = batches.planned_steps(epochs, arguments["steps_per_epoch"])
@@ -143,7 +146,10 @@ class Capture:
 
 def _build(model: Any, batches: Batches) -> None:
     """Build a model that would be built by its first step: by its first batch, as fit does."""
-    if not model.built:
-        first = batches.take(1)
-        if first:
-            model.build(keras.tree.map_structure(lambda array: (None, *array.shape[1:]), first[0][0]))
+    if all(layer.built for layer in compat.flat_layers(model)):
+        return
+    first = batches.take(1)
+    if first and isinstance(model, keras.Sequential):
+        model.build(keras.tree.map_structure(lambda array: (None, *array.shape[1:]), first[0][0]))
+    elif first:
+        model(keras.tree.map_structure(keras.ops.convert_to_tensor, first[0][0]), training=False)

@@ -26,9 +26,11 @@ def graph_of(model: Any) -> tuple[list[Any], list[Any], list[Any]]:
     `_nodes_by_depth` is the order of `Function._run_through_graph`.
     """
     function = keras.Function(model.inputs, model.outputs)
-    depths = sorted(function._nodes_by_depth, reverse=True)
-    nodes = [node for depth in depths for node in function._nodes_by_depth[depth]]
-    return nodes, [_source(tensor) for tensor in model.inputs], [_source(tensor) for tensor in model.outputs]
+    return (
+        nodes_of(function),
+        [_source(tensor) for tensor in model.inputs],
+        [_source(tensor) for tensor in model.outputs],
+    )
 
 
 def sources_of(node: Any) -> list[Any]:
@@ -46,9 +48,64 @@ def is_input(operation: Any) -> bool:
     return isinstance(operation, keras.layers.InputLayer)
 
 
-def is_addition(operation: Any) -> bool:
-    """Say whether the operation is the `a + b` of two symbolic tensors, which has no public class."""
-    return type(operation).__name__ == "Add" and type(operation).__module__.endswith("ops.numpy")
+_PLAIN = {"Add": "add", "Concatenate": "concatenate", "Multiply": "multiply", "Reshape": "flatten"}
+
+
+def plain_operation(operation: Any) -> str | None:
+    """Return the kind of an operation of Keras on symbolic tensors, such as `a + b`, which has no public class."""
+    own = type(operation).__module__.partition(".")[0] == "keras" and type(operation).__module__.endswith("ops.numpy")
+    return _PLAIN.get(type(operation).__name__) if own else None
+
+
+def is_keras_own(layer: Any) -> bool:
+    """Say whether what the layer computes is Keras' own code, not that of a subclass."""
+    return str(getattr(type(layer).call, "__module__", "")).partition(".")[0] == "keras"
+
+
+def calls_of(operation: Any) -> list[Any]:
+    """Return the list in which an operation keeps its symbolic calls (`_inbound_nodes`)."""
+    found: list[Any] = operation._inbound_nodes
+    return found
+
+
+def nodes_of(function: Any) -> list[Any]:
+    """Return the nodes of a Function in the order in which Keras runs them."""
+    depths = sorted(function._nodes_by_depth, reverse=True)
+    return [node for depth in depths for node in function._nodes_by_depth[depth]]
+
+
+@contextmanager
+def no_symbolic_trace(layers: list[Any]) -> Iterator[None]:
+    """Put back, afterwards, what symbolic calls leave: the layers' lists of calls, and Keras' counters of names."""
+    counters = getattr(global_state(), "object_name_uids", None)
+    counted = None if counters is None else dict(counters)
+    kept = [(own, list(own)) for layer in layers for own in (layer._inbound_nodes, layer._outbound_nodes)]
+    called = [(layer, layer._called) for layer in layers if hasattr(layer, "_called")]
+    try:
+        yield
+    finally:
+        for own, before in kept:
+            own[:] = before
+        for layer, before in called:
+            layer._called = before
+        if counters is not None and counted is not None:
+            counters.clear()
+            counters.update(counted)
+
+
+def history_of(tensor: Any) -> Any:
+    """Return where a symbolic tensor came from."""
+    return tensor._keras_history
+
+
+def set_history(tensor: Any, history: Any) -> None:
+    """Say where a symbolic tensor came from: each layer that hands it on says that it was itself."""
+    tensor._keras_history = history
+
+
+def source_of(tensor: Any) -> tuple[Any, int, int]:
+    """Return a hashable key of a symbolic tensor."""
+    return _source(tensor)
 
 
 def _source(tensor: Any) -> tuple[Any, int, int]:

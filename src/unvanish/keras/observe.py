@@ -15,11 +15,13 @@ from unvanish.core.recording import Recording
 from unvanish.keras import compat
 from unvanish.keras.batches import Batches
 from unvanish.keras.clock import Clock
-from unvanish.keras.describe import describe, kernel_of
+from unvanish.keras.describe import describe
 from unvanish.keras.evaluate import evaluate
-from unvanish.keras.graph import leaves
+from unvanish.keras.graph import graph, leaves
 from unvanish.keras.info import data_info, loss_info, optimizer_info
+from unvanish.keras.kinds import kernel_of
 from unvanish.keras.probe import probe
+from unvanish.keras.reading import read
 from unvanish.keras.requirements import require_labels
 from unvanish.keras.steps import watched
 from unvanish.watching.session import Enough, Plan, Progress, Session
@@ -46,8 +48,9 @@ def observe(
     clock = Clock()
     progress("reading the network", 0, 0)
     drawn = batches.take(3 if model.count_params() <= _SMALL else 1)
+    read(model, drawn[0][0])
     seen = _first_look(model, batches, drawn, planned, progress)
-    kernels = {leaf.name: leaf.operation.kernel for leaf in leaves(model)[0] if kernel_of(leaf.operation) is not None}
+    kernels = {leaf.name: kernel for leaf in leaves(model)[0] if (kernel := kernel_of(leaf.operation)) is not None}
     sizes = {layer.name: layer.kernel.size for layer in seen.network.kernels if layer.kernel is not None}
     session = Session(plan, list(sizes), list(sizes.values()), planned, progress)
     keep(seen, clock.cost(session.done))
@@ -73,7 +76,7 @@ def observe(
 
 def _first_look(model: Any, batches: Batches, drawn: list[Any], planned: int | None, progress: Progress) -> Observation:
     """Return what is known before the first step. Raise DataError for labels that no unit stands for."""
-    network = describe(model)
+    network = describe(model, {id(variable) for variable in model.trainable_variables})
     x, y = batches.training_arrays()
     loss = loss_info(model.loss, y, network)
     require_labels(loss, network, y, getattr(model.loss, "ignore_class", None))
@@ -93,12 +96,18 @@ def _first_look(model: Any, batches: Batches, drawn: list[Any], planned: int | N
             loss_kind=loss.kind,
         ),
         planned_steps=planned,
-        not_checked=_not_modelled(network),
+        not_checked=(*_not_modelled(network), *graph(model).notes, *_never_called(network)),
     )
 
 
 def _not_modelled(network: Network) -> tuple[str, ...]:
     return tuple(f"{layer.name} ({layer.type}): not modelled" for layer in network.layers if not layer.modelled)
+
+
+def _never_called(network: Network) -> tuple[str, ...]:
+    """Return, in words, which trainable arrays belong to no layer that the forward pass goes through."""
+    idle = [parameter for parameter in network.parameters if not parameter.layer and parameter.trainable]
+    return tuple(f"{parameter.name}: in no layer that the forward pass calls" for parameter in idle)
 
 
 def _evaluation(model: Any, batches: Batches, step: int, seen: Observation) -> Evaluation | None:

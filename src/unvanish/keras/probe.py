@@ -18,8 +18,8 @@ import tensorflow as tf
 
 from unvanish.core.layer_sums import LayerSums
 from unvanish.core.profile import Profile
-from unvanish.keras.describe import activation_of, kernel_of, kind_of
-from unvanish.keras.graph import Leaf, leaves
+from unvanish.keras.graph import Leaf, forward, leaves
+from unvanish.keras.kinds import activation_of, kernel_of, kind_of
 from unvanish.keras.taps import Tap, tapped
 
 
@@ -85,7 +85,7 @@ def _backward(
     with tf.GradientTape(watch_accessed_variables=False) as tape, tapped(found, tape) as taps:
         owned = [_weights(leaf) for leaf in found]
         tape.watch([v for weights in owned for v in weights])
-        output = model(x, training=True)
+        output = forward(model)(x, training=True)
         loss = model.compute_loss(x, y, output, weight, training=True)
         scaled = loss * tf.cast(scale, loss.dtype)
     targets = [*owned, *(taps[leaf.name].tensors() for leaf in found)]

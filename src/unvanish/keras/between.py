@@ -1,0 +1,99 @@
+"""What a model does between two of its layers, recognised by its values: a sum, a concatenation, an activation."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unvanish.core.activations import FUNCTIONS, value
+
+Array = NDArray[Any]
+
+NEAR = 1e-5
+"""Relative to the largest entry: float32 arithmetic, done twice."""
+LATEST = 24
+"""Earlier outputs that are tried as one of two parts; all are tried as the only one."""
+
+
+class Between:
+    """Stand for an operation that no layer does; it can be named and drawn, but not tapped."""
+
+    def __init__(self, kind: str, activation: str = "linear") -> None:
+        """kind: of core.network.KINDS. activation: canonical name, for the kind `activation`."""
+        self.kind, self.activation_name = kind, activation
+        self.name = activation if kind == "activation" else kind
+
+    def call(self, value: Any) -> Any:
+        """Return the value: nothing runs through here."""
+        return value
+
+
+class Step(NamedTuple):
+    """Say that the operation, done on the outputs of these sources, comes next; `BEFORE` is the step before."""
+
+    operation: Between
+    sources: tuple[str, ...]
+
+
+BEFORE = ""
+
+
+def explain(wanted: Array, earlier: list[tuple[str, Array]]) -> list[Step] | str | None:
+    """Return how `wanted` was made of earlier outputs: a name (it is that one), steps in order, or None: not found.
+
+    earlier: (name, values) in forward order, on the same samples.
+    """
+    latest = list(reversed(earlier))
+    for name, found in latest:
+        if _near(wanted, found):
+            return name
+    for name, found in latest:
+        step = _alone(wanted, found)
+        if step is not None:
+            return [Step(step, (name,))]
+    return _two(wanted, latest[:LATEST])
+
+
+def _alone(wanted: Array, found: Array) -> Between | None:
+    if wanted.shape == found.shape:
+        name = _activation(wanted, found)
+        return None if name is None else Between("activation", name)
+    if wanted.size == found.size and len(wanted) == len(found) and _near(wanted.ravel(), found.ravel()):
+        return Between("flatten")
+    return None
+
+
+def _two(wanted: Array, latest: list[tuple[str, Array]]) -> list[Step] | None:
+    for (second, b), (first, a) in itertools.combinations(latest, 2):
+        if a.shape == b.shape == wanted.shape:
+            kinds = (("add", a + b), ("multiply", a * b))
+            for kind, result in kinds:
+                steps = [Step(Between(kind), (first, second))]
+                if _near(wanted, result):
+                    return steps
+                name = _activation(wanted, result)
+                if name is not None:
+                    return [*steps, Step(Between("activation", name), (BEFORE,))]
+        elif a.ndim == b.ndim == wanted.ndim and a.shape[:-1] == b.shape[:-1] == wanted.shape[:-1]:
+            for x, y, names in ((a, b, (first, second)), (b, a, (second, first))):
+                if x.shape[-1] + y.shape[-1] == wanted.shape[-1] and _near(wanted, np.concatenate([x, y], axis=-1)):
+                    return [Step(Between("concatenate"), names)]
+    return None
+
+
+def _activation(wanted: Array, found: Array) -> str | None:
+    """Return the name of the elementwise function that turns one into the other, of those with no free parameter."""
+    if not np.all(np.isfinite(found)) or np.ptp(found) == 0:
+        return None
+    with np.errstate(over="ignore"):
+        return next((name for name in sorted(FUNCTIONS) if _near(wanted, value(name, found.astype(np.float64)))), None)
+
+
+def _near(a: Array, b: Array) -> bool:
+    if a.shape != b.shape or a.size == 0:
+        return False
+    with np.errstate(invalid="ignore"):
+        return bool(np.all(np.abs(a - b) <= NEAR * np.max(np.abs(a))))
