@@ -21,9 +21,10 @@ LATEST = 24
 class Between:
     """Stand for an operation that no layer does; it can be named and drawn, but not tapped."""
 
-    def __init__(self, kind: str, activation: str = "linear") -> None:
-        """kind: of core.network.KINDS. activation: canonical name, for the kind `activation`."""
+    def __init__(self, kind: str, activation: str = "linear", part_of: str = "") -> None:
+        """kind: of core.network.KINDS. activation: canonical name. part_of: class of the layer that does it."""
         self.kind, self.activation_name = kind, activation
+        self.type = part_of or (activation if kind == "activation" else kind)
         self.name = activation if kind == "activation" else kind
 
     def call(self, value: Any) -> Any:

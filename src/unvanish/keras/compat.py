@@ -62,10 +62,45 @@ def is_keras_own(layer: Any) -> bool:
     return str(getattr(type(layer).call, "__module__", "")).partition(".")[0] == "keras"
 
 
+def children(layer: Any) -> list[Any]:
+    """Return the layers that the layer holds itself, not those inside them."""
+    flatten = getattr(layer, "_flatten_layers", None)
+    return list(getattr(layer, "layers", ())) if flatten is None else list(flatten(include_self=False, recursive=False))
+
+
+@contextmanager
+def last_state_only(layer: Any) -> Iterator[None]:
+    """Let a recurrent layer return the output of its last step alone, whatever it was made to return."""
+    own, wanted = layer.__dict__, {"return_sequences": False, "return_state": False}
+    before = {name: own[name] for name in wanted if name in own}
+    own.update(wanted)
+    try:
+        yield
+    finally:
+        own.update(before)
+
+
+def optimised_by(optimizer: Any) -> list[Any]:
+    """Return the variables that a built optimizer holds (`_trainable_variables`)."""
+    return list(getattr(optimizer, "_trainable_variables", ()))
+
+
+def compiled_function() -> type:
+    """Return the class of what `tf.function` makes, which has no public name."""
+    import tensorflow as tf
+
+    return type(tf.function(lambda: None))
+
+
 def calls_of(operation: Any) -> list[Any]:
     """Return the list in which an operation keeps its symbolic calls (`_inbound_nodes`)."""
     found: list[Any] = operation._inbound_nodes
     return found
+
+
+def is_float(tensor: Any) -> bool:
+    """Say whether a symbolic tensor holds floats."""
+    return bool(keras.backend.is_float_dtype(tensor.dtype))
 
 
 def nodes_of(function: Any) -> list[Any]:

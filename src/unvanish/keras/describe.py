@@ -10,6 +10,7 @@ import numpy as np
 
 from unvanish.core.measures.distinct_units import distinct_units
 from unvanish.core.network import Edge, Layer, Network
+from unvanish.keras.between import Between
 from unvanish.keras.graph import Leaf, graph
 from unvanish.keras.kinds import (
     NORMS,
@@ -91,6 +92,8 @@ def distinct_of(operation: Any) -> int | None:
 
 
 def _type(operation: Any) -> str:
+    if isinstance(operation, Between):
+        return operation.type
     inner = wrapped(operation)
     own = type(operation).__name__
     return own if inner is operation else f"{own}({type(inner).__name__})"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -10,6 +10,7 @@ import keras
 
 from unvanish.errors import UnsupportedError
 from unvanish.keras import compat
+from unvanish.keras.between import Between
 
 Source = tuple[int, int, int]
 """(id of the operation, node index, tensor index) of a symbolic tensor."""
@@ -119,17 +120,19 @@ def _walk(
         produced = compat.produced_by(node)
         if compat.is_input(operation) and nested:
             continue
-        sources = tuple(names[source] for source in compat.sources_of(node))
+        sources = tuple(names[source] for source in compat.sources_of(node) if names[source])
         if compat.has_graph(operation):
             inner, inputs, inner_outputs = compat.graph_of(operation)
             feeds = dict(zip(inputs, sources, strict=True))
-            inside = f"{prefix}{operation.name}/"
-            results = _walk(inner, feeds, inner_outputs, inside, found, calls, prefixes)
+            within = f"{prefix}{operation.name}/"
+            results = _walk(inner, feeds, inner_outputs, within, found, calls, prefixes)
+        elif not any(compat.is_float(tensor) for tensor in node.output_tensors) and not compat.is_input(operation):
+            results = [sources[0] if sources else ""] * len(produced)  # a mask, an index: no gradient goes through
         else:
             call = calls.get(id(operation), 0)
             calls[id(operation)] = call + 1
             name = unique(f"{prefix}{prefixes.get(id(node), '')}{operation.name}", found)
-            found.append(Leaf(name, operation, call, sources, _shape(node)))
+            found += unfolded(Leaf(name, operation, call, sources, _shape(node)))
             results = [name] * len(produced)
         names.update(zip(produced, results, strict=True))
     return [names[source] for source in outputs]
@@ -151,6 +154,34 @@ def unique(name: str, found: list[Leaf]) -> str:
     return f"{name}:{number}"
 
 
+_JOINED = {"concat": "concatenate", "mul": "multiply", "sum": "add"}
+
+
+def unfolded(leaf: Leaf) -> list[Leaf]:
+    """Return a Bidirectional as its two recurrent layers and what joins them; any other leaf as it is."""
+    layer = leaf.operation
+    if not isinstance(layer, keras.layers.Bidirectional) or not compat.is_keras_own(layer):
+        return [leaf]
+    names = [f"{leaf.name}/{part.name}" for part in (layer.forward_layer, layer.backward_layer)]
+    parts = zip(names, (layer.forward_layer, layer.backward_layer), strict=True)
+    each = [Leaf(name, part, leaf.call, leaf.sources, _half(leaf, part)) for name, part in parts]
+    kind = _JOINED.get(layer.merge_mode, "other")
+    return [*each, Leaf(leaf.name, Between(kind, part_of=type(layer).__name__), 0, tuple(names), leaf.shape)]
+
+
+def _half(leaf: Leaf, part: Any) -> tuple[int | None, ...]:
+    units = getattr(part, "units", None)
+    return leaf.shape if units is None else (*leaf.shape[:-1], units)
+
+
+def inside(model: Any) -> Iterator[Any]:
+    """Yield the layers of the model that a forward pass calls as layers: those inside an opened one, not in a leaf."""
+    for layer in compat.children(model):
+        yield layer
+        if is_made_of_layers(layer):
+            yield from inside(layer)
+
+
 def is_made_of_layers(layer: Any) -> bool:
     """Say whether the layer is to be opened: a model, or a layer of the user's own that holds other layers.
 
@@ -158,4 +189,4 @@ def is_made_of_layers(layer: Any) -> bool:
     """
     if isinstance(layer, keras.Model):
         return True
-    return not compat.is_keras_own(layer) and len(compat.flat_layers(layer)) > 1
+    return not compat.is_keras_own(layer) and bool(compat.children(layer))

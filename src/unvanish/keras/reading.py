@@ -14,7 +14,7 @@ import keras
 import numpy as np
 
 from unvanish.keras import compat
-from unvanish.keras.graph import Graph, is_made_of_layers, remember, walk
+from unvanish.keras.graph import Graph, inside, is_made_of_layers, remember, walk
 from unvanish.keras.shadow import shadowed
 from unvanish.keras.tracing import Watched, traced_graph, watch
 
@@ -28,10 +28,10 @@ def symbolic_graph(model: Any, x: Any) -> Graph:
     """
     inputs = keras.tree.map_structure(_input, x)
     flat = keras.tree.flatten(inputs)
-    layers = compat.flat_layers(model)
-    with compat.no_symbolic_trace(layers), ExitStack() as stack:
+    layers = [model, *inside(model)]
+    with compat.no_symbolic_trace(compat.flat_layers(model)), ExitStack() as stack:
         reader = _Reader(model)
-        for layer in layers:
+        for layer in {id(layer): layer for layer in layers}.values():
             own = reader.opened if is_made_of_layers(layer) else reader.noted
             stack.enter_context(shadowed(layer, symbolic_call=own(layer)))
         outputs = model(inputs, training=True)
@@ -110,7 +110,9 @@ def read(model: Any, x: Any) -> None:
     Seeds, moving averages and everything else that a forward pass moves are put back to the bit. Raise what the model
     raises on such inputs.
     """
-    if compat.has_graph(model) and not any(is_made_of_layers(layer) for layer in _inner(model)):
+    if compat.has_graph(model) and all(
+        compat.has_graph(layer) or not is_made_of_layers(layer) for layer in inside(model)
+    ):
         return
     seen = watch(model, x)
     try:
@@ -119,11 +121,6 @@ def read(model: Any, x: Any) -> None:
     except Exception:  # code that symbolic tensors do not go through: NumPy, the backend's own functions, conditions
         agrees = False
     remember(model, found if agrees else traced_graph(seen))
-
-
-def _inner(model: Any) -> list[Any]:
-    """Return what the model is made of, nested models that have a graph left out."""
-    return [layer for layer in compat.flat_layers(model) if layer is not model and not compat.has_graph(layer)]
 
 
 def _agrees(model: Any, found: Graph, seen: Watched, x: Any) -> bool:

@@ -122,7 +122,8 @@ def _count(source: Any) -> int | None:
     if isinstance(source, tf.data.Dataset):
         count = int(source.cardinality())
         return count if count >= 0 else None
-    return None if source.num_batches is None else int(source.num_batches)
+    batches = getattr(source, "num_batches", None)  # a generator does not say
+    return None if batches is None else int(batches)
 
 
 def _rows(batch: Batch) -> int:

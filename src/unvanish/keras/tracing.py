@@ -10,9 +10,8 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from unvanish.keras import compat
 from unvanish.keras.between import BEFORE, Between, explain
-from unvanish.keras.graph import Graph, Leaf, is_made_of_layers, unique
+from unvanish.keras.graph import Graph, Leaf, inside, is_made_of_layers, unfolded, unique
 from unvanish.keras.probe import restored
 from unvanish.keras.shadow import shadowed
 
@@ -47,12 +46,11 @@ def watch(model: Any, x: Any, forward: Any = None) -> Watched:
     """
     tensors = keras.tree.map_structure(keras.ops.convert_to_tensor, x)
     calls: list[Call] = []
-    inside: list[str] = []
+    path: list[str] = []
     with restored(model), ExitStack() as stack:
-        for layer in compat.flat_layers(model):
-            if layer is not model:
-                watcher = _opened(layer, inside) if is_made_of_layers(layer) else _noted(layer, inside, calls)
-                stack.enter_context(shadowed(layer, call=watcher))
+        for layer in {id(layer): layer for layer in inside(model)}.values():
+            watcher = _opened(layer, path) if is_made_of_layers(layer) else _noted(layer, path, calls)
+            stack.enter_context(shadowed(layer, call=watcher))
         outputs = keras.tree.flatten((forward or model)(tensors, training=True))
     shapes = tuple((None, *output.shape[1:]) for output in outputs)
     return Watched(calls, _values(tensors), _values(outputs), shapes)
@@ -73,7 +71,7 @@ def traced_graph(seen: Watched) -> Graph:
         name = unique(call.name, found)
         number = counts.get(id(call.layer), 0)
         counts[id(call.layer)] = number + 1
-        found.append(Leaf(name, call.layer, number, sources, call.shape))
+        found += unfolded(Leaf(name, call.layer, number, sources, call.shape))
         known += [(name, values) for values in call.outputs]
     outputs = tuple(_source(values, known, found, notes, "the output") for values in seen.outputs)
     return Graph(found, outputs, seen.shapes, traced=True, notes=tuple(dict.fromkeys(notes)))
@@ -100,11 +98,11 @@ def _last(known: list[tuple[str, Array]]) -> tuple[str, ...]:
     return (known[-1][0],) if known else ()
 
 
-def _noted(layer: Any, inside: list[str], calls: list[Call]) -> Callable[..., Any]:
+def _noted(layer: Any, path: list[str], calls: list[Call]) -> Callable[..., Any]:
     call = layer.call
 
     def noting(*args: Any, **kwargs: Any) -> Any:
-        name = "".join(inside) + layer.name
+        name = "".join(path) + layer.name
         output = call(*args, **kwargs)
         shape = getattr(keras.tree.flatten(output)[0], "shape", (None,))
         calls.append(Call(name, layer, _values(args), _values(output), tuple(shape[1:])))
@@ -113,23 +111,23 @@ def _noted(layer: Any, inside: list[str], calls: list[Call]) -> Callable[..., An
     return noting
 
 
-def _opened(layer: Any, inside: list[str]) -> Callable[..., Any]:
+def _opened(layer: Any, path: list[str]) -> Callable[..., Any]:
     call = layer.call
 
     def opening(*args: Any, **kwargs: Any) -> Any:
-        with _within(inside, f"{layer.name}/"):
+        with _within(path, f"{layer.name}/"):
             return call(*args, **kwargs)
 
     return opening
 
 
 @contextmanager
-def _within(inside: list[str], name: str) -> Iterator[None]:
-    inside.append(name)
+def _within(path: list[str], name: str) -> Iterator[None]:
+    path.append(name)
     try:
         yield
     finally:
-        inside.pop()
+        path.pop()
 
 
 def _values(tensors: Any) -> list[Array]:
