@@ -85,6 +85,24 @@ def optimised_by(optimizer: Any) -> list[Any]:
     return list(getattr(optimizer, "_trainable_variables", ()))
 
 
+@contextmanager
+def tape_targets() -> Iterator[list[Any]]:
+    """Note, in the context, what gradients are taken of by `tf.GradientTape.gradient`."""
+    import tensorflow as tf
+
+    gradient, targets = tf.GradientTape.gradient, []
+
+    def noted(tape: Any, target: Any, *args: Any, **kwargs: Any) -> Any:
+        targets.append(target)
+        return gradient(tape, target, *args, **kwargs)
+
+    tf.GradientTape.gradient = noted
+    try:
+        yield targets
+    finally:
+        tf.GradientTape.gradient = gradient
+
+
 def compiled_function() -> type:
     """Return the class of what `tf.function` makes, which has no public name."""
     import tensorflow as tf
@@ -167,6 +185,11 @@ def loss_of(model: Any, x: Any, y: Any, output: Any) -> Any:
     """Return the loss in inference mode; `_compute_loss` also serves a user's `compute_loss` without `training`."""
     compute = getattr(model, "_compute_loss", model.compute_loss)
     return compute(x=x, y=y, y_pred=output, sample_weight=None, training=False)
+
+
+def has_loss(model: Any) -> bool:
+    """Say whether `model.compute_loss` is a whole loss: compile was given one, or the user wrote the method."""
+    return getattr(model, "loss", None) is not None or type(model).compute_loss is not keras.Model.compute_loss
 
 
 # --- what a training changes besides variables (snapshot.py) ----------------------------------------------------------

@@ -52,6 +52,7 @@ class Loops:
         self._witness = Witness(lambda: host.busy)
         self._applying = False
         self._arguments: list[Any] = []
+        self._latest: list[Any] = []
         self._returned: Any = None
 
     def patch(self, patches: Patches) -> None:
@@ -66,6 +67,7 @@ class Loops:
         """Finish the look, if there is one; probe again unless the script failed."""
         look, self._look = self._look, None
         self._witness.forget()
+        self._latest, self._returned = [], None
         if look is not None:
             look.end(probe=error is None or isinstance(error, Enough))
 
@@ -94,6 +96,7 @@ class Loops:
         if self._host.busy:
             return original(function, *args, **kwargs)
         self._arguments.append((args, kwargs))
+        self._latest = self._arguments[-1:]
         try:
             result = original(function, *args, **kwargs)
         finally:
@@ -137,7 +140,9 @@ class Loops:
                 found="gradients that no tf.GradientTape.gradient gave: the loss that they are of is not known",
                 hint="take them by tape.gradient(loss, model.trainable_variables)",
             )
-        return Loop(self._host, model, optimizer, variables, loop_data(model, self._witness, self._arguments))
+        return Loop(
+            self._host, model, optimizer, variables, loop_data(model, self._witness, self._arguments or self._latest)
+        )
 
     def _finish(self) -> None:
         self.end(Enough())

@@ -42,10 +42,10 @@ class LoopData(NamedTuple):
 def loop_data(model: Any, witness: Witness, arguments: Sequence[Arguments]) -> LoopData:
     """Return what the witness saw of the model's last step.
 
-    arguments: those with which the compiled functions that are running were called, the innermost last.
+    arguments: those with which compiled functions were called, the one that counts last.
     """
-    called, lost = witness.called, witness.lost
-    if called is None or called.model is not model:
+    called, lost = witness.calls.get(model), witness.lost
+    if called is None:
         return LoopData(np.zeros((1, 1), np.float32), None, None, None, ())
     x = _concrete(called.x, arguments)
     like = _like(called.x) if x is None else x

@@ -22,7 +22,7 @@ from msgspec.structs import replace
 
 from unvanish.core.diagnosis import Cost
 from unvanish.core.observation import Observation
-from unvanish.core.profile import LayerProfile, Profile
+from unvanish.core.profile import Profile
 from unvanish.core.recording import Recording
 from unvanish.keras.describe import describe
 from unvanish.keras.graph import leaves
@@ -30,6 +30,7 @@ from unvanish.keras.info import data_info, loss_info, optimizer_info
 from unvanish.keras.kinds import kernel_of
 from unvanish.keras.loop_data import LoopData, Way
 from unvanish.keras.observe import not_looked_at, probe_whole
+from unvanish.keras.raw_profile import UNKNOWN, raw_profile
 from unvanish.keras.reading import read
 from unvanish.keras.shadow import shadowed
 from unvanish.keras.tally import SUMS, Tally
@@ -37,8 +38,9 @@ from unvanish.watching.session import Plan, Progress, Session
 
 CAPACITY = 256
 """Steps that a compiled function may take before what they left is read; of more, the latest are known."""
-NEAR = 0.02
-"""The probe's gradients are the loop's where every norm is, to this part: sums of float32 in another order."""
+NEAR, NEAR_LOSS = 0.02, 1e-3
+"""The probe's loss is the loop's where every gradient norm and the loss itself are, to these parts: in float32 the same
+sums in another order. Random layers draw anew, and are not."""
 
 
 class Host(Protocol):
@@ -151,20 +153,19 @@ class Loop:
         first = not session.done
         session.advance()
         if first:
-            self._choose(rows)
+            self._choose(rows, loss)
         self._keep()
 
-    def _choose(self, rows: dict[str, list[float]]) -> None:
+    def _choose(self, rows: dict[str, list[float]], loss: float) -> None:
         """Keep the probe that gives the loop's own gradients; without any, what the first step itself showed."""
         wanted = dict(zip(self._session.layers, rows["gradient_norm"], strict=True))
-        self._probes = [(way, profile) for way, profile in self._probes if _agrees(profile, wanted)][:1]
+        self._probes = [(way, profile) for way, profile in self._probes if _agrees(profile, wanted, loss)][:1]
         if self._probes:
             way, profile = self._probes[0]
             self._seen = replace(self._seen, profiles=(profile,), **self._told(way.loss))
         else:
-            note = "activations and their gradients: the loop's loss could not be computed again"
             seen = self._seen
-            self._seen = replace(seen, profiles=(self._raw(),), not_checked=(*seen.not_checked, note))
+            self._seen = replace(seen, profiles=(self._raw(),), not_checked=(*seen.not_checked, UNKNOWN))
 
     def _told(self, loss: Any) -> dict[str, Any]:
         """Return what is known about the loss and the data."""
@@ -180,34 +181,8 @@ class Loop:
             return probe_whole(self.model, [batch], step)
 
     def _raw(self) -> Profile:
-        """Return what the latest sampled step shows without a probe: the kernels' gradients and weights."""
-        recording = self._session.recording()
-        gradients, weights, bad = (
-            recording.rows[stat][-1] for stat in ("gradient_norm", "weight_norm", "gradient_nonfinite")
-        )
-        found = {
-            name: LayerProfile(
-                name=name,
-                gradient_norm=gradient,
-                gradient_rms=gradient / math.sqrt(size),
-                gradient_zero_share=1.0 if gradient == 0 else None,
-                gradient_nonfinite=int(bad),
-                weight_norm=weight,
-                weight_rms=weight / math.sqrt(size),
-            )
-            for name, size, gradient, weight, bad in zip(
-                recording.layers, recording.sizes, gradients, weights, bad, strict=True
-            )
-            if not math.isnan(gradient)
-        }
-        return Profile(
-            step=recording.steps[-1],
-            batches=1,
-            batch_size=self._data.size,
-            loss=recording.losses[-1],
-            dtype=str(self.model.compute_dtype),
-            layers=tuple(found.get(layer.name, LayerProfile(name=layer.name)) for layer in self._network.layers),
-        )
+        """Return what the latest sampled step shows without a probe."""
+        return raw_profile(self.model, self._network, self._session.recording(), -1, self._data.size)
 
     def _keep(self) -> None:
         self._seen = replace(self._seen, recording=self._session.recording())
@@ -236,8 +211,10 @@ def outside(function: Callable[[], Any]) -> Any:
         return pool.submit(function).result()
 
 
-def _agrees(profile: Profile, wanted: dict[str, float]) -> bool:
-    """Say whether the probe found the gradient norms of the loop's own first step."""
+def _agrees(profile: Profile, wanted: dict[str, float], loss: float) -> bool:
+    """Say whether the probe found the gradient norms and the loss of the loop's own first step."""
+    if not math.isclose(profile.loss, loss, rel_tol=NEAR_LOSS):
+        return False
     found = {layer.name: layer.gradient_norm for layer in profile.layers}
     known = [(found[name], norm) for name, norm in wanted.items() if not math.isnan(norm)]
     return all(a is not None and (a == b or math.isclose(a, b, rel_tol=NEAR)) for a, b in known)

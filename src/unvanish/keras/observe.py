@@ -23,6 +23,7 @@ from unvanish.keras.graph import graph, leaves
 from unvanish.keras.info import data_info, loss_info, optimizer_info
 from unvanish.keras.kinds import kernel_of
 from unvanish.keras.probe import probe
+from unvanish.keras.raw_profile import UNKNOWN, raw_profile
 from unvanish.keras.reading import read
 from unvanish.keras.requirements import require_labels
 from unvanish.keras.steps import watched
@@ -78,7 +79,8 @@ def looking(
     kernels = {leaf.name: kernel for leaf in leaves(model)[0] if (kernel := kernel_of(leaf.operation)) is not None}
     sizes = {layer.name: layer.kernel.size for layer in seen.network.kernels if layer.kernel is not None}
     session = Session(plan, list(sizes), list(sizes.values()), planned, progress)
-    keep(seen, clock.cost(session.done))
+    if seen.profiles:
+        keep(seen, clock.cost(session.done))
     with clock.compiling():
         compat.build_for_training(model, drawn)
     try:
@@ -88,8 +90,11 @@ def looking(
         pass
     finally:
         seen = replace(seen, recording=session.recording())
-        keep(seen, clock.cost(session.done))
-    if session.done:
+        if not seen.profiles and session.done:
+            seen = replace(seen, profiles=_unprobed(model, seen, batches.batch_size))
+        if seen.profiles:
+            keep(seen, clock.cost(session.done))
+    if session.done and compat.has_loss(model):
         progress("probing after the last step", 0, 0)
         seen = replace(seen, profiles=(*seen.profiles, probe_whole(model, drawn, session.done)))
         keep(seen, clock.cost(session.done))
@@ -104,10 +109,11 @@ def first_look(model: Any, batches: Batches, drawn: list[Any], planned: int | No
     x, y = batches.training_arrays()
     loss = loss_info(model.loss, y, network)
     require_labels(loss, network, y, getattr(model.loss, "ignore_class", None))
+    probed = compat.has_loss(model)
     progress("probing before the first step", 0, 0)
     return Observation(
         network=network,
-        profiles=(probe_whole(model, drawn, 0),),
+        profiles=(probe_whole(model, drawn, 0),) if probed else (),
         recording=Recording(layers=(), sizes=(), steps=(), losses=(), rows={}),
         optimizer=optimizer_info(model.optimizer),
         loss=loss,
@@ -120,13 +126,19 @@ def first_look(model: Any, batches: Batches, drawn: list[Any], planned: int | No
             loss_kind=loss.kind,
         ),
         planned_steps=planned,
-        not_checked=not_looked_at(model, network),
+        not_checked=(*not_looked_at(model, network), *(() if probed else (UNKNOWN,))),
     )
 
 
 def probe_whole(model: Any, drawn: list[Any], step: int) -> Profile:
     """Return what a probe shows, over depth and through time."""
     return replace(probe(model, drawn, step), through_time=through_time(model, drawn[0][0]))
+
+
+def _unprobed(model: Any, seen: Observation, batch_size: int) -> tuple[Profile, ...]:
+    """Return the first and the last watched step, for a train step whose loss only it knows."""
+    samples = (0, -1) if len(seen.recording.steps) > 1 else (0,)
+    return tuple(raw_profile(model, seen.network, seen.recording, sample, batch_size) for sample in samples)
 
 
 def not_looked_at(model: Any, network: Network) -> tuple[str, ...]:

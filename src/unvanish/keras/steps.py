@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from unvanish.keras import compat
 from unvanish.keras.shadow import shadowed
 from unvanish.keras.tally import EXACT_TOTAL, SUMS, Tally
 from unvanish.watching.session import Enough, Session
@@ -115,8 +116,11 @@ def _tapped(model: Any, tally: Tally) -> Callable[[Any], Any]:
             apply(grads, variables)
             found["sums"] = tally.sums({id(v): g for v, g in zip(variables, grads, strict=True)}, before)
 
-        with shadowed(optimizer, apply=tapped_apply), shadowed(model, compute_loss=tapped_loss):
+        tapped = shadowed(optimizer, apply=tapped_apply), shadowed(model, compute_loss=tapped_loss)
+        with tapped[0], tapped[1], compat.tape_targets() as targets:
             logs = train_step(data)
+        if "loss" not in found and targets:  # a train step with a loss of its own
+            found["loss"] = tf.cast(tf.reduce_sum(targets[-1]), tf.float64) / found.get("scale", 1.0)
         nothing = tf.constant(np.nan, tf.float64)
         sums = found.get("sums", tf.fill((SUMS, count), nothing))
         return logs, found.get("loss", nothing), found.get("scale", tf.constant(1.0, tf.float64)), sums

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 import keras
 import tensorflow as tf
@@ -34,6 +35,7 @@ class Witness:
     def __init__(self, looks_away: Callable[[], bool]) -> None:
         """looks_away: says whether what happens now is not the script's own loop."""
         self.called: Called | None = None
+        self.calls: WeakKeyDictionary[Any, Called] = WeakKeyDictionary()
         self.lost: Lost | None = None
         self.target: Any = None
         self._looks_away = looks_away
@@ -48,6 +50,7 @@ class Witness:
     def forget(self) -> None:
         """Let go of all tensors."""
         self.called = self.lost = self.target = None
+        self.calls.clear()
 
     def _model(self, original: Callable[..., Any], model: Any, *args: Any, **kwargs: Any) -> Any:
         if self._looks_away() or self._depth:
@@ -59,7 +62,7 @@ class Witness:
             self._depth -= 1
         plain = len(args) == 1 and not keras.utils.is_keras_tensor(keras.tree.flatten(args)[0])
         if plain and kwargs.get("training") is not False:
-            self.called = Called(model, args[0], output)
+            self.called = self.calls[model] = Called(model, args[0], output)
         return output
 
     def _loss(self, original: Callable[..., Any], loss: Any, *args: Any, **kwargs: Any) -> Any:
