@@ -14,8 +14,9 @@ Array = NDArray[Any]
 
 NEAR = 1e-5
 """Relative to the largest entry: float32 arithmetic, done twice."""
-LATEST = 24
-"""Earlier outputs that are tried as one of two parts; all are tried as the only one."""
+LATEST, BRANCHES = 24, 8
+"""Earlier outputs that are tried as one of two parts, and as what the end of a branch is a function of; all are tried
+as the only one."""
 
 
 class Between:
@@ -55,7 +56,7 @@ def explain(wanted: Array, earlier: list[tuple[str, Array]]) -> list[Step] | str
         step = _alone(wanted, found)
         if step is not None:
             return [Step(step, (name,))]
-    return _two(wanted, latest[:LATEST])
+    return _two(wanted, latest[:LATEST]) or _branch(wanted, latest[:LATEST]) or _joined(wanted, earlier)
 
 
 def _alone(wanted: Array, found: Array) -> Between | None:
@@ -85,12 +86,47 @@ def _two(wanted: Array, latest: list[tuple[str, Array]]) -> list[Step] | None:
     return None
 
 
-def _activation(wanted: Array, found: Array) -> str | None:
-    """Return the name of the elementwise function that turns one into the other, of those with no free parameter."""
+def _branch(wanted: Array, latest: list[tuple[str, Array]]) -> list[Step] | None:
+    """Look for f(a) + b, the end of a residual branch."""
+    for name, kept in latest:
+        if kept.shape != wanted.shape:
+            continue
+        for source, found in latest[:BRANCHES]:
+            function = _activation(wanted, found, kept) if found.shape == wanted.shape else None
+            if function is not None:
+                return [Step(Between("activation", function), (source,)), Step(Between("add"), (BEFORE, name))]
+    return None
+
+
+def _joined(wanted: Array, earlier: list[tuple[str, Array]]) -> list[Step] | None:
+    """Look for something that was made in between, with an earlier output laid before or behind it."""
+    for name, part in reversed(earlier[-LATEST:]):
+        size = part.shape[-1]
+        if part.ndim != wanted.ndim or part.shape[:-1] != wanted.shape[:-1] or size >= wanted.shape[-1]:
+            continue
+        for rest, own, names in (
+            (wanted[..., :-size], wanted[..., -size:], (BEFORE, name)),
+            (wanted[..., size:], wanted[..., :size], (name, BEFORE)),
+        ):
+            steps = explain(rest, earlier) if _near(own, part) else None
+            if isinstance(steps, list):
+                return [*steps, Step(Between("concatenate"), names)]
+    return None
+
+
+def _activation(wanted: Array, found: Array, added: Array | float = 0.0) -> str | None:
+    """Return the name of the known elementwise f for which f(found) + added is what is wanted."""
     if not np.all(np.isfinite(found)) or np.ptp(found) == 0:
         return None
     with np.errstate(over="ignore"):
-        return next((name for name in sorted(FUNCTIONS) if _near(wanted, value(name, found.astype(np.float64)))), None)
+        return next(
+            (
+                name
+                for name in sorted(FUNCTIONS)
+                if name != "linear" and _near(wanted, value(name, found.astype(np.float64)) + added)
+            ),
+            None,
+        )
 
 
 def _near(a: Array, b: Array) -> bool:

@@ -26,17 +26,16 @@ def symbolic_graph(model: Any, x: Any) -> Graph:
 
     Nothing is left on the model or its layers.
     """
-    inputs = keras.tree.map_structure(_input, x)
-    flat = keras.tree.flatten(inputs)
     layers = [model, *inside(model)]
     with compat.no_symbolic_trace(compat.flat_layers(model)), ExitStack() as stack:
+        inputs = keras.tree.map_structure(_input, x)
         reader = _Reader(model)
         for layer in {id(layer): layer for layer in layers}.values():
             own = reader.opened if is_made_of_layers(layer) else reader.noted
             stack.enter_context(shadowed(layer, symbolic_call=own(layer)))
         outputs = model(inputs, training=True)
         reader.settle()
-        function = keras.Model(flat, outputs, name=_NAME)
+        function = keras.Model(keras.tree.flatten(inputs), outputs, name=_NAME)
         nodes = compat.nodes_of(function)
         ends = [compat.source_of(tensor) for tensor in function.outputs]
         found, names = walk(nodes, {}, ends, reader.prefixes)
