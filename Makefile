@@ -49,6 +49,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python bench/startup.py
 	$(BIN)/python bench/check.py
 	$(BIN)/python bench/cases.py
+	$(BIN)/python bench/zoo.py judge
 
 docs: $(VENV)/.dev
 	$(BIN)/python tools/make_rule_pages.py

@@ -1,50 +1,81 @@
 """Judge the labelled cases of bench/data as `unvanish check` would, and count what is right.
 
-    python bench/cases.py [--seeds 3] [--only ID] [--json FILE]
+    python bench/cases.py [--seeds 3] [--only ID] [--json FILE] [--on tensorflow|jax|torch|pytorch] [--weights FOLDER]
 
 Conditions: each case's own model, data, loss, optimizer and batch size; the initial weights and the batch order depend
 on the seed; 60 steps (or the whole of a fit of up to 200). A verdict is right when it is the label's root word, not
 wrong when it is among the accepted words. Contested cases (some seed trains though labelled sick, or the reverse) and
 faults that are not in the gradients are counted apart. Intervals: Clopper-Pearson, 95 %.
+
+--on: the backend of Keras, or pytorch for the same network as a native module in a hand-written loop. --weights: keep
+the initial weights in this folder, or take them from it, so that every framework starts alike (bench/agreement.py).
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import os
+import sys
 import time
 from collections import Counter
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+ON = sys.argv[sys.argv.index("--on") + 1] if "--on" in sys.argv else "tensorflow"
+os.environ["KERAS_BACKEND"] = "torch" if ON == "pytorch" else ON  # Keras picks its backend when it is imported
 
 import keras
+import numpy as np
 from msgspec.structs import replace
 from scipy.stats import beta
 
 from data.build import data, keras_model, load_cases
 from unvanish.api import diagnose
-from unvanish.keras.capture import Capture
 from unvanish.watching.session import Enough, Plan
+
+if ON == "pytorch":
+    from data import torch_build as native
 
 
 def observe(case, seed):
-    """Return the observation of one case: its own fit, seen through the capture that scripts are seen with."""
+    """Return the observation of one case: its own training, seen through the capture that scripts are seen with."""
     x, y, x_val, y_val = data(case["data"])
     model = keras_model(case, seed)
-    capture = Capture(Plan(), lambda *_: None, Path(__file__))
+    start_alike(case, seed, model)
+    capture = importlib.import_module(f"unvanish.{'torch' if ON == 'pytorch' else 'keras'}.capture").Capture(
+        Plan(), lambda *_: None, Path(__file__)
+    )
     try:
         with capture:
-            model.fit(
-                x, y, batch_size=case["batch_size"], epochs=case["epochs"], validation_data=(x_val, y_val), verbose=0
-            )
+            if ON == "pytorch":
+                native.train(case, native.torch_module(case, model.get_weights(), x.shape[1]), x, y, seed)
+            else:
+                held_out = (x_val, y_val)
+                size, epochs = case["batch_size"], case["epochs"]
+                model.fit(x, y, batch_size=size, epochs=epochs, validation_data=held_out, verbose=0)
     except Enough:
         pass
     finally:
         keras.backend.clear_session()
+    if capture.error is not None:
+        raise capture.error
     return capture.observation
+
+
+def start_alike(case, seed, model):
+    """Give the model the kept initial weights, or keep its own."""
+    if not WEIGHTS:
+        return
+    kept = Path(WEIGHTS, f"{case['id']}-{seed}.npz")
+    if kept.exists():
+        with np.load(kept) as arrays:
+            model.set_weights([arrays[name] for name in arrays.files])
+    else:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        np.savez(kept, *model.get_weights())
 
 
 def upto(seen, step):
@@ -101,9 +132,11 @@ def main():
     parser.add_argument("--only", default="")
     parser.add_argument("--json", default="")
     parser.add_argument("--keep", default="", help="folder for every diagnosis as JSON")
+    parser.add_argument("--on", default="tensorflow", choices=("tensorflow", "jax", "torch", "pytorch"))
+    parser.add_argument("--weights", default="", help="folder of the initial weights")
     options = parser.parse_args()
-    global KEEP
-    KEEP = options.keep
+    global KEEP, WEIGHTS
+    KEEP, WEIGHTS = options.keep, options.weights
     rows = []
     print(f"{'case':30s} {'label':16s} seed  {'verdict':17s} {'step 0':17s} grade      stood    s  findings")
     for case in load_cases():
@@ -179,7 +212,7 @@ def summary(rows):
 
 
 QUIET = ("healthy", "undecided")
-KEEP = ""
+KEEP = WEIGHTS = ""
 
 if __name__ == "__main__":
     main()

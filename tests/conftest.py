@@ -1,7 +1,8 @@
-"""What every test shares: a quiet CPU TensorFlow, fixed seeds, and what a missing backend or browser means.
+"""What every test shares: a quiet CPU backend, fixed seeds, and what a missing backend or browser means.
 
 A test marked `keras` or `browser` is skipped where its need is missing. UNVANISH_REQUIRE (for example
-`tensorflow,browser`, set in CI) turns every skip of such a test into a failure.
+`tensorflow,jax,torch,browser`, set in CI) turns every skip of such a test into a failure. Keras picks its backend when
+it is imported, so that each has its own run: KERAS_BACKEND=jax pytest -m every_backend.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from collections import Counter
 from collections.abc import Generator
 from typing import Any
 
-os.environ.update(TF_CPP_MIN_LOG_LEVEL="3", CUDA_VISIBLE_DEVICES="-1", KERAS_BACKEND="tensorflow", MPLBACKEND="Agg")
+os.environ.update(TF_CPP_MIN_LOG_LEVEL="3", CUDA_VISIBLE_DEVICES="-1", MPLBACKEND="Agg")
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.pop("TF_USE_LEGACY_KERAS", None)
 
 import hypothesis
@@ -27,7 +29,9 @@ import pytest
 hypothesis.settings.register_profile("fixed", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("fixed")
 
-NEEDS = {"keras": "tensorflow", "browser": "browser"}
+BACKEND = os.environ["KERAS_BACKEND"]
+BACKENDS = ("jax", "tensorflow", "torch")
+NEEDS = {"keras": BACKEND, "torch": "torch", "browser": "browser"}
 """Marker -> the name by which UNVANISH_REQUIRE asks for what the marked tests need."""
 
 REQUIRED = frozenset(filter(None, os.environ.get("UNVANISH_REQUIRE", "").replace(" ", "").split(",")))
@@ -36,8 +40,9 @@ PASSED: Counter[str] = Counter()
 
 def missing(need: str) -> str:
     """Return what is missing of a need, in words; empty when everything is there."""
-    if need == "tensorflow":
-        names = [name for name in ("tensorflow", "keras") if importlib.util.find_spec(name) is None]
+    if need in BACKENDS:
+        wanted = (need, "keras") if need == BACKEND else (need,)
+        names = [name for name in wanted if importlib.util.find_spec(name) is None]
         return f"not installed: {', '.join(names)}" if names else ""
     names = [name for name in ("chromium", "chromedriver") if shutil.which(name) is None]
     return f"not on the path: {', '.join(names)}" if names else ""
@@ -45,10 +50,11 @@ def missing(need: str) -> str:
 
 def version(need: str) -> str:
     """Return the versions of what a need is served by."""
-    if need == "tensorflow":
+    if need in BACKENDS:
         versions = {name.lower().replace("_", "-"): v for name, v in _distributions()}
-        built = next((name for name in ("tensorflow", "tensorflow-cpu") if name in versions), "tensorflow")
-        return f"keras {versions.get('keras', '?')} on {built} {versions.get(built, '?')}"
+        built = next((name for name in (need, f"{need}-cpu") if name in versions), need)
+        keras = f"keras {versions.get('keras', '?')} on " if need == BACKEND else ""
+        return f"{keras}{built} {versions.get(built, '?')}"
     return subprocess.run(["chromium", "--version"], capture_output=True, text=True, check=False).stdout.strip()
 
 
@@ -57,9 +63,9 @@ def _distributions() -> list[tuple[str, str]]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    unknown = REQUIRED - set(NEEDS.values())
-    if unknown:
-        raise pytest.UsageError(f"UNVANISH_REQUIRE names {sorted(unknown)}; known: {sorted(NEEDS.values())}")
+    known = {"browser", *BACKENDS}
+    if REQUIRED - known:
+        raise pytest.UsageError(f"UNVANISH_REQUIRE names {sorted(REQUIRED - known)}; known: {sorted(known)}")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -84,14 +90,15 @@ def pytest_runtest_makereport(item: pytest.Item, call: Any) -> Generator[None, p
 def pytest_make_collect_report(
     collector: pytest.Collector,
 ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
-    """Skip a test file that cannot be imported because TensorFlow is not installed, unless it is required."""
+    """Skip a test file that cannot be imported because a backend is not installed, unless this run's is required."""
     report = yield
-    if report.failed and "tensorflow" not in REQUIRED and missing("tensorflow"):
+    lack = missing(BACKEND) or missing("tensorflow")
+    if report.failed and BACKEND not in REQUIRED and lack:
         cause = getattr(getattr(report, "call", None), "excinfo", None)
         error = cause.value.__cause__ if cause is not None else None
-        if isinstance(error, ModuleNotFoundError) and (error.name or "").split(".")[0] in ("keras", "tensorflow"):
+        if isinstance(error, ModuleNotFoundError) and (error.name or "").split(".")[0] in ("keras", *BACKENDS):
             report.outcome = "skipped"
-            report.longrepr = (str(collector.path), 0, f"Skipped: {missing('tensorflow')}")
+            report.longrepr = (str(collector.path), 0, f"Skipped: {lack}")
     return report
 
 
@@ -99,6 +106,8 @@ def pytest_make_collect_report(
 def fixed_seeds(request: pytest.FixtureRequest) -> None:
     random.seed(0)
     np.random.seed(0)
+    if request.node.get_closest_marker("torch") and "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(0)
     if request.node.get_closest_marker("keras") and "keras" in sys.modules:
         sys.modules["keras"].utils.set_random_seed(0)
 

@@ -4,10 +4,10 @@ import unvanish
 print(unvanish.check(model, x, y))      # a compiled Keras model and its data
 """
 
-from unvanish.api import __version__, check, forecast
+from unvanish.api import __version__, check, forecast, plot_grad_flow
 from unvanish.core.diagnosis import Diagnosis
 from unvanish.core.forecast import Forecast
 from unvanish.core.recording import Recording
 from unvanish.errors import UnvanishError
 
-__all__ = ["Diagnosis", "Forecast", "Recording", "UnvanishError", "__version__", "check", "forecast"]
+__all__ = ["Diagnosis", "Forecast", "Recording", "UnvanishError", "__version__", "check", "forecast", "plot_grad_flow"]

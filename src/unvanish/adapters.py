@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from unvanish.core.diagnosis import Cost
     from unvanish.core.network import Network
     from unvanish.core.observation import Observation
+    from unvanish.core.profile import Profile
 
 
 class Adapter(NamedTuple):
@@ -38,20 +39,30 @@ class Adapter(NamedTuple):
         return look
 
     @property
-    def describe(self) -> Callable[[object], Network]:
-        """Return the function that reads a model into a Network, imported now."""
-        read: Callable[[object], Network] = importlib.import_module(f"{self.room}.describe").describe
+    def look_once(self) -> Callable[..., tuple[Network, Profile]]:
+        """Return the function that takes the gradients of a model once, imported now."""
+        look: Callable[..., tuple[Network, Profile]] = importlib.import_module(f"{self.room}.check").look_once
+        return look
+
+    @property
+    def describe(self) -> Callable[..., Network]:
+        """Return the function that reads a model (and an example `input`, if need be) into a Network, imported now."""
+        read: Callable[..., Network] = importlib.import_module(f"{self.room}.check").describe
         return read
 
 
-ADAPTERS: tuple[Adapter, ...] = (Adapter("keras", "Model", "unvanish.keras"),)
+ADAPTERS: tuple[Adapter, ...] = (
+    Adapter("keras", "Model", "unvanish.keras"),  # first: on the torch backend a Keras model is a torch module too
+    Adapter("torch.nn", "Module", "unvanish.torch"),
+)
 
 NOT_YET: tuple[tuple[str, str, str], ...] = (
     ("flax.nnx", "Module", "Flax"),
     ("tf_keras", "Model", "Keras 2 (tf_keras)"),
-    ("torch.nn", "Module", "PyTorch"),
 )
 """Known models that this version cannot look at: module, class, name."""
+
+LOOKED_AT = "Keras 3 on the TensorFlow backend, PyTorch"
 
 BACKENDS: dict[str, str] = {"jax": "JAX", "keras": "Keras", "tensorflow": "TensorFlow", "torch": "PyTorch"}
 """Module -> the name people know it by."""
@@ -68,15 +79,15 @@ def adapter_of(model: object) -> Adapter:
             raise UnsupportedError(
                 f"this version cannot look at {name} models",
                 found=f"an object of the class {kind}",
-                numbers={"looked at": "Keras 3 on the TensorFlow backend"},
+                numbers={"looked at": LOOKED_AT},
                 hint="build the same network with Keras 3",
             )
     require("keras")
     raise UsageError(
         f"{_short(model)} is not a model that can be looked at",
         found=f"an object of the class {kind}",
-        numbers={"looked at": "Keras 3 on the TensorFlow backend"},
-        hint="pass a compiled Keras model: unvanish.check(model, x, y)",
+        numbers={"looked at": LOOKED_AT},
+        hint="pass a compiled Keras model, or a torch.nn.Module with its loss: unvanish.check(model, x, y, loss=loss)",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,9 +15,12 @@ from unvanish.core.forecast import Forecast
 from unvanish.core.network import Network
 from unvanish.core.observation import Observation
 from unvanish.core.renderers import RENDERERS
+from unvanish.errors import UsageError
 from unvanish.watching.session import Plan, Progress
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from unvanish.script.run import ScriptRun
 
 __version__ = "0.1.0"
@@ -27,6 +31,8 @@ def check(
     x: Any,
     y: Any = None,
     *,
+    loss: Any = None,
+    optimizer: Any = None,
     validation: tuple[Any, Any] | None = None,
     batch_size: int = 32,
     steps: int = 60,
@@ -35,26 +41,35 @@ def check(
 ) -> Diagnosis:
     """Say whether the model's gradient lets it learn, where not, and why.
 
-    model: a compiled Keras model (TensorFlow backend). x, y: arrays, or x a tf.data.Dataset of batches.
+    model: a compiled Keras model (TensorFlow backend) or a torch.nn.Module. x, y: arrays or tensors, or x a
+    tf.data.Dataset or a torch DataLoader of batches. loss, optimizer: of a torch.nn.Module alone. loss: a module, a
+    function of (outputs, targets), or `bce`, `bce_with_logits`, `cross_entropy`, `mse`. optimizer: one of torch.optim;
+    Adam with a learning rate of 0.001 where none is given.
     validation: held-out (x, y); without it a fifth of the data is held out. steps: optimizer steps of the short watched
-    training. ignore: rule codes to leave out. progress: called with (what, done, total).
+    training. ignore: rule codes to leave out. progress: called with (what, done, total); without it a line is shown in
+    a notebook and on a terminal.
 
     The model, its optimizer and every random number generator are put back to the bit, also when this raises.
     Raise UnvanishError (UsageError, DataError, UnsupportedError) when there is nothing that could be looked at.
     """
     from unvanish.adapters import adapter_of
 
-    adapter = adapter_of(model)
-    seen, cost = adapter.check(
-        model, x, y, validation=validation, batch_size=batch_size, plan=Plan(steps=steps), progress=progress or _silent
+    adapter, options = (
+        adapter_of(model),
+        {"validation": validation, "batch_size": batch_size, "plan": Plan(steps=steps)},
     )
+    options |= {name: given for name, given in (("loss", loss), ("optimizer", optimizer)) if given is not None}
+    with _shown(progress) as shown:
+        seen, cost = adapter.check(model, x, y, progress=shown, **options)
     return diagnose(seen, ignore=ignore, title=seen.network.name, cost=cost)
 
 
-def forecast(model: Any) -> Forecast:
-    """Predict the gradient of every layer from the architecture and the weights alone: no data, no training.
+def forecast(model: Any, *, input: Any = None) -> Forecast:
+    """Predict the gradient of every layer from the architecture and the weights alone: no training.
 
-    model: a core Network, or a built Keras model. Nothing is changed. Raise UsageError for anything else.
+    model: a core Network, a built Keras model, or a torch.nn.Module. input: for a torch.nn.Module, which has no graph
+    before it is called: an example of what it takes; its shape matters, its values do not. Nothing is changed. Raise
+    UsageError for anything else.
     """
     from unvanish.theory.forecast import forecast_network
 
@@ -62,7 +77,32 @@ def forecast(model: Any) -> Forecast:
         return forecast_network(model)
     from unvanish.adapters import adapter_of
 
-    return forecast_network(adapter_of(model).describe(model))
+    read = adapter_of(model).describe
+    return forecast_network(read(model) if input is None else read(model, input=input))
+
+
+def plot_grad_flow(model: Any, x: Any = None, y: Any = None, *, loss: Any = None, batch_size: int = 32) -> Figure:
+    """Draw the gradient of every kernel against its depth, on a logarithmic axis, with the band of healthy ones.
+
+    model, x, y, loss, batch_size: as for `check`; of a torch.nn.Module after `loss.backward()` the model alone is
+    enough: the gradients that it holds are drawn. Return a matplotlib Figure (RMS of the raw gradient of the batch-mean
+    loss, in training mode), which a notebook shows and `savefig` writes. No training step is taken and nothing is
+    changed.
+    Raise UnvanishError when there is nothing to draw.
+    """
+    from unvanish.adapters import adapter_of
+    from unvanish.report.pictures import of_gradients
+
+    options = {"batch_size": batch_size} | ({} if loss is None else {"loss": loss})
+    network, profile = adapter_of(model).look_once(model, x, y, **options)
+    figure = of_gradients(network, profile)
+    if figure is None:
+        raise UsageError(
+            f"the model {network.name!r} has no kernel whose gradient could be drawn",
+            found=f"{len(network.layers)} layers, {len(network.kernels)} of them with a kernel",
+            hint="unvanish.check(model, x, y) says what was seen of each layer",
+        )
+    return figure
 
 
 def diagnose(
@@ -96,7 +136,7 @@ def with_forecast(seen: Observation) -> Observation:
     data, moments = seen.data, {}
     if data.input_second_moment is not None and data.input_cross_moment is not None:
         moments = {"second_moment": data.input_second_moment, "cross_moment": data.input_cross_moment}
-    return replace(seen, forecast=forecast_network(seen.network, batch_size=data.batch_size, **moments))
+    return replace(seen, forecast=forecast_network(seen.network, batch_size=seen.profiles[0].batch_size, **moments))
 
 
 def check_script(
@@ -111,8 +151,17 @@ def check_script(
     return run, diagnose(run.observation, ignore=ignore, title=Path(path).name, sites=run.sites, cost=run.cost)
 
 
-def _silent(what: str, done: int, total: int) -> None:
-    """Show nothing."""
+def _shown(progress: Progress | None) -> AbstractContextManager[Progress]:
+    """Return the caller's progress, or what shows it where this process runs."""
+    if progress is not None:
+        return nullcontext(progress)
+    import random
+
+    state = random.getstate()  # rich draws a number when it is imported
+    from unvanish.report.progress import shown_here
+
+    random.setstate(state)
+    return shown_here()
 
 
 def _text(record: Any) -> str:

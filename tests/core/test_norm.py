@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from unvanish.core.measures import norm as module
-from unvanish.core.measures.norm import combine_norms, norm, rms
+from unvanish.core.measures.norm import combine_norms, moments, norm, rms
 
 FLOAT32 = st.floats(width=32, allow_nan=False, allow_infinity=False)
 FLOAT64 = st.floats(-1e306, 1e306)
@@ -138,3 +138,20 @@ def test_combined_norms_of_nothing_zero_and_nonfinite() -> None:
     assert combine_norms([0.0, 0.0]) == 0.0
     assert combine_norms([1.0, math.inf]) == math.inf
     assert math.isnan(combine_norms([1.0, math.nan]))
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_moments_are_those_of_exact_arithmetic(dtype: type) -> None:
+    array = (np.random.default_rng(3).standard_normal((123, 211)) * 0.3 + 0.01).astype(dtype)
+    entries = [float(entry) for entry in array.flat]
+    mean, square = moments(array.T)
+    assert mean == pytest.approx(math.fsum(entries) / len(entries), rel=1e-9, abs=0)
+    assert square == pytest.approx(math.fsum(e * e for e in entries) / len(entries), rel=1e-12, abs=0)
+
+
+def test_moments_of_nothing_of_tiny_and_of_nonfinite_entries() -> None:
+    assert moments(np.zeros((0, 3))) == (0.0, 0.0)
+    assert moments(np.full(9, 1e-30, np.float32))[1] == pytest.approx(1e-60, rel=1e-6, abs=0)
+    mean, square = moments(np.array([math.inf, -math.inf, 1.0]))
+    assert math.isnan(mean)
+    assert not square < math.inf

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from unvanish.keras import compat
+from unvanish.keras import backends, compat
 from unvanish.keras.replay import Replay
 
 pytestmark = pytest.mark.keras
@@ -87,7 +87,7 @@ def test_random_streams_are_put_back():
     generator = tf.random.get_global_generator()
     keras.random.uniform(())
     before = random.getstate()
-    with compat.private_tensorflow_randomness():
+    with backends.current().untouched(None), compat.private_keras_randomness():
         tf.random.normal((3,))
         inside = draws()
     assert inside[1:] == draws()[1:]  # the first: its seed was put back, what its kernel counts is out of reach
@@ -100,11 +100,11 @@ def test_a_model_is_built_for_training_once_and_to_the_same_values():
         keras.utils.set_random_seed(2)
         model = functional()
         if early:
-            compat.build_for_training(model, [(*batch(), None)])
+            backends.current().build_ahead(model, [(*batch(), None)])
             assert model.optimizer.built
             assert model._compile_metrics.built
             count = len(model.optimizer.variables)
-            compat.build_for_training(model, [(*batch(), None)])
+            backends.current().build_ahead(model, [(*batch(), None)])
             assert len(model.optimizer.variables) == count
         model.fit(*batch(), verbose=0)
         states.append([v.numpy().tobytes() for v in [*model.variables, *model.optimizer.variables]])
@@ -115,7 +115,7 @@ def test_a_loss_scale_optimizer_is_not_built_twice():
     model = functional()
     model.compile(keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam()), "mse", run_eagerly=True)
     for _ in range(2):
-        compat.build_for_training(model, [(*batch(), None)])
+        backends.current().build_ahead(model, [(*batch(), None)])
     fresh = functional()
     fresh.compile(keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam()), "mse", run_eagerly=True)
     fresh.fit(*batch(), verbose=0)

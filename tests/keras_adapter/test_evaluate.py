@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from unvanish.core.measures.auc import auc_sd
+from unvanish.core.task import task_of
 from unvanish.keras.batches import Batches
 from unvanish.keras.evaluate import evaluate
-from unvanish.keras.task import task_of
 
 pytestmark = pytest.mark.keras
 L = keras.layers

@@ -1,4 +1,4 @@
-"""Optimizer, loss and data as facts: families by what they are, chance levels by their closed forms."""
+"""Optimizer and loss as facts: families by what they are, chance levels by their closed forms."""
 
 import math
 
@@ -10,7 +10,7 @@ pytestmark = pytest.mark.keras
 import numpy as np  # noqa: E402
 
 from unvanish.keras.describe import describe  # noqa: E402
-from unvanish.keras.info import data_info, loss_info, optimizer_info  # noqa: E402
+from unvanish.keras.info import loss_info, optimizer_info  # noqa: E402
 
 
 class Anything(keras.optimizers.Adam):
@@ -68,23 +68,24 @@ def test_chance_is_the_best_constant_prediction(loss, labels, kind, chance):
     assert info.head == "sigmoid"
 
 
-def test_input_moments_of_the_uniform_distribution():
-    x = np.random.default_rng(0).random((4000, 50))
-    info = data_info(x, np.zeros((4000, 1)), samples=4000, held_out=0, batch_size=32, loss_kind="binary_crossentropy")
-    assert info.input_second_moment == pytest.approx(1 / 3, rel=0.01, abs=0)
-    assert info.input_cross_moment == pytest.approx(1 / 4, rel=0.01, abs=0)
-    assert (info.label_kind, info.input_nonfinite, info.label_nonfinite) == ("binary", 0, 0)
+@pytest.mark.parametrize(
+    ("loss", "told"),
+    [
+        ("binary_crossentropy", False),
+        (keras.losses.sparse_categorical_crossentropy, False),
+        (keras.losses.BinaryCrossentropy(), False),
+        (keras.losses.BinaryCrossentropy(from_logits=True), True),
+        (keras.losses.SparseCategoricalCrossentropy(from_logits=True), True),
+        ("mse", None),
+        (lambda y, p: keras.ops.mean(p), None),
+    ],
+)
+def test_what_a_loss_was_told_of_logits(loss, told):
+    assert loss_info(loss, None, network()).from_logits is told
 
 
-def test_values_that_are_not_numbers_are_counted():
-    x, y = np.ones((10, 2)), np.zeros((10, 1))
-    x[3, 0], y[4, 0] = np.nan, np.inf
-    info = data_info(x, y, samples=10, held_out=0, batch_size=2, loss_kind="mean_squared_error")
-    assert (info.input_nonfinite, info.label_nonfinite) == (1, 1)
-    assert (info.input_min, info.input_max) == (1.0, 1.0)
-
-
-def test_structured_inputs_stay_unknown():
-    info = data_info({"a": np.ones(3)}, None, samples=3, held_out=0, batch_size=1, loss_kind="other")
-    assert info.input_second_moment is None
-    assert info.label_kind == "unknown"
+def test_units_are_the_last_axis_of_the_output():
+    assert loss_info("mse", None, network(units=7)).units == 7
+    sequence = keras.Sequential([keras.Input((5, 3)), keras.layers.Dense(4), keras.layers.Activation("softmax")])
+    info = loss_info("categorical_crossentropy", None, describe(sequence))
+    assert (info.units, info.head) == (4, "softmax")

@@ -21,6 +21,7 @@ from unvanish.testing.hostile import hostile
 BUILDERS: dict[str, Callable[[], Diagnosis]] = {
     "bare": diagnoses.bare,
     "deep": diagnoses.deep,
+    "forgetful": diagnoses.forgetful,
     "healthy": diagnoses.healthy,
     "hostile": hostile,
     "nonfinite": diagnoses.nonfinite,

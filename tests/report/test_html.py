@@ -22,7 +22,7 @@ from unvanish.report.notebook import render_fragment
 from unvanish.report.overlay import draw_overlay
 from unvanish.report.raw_data import raw_data
 from unvanish.report.rows import layer_rows
-from unvanish.testing.diagnoses import bare, deep, healthy, nonfinite, sick
+from unvanish.testing.diagnoses import bare, deep, forgetful, healthy, nonfinite, sick
 from unvanish.testing.hostile import hostile
 
 VOID = {"meta", "br", "img", "input", "hr", "link"}
@@ -181,6 +181,13 @@ def test_fragment_is_static(any_diagnosis: Diagnosis) -> None:
     assert [src for src in page.values("src") if not src.startswith("data:image/png;base64,")] == []
     assert any_diagnosis.verdict.upper() in text
     assert all(finding.code in text for finding in any_diagnosis.findings)
+
+
+def test_a_recurrent_network_shows_its_gradient_through_time() -> None:
+    text = render_html(forgetful())
+    assert '<section id="time">' in text
+    assert "dense: 0.50x per step, carries 5 steps" in text
+    assert '<section id="time">' not in render_html(sick())
 
 
 def test_fragment_has_the_three_main_pictures() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -20,7 +21,8 @@ from unvanish.report.inert import cells
 from unvanish.report.numbers import percent, plain, scientific, seconds
 from unvanish.report.rows import kernel_rows, layer_rows
 from unvanish.report.text import header, print_diagnosis, render_text
-from unvanish.testing.diagnoses import deep, healthy, sick
+from unvanish.report.time_table import time_lines
+from unvanish.testing.diagnoses import deep, forgetful, healthy, sick
 from unvanish.testing.hostile import HOSTILE_NAMES, hostile, rename_layers
 from unvanish.testing.observations import Recipe, layer_names
 
@@ -65,12 +67,49 @@ def test_every_layer_is_shown_or_folded(any_diagnosis: Diagnosis) -> None:
     if not rows:
         assert any_diagnosis.verdict in {"healthy", "undecided"}
         return
+    if any_diagnosis.findings[0].code.startswith("GF7"):
+        assert len(rows) == 1 + len(any_diagnosis.profile.through_time)
+        return
     kernels = kernel_rows(layer_rows(any_diagnosis))
     folded = sum(int(line.split()[2]) for line in rows if line.startswith("  |  ... "))
     shown = len(rows) - 1 - sum(line.startswith("  |  ... ") for line in rows)
     assert shown + folded == len(kernels)
     assert not folded or len(kernels) > 30
     assert len(rows) <= 32
+
+
+@pytest.mark.parametrize("width", [40, 50, 60, 80, 100])
+def test_a_time_table_fits_and_shows_those_that_carry_least(width: int) -> None:
+    diagnosis = forgetful()
+    layers = [*(f"recurrent_layer_{i}" for i in range(13)), "last"]
+    (time,) = diagnosis.profile.through_time
+    factors = [0.9 - 0.03 * i for i in range(13)] + [1.0]
+    profile = replace(
+        diagnosis.profile,
+        through_time=tuple(
+            replace(time, layer=name, log10_gradient=tuple(k * math.log10(f) for k in range(49, -1, -1)))
+            for name, f in zip(layers, factors, strict=True)
+        ),
+    )
+    finding = replace(diagnosis.findings[0], layers=("recurrent_layer_12",))
+    seen = replace(diagnosis.observation, profiles=(profile,))
+    lines = [line.plain for line in time_lines(replace(diagnosis, observation=seen), finding, width)]
+    assert max(map(cells, lines)) <= width
+    assert len(lines) == 1 + 12 + 1
+    assert lines[-1] == "  |  ... 2 layers that carry further"
+    assert [line.endswith(" ←") for line in lines] == [False] * 12 + [True, False]
+    assert "0.54x" in lines[12]
+    assert ("cell" in lines[0]) == (width >= 60)
+
+
+def test_a_layer_that_loses_nothing_carries_all() -> None:
+    diagnosis = forgetful()
+    flat = replace(diagnosis.profile.through_time[0], log10_gradient=(0.0, 0.0, 0.0))
+    seen = replace(diagnosis.observation, profiles=(replace(diagnosis.profile, through_time=(flat,)),))
+    lines = time_lines(replace(diagnosis, observation=seen), diagnosis.findings[0], 80)
+    assert lines[1].plain.split()[1:6] == ["dense", "rnn", "3", "all", "1.00x"]
+    nothing = replace(diagnosis.observation, profiles=(replace(diagnosis.profile, through_time=()),))
+    assert time_lines(replace(diagnosis, observation=nothing), diagnosis.findings[0], 80) == []
 
 
 def test_healthy_is_one_line_and_one_for_each_note() -> None:

@@ -12,6 +12,7 @@ from unvanish.rules.table import RULES
 RULE = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.CODE)
 BELIEFS = {
     "sigmoid vanishes because it saturates": "GF101",
+    "the RNN does not vanish": "GF701",
     "a small total norm means vanishing": "GF101",
     "clipping": "GF101",
     "replace it by ReLU": "GF101",

@@ -16,12 +16,13 @@ FIXES = re.compile(
     r"^(add|avoid|change|clip|fix|lower|raise|remove|replace|scale|swap|try|use)-|should|must|better|too-bad"
 )
 FAMILIES = {
-    "vanishing": "16",
-    "exploding": "16",
+    "vanishing": "167",
+    "exploding": "167",
     "dead": "2",
+    "saturated": "2",
     "untrainable-step": "3",
     "nonfinite": "4",
-    "blocked": "5",
+    "blocked": "569",
 }
 
 

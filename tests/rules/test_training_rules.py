@@ -184,14 +184,6 @@ def test_a_kernel_that_moved_at_the_last_step_is_not_blocked() -> None:
     assert isinstance(gf502.judge(moved), Clear)
 
 
-def test_a_softmax_over_one_unit_is_blocked_by_its_form() -> None:
-    seen = SPECIMENS["healthy_tanh"]()
-    layers = tuple(replace(x, activation="softmax") if x.name == "dense_11" else x for x in seen.network.layers)
-    found = finding(gf502.judge(replace(seen, network=replace(seen.network, layers=layers))))
-    assert found.verdict == "blocked"
-    assert "softmax over one unit" in found.message
-
-
 def test_a_converged_network_is_not_blocked() -> None:
     seen = with_losses(SPECIMENS["unused_branch"](), 0.71, 0.001)
     assert isinstance(gf502.judge(seen), Clear)
@@ -223,7 +215,8 @@ def test_labels_without_signal_state_their_power() -> None:
         (0.50, 0.60, 0.99, Finding),  # up to 0.727, below halfway (0.745)
         (0.50, 0.62, 0.99, Undecided),  # up to 0.747
         (0.50, 0.64, 0.99, Clear),  # from 0.513 on
-        (0.64, 0.50, 0.99, Clear),  # either statistic may show the signal
+        (0.64, 0.50, 0.99, Undecided),  # the two scores contradict each other: luck, or averages that know better
+        (0.64, 0.64, 0.99, Clear),
         (0.50, 0.50, 0.94, Undecided),
         (None, None, 0.99, Undecided),
     ],

@@ -81,8 +81,8 @@ class LayerSums:
         if after is not None:
             self._append(self._norms, "output", norm(after))
 
-    def profile(self, name: str) -> LayerProfile:
-        """Return the collected numbers as a record."""
+    def profile(self, name: str, *, reached: bool | None = None) -> LayerProfile:
+        """Return the collected numbers as a record. reached: see `LayerProfile.reached`."""
         gradient, output = self._norm("gradient_norm"), self._norm("output")
         inside, entering = self._norm("preactivation"), self._norm("input")
         q, k = self._mean("q"), self._mean("k")
@@ -93,6 +93,7 @@ class LayerSums:
             gradient_rms=_over(gradient, math.sqrt(self._size)),
             gradient_zero_share=_zero_share(self._zero, zero),
             gradient_nonfinite=self._nonfinite_gradient,
+            reached=reached,
             weight_norm=self._weight_norm,
             weight_rms=_over(self._weight_norm, math.sqrt(self._size)),
             preactivation_second_moment=q,

@@ -41,7 +41,7 @@ class LossInfo(msgspec.Struct, frozen=True, kw_only=True):
     from_logits: bool | None = None
     """Whether the loss applies the sigmoid or softmax itself; None when it is not known or makes no difference."""
     units: int | None = None
-    """Outputs per sample."""
+    """Width of the last axis of the output: outputs per sample, and per position where there are several."""
 
 
 class DataInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,7 +68,7 @@ class DataInfo(msgspec.Struct, frozen=True, kw_only=True):
     input_nonfinite: int = 0
     label_nonfinite: int = 0
     label_kind: str = "unknown"
-    """`binary`, `classes`, `regression`, `unknown`."""
+    """`binary`, `multilabel`, `classes`, `regression`, `unknown`."""
 
 
 class Evaluation(msgspec.Struct, frozen=True, kw_only=True):

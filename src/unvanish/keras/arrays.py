@@ -8,10 +8,10 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
 from unvanish.errors import DataError, UnsupportedError
+from unvanish.keras import foreign
 
 Batch = tuple[Any, Any, Any]
 """(x, y, sample weight); each an array, a structure of arrays, or None."""
@@ -103,7 +103,7 @@ def class_weights(y: Any, weights: Mapping[int, float]) -> NDArray[Any]:
 
 
 def _array(leaf: Any) -> Any:
-    if isinstance(leaf, tf.RaggedTensor | tf.SparseTensor) or hasattr(leaf, "tocsr"):
+    if foreign.is_ragged(leaf):
         raise UnsupportedError(
             "the data are ragged or sparse, which this version cannot look at",
             found=f"an object of the class {type(leaf).__name__}",
@@ -113,6 +113,8 @@ def _array(leaf: Any) -> Any:
         raise UnsupportedError(
             "the data are symbolic", found=f"a tensor of shape {leaf.shape}", hint="pass arrays of numbers"
         )
+    if foreign.is_torch_tensor(leaf):
+        leaf = leaf.detach().cpu()  # else numpy refuses one that is on a device, or wants a gradient
     frame = hasattr(leaf, "to_numpy")
     array = leaf.to_numpy() if frame else np.asarray(leaf)
     if array.ndim == 0:

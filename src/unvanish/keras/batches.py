@@ -9,15 +9,18 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from unvanish.errors import UnsupportedError
+from unvanish.keras import foreign, loaders
 from unvanish.keras.arrays import Arrays, Batch, as_arrays, class_weights, features
 from unvanish.keras.generated import Generated
 from unvanish.keras.streams import MOST, Stream
 
 Source = Arrays | Stream
 
+READABLE = (
+    "arrays, tf.data.Dataset, keras.utils.PyDataset, DataLoader of a dataset with __getitem__, generators in a script"
+)
 HELD_OUT_SHARE = 5
 """Without validation data one sample in so many is held out."""
 
@@ -78,8 +81,9 @@ class Batches:
     def of_arrays(cls, x: Any, y: Any, validation: Any = None, batch_size: int = 32) -> Batches:
         """Return data given from Python; without validation a fifth is held out, drawn by a generator of its own.
 
-        x: array, structure of arrays, tf.data.Dataset or PyDataset (then nothing is held out without validation).
-        validation: (x, y) or a Dataset. Raise as `of_fit` does.
+        x: array, structure of arrays, or a stream: tf.data.Dataset, PyDataset, torch DataLoader (then nothing is held
+        out without validation).
+        validation: (x, y) or a stream. Raise as `of_fit` does.
         """
         if _is_stream(x):
             return cls(Stream(x), _validation(validation, lists=True))
@@ -136,7 +140,7 @@ class Batches:
 
 
 def _is_stream(x: Any) -> bool:
-    return isinstance(x, tf.data.Dataset | keras.utils.PyDataset)
+    return foreign.is_dataset(x) or loaders.is_loader(x) or isinstance(x, keras.utils.PyDataset)
 
 
 def _validation(data: Any, *, lists: bool = False) -> Source | None:
@@ -150,12 +154,13 @@ def _validation(data: Any, *, lists: bool = False) -> Source | None:
 
 
 def _refuse_iterators(x: Any) -> None:
-    loader = any(base.__name__ == "DataLoader" for base in type(x).__mro__)
+    loader = foreign.is_loader(x)  # one that can be read is a stream
     if inspect.isgenerator(x) or loader or (hasattr(x, "__next__") and not hasattr(x, "shape")):
+        cause = "an IterableDataset, or a sampler of your own: " if loader else ""
         raise UnsupportedError(
             "the training data are an iterator, which this version cannot look at",
-            found=f"an object of the class {type(x).__name__}; what is read from it is gone for the training",
-            numbers={"can be read": "arrays, tf.data.Dataset, keras.utils.PyDataset, in a script also generators"},
+            found=f"an object of the class {type(x).__name__}; {cause}what is read from it is gone for the training",
+            numbers={"can be read": READABLE},
             hint="tf.data.Dataset.from_generator(...), or a keras.utils.PyDataset with __getitem__",
         )
 

@@ -20,7 +20,6 @@ from unvanish.errors import UnvanishError
 from unvanish.keras import compat
 from unvanish.keras.batches import Batches
 from unvanish.keras.graph import leaves
-from unvanish.keras.handmade import Loops
 from unvanish.keras.observe import looking, observe
 from unvanish.keras.patches import Patches, defining
 from unvanish.keras.reading import read
@@ -60,14 +59,15 @@ class Capture:
         self._watched: Any = None
         self._look_on = ExitStack()
         self._patches = Patches()
-        self._loops = Loops(self)
+        self._loops = _loops(self)
 
     def __enter__(self) -> Capture:
         """Patch the ways to train where Keras defines them, and the construction of layers."""
         self._patches.patch(defining(keras.Model, "fit"), "fit", self._fit)
         self._patches.patch(defining(keras.Model, "train_on_batch"), "train_on_batch", self._train_on_batch)
         self._patches.patch(keras.layers.Layer, "__init__", self._layer)
-        self._loops.patch(self._patches)
+        if self._loops is not None:
+            self._loops.patch(self._patches)
         return self
 
     def __exit__(
@@ -130,7 +130,7 @@ class Capture:
         """Remember which line of the script made the layer."""
         frame = first_frame_of(self._script)
         original(layer, *args, **kwargs)
-        if isinstance(layer, keras.Model):
+        if self._loops is not None and isinstance(layer, keras.Model):
             self._loops.models.add(layer)
         if frame is not None:
             self._made[layer] = frame
@@ -190,7 +190,8 @@ class Capture:
     def _end(self, error: BaseException | None) -> None:
         """End the look at a loop, as far as it has come."""
         with self._busy():
-            self._loops.end(error)
+            if self._loops is not None:
+                self._loops.end(error)
             if error is None:
                 self._look_on.close()
             else:
@@ -224,6 +225,15 @@ class Capture:
                 yield callbacks
         else:
             yield kept
+
+
+def _loops(capture: Capture) -> Any:
+    """Return what watches loops of the script's own; None on backends where they cannot be watched."""
+    if keras.backend.backend() != "tensorflow":
+        return None
+    from unvanish.keras.handmade import Loops  # imports TensorFlow, as Keras did
+
+    return Loops(capture)
 
 
 def _bound(original: Callable[..., Any], model: Any, args: Any, kwargs: Any) -> dict[str, Any] | None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import types
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import keras
+import numpy as np
 
 # --- the static graph (graph.py) -------------------------------------------------------------------------------------
 
@@ -87,7 +87,10 @@ def optimised_by(optimizer: Any) -> list[Any]:
 
 @contextmanager
 def tape_targets() -> Iterator[list[Any]]:
-    """Note, in the context, what gradients are taken of by `tf.GradientTape.gradient`."""
+    """Note, in the context, what gradients are taken of by `tf.GradientTape.gradient`; nothing on other backends."""
+    if keras.backend.backend() != "tensorflow":
+        yield []
+        return
     import tensorflow as tf
 
     gradient, targets = tf.GradientTape.gradient, []
@@ -181,10 +184,10 @@ def batch_normalisations(model: Any) -> list[Any]:
     return [layer for layer in flat_layers(model) if isinstance(layer, keras.layers.BatchNormalization)]
 
 
-def loss_of(model: Any, x: Any, y: Any, output: Any) -> Any:
+def loss_of(model: Any, x: Any, y: Any, output: Any) -> float:
     """Return the loss in inference mode; `_compute_loss` also serves a user's `compute_loss` without `training`."""
     compute = getattr(model, "_compute_loss", model.compute_loss)
-    return compute(x=x, y=y, y_pred=output, sample_weight=None, training=False)
+    return float(keras.ops.convert_to_numpy(compute(x=x, y=y, y_pred=output, sample_weight=None, training=False)))
 
 
 def has_loss(model: Any) -> bool:
@@ -223,42 +226,63 @@ def global_state() -> Any:
 
 
 @contextmanager
-def private_tensorflow_randomness() -> Iterator[None]:
-    """Put the seeds of TensorFlow's operations and its global generator, and Keras' seed generator, back afterwards."""
-    from tensorflow.python.eager import context
-    from tensorflow.python.ops import stateful_random_ops
-
-    seeds = getattr(context.context(), "_rng", None)
-    state = None if seeds is None else seeds.getstate()
-    generator = stateful_random_ops.global_generator
-    drawn = None if generator is None else generator.state.numpy().copy()
-    keras_seed = getattr(global_state(), "global_seed_generator", None)
-    keras_state = None if keras_seed is None else keras_seed.state.numpy().copy()
+def private_keras_randomness() -> Iterator[None]:
+    """Put Keras' global seed generator back afterwards."""
+    generator = getattr(global_state(), "global_seed_generator", None)
+    state = None if generator is None else np.copy(generator.state.numpy())
     try:
         yield
     finally:
-        if seeds is not None:
-            seeds.setstate(state)
-        stateful_random_ops.global_generator = generator
         if generator is not None:
-            generator.state.assign(drawn)
-        if keras_seed is not None:
-            keras_seed.state.assign(keras_state)
+            generator.state.assign(state)
 
 
-def build_for_training(model: Any, batches: list[Any]) -> None:
-    """Make the optimizer's and the metrics' variables before the first step, so that it is traced once, not twice.
+def build(model: Any, batch: Any) -> None:
+    """Make the variables of the optimizer, the metrics and the loss from a batch, with the values that fit gives them.
 
-    TensorFlow traces a function a second time when the first trace made variables: seconds, for a deep network. The
-    values are those that the first step would have given them.
+    Keras does it before the first step on JAX and torch (`_symbolic_build`), and in the first step on TensorFlow.
     """
-    build = getattr(model, "_symbolic_build", None)
-    if build is None or not batches:
-        return
-    with contextlib.suppress(Exception):  # only a shortcut: the first step builds what is missing, or says why not
-        if not model.optimizer.built:  # a LossScaleOptimizer would make its variables a second time
-            model.optimizer.build(model.trainable_variables)
-        build(data_batch=batches[0])
+    if not model.optimizer.built:  # a LossScaleOptimizer would make its variables a second time
+        model.optimizer.build(model.trainable_variables)
+    symbolic_build = getattr(model, "_symbolic_build", None)
+    if symbolic_build is not None:
+        symbolic_build(data_batch=batch)
+
+
+# --- the steps of a training (backends/) ------------------------------------------------------------------------------
+
+
+def loss_tracker(model: Any) -> Any:
+    """Return the metric to which every step of Keras' own tells its loss, before it is scaled."""
+    return model._loss_tracker
+
+
+def steps_by_class() -> bool:
+    """Say whether Keras compiles the `train_step` of the model's class, past any on the instance: its NNX mode."""
+    return bool(getattr(keras.config, "is_nnx_enabled", lambda: False)())
+
+
+def optimised(optimizer: Any, model: Any) -> list[Any]:
+    """Return the variables in the order in which `stateless_apply` takes their values and gradients."""
+    return list(getattr(optimizer, "_trainable_variables", model.trainable_variables))
+
+
+def state_of(model: Any) -> tuple[list[Any], ...]:
+    """Return what a train function on JAX is given and returns: the values of all variables, in Keras' order."""
+    return tuple([variable.value for variable in group] for group in _groups(model))
+
+
+def take_state(model: Any, state: Any) -> None:
+    """Give the model's variables these values, and tell Keras that it need not (`_jax_state_synced`)."""
+    for group, values in zip(_groups(model), state, strict=True):
+        for variable, value in zip(group, values, strict=True):
+            variable.assign(value)
+    model._jax_state_synced = True
+
+
+def _groups(model: Any) -> tuple[list[Any], ...]:
+    variables = (model.trainable_variables, model.non_trainable_variables)
+    return (*variables, model.optimizer.variables, model.metrics_variables)
 
 
 # --- tf.data (replay.py) ----------------------------------------------------------------------------------------------

@@ -88,7 +88,8 @@ def distinct_of(operation: Any) -> int | None:
         return None
     kernel, bias = kernel_of(operation), bias_of(operation)
     flat = None if bias is None or len(bias.shape) != 1 else array_of(bias)
-    return distinct_units(array_of(kernel), flat)
+    array = array_of(kernel)
+    return distinct_units(array.reshape(-1, array.shape[-1]), flat)
 
 
 def _type(operation: Any) -> str:

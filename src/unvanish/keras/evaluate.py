@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unvanish.core.observation import Evaluation
+from unvanish.core.task import Task, task_of
 from unvanish.keras import compat
 from unvanish.keras.arrays import ENTRIES, features
 from unvanish.keras.batches import Batches
 from unvanish.keras.graph import graph
 from unvanish.keras.probe import restored
 from unvanish.keras.shadow import shadowed
-from unvanish.keras.task import Task, task_of
 
 MOST, LEAST, WORK = 4096, 256, 4_000_000_000
 """At most so many samples a set; fewer (samples x parameters = WORK) for a large model, but not below LEAST."""

@@ -16,28 +16,28 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol
 
-import numpy as np
+import keras
 import tensorflow as tf
 from msgspec.structs import replace
 
+from unvanish.core.data_stats import data_info
 from unvanish.core.diagnosis import Cost
 from unvanish.core.observation import Observation
 from unvanish.core.profile import Profile
 from unvanish.core.recording import Recording
 from unvanish.keras.describe import describe
 from unvanish.keras.graph import leaves
-from unvanish.keras.info import data_info, loss_info, optimizer_info
+from unvanish.keras.info import loss_info, optimizer_info
 from unvanish.keras.kinds import kernel_of
 from unvanish.keras.loop_data import LoopData, Way
 from unvanish.keras.observe import not_looked_at, probe_whole
 from unvanish.keras.raw_profile import UNKNOWN, raw_profile
 from unvanish.keras.reading import read
+from unvanish.keras.ring import Ring
 from unvanish.keras.shadow import shadowed
-from unvanish.keras.tally import SUMS, Tally
+from unvanish.keras.tally import Tally
 from unvanish.watching.session import Plan, Progress, Session
 
-CAPACITY = 256
-"""Steps that a compiled function may take before what they left is read; of more, the latest are known."""
 NEAR, NEAR_LOSS = 0.02, 1e-3
 """The probe's loss is the loop's where every gradient norm and the loss itself are, to these parts: in float32 the same
 sums in another order. Random layers draw anew, and are not."""
@@ -86,9 +86,7 @@ class Loop:
         sizes = {layer.name: layer.kernel.size for layer in network.kernels if layer.kernel is not None}
         self._session = Session(self._host.plan, list(sizes), list(sizes.values()), None, self._host.progress)
         self._tally = Tally([kernels[name] for name in sizes])
-        self._ring = tf.Variable(tf.zeros((CAPACITY, SUMS * len(sizes) + 2), tf.float64), trainable=False)
-        self._count = tf.Variable(0, dtype=tf.int64, trainable=False)
-        self._read = 0
+        self._ring = Ring(self._tally.kernels)
         self._host.progress("probing before the first step", 0, 0)
         self._probes = [(way, self._probe(way, 0)) for way in self._data.ways]
         self._seen = Observation(
@@ -107,29 +105,27 @@ class Loop:
 
     def step(self, apply: Callable[[], Any], grads: Sequence[Any], variables: Sequence[Any], loss: Any) -> Any:
         """Take the loop's step, and read its numbers; loss: what the gradients are of, scaled as they are."""
-        scale = self._optimizer.scale_loss(tf.constant(1.0))
-        before = self._tally.before()
+        scale = self._optimizer.scale_loss(keras.ops.ones(()))
+        gradients = {id(v): g for v, g in zip(variables, grads, strict=True)}
+        if not tf.executing_eagerly():
+            before = self._ring.before()
+            result = apply()
+            self._ring.write(gradients, before, loss, scale)
+            return result
+        tally = self._tally
+        value = keras.ops.sum(keras.ops.cast(loss, "float32")) / keras.ops.cast(scale, "float32")
+        found = {"loss": value, "scale": scale, "gradients": tally.gradients(gradients), "before": tally.read()}
         result = apply()
-        sums = self._tally.sums({id(v): g for v, g in zip(variables, grads, strict=True)}, before)
-        if tf.executing_eagerly():
-            with self._ours():
-                self._add(np.asarray(sums), float(tf.reduce_sum(loss)) / float(scale), float(scale))
-        else:
-            value = tf.cast(tf.reduce_sum(loss), tf.float64) / tf.cast(scale, tf.float64)
-            row = tf.concat([tf.reshape(sums, (-1,)), [value, tf.cast(scale, tf.float64)]], axis=0)
-            self._ring[self._count % CAPACITY].assign(row)
-            self._count.assign_add(1)
+        with self._ours():
+            sums = keras.tree.map_structure(keras.ops.convert_to_numpy, tally.filled({**found, "after": tally.read()}))
+            self._add(self._session.done, *tally.rows(sums))
         return result
 
     def read(self) -> bool:
         """Read what a compiled function's steps left; say whether that is enough."""
-        count = int(self._count)
         with self._ours():
-            rows = np.asarray(self._ring) if count > self._read else None
-            for step in range(max(self._read, count - CAPACITY), count):
-                row = rows[step % CAPACITY]  # type: ignore[index]  # there are rows
-                self._add(row[:-2].reshape(SUMS, -1), float(row[-2]), float(row[-1]))
-        self._read = count
+            for step, (loss, rows) in self._ring.read():
+                self._add(step, loss, rows)
         return self.enough
 
     def end(self, *, probe: bool) -> None:
@@ -144,14 +140,14 @@ class Loop:
                 self._seen = replace(self._seen, profiles=(*self._seen.profiles, last))
         self._keep()
 
-    def _add(self, sums: Any, loss: float, scale: float) -> None:
+    def _add(self, step: int, loss: float, rows: dict[str, list[float]]) -> None:
         """Keep the numbers of one step."""
-        session, rows = self._session, self._tally.rows(sums, scale)
+        session, first = self._session, not self._at
         self._at.append(time.perf_counter())
-        if session.wants(session.done) or not session.done:
-            session.add(session.done, loss, rows)
-        first = not session.done
-        session.advance()
+        if session.wants(step) or first:
+            session.add(step, loss, rows)
+        while session.done <= step:
+            session.advance()
         if first:
             self._choose(rows, loss)
         self._keep()

@@ -7,20 +7,23 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import keras
 from msgspec.structs import replace
 
+from unvanish.core.data_stats import data_info
 from unvanish.core.diagnosis import Cost
 from unvanish.core.network import Network
 from unvanish.core.observation import Evaluation, Observation
 from unvanish.core.profile import Profile
 from unvanish.core.recording import Recording
-from unvanish.keras import compat
+from unvanish.keras import backends, compat
+from unvanish.keras.arrays import Batch
 from unvanish.keras.batches import Batches
 from unvanish.keras.clock import Clock
 from unvanish.keras.describe import describe
 from unvanish.keras.evaluate import evaluate
 from unvanish.keras.graph import graph, leaves
-from unvanish.keras.info import data_info, loss_info, optimizer_info
+from unvanish.keras.info import loss_info, optimizer_info
 from unvanish.keras.kinds import kernel_of
 from unvanish.keras.probe import probe
 from unvanish.keras.raw_profile import UNKNOWN, raw_profile
@@ -34,6 +37,8 @@ Keep = Callable[[Observation, Cost], None]
 
 _SMALL = 1_000_000
 """Parameters up to which three batches are probed; above, one: there a batch costs as much as a training step."""
+_ROWS = 64
+"""Samples of that one batch: a look takes five plain steps in all, and a network sees no more in twice as many."""
 
 
 def observe(
@@ -73,7 +78,7 @@ def looking(
     """
     clock = Clock()
     progress("reading the network", 0, 0)
-    drawn = batches.take(3 if model.count_params() <= _SMALL else 1)
+    drawn = batches.take(3) if model.count_params() <= _SMALL else [_cut(batch) for batch in batches.take(1)]
     read(model, drawn[0][0])
     seen = first_look(model, batches, drawn, planned, progress)
     kernels = {leaf.name: kernel for leaf in leaves(model)[0] if (kernel := kernel_of(leaf.operation)) is not None}
@@ -82,7 +87,7 @@ def looking(
     if seen.profiles:
         keep(seen, clock.cost(session.done))
     with clock.compiling():
-        compat.build_for_training(model, drawn)
+        backends.current().build_ahead(model, drawn)
     try:
         with watched(model, session, [kernels[name] for name in sizes]) as steps, clock.training(steps):
             yield
@@ -146,6 +151,12 @@ def not_looked_at(model: Any, network: Network) -> tuple[str, ...]:
     passed_over = [f"{layer.name} ({layer.type}): not modelled" for layer in network.layers if not layer.modelled]
     idle = [parameter.name for parameter in network.parameters if not parameter.layer and parameter.trainable]
     return (*passed_over, *graph(model).notes, *(f"{name}: in no layer that the forward pass calls" for name in idle))
+
+
+def _cut(batch: Batch) -> Batch:
+    """Return the first samples of a batch (x, y, sample weight)."""
+    x, y, weight = keras.tree.map_structure(lambda array: None if array is None else array[:_ROWS], batch)
+    return x, y, weight
 
 
 def _evaluation(model: Any, batches: Batches, step: int, seen: Observation) -> Evaluation | None:

@@ -9,11 +9,10 @@ from typing import Any
 import keras
 
 from unvanish.errors import UnsupportedError
-from unvanish.keras import compat
+from unvanish.keras import backends, compat
+from unvanish.keras.attributes import same_attributes
 from unvanish.keras.shadow import shadowed
 from unvanish.keras.streams import private_randomness
-
-_CONTAINERS: tuple[type, ...] = (list, dict, set)
 
 
 @contextmanager
@@ -22,15 +21,17 @@ def untouched(model: Any) -> Iterator[None]:
 
     Values of all variables (weights, moving averages, seeds, metrics) are kept in host memory. Attributes of the model,
     its layers, losses and metrics are put back too: what was not built is not built again. So are the states of
-    `random`, of numpy's and TensorFlow's global generators, of Keras' seed generator, and Keras' counters of names.
+    `random`, of numpy's and the backend's global generators, of Keras' seed generator, and Keras' counters of names; on
+    torch what `.grad` holds, `requires_grad`, and the modes train and eval.
     Out of reach: what a stateful random operation of TensorFlow itself counts, where the model's own code calls one.
     Meanwhile the model has a copy of its optimizer, in the same state. Raise UnsupportedError when that cannot be made.
     """
     with ExitStack() as stack:
         stack.enter_context(private_randomness())
-        stack.enter_context(compat.private_tensorflow_randomness())
+        stack.enter_context(compat.private_keras_randomness())
+        stack.enter_context(backends.current().untouched(model))
         stack.enter_context(_same_values(_variables(model)))
-        stack.enter_context(_same_attributes(_owners(model)))  # first put back: variables made meanwhile are let go
+        stack.enter_context(same_attributes(_owners(model)))  # first put back: variables made meanwhile are let go
         stack.enter_context(_own_optimizer(model))
         yield
 
@@ -68,54 +69,6 @@ def _same_values(variables: list[Any]) -> Iterator[None]:
     finally:
         while variables:  # one after the other, so that no two copies of everything are there
             variables.pop().assign(values.pop())
-
-
-@contextmanager
-def _same_attributes(owners: list[Any]) -> Iterator[None]:
-    """Put back what attributes the owners had, and what was in those that are containers."""
-    kept = [(owner.__dict__, dict(owner.__dict__), _contents(owner.__dict__)) for owner in owners]
-    try:
-        yield
-    finally:
-        for own, attributes, contents in kept:
-            for name in own.keys() - attributes.keys():
-                del own[name]
-            own.update(attributes)
-            for container, items in contents:
-                _refill(container, items)
-
-
-def _contents(attributes: dict[str, Any]) -> list[tuple[Any, Any]]:
-    """Return (container, copy of what is in it) for the attributes that are containers, two levels deep."""
-    found = []
-    for value in attributes.values():
-        if _is_container(value):
-            found.append((value, _copied(value)))
-            inner = value.values() if isinstance(value, dict) else value
-            found += [(item, _copied(item)) for item in inner if _is_container(item)]
-    return found
-
-
-def _is_container(value: Any) -> bool:
-    """Say whether it is a list, dict or set of Python or a tracked one of Keras: those have no other storage."""
-    ours = type(value).__module__.partition(".")[0] in ("builtins", "collections", "keras")
-    return ours and isinstance(value, _CONTAINERS)
-
-
-def _copied(container: Any) -> Any:
-    return next(kind(container) for kind in _CONTAINERS if isinstance(container, kind))
-
-
-def _refill(container: Any, items: Any) -> None:
-    """Make the container hold the items again, past the methods of the trackers."""
-    if isinstance(container, list):
-        list.__setitem__(container, slice(None), items)
-    elif isinstance(container, dict):
-        dict.clear(container)
-        dict.update(container, items)
-    elif {id(item) for item in container} != {id(item) for item in items}:  # else its order would change
-        set.clear(container)
-        set.update(container, items)
 
 
 def _owners(model: Any) -> list[Any]:

@@ -1,4 +1,4 @@
-"""Training data that come in batches: a tf.data.Dataset, or a PyDataset."""
+"""Training data that come in batches: a tf.data.Dataset, a PyDataset, or a torch DataLoader."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from unvanish.errors import DataError
+from unvanish.keras import foreign, loaders
 from unvanish.keras.arrays import Batch, as_arrays, class_weights
-from unvanish.keras.replay import Replay
 
 MOST = 4096
 """Samples of a stream that are kept in memory at most."""
@@ -23,7 +22,10 @@ class Stream:
     """Read batches ahead of fit without changing what fit will get: see `for_fit`."""
 
     def __init__(self, source: Any, weights: Mapping[int, float] | None = None) -> None:
-        """source: a tf.data.Dataset of batches or a PyDataset. weights: class weights. Raise DataError when empty."""
+        """Read the first batch; source: a tf.data.Dataset of batches, a PyDataset or a DataLoader that can be read.
+
+        weights: class weights. Raise DataError when there is no batch, or no sample in it.
+        """
         self._source, self._weights = source, weights
         self._cached: list[Any] = []
         self._iterator: Iterator[Any] | None = None
@@ -48,8 +50,10 @@ class Stream:
 
     def for_fit(self) -> Any:
         """Return what fit is to be given: the source, or one that gives the batches that were read ahead once more."""
-        if not isinstance(self._source, tf.data.Dataset) or self._iterator is None:
+        if not foreign.is_dataset(self._source) or self._iterator is None:
             return self._source
+        from unvanish.keras.replay import Replay  # imports TensorFlow, as whoever made the dataset did
+
         return Replay(self._source, self._cached, self._iterator)
 
     def take(self, count: int, seed: int) -> list[Batch]:  # noqa: ARG002  # a stream has its own order
@@ -87,8 +91,10 @@ class Stream:
         return True
 
     def _again(self, seed: int) -> Iterator[Any]:
-        if isinstance(self._source, tf.data.Dataset):
+        if foreign.is_dataset(self._source):
             return iter(self._source)
+        if foreign.is_loader(self._source):
+            return loaders.batches(self._source)
         return _items(self._source, self.batches_per_epoch, seed)
 
     def _batch(self, element: Any) -> Batch:
@@ -119,9 +125,11 @@ def _items(source: Any, count: int | None, seed: int) -> Iterator[Any]:
 
 
 def _count(source: Any) -> int | None:
-    if isinstance(source, tf.data.Dataset):
+    if foreign.is_dataset(source):
         count = int(source.cardinality())
         return count if count >= 0 else None
+    if foreign.is_loader(source):
+        return len(source)
     batches = getattr(source, "num_batches", None)  # a generator does not say
     return None if batches is None else int(batches)
 

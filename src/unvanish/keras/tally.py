@@ -1,6 +1,8 @@
 """The statistics that a watched step takes along: norms of gradients, weights, updates and movements of the kernels.
 
-Everything is computed from tensors that the step has anyway; nothing is fed back, no variable is made.
+Gradients are summed where they are; of the weights before and after the update the entries themselves are handed out,
+all of a small network's and a sample of a large kernel's, and their norms are taken in float64 outside of the step.
+Nothing is fed back, no variable is made.
 """
 
 from __future__ import annotations
@@ -8,21 +10,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import keras
 import numpy as np
-import tensorflow as tf
-from numpy.typing import NDArray
+
+from unvanish.core.measures.norm import norm
+from unvanish.keras import backends
 
 EXACT_TOTAL = 2**20
 """With up to so many kernel entries in all, every norm is taken over all entries."""
 SAMPLE = 2**16
 """Above it, norms of weights and updates use so many entries of a kernel, drawn once: relative sd about 0.3 %."""
-LARGE = 2**18
-"""Gradients of more entries are summed in float32 where that loses nothing."""
-SUMS = 5
-"""Sum of squares of the gradient, its non-finite entries; sums of squares of weight, update, movement."""
 
-_LOWEST, _HIGHEST = 1e-24, 1e30
-"""A float32 sum of squares between these lost nothing to underflow or overflow (relative 1e-6 at 1e8 entries)."""
+Sums = dict[str, Any]
+"""loss, scale: scalars. gradients: (scale, sum of squares of gradient / scale, non-finite entries) of each kernel.
+before, after: the chosen entries of each kernel around the update; None for a kernel that the step cannot change.
+The sums of kernels are tuples: TensorFlow's loops take a list for one tensor."""
 
 
 class Tally:
@@ -33,97 +35,78 @@ class Tally:
         self.kernels = list(kernels)
         sizes = [int(np.prod(kernel.shape, dtype=np.int64)) for kernel in self.kernels]
         exact = sum(sizes) <= EXACT_TOTAL
-        shapes = {tuple(kernel.shape): size for kernel, size in zip(self.kernels, sizes, strict=True)}
-        large = {} if exact else {shape: _entries(shape, size) for shape, size in shapes.items() if size > SAMPLE}
-        self._chosen = [large.get(tuple(kernel.shape)) for kernel in self.kernels]
-        self._share = np.array([1.0 if c is None else SAMPLE / n for c, n in zip(self._chosen, sizes, strict=True)])
-        self._initial = [tf.constant(np.asarray(value)) for value in self._read()]
-        squares = [np.sum(np.square(np.asarray(value, dtype=np.float64))) for value in self._initial]
-        self._initial_norms = np.sqrt(np.array(squares) / self._share)
+        large = {} if exact else {size: _entries(size) for size in sizes if size > SAMPLE}
+        self._chosen = [large.get(size) for size in sizes]
+        self._share = [1.0 if c is None else SAMPLE / size for c, size in zip(self._chosen, sizes, strict=True)]
+        whole = [np.ravel(keras.ops.convert_to_numpy(kernel)) for kernel in self.kernels]
+        self._initial = [
+            np.copy(value) if chosen is None else value[chosen]
+            for value, chosen in zip(whole, self._chosen, strict=True)
+        ]
 
-    def before(self) -> list[Any]:
-        """Return the weights as they are before the update (copies, not the live variables)."""
-        return self._read()
+    def read(self) -> tuple[Any, ...]:
+        """Return the chosen entries of the kernels as they are now (copies, not the live variables)."""
+        read = backends.current().read
+        return tuple(self.chosen(index, read(kernel)) for index, kernel in enumerate(self.kernels))
 
-    def sums(self, gradients: Mapping[int, Any], before: Sequence[Any]) -> Any:
-        """Return the sums after the update, a float64 tensor of shape (SUMS, kernels).
+    def chosen(self, index: int, value: Any) -> Any:
+        """Return the entries of the value (a tensor) of the kernel of that index, or a choice of them, as a vector."""
+        flat, chosen = keras.ops.reshape(value, (-1,)), self._chosen[index]
+        return flat if chosen is None else keras.ops.take(flat, chosen)
 
-        gradients: id(kernel variable) -> gradient; a kernel that is not among them gives nan, a None gives 0.
+    def gradients(self, gradients: Mapping[int, Any]) -> tuple[Any, ...]:
+        """Return the sums of the gradients, id(kernel variable) -> gradient; of one that is not among them nan.
+
+        A gradient that is None gives zeros.
         """
-        if not self.kernels:
-            return tf.zeros((SUMS, 0), tf.float64)
-        after = self._read()
-        updates = [_single(a) - _single(b) for a, b in zip(after, before, strict=True)]
-        moves = [_single(b) - _single(start) for b, start in zip(before, self._initial, strict=True)]
-        others = [[_double_sum(value) for value in row] for row in (before, updates, moves)]
-        known = [_gradient_sums(gradients.get(id(k))) if id(k) in gradients else _unknown() for k in self.kernels]
-        return tf.concat([tf.stack(known, axis=1), tf.stack(others)], axis=0)
+        return tuple(self._gradient(gradients, kernel) for kernel in self.kernels)
 
-    def rows(self, sums: NDArray[np.float64], scale: float) -> dict[str, list[float]]:
-        """Return the sums as the statistics of a recording; scale: what the loss had been multiplied by.
+    def filled(self, found: Sums) -> Sums:
+        """Return the sums with what a step did not give as nan: a train step of the user's own may do otherwise."""
+        nan = float("nan")
+        if "gradients" not in found:
+            nothing = tuple(keras.ops.full(value.shape, nan) for value in self._initial)
+            found |= {"before": nothing, "after": nothing, "gradients": self.gradients({})}
+        return {"loss": keras.ops.full((), nan), "scale": keras.ops.ones(()), **found}
+
+    def rows(self, sums: Sums) -> tuple[float, dict[str, list[float]]]:
+        """Return the loss and the statistics of a recording from the sums of a step, as arrays.
 
         The movement of a kernel that started at exactly zero is 0 until it moves, then inf.
         """
-        moved = np.sqrt(sums[4] / self._share)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            rows = {
-                "gradient_norm": np.sqrt(sums[0]) / scale,
-                "weight_norm": np.sqrt(sums[2] / self._share),
-                "update_norm": np.sqrt(sums[3] / self._share),
-                "movement": np.where(moved == 0, 0.0, moved / self._initial_norms),
-                "gradient_nonfinite": sums[1],
-            }
-        return {stat: row.tolist() for stat, row in rows.items()}
+        scale = float(sums["scale"])
+        numbers = [self._row(i, sums, scale) for i in range(len(self.kernels))]
+        return float(sums["loss"]), {stat: [row[stat] for row in numbers] for stat in _STATS}
 
-    def _read(self) -> list[Any]:
-        """Return the kernels' values, or the chosen entries of a large one.
+    def _row(self, index: int, sums: Sums, scale: float) -> dict[str, float]:
+        initial = _single(self._initial[index])
+        before, after = (initial if (v := sums[key][index]) is None else _single(v) for key in ("before", "after"))
+        root = self._share[index] ** 0.5
+        largest, squares, nonfinite = (float(number) for number in sums["gradients"][index])
+        moved, start = norm(before - initial), norm(initial)
+        return {
+            "gradient_norm": largest * squares**0.5 / scale,
+            "weight_norm": norm(before) / root,
+            "update_norm": norm(after - before) / root,
+            "movement": moved / start if start else 0.0 if moved == 0 else np.inf,
+            "gradient_nonfinite": nonfinite,
+        }
 
-        tf.identity, since Keras' conversion to a tensor gives the live variable. Never `variable.gather_nd`: it would
-        put the variable for good into a mode in which every read copies it.
-        """
-        return [_read(kernel.value, chosen) for kernel, chosen in zip(self.kernels, self._chosen, strict=True)]
+    def _gradient(self, gradients: Mapping[int, Any], kernel: Any) -> Any:
+        if id(kernel) not in gradients:
+            return keras.ops.full((3,), float("nan"))
+        gradient = gradients[id(kernel)]
+        return keras.ops.zeros((3,)) if gradient is None else backends.current().gradient_sums(gradient)
 
 
-def _read(variable: Any, chosen: Any) -> Any:
-    value = tf.identity(variable)
-    return value if chosen is None else tf.gather_nd(value, chosen)
+_STATS = ("gradient_norm", "weight_norm", "update_norm", "movement", "gradient_nonfinite")
 
 
-def _entries(shape: tuple[int, ...], size: int) -> Any:
-    """Return int32 indices of SAMPLE entries, shape (SAMPLE, rank): drawn once with replacement, in memory order."""
-    flat = np.sort(np.random.default_rng(size).integers(0, size, SAMPLE))
-    return tf.constant(np.stack(np.unravel_index(flat, shape), axis=-1).astype(np.int32))
+def _entries(size: int) -> Any:
+    """Return int32 indices of SAMPLE entries of a flat kernel: drawn once with replacement, in memory order."""
+    return np.sort(np.random.default_rng(size).integers(0, size, SAMPLE)).astype(np.int32)
 
 
 def _single(value: Any) -> Any:
     """Return half precision as float32; other dtypes as they are."""
-    return tf.cast(value, tf.float32) if value.dtype.size < 4 else value
-
-
-def _double_sum(value: Any) -> Any:
-    return 2.0 * tf.nn.l2_loss(tf.cast(value, tf.float64))
-
-
-def _unknown() -> Any:
-    return tf.constant([np.nan, np.nan], tf.float64)
-
-
-def _gradient_sums(gradient: Any) -> Any:
-    """Return the sum of squares and the number of non-finite entries; float64, shape (2,). None gives zeros.
-
-    A float32 sum is several times cheaper on a large kernel; where it may have under- or overflowed, it is not used.
-    Each kernel decides for itself: one decision for all would keep all gradients in memory until the last is known.
-    """
-    if gradient is None:
-        return tf.zeros((2,), tf.float64)
-    gradient = _single(tf.convert_to_tensor(gradient))
-
-    def exact() -> Any:
-        finite = tf.reduce_sum(tf.cast(tf.math.is_finite(gradient), tf.float64))
-        return tf.stack([_double_sum(gradient), tf.cast(tf.size(gradient), tf.float64) - finite])
-
-    if (gradient.shape.num_elements() or 0) <= LARGE:
-        return exact()
-    quick = 2.0 * tf.cast(tf.nn.l2_loss(gradient), tf.float64)
-    sound = (quick > _LOWEST) & (quick < _HIGHEST)
-    return tf.cond(sound, lambda: tf.stack([quick, tf.zeros_like(quick)]), exact)
+    return backends.as_floats(value)

@@ -16,11 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unvanish.core.profile import TimeProfile
-from unvanish.keras import compat
+from unvanish.keras import backends, compat
 from unvanish.keras.graph import Leaf, forward, leaves
 from unvanish.keras.kinds import kind_of
 from unvanish.keras.probe import restored
-from unvanish.keras.pullback import pullback
 from unvanish.keras.shadow import shadowed
 
 MOST = 32
@@ -90,7 +89,7 @@ def _profile(leaf: Leaf, given: _Read) -> TimeProfile:
 
     with compat.last_state_only(layer):
         shape = tuple(int(size) for size in last(given.sequence).shape)
-        gradient = pullback(last, given.sequence, unit_cotangent(shape))
+        gradient = backends.current().pullback(last, given.sequence, unit_cotangent(shape)).astype(np.float64)
     norms = np.sqrt(np.sum(np.square(gradient.reshape(*gradient.shape[:2], -1)), axis=-1))
     mask = None if given.mask is None else np.asarray(keras.ops.convert_to_numpy(given.mask), dtype=bool)
     if layer.go_backwards:

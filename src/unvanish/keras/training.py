@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import keras
 
+from unvanish.keras import backends, compat
 from unvanish.keras.batches import Batches
 
 
@@ -15,12 +17,16 @@ def train(model: Any, batches: Batches, limit: int, seed: int) -> None:
     The order of the batches is drawn from the seed by a generator of its own: after `keras.utils.set_random_seed`, fit
     would replay one and the same shuffle every epoch. Changes the model's weights, its optimizer and its metrics.
     """
+    drawn = batches.epochs_order(limit, seed)
+    # not train_on_batch: it would hand a train step of the user's own another structure than fit does
+    data = (keras.utils.pack_x_y_sample_weight(*(_tensors(part) for part in batch)) for batch in drawn)
+    first = next(data, None)
+    if first is None:
+        return
+    compat.build(model, first)
     model.make_train_function()
     model.reset_metrics()
-    for batch in batches.epochs_order(limit, seed):
-        # not train_on_batch: it would hand a train step of the user's own another structure than fit does
-        data = keras.utils.pack_x_y_sample_weight(*(_tensors(part) for part in batch))
-        model.train_function(iter([data]))
+    backends.current().train(model, itertools.chain([first], data))
 
 
 def _tensors(data: Any) -> Any:

@@ -8,9 +8,12 @@ from typing import Any
 import keras
 import numpy as np
 
-from unvanish.core.measures.norm import norm
+from unvanish.core.measures.norm import moments
 from unvanish.core.network import Parameter, WeightStats
 from unvanish.keras.graph import Leaf
+
+_NEARLY = 1e-9
+"""A variance below this part of the mean square may be the rounding of zero: then every entry is looked at."""
 
 
 def stats_of(variable: Any, *, orthogonal: bool = False) -> WeightStats | None:
@@ -18,15 +21,14 @@ def stats_of(variable: Any, *, orthogonal: bool = False) -> WeightStats | None:
     if variable is None:
         return None
     array = array_of(variable)
-    mean = float(array.mean(dtype=np.float64)) if array.size else 0.0
-    second = norm(array) ** 2 / max(array.size, 1)
-    spread = float(np.ptp(array)) if array.size else 0.0
-    variance = 0.0 if spread == 0 else max(0.0, second - mean * mean)
+    mean, second = moments(array)
+    variance = max(0.0, second - mean * mean)
+    constant = variance <= _NEARLY * second and (array.size == 0 or bool(np.all(array == array.flat[0])))
     return WeightStats(
         mean=mean,
-        variance=variance,
+        variance=0.0 if constant else variance,
         size=int(array.size),
-        orthogonal=orthogonal and spread > 0 and _is_orthogonal(array),
+        orthogonal=orthogonal and not constant and _is_orthogonal(array),
     )
 
 
@@ -70,6 +72,9 @@ def _is_orthogonal(kernel: np.ndarray[Any, Any]) -> bool:
     matrix = kernel.reshape(-1, kernel.shape[-1])
     matrix = matrix if matrix.shape[0] >= matrix.shape[1] else matrix.T
     if matrix.shape[1] < 2:
+        return False
+    few = matrix[:, :3].T @ matrix[:, :3]  # three of them tell nearly every other kernel, at next to no cost
+    if not np.all(np.abs(few - few[0, 0] * np.eye(len(few))) < 1e-3 * abs(few[0, 0])):
         return False
     vectors = np.random.default_rng(0).standard_normal((matrix.shape[1], 4)).astype(matrix.dtype)
     gram = matrix.T @ (matrix @ vectors)

@@ -25,7 +25,17 @@ GLOSSARY = (
         "Root mean square over the entries of the gradient of the batch-mean loss: raw, before clipping. Unlike the "
         "norm it can be compared between layers of different size.",
     ),
+    (
+        "horizon",
+        "Of a recurrent layer: the steps back in time until less than 3 % (10^-1.5) of the gradient at the last step "
+        "is left. What lies further back can hardly teach.",
+    ),
     ("movement", "Distance of the weights from where they started, relative to their size then: |W - W0| / |W0|."),
+    (
+        "no path",
+        "Of weights: automatic differentiation found no way from the loss to them. Another thing than a gradient of "
+        "zero, and than a frozen weight.",
+    ),
     (
         "saturated",
         "Of a unit on a sample: the activation's slope there is below 1 % of its largest: almost no gradient passes.",

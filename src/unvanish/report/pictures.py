@@ -11,7 +11,19 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from unvanish.core.diagnosis import Diagnosis
-from unvanish.report.figures import gradient_by_depth, heatmap, loss, movement, steps, transmission, units
+from unvanish.core.network import Network
+from unvanish.core.profile import Profile
+from unvanish.report.figures import (
+    grad_flow,
+    gradient_by_depth,
+    heatmap,
+    loss,
+    movement,
+    steps,
+    through_time,
+    transmission,
+    units,
+)
 from unvanish.report.figures.canvas import settings
 from unvanish.report.svg import to_svg
 
@@ -44,6 +56,13 @@ PICTURES = (
         heatmap.draw,
     ),
     Picture("loss", "Loss", "Loss of each watched batch. Dashed: the best constant guess.", loss.draw),
+    Picture(
+        "time",
+        "Gradient through time",
+        "Of each recurrent layer by itself: how much of the gradient at its last step arrives at the input of every "
+        "step before. Where a line falls below the dots, less than 3 % is left: what came earlier can hardly teach.",
+        through_time.draw,
+    ),
     Picture(
         "transmission",
         "Transmission per layer",
@@ -96,6 +115,15 @@ def as_png(diagnosis: Diagnosis, keys: tuple[str, ...]) -> list[Drawn]:
     with settings():
         figures = [(picture, picture.draw(diagnosis)) for picture in PICTURES if picture.key in keys]
         return [Drawn(picture, _png(figure)) for picture, figure in figures if figure is not None]
+
+
+def of_gradients(network: Network, profile: Profile) -> Figure | None:
+    """Return the gradient of every kernel against its depth; None when none was taken."""
+    with settings():
+        figure = grad_flow.draw(network, profile)
+        if figure is not None:
+            figure.set_facecolor("white")
+        return figure
 
 
 def _png(figure: Figure) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import IO
 
@@ -11,8 +13,20 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from unvanish.report.inert import crop
+from unvanish.report.notebook_progress import NotebookProgress, in_notebook
 
 LONGEST = 40
+
+
+@contextlib.contextmanager
+def shown_here() -> Iterator[Callable[[str, int, int], None]]:
+    """Give what shows progress where this process runs: in a notebook, on a terminal, or nowhere."""
+    if in_notebook():
+        with NotebookProgress() as notebook:
+            yield notebook
+    else:
+        with TerminalProgress(quiet=not sys.stderr.isatty()) as terminal:
+            yield terminal
 
 
 class TerminalProgress:

@@ -39,7 +39,9 @@ def raw_data(diagnosis: Diagnosis, budget: int = BUDGET) -> str:
         record, note = _thinned(record, samples), f"{note}; {samples} of {len(recording.steps)} watched steps"
     text = _dump(note, _columns(record))
     if len(text) > budget:
-        note += f"; names cut to {LONGEST_NAME} characters; forecast, later probes and source lines left out"
+        note += (
+            f"; names cut to {LONGEST_NAME} characters; forecast, later probes, weight arrays and source lines left out"
+        )
         text = _dump(note, _cropped(_columns(_lean(record))))
     return text if len(text) <= budget else _dump("left out: too large; the JSON report has everything", {})
 
@@ -93,9 +95,9 @@ def _thinned(record: dict[str, Any], samples: int) -> dict[str, Any]:
 
 
 def _lean(record: dict[str, Any]) -> dict[str, Any]:
-    """Return the record without its forecast, source lines and edges, and with its first profile alone."""
+    """Return the record without forecast, source lines, edges and weight arrays, and with its first profile alone."""
     seen = record["observation"]
-    network = seen["network"] | {"edges": []}
+    network = seen["network"] | {"edges": [], "parameters": []}
     return record | {
         "sites": {},
         "observation": seen | {"forecast": None, "network": network, "profiles": seen["profiles"][:1]},

@@ -18,6 +18,7 @@ from unvanish.report.numbers import counted, plain, seconds
 from unvanish.report.remedies import smallest_first
 from unvanish.report.rows import layer_rows
 from unvanish.report.text_table import family_of, table_lines
+from unvanish.report.time_table import time_lines
 from unvanish.rules.words import times
 
 WIDEST = 100
@@ -96,6 +97,8 @@ def _findings(diagnosis: Diagnosis, width: int) -> list[list[Text]]:
         family = family_of(finding.code)
         table = [] if family in shown else table_lines(finding, rows, width)
         shown.append(family)
+        if finding.code.startswith("GF7"):
+            table = time_lines(diagnosis, finding, width)
         told = {error.effect for error in errors[: errors.index(finding)]}
         finding = replace(finding, effect="") if finding.effect in told else finding
         blocks.append(_error(diagnosis, finding, table, width))
@@ -106,7 +109,8 @@ def _error(diagnosis: Diagnosis, finding: Finding, table: list[Text], width: int
     lines = [*_message(finding, width), *_sites(diagnosis, finding, width)]
     if table:
         frame = Text("  |", style="dim")
-        lines += [frame, *table, *_source(diagnosis, table[0].plain, width), frame]
+        source = [] if finding.code.startswith("GF7") else _source(diagnosis, table[0].plain, width)
+        lines += [frame, *table, *source, frame]
     for label, text in (("why", finding.why), ("effect", finding.effect), ("note", finding.note)):
         if text:
             head = f"  = {label}: "

@@ -65,8 +65,8 @@ FAMILIES = {
 
 
 def family_of(code: str) -> Family | None:
-    """Return what the rule's table shows; None for rules about data and head (9xx), which have no table."""
-    return None if code.startswith("GF9") else FAMILIES.get(code, DEFAULT)
+    """Return what the rule's table shows; None for rules about time (7xx), data and head (9xx): none over depth."""
+    return None if code.startswith(("GF7", "GF9")) else FAMILIES.get(code, DEFAULT)
 
 
 def table_lines(finding: Finding, rows: Sequence[LayerRow], width: int) -> list[Text]:

@@ -20,6 +20,10 @@ CONVERGED = 0.05
 """A loss below this part of what guessing gives: there is next to nothing left to learn on these samples."""
 STILL = 0.01
 """A loss that changed by less than this part of itself did not move."""
+FALLING = 0.97
+"""A last loss below this part of the first one and of guessing is a training that has begun, however slowly."""
+FALLING_UNKNOWN = 0.9
+"""The same where the chance level is not known."""
 _TAIL = 5
 
 
@@ -41,6 +45,13 @@ class Course(NamedTuple):
         part = LEARNED_UNKNOWN if self.chance is None else LEARNED
         probed = self.last is not None and math.isfinite(self.last) and self.last < part * best
         return probed or (self.batches is not None and self.batches < LEARNED_BATCHES * best)
+
+    @property
+    def falling(self) -> bool:
+        """Say whether the loss has begun to fall below what guessing gives, or has learned."""
+        best = self.first if self.chance is None else min(self.first, self.chance)
+        part = FALLING_UNKNOWN if self.chance is None else FALLING
+        return self.learned or (self.last is not None and self.last < part * best)
 
     @property
     def diverged(self) -> bool:

@@ -15,7 +15,7 @@ from unvanish.theory.bands import DECADES
 
 LIMIT_DECADES = DECADES
 """The limit of the measured slope (GF101, GF102), applied to the product of gain / critical gain over the depth."""
-NORMS = frozenset({"batch_norm", "layer_norm"})
+NORMS = frozenset({"batch_norm", "group_norm", "layer_norm", "rms_norm"})
 
 
 class Gains(NamedTuple):
@@ -53,7 +53,7 @@ def gains(seen: Observation) -> Gains | str | None:
     if seen.forecast is None:
         return "there is no forecast of this network"
     expected = {layer.name: layer for layer in seen.forecast.layers}
-    free = _unnormalised(seen)
+    free = unnormalised(seen)
     kernels = [k for k in seen.network.kernels if k.kernel is not None and k.kernel.second_moment > 0]
     passing = kernels[1:-1] if len(kernels) >= 5 else kernels[1:]
     if len(seen.network.kernels) < 2 or not [k for k in passing if k.name in free]:
@@ -84,7 +84,7 @@ def agrees(seen: Observation, sign: int) -> bool | None:
     return gradients.vanishes if sign < 0 else gradients.explodes
 
 
-def _unnormalised(seen: Observation) -> frozenset[str]:
+def unnormalised(seen: Observation) -> frozenset[str]:
     """Return the names of the kernels that no normalisation follows before the next kernel."""
     free: set[str] = set()
     current = ""

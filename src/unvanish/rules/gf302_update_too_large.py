@@ -53,6 +53,7 @@ from unvanish.core.network import Layer
 from unvanish.core.observation import Observation
 from unvanish.rules.course import Course, course
 from unvanish.rules.learning_time import learning_times
+from unvanish.rules.scales import targets_words
 from unvanish.rules.words import times
 
 CODE = "GF302"
@@ -60,8 +61,6 @@ NAME = "update-too-large"
 LARGE = 0.2
 """Update/weight per step: five such steps replace the weights; a hundred times above what layers usually show, four
 times above the largest first step of a healthy network (Adam at a learning rate of 0.01, 64 units)."""
-UNSCALED_VARIANCE = 100.0
-"""Variance of the targets, ten times the standard deviation that every initialisation is made for."""
 WHOLE = 1.0
 """One step that replaces the weights; only for optimizers whose step follows the gradient's size."""
 
@@ -130,18 +129,9 @@ def _finding(seen: Observation, way: Course, ratio: float, reason: str, evidence
         evidence=evidence | way.evidence,
         why=f"{reason}; learning rate {rate:g}, a step of 1 % would take about {rate * 1e-2 / ratio:.0e}",
         effect=way.words,
-        note=_targets(seen),
+        note=targets_words(seen),
         cures=() if seen.optimizer.clipping or seen.optimizer.family in DIVIDES_BY_GRADIENT else (clip,),
     )
-
-
-def _targets(seen: Observation) -> str:
-    """Return what the targets' scale has to do with it; empty where it has nothing."""
-    chance = seen.loss.chance
-    if seen.loss.kind != "mean_squared_error" or chance is None or chance <= UNSCALED_VARIANCE:
-        return ""
-    spread = math.sqrt(chance)
-    return f"the targets have a standard deviation of {spread:.3g}: divide them by it, the gradient shrinks with them"
 
 
 def _ratios(seen: Observation) -> list[float]:

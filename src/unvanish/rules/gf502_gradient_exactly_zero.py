@@ -2,19 +2,17 @@
 
 ## What it measures
 
-An output that is a softmax over a single unit: it is 1 whatever the weights are, so its gradient is zero by its
-very form. (Where a framework computes the loss from the logits behind it, the loss may fall; the output stays 1.)
-
-Beside that, kernels that training should move and whose gradient is 0.0 in every entry, on every batch of the last
-probe and at every watched step after the first. Not counted: frozen kernels; kernels behind a zero-initialised
-weight before the first step (that is by design, and over after a step); zeros that are underflow at the end of a
-decaying profile (GF101); zeros of a network whose loss is next to nothing (GF903).
+Kernels that training should move and whose gradient is 0.0 in every entry, on every batch of the last probe and at
+every watched step after the first. Not counted: frozen kernels; kernels to which no path leads from the loss
+(GF501); kernels behind a zero-initialised weight before the first step (that is by design, and over after a step);
+zeros that are underflow at the end of a decaying profile (GF101); zeros of a network whose loss is next to nothing
+(GF903).
 
 ## Why it matters
 
 Small and zero are different faults. A small gradient is a product of many factors; a zero one is a path that is
-cut: a softmax over a single unit (always 1), a layer of dead units, a head saturated so far that clipped
-probabilities have no slope, weights that are all zero, an output that the loss does not use. No learning rate moves
+blocked: a softmax over a single unit (always 1: GF904), a layer of dead units, a head saturated so far that clipped
+probabilities have no slope, weights that are all zero, a product with zero. No learning rate moves
 such a kernel, and no ratio of first to last shows it. (A first draft of such a rule elsewhere called it healthy:
 nothing was decaying.)
 
@@ -26,8 +24,8 @@ An error; a warning when the kernels had a gradient at the start and the loss di
 
 ## Remedies
 
-One output unit: `sigmoid` with binary cross-entropy instead of `softmax`. Dead units: GF202. Saturated head:
-weights at the critical gain, inputs of unit size, a loss on logits. All-zero weights: any random initialiser.
+Dead units: GF202. An output that cannot follow the labels: GF904. Saturated head: weights at the critical gain,
+inputs of unit size (GF902), a loss on logits. All-zero weights: any random initialiser.
 
 Beliefs that were measured and are false: "a zero gradient is vanishing" (frozen, unused, cut or zero-initialised
 instead); "a flat float16 run has converged" (its gradients underflow: 6e-8 is the smallest number there).
@@ -51,6 +49,8 @@ from unvanish.core.profile import Profile
 from unvanish.rules.course import course
 from unvanish.rules.gradients import at_start, depth_profile, hidden_by_design, moving_kernels, of_profile
 from unvanish.rules.harm import swamped
+from unvanish.rules.heads import constant_form
+from unvanish.rules.paths import paths
 from unvanish.rules.words import short, span
 
 CODE = "GF502"
@@ -59,14 +59,12 @@ ALL_DEAD = 1.0
 
 
 def judge(seen: Observation) -> Verdict:
-    """Judge the output's form, then the kernels whose gradient is exactly zero at the last probe."""
+    """Judge the kernels whose gradient is exactly zero at the last probe."""
     profile = seen.profiles[-1]
-    stuck = _one_unit_softmax(seen)
-    if stuck is not None:
-        return _constant_output(seen, profile, stuck)
-    gradients = of_profile(seen, profile).norm
+    unreached = paths(seen).unreached
+    gradients = {name: norm for name, norm in of_profile(seen, profile).norm.items() if name not in unreached}
     if not gradients:
-        if not moving_kernels(seen):
+        if all(kernel.name in unreached for kernel in moving_kernels(seen)):
             return Clear(code=CODE, name=NAME)
         return Undecided(code=CODE, name=NAME, reason="no kernel's gradient was seen")
     zero = [name for name, norm in gradients.items() if norm == 0 and name not in _excused(seen)]
@@ -83,40 +81,6 @@ def judge(seen: Observation) -> Verdict:
         reason = f"{len(zero)} kernels are behind weights that start at zero: to be judged after the first steps"
         return Undecided(code=CODE, name=NAME, reason=reason)
     return _finding(seen, profile, zero, evidence)
-
-
-def _one_unit_softmax(seen: Observation) -> str | None:
-    """Return the name of an output layer that is a softmax over one unit; None when there is none."""
-    outputs = [seen.network.layer(name) for name in seen.network.outputs]
-    return next((layer.name for layer in outputs if layer.activation == "softmax" and layer.units == 1), None)
-
-
-_NOTE = (
-    "the kernels have gradients because Keras on TensorFlow takes this loss from the logits behind the softmax: the "
-    "loss may fall, the prediction stays 1. A sigmoid is what one unit needs"
-)
-
-
-def _constant_output(seen: Observation, profile: Profile, name: str) -> Finding:
-    way, norms = course(seen), of_profile(seen, profile).norm
-    return Finding(
-        code=CODE,
-        name=NAME,
-        severity="error",
-        verdict="blocked",
-        message=f"the output {short(name)} is a softmax over one unit: always 1, whatever the weights",
-        healthy="an output that depends on the weights",
-        layers=(name,),
-        evidence={
-            "kernels_zero": float(sum(norm == 0 for norm in norms.values())),
-            "kernels_moving": float(len(norms)),
-            "step": float(profile.step),
-        }
-        | way.evidence,
-        why="a softmax divides by its own sum; of one unit nothing is left but 1, with a gradient of exactly zero",
-        effect=way.words,
-        note=_NOTE if any(norm > 0 for norm in norms.values()) else "",
-    )
 
 
 def _finding(seen: Observation, profile: Profile, zero: list[str], evidence: dict[str, float]) -> Finding:
@@ -154,6 +118,9 @@ def _excused(seen: Observation) -> frozenset[str]:
 
 def _why(seen: Observation, profile: Profile) -> str:
     """Return which of the known cuts is there; empty when none is recognised."""
+    constant = constant_form(seen)
+    if constant:
+        return f"{constant}: see GF904"
     dead = next((layer.name for layer in profile.layers if layer.dead_share == ALL_DEAD), None)
     if dead is not None:
         return f"every unit of {short(dead)} is zero on every sample: nothing passes"

@@ -7,13 +7,13 @@ regression, moved to the same scale; 0.5 is chance), on training samples and on 
 of the batch in batch normalisations and with the moving averages. Bounds are one-sided 99.9 % (3.09 standard
 deviations of such a score under chance).
 
-*Clear* when a held-out score is above chance for certain. *Finding* only when three things hold: the gradient
-profile is healthy, or training got past it; the training labels are learnt by heart; and the held-out score with
-batch statistics cannot be told from .5 but is for certain below half of the way from .5 to the training score. By
-heart means a training score of .95 or a loss on the training's own batches below 5 % of what guessing gives. (A
-network with batch normalisation learns batches that come again and again; batched otherwise, the same samples score
-less.) Everything else is *undecided*, with the smallest score that these held-out samples could have told from
-chance: that is the rule's power.
+*Clear* when the held-out score with batch statistics is above chance for certain (one score: the better of two is
+lucky twice as often). *Finding* only when three things hold: the gradient profile is healthy, or training got past
+it; the training labels are learnt by heart; and the held-out score with batch statistics cannot be told from .5 but
+is for certain below half of the way from .5 to the training score. By heart means a training score of .95 or a loss
+on the training's own batches below 5 % of what guessing gives. (A network with batch normalisation learns batches
+that come again and again; batched otherwise, the same samples score less.) Everything else is *undecided*, with the
+smallest score that these held-out samples could have told from chance: that is the rule's power.
 
 ## Why it matters
 
@@ -73,19 +73,20 @@ def judge(seen: Observation) -> Verdict:
     found = seen.evaluation
     if found is None or found.held_out_sd is None:
         return Undecided(code=CODE, name=NAME, reason="no held-out data to tell a signal from chance")
-    scores = [score for score in (found.held_out, found.held_out_batch_statistics) if score is not None]
-    sd = found.held_out_sd
-    if not scores:
+    score, sd = found.held_out_batch_statistics, found.held_out_sd
+    if score is None:
         return Undecided(code=CODE, name=NAME, reason="the held-out score could not be taken")
-    if any(score_bounds(score, sd)[0] > EVEN for score in scores):
-        return Clear(code=CODE, name=NAME, evidence=_numbers(seen, found, scores[-1], sd))
+    if score_bounds(score, sd)[0] > EVEN:
+        return Clear(code=CODE, name=NAME, evidence=_numbers(seen, found, score, sd))
     reason = _not_yet(seen, found)
-    high, halfway = score_bounds(scores[-1], sd)[1], _halfway(seen, found)
+    if not reason and found.held_out is not None and score_bounds(found.held_out, sd)[0] > EVEN:
+        reason = f"with moving averages the score is {found.held_out:.2f}, which chance does not explain"
+    high, halfway = score_bounds(score, sd)[1], _halfway(seen, found)
     if not reason and high >= halfway:
         reason = f"a signal half as strong as the training score ({halfway:.2f}) cannot be excluded (up to {high:.2f})"
     if reason:
-        return Undecided(code=CODE, name=NAME, reason=f"{reason}; {_power(found, sd)}, the score is {scores[-1]:.2f}")
-    return _finding(seen, found, scores[-1], sd)
+        return Undecided(code=CODE, name=NAME, reason=f"{reason}; {_power(found, sd)}, the score is {score:.2f}")
+    return _finding(seen, found, score, sd)
 
 
 def _power(found: Evaluation, sd: float) -> str:

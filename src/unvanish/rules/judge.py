@@ -10,8 +10,9 @@ from unvanish.rules.page import find
 from unvanish.rules.sentence import sentence
 from unvanish.rules.table import ROOT_ORDER, RULES
 
-MUST_LOOK = ("GF1", "GF2", "GF4", "GF5")
-"""Families without which nothing may be called healthy; the others are about the training more than its gradients."""
+MUST_LOOK = ("GF1", "GF2", "GF4", "GF501", "GF502")
+"""Families and rules without which nothing may be called healthy; the others are about the training more than its
+gradients, or only ever warn."""
 
 
 def judge(

@@ -7,6 +7,8 @@ out, one line, architecture.
 
 from __future__ import annotations
 
+import math
+
 from unvanish.core.diagnosis import Remedy
 from unvanish.core.observation import Observation
 from unvanish.rules.parts import hidden_activation, median_gain
@@ -86,6 +88,22 @@ def against_large_inputs() -> Remedy:
 def against_epsilon(epsilon: float) -> Remedy:
     """Return the change for an epsilon that swallows the gradient."""
     return Remedy(name="lower-epsilon", change=f"epsilon={power(min(epsilon, 1e-7) * 1e-5)}", invasiveness="optimizer")
+
+
+def against_forgetting(cell: str, steps: int) -> tuple[Remedy, ...]:
+    """Return what may carry a gradient further back in time. cell: as in TimeProfile; steps: of the sequence."""
+    bias = Remedy(
+        name="forget-gate-bias",
+        change=f"forget-gate bias {math.log(max(steps, 3)):.1f}, about log of {steps} steps",
+        invasiveness="initialisation only",
+    )
+    return (_orthogonal_recurrence(),) if cell == "rnn" else (bias, _orthogonal_recurrence())
+
+
+def against_growth_in_time(*, clipped: bool) -> tuple[Remedy, ...]:
+    """Return what may keep a gradient from growing back in time. clipped: whether the optimizer clips already."""
+    clip = Remedy(name="clip-gradient", change="clipnorm=1.0 in the optimizer", invasiveness="optimizer")
+    return (_orthogonal_recurrence(), *(() if clipped else (clip,)))
 
 
 def data_driven() -> Remedy:
@@ -169,6 +187,15 @@ def _residual(seen: Observation) -> tuple[Remedy, ...]:
             invasiveness="architecture",
             forecast="1.0x per block at the start",
         ),
+    )
+
+
+def _orthogonal_recurrence() -> Remedy:
+    return Remedy(
+        name="orthogonal-recurrence",
+        change="recurrent_initializer='orthogonal'",
+        invasiveness="initialisation only",
+        forecast="1.0x per step where the units are linear",
     )
 
 

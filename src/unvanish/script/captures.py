@@ -46,8 +46,8 @@ class Capture(AbstractContextManager["Capture"], Protocol):
 
 Factory = Callable[[], Capture]
 
-CAPTURES: tuple[tuple[str, str], ...] = (("keras", "unvanish.keras.capture"),)
-"""Framework -> the module whose `Capture` looks at it."""
+CAPTURES: tuple[tuple[str, str], ...] = (("keras", "unvanish.keras.capture"), ("torch", "unvanish.torch.capture"))
+"""Framework -> the module whose `Capture` looks at it. A model of Keras is Keras', whatever it computes with."""
 
 
 def factories(plan: Plan, progress: Progress, script: Path) -> Mapping[str, Factory]:

@@ -19,8 +19,8 @@ from unvanish.watching.session import Enough
 
 OTHER_LOOPS: tuple[tuple[str, str], ...] = (
     ("GradientTape", "no step of a Keras optimizer on the variables of a keras.Model"),
-    ("import torch", "it imports PyTorch"),
-    ("from torch", "it imports PyTorch"),
+    ("import torch", "no step of a PyTorch optimizer that trains a module"),
+    ("from torch", "no step of a PyTorch optimizer that trains a module"),
 )
 """Words in a script's source that explain what was not seen."""
 
@@ -67,7 +67,7 @@ def _never_trained(run: ScriptRun) -> ScriptError:
         f"{run.script.name} ended without a training that could be looked at",
         found=", and ".join(["no such call of fit or train_on_batch was seen", *_other_loops(run.script)]),
         numbers={"training steps seen": 0},
-        hint="this version looks at models of Keras 3, trained by Keras or by a loop with an optimizer of Keras; "
+        hint="this version looks at models of Keras 3 and of PyTorch, and at loops with an optimizer of theirs; "
         f"arguments of the script go behind --: unvanish check {_quoted(run.script)} -- --train",
     )
 

@@ -44,6 +44,10 @@ class Gate:
         finally:
             sys.meta_path[:] = [finder for finder in sys.meta_path if finder is not self.hook]
 
+    def seen(self) -> Capture | None:
+        """Return the capture that saw a training, else one that says why it could not; None when none was entered."""
+        return max(self.entered, key=lambda c: (c.observation is not None, c.error is not None), default=None)
+
     @contextmanager
     def around(self, name: str) -> Iterator[None]:
         """Surround the import of a watched module."""

@@ -44,7 +44,7 @@ def run_script(path: Path, argv: Sequence[str], captures: Mapping[str, Factory])
     interrupted = threading.Event()
     with _restored(), _interrupts(interrupted), _imports_forgotten(path):
         failure = _execute(code, path, argv, gate)
-    seen = next(iter(gate.entered), None)
+    seen = gate.seen()
     if seen is not None:
         run = replace(
             run, observation=seen.observation, sites=dict(seen.sites), cost=seen.cost, suspended=tuple(seen.suspended)

@@ -15,6 +15,7 @@ from unvanish.core.observation import DataInfo, LossInfo, Observation, Optimizer
 from unvanish.core.profile import LayerProfile, Profile
 from unvanish.core.recording import Recording
 from unvanish.testing.observations import Recipe, layer_names, observation
+from unvanish.testing.specimens_of_time import recurrent
 
 CLEAR = (
     ("GF104", "signal-vanishes-forward"),
@@ -43,6 +44,32 @@ def sick() -> Diagnosis:
         cost=Cost(total_seconds=4.13, added_seconds=1.24, step_seconds=0.0013, steps=60),
         created="2026-01-31T12:00:00+01:00",
     )
+
+
+def forgetful() -> Diagnosis:
+    """Return a plain recurrent layer that carries the gradient through 5 of 100 steps."""
+    seen = replace(recurrent("rnn", 0.5), forecast=None)
+    layer = seen.profiles[0].through_time[0].layer
+    finding = Finding(
+        code="GF701",
+        name="gradient-vanishes-through-time",
+        severity="error",
+        verdict="vanishing",
+        message=f"the gradient of {layer} carries 5 of 100 steps back: 0.50x per step",
+        healthy="at least 25 steps",
+        layers=(layer,),
+        evidence={"horizon_steps": 4.98, "factor_per_step": 0.5, "sequence_steps": 100.0},
+        why="100 such steps leave 10^-30 of it: what comes early cannot teach",
+        effect="loss 0.7 -> 0.69 (chance = 0.693)",
+        cures=(
+            Remedy(
+                name="orthogonal-recurrence",
+                change="recurrent_initializer='orthogonal'",
+                invasiveness="initialisation only",
+            ),
+        ),
+    )
+    return replace(sick(), sentence=finding.message, findings=(finding,), undecided=(), observation=seen, sites={})
 
 
 def healthy() -> Diagnosis:

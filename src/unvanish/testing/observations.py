@@ -8,7 +8,7 @@ import msgspec
 from msgspec.structs import replace
 
 from unvanish.core.forecast import Forecast, LayerForecast
-from unvanish.core.network import Edge, Layer, Network, WeightStats
+from unvanish.core.network import Edge, Layer, Network, Parameter, WeightStats
 from unvanish.core.observation import DataInfo, Evaluation, LossInfo, Observation, OptimizerInfo
 from unvanish.core.profile import LayerProfile, Profile
 from unvanish.core.recording import LAYER_STATS, Recording
@@ -62,12 +62,13 @@ def observation(recipe: Recipe) -> Observation:
             layers=(source, *layers),
             edges=tuple(Edge(a.name, b.name) for a, b in zip((source, *layers), layers, strict=False)),
             outputs=(layers[-1].name,),
+            parameters=parameters(layers),
         ),
         forecast=_forecast(recipe, layers),
         profiles=(profile, later),
         recording=_recording(recipe, layers, profile),
         optimizer=OptimizerInfo(name="Adam", family="adam", learning_rate=1e-3, epsilon=1e-7, beta_1=0.9, beta_2=0.999),
-        loss=LossInfo(kind="binary_crossentropy", chance=0.6931, head="sigmoid"),
+        loss=LossInfo(kind="binary_crossentropy", chance=0.6931, head="sigmoid", from_logits=False, units=1),
         data=DataInfo(
             samples=800,
             held_out=200,
@@ -75,6 +76,10 @@ def observation(recipe: Recipe) -> Observation:
             input_cross_moment=0.25,
             input_min=0.0,
             input_max=1.0,
+            feature_sd_min=0.27,
+            feature_sd_max=0.31,
+            label_min=0.0,
+            label_max=1.0,
             label_kind="binary",
         ),
         evaluation=Evaluation(
@@ -100,6 +105,7 @@ def _layer(recipe: Recipe, index: int, name: str) -> Layer:
         type="Dense",
         activation="sigmoid" if last else recipe.activation,
         units=fan_out,
+        distinct_units=fan_out,
         fan_in=fan_in,
         fan_out=fan_out,
         kernel=WeightStats(mean=0.0003, variance=2 / (fan_in + fan_out), size=fan_in * fan_out),
@@ -108,6 +114,17 @@ def _layer(recipe: Recipe, index: int, name: str) -> Layer:
         shape=(fan_out,),
         initializer="glorot_uniform",
     )
+
+
+def parameters(layers: tuple[Layer, ...]) -> tuple[Parameter, ...]:
+    """Return kernel and bias of every dense layer, held by an optimizer."""
+    found: list[Parameter] = []
+    for layer in layers:
+        assert layer.fan_in is not None
+        assert layer.units is not None
+        for name, shape in (("kernel", (layer.fan_in, layer.units)), ("bias", (layer.units,))):
+            found.append(Parameter(name=f"{layer.name}/{name}", layer=layer.name, shape=shape, optimised=True))
+    return tuple(found)
 
 
 def _wobble(index: int) -> float:
@@ -126,6 +143,8 @@ def _profile(recipe: Recipe, index: int, layer: Layer) -> LayerProfile:
         gradient_norm=norm,
         gradient_rms=norm / math.sqrt(layer.kernel.size),
         gradient_zero_share=0.0,
+        reached=True,
+        distinct_units=layer.units,
         weight_norm=math.sqrt(layer.kernel.variance * layer.kernel.size),
         weight_rms=math.sqrt(layer.kernel.variance),
         preactivation_second_moment=0.31 * _wobble(index),

@@ -149,7 +149,11 @@ def drop_at_one_layer() -> Observation:
     """Return a healthy network in which the sixth layer is saturated: what lies below gets 1e-3 of the gradient."""
     factors = [1e-3 if i < 6 else 1.0 for i in range(12)]
     seen = with_gradients(with_losses(healthy_tanh(), 0.71, 0.70), factors)
-    return edit_profiles(seen, lambda i, layer: replace(layer, saturated_share=0.99) if i == 5 else layer)
+
+    def saturate(i: int, layer: LayerProfile) -> LayerProfile:
+        return replace(layer, saturated_share=0.99, activation_transmission=1e-3) if i == 5 else layer
+
+    return edit_profiles(seen, saturate)
 
 
 def branch_beside_shortcut() -> Observation:

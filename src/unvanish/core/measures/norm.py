@@ -42,6 +42,16 @@ def rms(array: Array) -> float:
     return scale * math.sqrt(total / flat.size) if flat.size else math.nan
 
 
+def moments(array: Array) -> tuple[float, float]:
+    """Return (mean, mean square) over all entries, summed in float64; zeros of an empty array. Otherwise as `norm`."""
+    flat = np.ravel(array, order="K")
+    if not flat.size:
+        return 0.0, 0.0
+    scale, total = _sum_of_squares(lambda: blocks(flat))
+    with np.errstate(over="ignore", invalid="ignore"):
+        return float(np.sum([piece.sum() for piece in blocks(flat)])) / flat.size, scale * scale * (total / flat.size)
+
+
 def combine_norms(norms: Sequence[float]) -> float:
     """Return the root mean square of the norms that one array had on several batches; nan of none."""
     return rms(np.asarray(norms, dtype=np.float64))

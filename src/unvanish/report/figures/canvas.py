@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.lines import Line2D
@@ -52,6 +54,15 @@ Numbers = Sequence[float | None]
 Array = NDArray[np.float64]
 
 
+class Shown(Figure):
+    """A figure that a notebook shows without pyplot."""
+
+    def _repr_png_(self) -> bytes:
+        buffer = io.BytesIO()
+        FigureCanvasAgg(self).print_png(buffer, metadata={"Software": None})
+        return buffer.getvalue()
+
+
 @contextmanager
 def settings() -> Iterator[None]:
     """Draw and save under our settings alone; whatever the caller had set is back afterwards."""
@@ -65,7 +76,7 @@ def new_figure(names: Sequence[str] = (), *, height: float = 3.0, panels: int = 
     """Return a figure and its panels side by side, with room below for the layers' names."""
     named = 0 < len(names) <= NAMED_LAYERS
     below = 0.22 + 0.055 * max(map(len, labels(names))) if named else 0.5
-    figure = Figure(figsize=(WIDTH, height + below))
+    figure = Shown(figsize=(WIDTH, height + below))
     axes = [figure.add_subplot(1, panels, 1 + i) for i in range(panels)]
     total = height + below
     figure.subplots_adjust(left=0.085, right=0.985, bottom=below / total, top=1 - 0.3 / total, wspace=0.2)

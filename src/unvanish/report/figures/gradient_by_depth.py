@@ -12,11 +12,11 @@ from matplotlib.figure import Figure
 from unvanish.core.diagnosis import Diagnosis
 from unvanish.core.forecast import Forecast
 from unvanish.report.figures.canvas import Array, decade_axis, layer_axis, legend, log10, new_figure, odd_ones, plot
-from unvanish.report.figures.palette import BLUE, GREEN, INK, ORANGE, PURPLE
+from unvanish.report.figures.palette import BLUE, INK, ORANGE, PURPLE
+from unvanish.report.figures.wedge import wedge
 from unvanish.report.headline import SLOPE, evidence_of
 from unvanish.report.numbers import scientific
 from unvanish.report.rows import LayerRow, kernel_rows, layer_rows
-from unvanish.rules.gradients import LIMIT_DECADES
 from unvanish.rules.words import times
 
 FITTED = 3
@@ -33,7 +33,7 @@ def draw(diagnosis: Diagnosis) -> Figure | None:
     figure, (ax,) = new_figure(names, height=3.6)
     x = layer_axis(ax, names)
     first, last = log10([r.first.gradient_rms for r in rows]), log10([r.last.gradient_rms for r in rows])
-    _wedge(ax, x, first)
+    wedge(ax, x, first)
     plot(ax, x, first, marker="o", colour=BLUE, label=f"measured at step {seen.profiles[0].step}")
     if seen.profiles[-1].step != seen.profiles[0].step:
         plot(ax, x, last, marker="s", colour=PURPLE, dash="-.", label=f"at step {seen.profiles[-1].step}")
@@ -45,20 +45,6 @@ def draw(diagnosis: Diagnosis) -> Figure | None:
     decade_axis(ax, "gradient RMS of the kernel")
     legend(ax, 7)
     return figure
-
-
-def _wedge(ax: Axes, x: Array, y: Array) -> None:
-    """Shade where a healthy gradient would lie, from the last hidden kernel back to the first layer."""
-    known = np.flatnonzero(np.isfinite(y[:-1]))
-    if len(x) < 3 or not known.size:
-        return
-    anchor = known[-1]
-    if anchor == 0:
-        return
-    reach = LIMIT_DECADES * (x[anchor] - x[: anchor + 1]) / (x[anchor] - x[0])
-    ax.fill_between(
-        x[: anchor + 1], y[anchor] - reach, y[anchor] + reach, color=GREEN, alpha=0.13, linewidth=0, label="healthy"
-    )
 
 
 def _slope(ax: Axes, x: Array, y: Array, diagnosis: Diagnosis) -> None:

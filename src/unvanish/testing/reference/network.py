@@ -98,16 +98,17 @@ class Network:
                 raise ValueError(f"node {node.name!r}: its sources {list(node.sources)} must come before it")
             seen.add(node.name)
 
-    def run(self, x: Array | Mapping[str, Array], y: Array, loss: str) -> Run:
+    def run(self, x: Array | Mapping[str, Array], y: Array, loss: str, *, looks_through: bool = True) -> Run:
         """Return the loss and all gradients on one batch.
 
         x: one array for all inputs, or one for each input node by name. y: labels, of the shape of the output; class
-        numbers for a sparse cross-entropy. loss: a key of losses.LOSSES.
+        numbers for a sparse cross-entropy. loss: a key of losses.LOSSES. looks_through: whether a cross-entropy is
+        computed from the logits behind a sigmoid or a softmax, as on TensorFlow, or from the probabilities.
         """
         layers, pulls = self._forward(x)
         head = list(self.nodes.values())[-1]
         seen = layers[head.name]
-        from_logits = LOGITS.get(loss) if head.activation in HEADS_WITH_LOGITS else None
+        from_logits = LOGITS.get(loss) if looks_through and head.activation in HEADS_WITH_LOGITS else None
         of, start = (seen.output, LOSSES[loss]) if from_logits is None else (seen.preactivation, from_logits)
         value, gradient = start(of, np.asarray(y, dtype=np.float64))
         if np.iscomplexobj(value):

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,7 +13,7 @@ from unvanish.core.measures.auc import auc, auc_sd, mean_auc, mean_auc_sd, rank_
 Array = NDArray[Any]
 
 
-class Task(msgspec.Struct, frozen=True, kw_only=True):
+class Task(NamedTuple):
     """Hold the kind of the labels, and the labels in the form in which scores are taken."""
 
     kind: str

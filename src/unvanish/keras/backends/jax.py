@@ -1,0 +1,199 @@
+"""Keras on JAX: stateless passes, perturbations of zero, and train functions that hand their state on."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import jax
+import keras
+from jax import numpy as jnp
+
+from unvanish.errors import UnsupportedError
+from unvanish.keras import compat
+from unvanish.keras.backends.dependence import depend
+from unvanish.keras.backends.protocol import Array, Looked, Run, as_floats, unscaled
+from unvanish.keras.shadow import shadowed
+from unvanish.keras.tally import Tally
+
+
+def differentiator(model: Any, run: Run, variables: Sequence[Any]) -> Callable[[Any, float], Looked]:
+    """See `protocol.Backend`. A mark adds zeros, and the gradient with respect to them is the cotangent.
+
+    Compiled once for all batches of a shape, unless the model is not to be compiled; then a gradient of zero that has
+    no path cannot be told from one that has.
+    """
+    others = [v for v in model.variables if id(v) not in {id(known) for known in variables}]
+    compiled: dict[Any, tuple[Any, list[Any], list[bool]]] = {}
+
+    def backward(weights: Any, zeros: Any, rest: Any, batch: Any, scale: Any) -> Any:
+        state = list(zip(others, rest, strict=True))
+        forward = functools.partial(_forward, run, variables, state, batch)
+        loss, pull, marked = jax.vjp(forward, weights, zeros, has_aux=True)
+        return pull(jnp.asarray(scale, loss.dtype)), loss, marked
+
+    def prepared(weights: Any, rest: Any, batch: Any, scale: Any) -> tuple[Any, list[Any], list[bool]]:
+        state = list(zip(others, rest, strict=True))
+        _, marked = jax.eval_shape(lambda w: _forward(run, variables, state, batch, w, None), weights)
+        zeros = [jnp.zeros(shape.shape, shape.dtype) for shape in marked]
+        if model.run_eagerly or not model.jit_compile:
+            return backward, zeros, []
+        traced = jax.jit(backward).trace(weights, zeros, rest, batch, scale)
+        return traced.lower().compile(), zeros, depend(traced.jaxpr, -1)
+
+    def look(batch: Any, scale: float) -> Looked:
+        weights, rest = ([v.value for v in group] for group in (variables, others))
+        shapes = jax.tree.map(lambda leaf: (leaf.shape, str(leaf.dtype)), batch)
+        arguments = (weights, rest, batch, jnp.asarray(scale, jnp.float32))
+        key = jax.tree.structure(shapes), tuple(jax.tree.leaves(shapes))
+        if key not in compiled:
+            compiled[key] = prepared(*arguments)
+        function, zeros, paths = compiled[key]
+        gradients, loss, marked = function(weights, zeros, *arguments[1:])
+        found = [
+            unscaled(as_floats(g), scale) if path else None
+            for g, path in itertools.zip_longest(itertools.chain(*gradients), paths, fillvalue=True)
+        ]
+        values = [as_floats(value) for value in marked]
+        return Looked(float(loss), found[: len(weights)], values, found[len(weights) :], paths_known=bool(paths))
+
+    return look
+
+
+def _forward(run: Run, variables: Sequence[Any], state: list[Any], batch: Any, weights: Any, zeros: Any) -> Any:
+    """Return (loss, marked values); zeros: what each mark adds, None to find out their shapes."""
+    marked: list[Any] = []
+
+    def mark(value: Any, *, alone: bool) -> tuple[Any, int | None]:  # noqa: ARG001  # a sum is an identity
+        if not (isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jnp.floating)):
+            return value, None
+        marked.append(value if zeros is None else value + zeros[len(marked)])
+        return marked[-1], len(marked) - 1
+
+    mapping = [*zip(variables, weights, strict=True), *state]
+    with keras.StatelessScope(state_mapping=mapping, collect_losses=True):
+        return run(mark, batch), marked
+
+
+def slope(function: Callable[[Any], Any], z: Array) -> Array | None:
+    """See `protocol.Backend`."""
+    value, pull = jax.vjp(function, jnp.asarray(z))
+    return as_floats(pull(jnp.ones_like(value))[0])
+
+
+def pullback(function: Callable[[Any], Any], x: Any, cotangent: Array) -> Array:
+    """See `protocol.Backend`."""
+    value, pull = jax.vjp(function, x)
+    return as_floats(pull(jnp.asarray(cotangent, value.dtype))[0])
+
+
+def gradient_sums(gradient: Any) -> Any:
+    """See `protocol.Backend`; in float32, after division by the largest magnitude, rows first so that nothing rounds.
+
+    The barrier keeps the gradient that is looked at from being computed in another way than the one that is applied.
+    """
+    gradient = jax.lax.optimization_barrier(gradient)
+    gradient = gradient.astype(jnp.float32) if gradient.dtype.itemsize < 4 else gradient
+    largest = jnp.max(jnp.abs(gradient))
+    scale = jnp.where(jnp.isfinite(largest) & (largest > 0), largest, 1)
+    squares = jnp.sum(jnp.sum(jnp.square(gradient / scale), axis=-1)) if gradient.ndim else jnp.square(gradient / scale)
+    return jnp.stack([scale, squares, jnp.sum(~jnp.isfinite(gradient)).astype(scale.dtype)])
+
+
+def read(variable: Any) -> Any:
+    """See `protocol.Backend`; arrays are immutable."""
+    return variable.value
+
+
+def tapped(model: Any, tally: Tally) -> Callable[..., Any]:
+    """Return the model's train step, returning ((logs, sums), state).
+
+    The loss is read where the loss tracker takes it: what passes through `compute_loss` is inside of jax.grad, which
+    nothing may leave. Gradients are read where `stateless_apply` takes them, outside of its branches for the same
+    reason: raw, before clipping. A train step of the user's own that calls neither gives nan.
+    """
+    if compat.steps_by_class():
+        raise UnsupportedError(
+            "the training steps of a Keras model in NNX mode cannot be watched",
+            found="keras.config.is_nnx_enabled() is true",
+            hint="run it without KERAS_NNX_ENABLED and without nnx_enabled in keras.json",
+        )
+    train_step = model.train_step
+
+    def step(state: Any, data: Any) -> Any:
+        optimizer, tracker = model.optimizer, compat.loss_tracker(model)
+        stateless_apply, update_state = optimizer.stateless_apply, tracker.update_state
+        found: dict[str, Any] = {}
+
+        def tapped_update(values: Any, *args: Any, **kwargs: Any) -> Any:
+            found.setdefault("loss", values)
+            return update_state(values, *args, **kwargs)
+
+        def tapped_apply(optimizer_variables: Any, grads: Any, trainable_variables: Any) -> Any:
+            result = stateless_apply(optimizer_variables, grads, trainable_variables)
+            mapping = list(zip(optimizer.variables, optimizer_variables, strict=True))
+            with keras.StatelessScope(state_mapping=mapping):
+                found["scale"] = optimizer.scale_loss(jnp.ones(()))
+            known = {id(v): i for i, v in enumerate(compat.optimised(optimizer, model))}
+            places = [known.get(id(kernel)) for kernel in tally.kernels]
+            found["gradients"] = tally.gradients({key: grads[i] for key, i in known.items()})
+            for name, values in (("before", trainable_variables), ("after", result[0])):
+                found[name] = tuple(None if i is None else tally.chosen(k, values[i]) for k, i in enumerate(places))
+            return result
+
+        with shadowed(optimizer, stateless_apply=tapped_apply), shadowed(tracker, update_state=tapped_update):
+            logs, state = train_step(state, data)
+        return (logs, tally.filled(found)), state
+
+    return step
+
+
+def split(result: Any) -> tuple[Any, Any]:
+    """Return ((logs, state), sums)."""
+    (logs, sums), state = result
+    return (logs, state), sums
+
+
+def counted(model: Any, arguments: tuple[Any, ...]) -> tuple[tuple[Any, ...], Callable[[], int]]:
+    """See `protocol.Backend`; the variables are not there in mid-training, so that the batches are counted."""
+    if model.steps_per_execution == 1:
+        return arguments, lambda: 1
+    state, iterator = arguments
+    taken = 0
+
+    def batches() -> Iterator[Any]:
+        nonlocal taken
+        for batch in iterator:
+            taken += 1
+            yield batch
+
+    return (state, batches()), lambda: max(taken, 1)
+
+
+def hand_back(model: Any, result: Any) -> None:
+    """See `protocol.Backend`; what was there was given away to the step (donated)."""
+    compat.take_state(model, result[1])
+
+
+def build_ahead(model: Any, batches: list[Any]) -> None:
+    """See `protocol.Backend`; fit builds everything before it traces."""
+
+
+def train(model: Any, batches: Iterable[Any]) -> None:
+    """See `protocol.Backend`; the state goes from step to step, and to the model at the end, whatever happens."""
+    state = compat.state_of(model)
+    try:
+        for batch in batches:
+            _, state = model.train_function(state, iter([batch]))
+    finally:
+        if not any(value.is_deleted() for value in jax.tree.leaves(state)):  # else it was handed back already
+            compat.take_state(model, state)
+
+
+@contextmanager
+def untouched(model: Any) -> Iterator[None]:  # noqa: ARG001
+    """Put nothing back: JAX has no random state of its own."""
+    yield

@@ -1,0 +1,93 @@
+"""What a backend's module must offer, and the little that is handed through it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+
+class Mark(Protocol):
+    """Mark a float tensor of a forward pass, so that its value and its cotangent are known afterwards."""
+
+    def __call__(self, value: Any, *, alone: bool) -> tuple[Any, int | None]:
+        """Return (what is to be passed on, its number); the number is None for what is no float tensor.
+
+        alone: pass on an identity, so that the cotangent is that through what follows alone, not through other readers.
+        """
+
+
+Run = Callable[[Mark, Any], Any]
+"""(mark, batch) -> the loss of a forward pass, a scalar tensor; may be run more than once, and while it is traced."""
+
+
+class Looked(NamedTuple):
+    """Hold what one forward and backward pass gave, as arrays (half precision as float32), of the unscaled loss."""
+
+    loss: float
+    gradients: list[Array | None]
+    """Of each variable; None where no path leads to it from the loss."""
+    values: list[Array]
+    """Of each mark."""
+    cotangents: list[Array | None]
+    paths_known: bool = True
+    """Whether a None of `gradients` could be told from zeros."""
+
+
+class Backend(Protocol):
+    """Look, watch and train on one backend of Keras."""
+
+    def differentiator(self, model: Any, run: Run, variables: Sequence[Any]) -> Callable[[Any, float], Looked]:
+        """Return a function (batch, scale) that runs forward and backward and changes no trained variable.
+
+        scale: what the loss is multiplied by on the way, since half precision would underflow without it.
+        """
+
+    def slope(self, function: Callable[[Any], Any], z: Array) -> Array | None:
+        """Return f'(z) of an elementwise function of tensors."""
+
+    def pullback(self, function: Callable[[Any], Any], x: Any, cotangent: Array) -> Array:
+        """Return the gradient of sum(cotangent * function(x)) by x, a float tensor; zeros without a path."""
+
+    def gradient_sums(self, gradient: Any) -> Any:
+        """Return the tensor (scale, sum of squares of gradient / scale, non-finite entries); no under- or overflow."""
+
+    def read(self, variable: Any) -> Any:
+        """Return a copy of the variable's value as it is now, as a tensor."""
+
+    def tapped(self, model: Any, tally: Any) -> Callable[..., Any]:
+        """Return the model's train step, made to return what `split` takes apart; runs while it is traced."""
+
+    def split(self, result: Any) -> tuple[Any, Any]:
+        """Return (what Keras expects of a train function, the sums of the tapped step)."""
+
+    def counted(self, model: Any, arguments: tuple[Any, ...]) -> tuple[tuple[Any, ...], Callable[[], int]]:
+        """Return the arguments of a train function, and a function that says how many steps its call took."""
+
+    def hand_back(self, model: Any, result: Any) -> None:
+        """Let the model have the state that a train function returned, before the training is ended."""
+
+    def build_ahead(self, model: Any, batches: list[Any]) -> None:
+        """Make what a first step would make, where that saves a second compilation."""
+
+    def train(self, model: Any, batches: Iterable[Any]) -> None:
+        """Take one step through `model.train_function` for each batch (x, y, sample weight), as fit would."""
+
+    def untouched(self, model: Any) -> AbstractContextManager[None]:
+        """Put back, afterwards, the global random state and what the model has besides variables and attributes."""
+
+
+def as_floats(array: Any) -> Array:
+    """Return the array, half precision as float32."""
+    found = np.asarray(array)
+    return found.astype(np.float32) if found.dtype.itemsize < 4 else found
+
+
+def unscaled(gradient: Array | None, scale: float) -> Array | None:
+    """Return the gradient of the loss from that of the scaled loss; None stays None."""
+    return gradient if gradient is None or scale == 1.0 else gradient / np.float32(scale)

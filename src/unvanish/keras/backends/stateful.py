@@ -1,0 +1,54 @@
+"""The tap on a train step of a backend whose optimizer changes the variables themselves: TensorFlow and torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+from unvanish.keras import compat
+from unvanish.keras.shadow import shadowed
+from unvanish.keras.tally import Tally
+
+
+def tapped(model: Any, tally: Tally) -> Callable[..., Any]:
+    """Return the model's train step, returning (logs, sums).
+
+    `compute_loss` and the optimizer's `apply` are shadowed while it runs: gradients are seen raw, before clipping.
+    """
+    train_step = model.train_step
+
+    def step(data: Any) -> Any:
+        optimizer = model.optimizer
+        apply, compute_loss = optimizer.apply, model.compute_loss
+        found: dict[str, Any] = {}
+
+        def tapped_loss(*args: Any, **kwargs: Any) -> Any:
+            loss = compute_loss(*args, **kwargs)
+            found.setdefault("loss", keras.ops.stop_gradient(loss))
+            return loss
+
+        def tapped_apply(grads: Any, trainable_variables: Any = None) -> None:
+            grads = list(grads)
+            variables = list(model.trainable_variables if trainable_variables is None else trainable_variables)
+            found["scale"] = optimizer.scale_loss(keras.ops.ones(()))
+            found["gradients"] = tally.gradients({id(v): g for v, g in zip(variables, grads, strict=True)})
+            found["before"] = tally.read()
+            apply(grads, variables)
+            found["after"] = tally.read()
+
+        taps = shadowed(optimizer, apply=tapped_apply), shadowed(model, compute_loss=tapped_loss)
+        with taps[0], taps[1], compat.tape_targets() as targets:
+            logs = train_step(data)
+        if "loss" not in found and targets:  # a train step with a loss of its own
+            found["loss"] = keras.ops.stop_gradient(keras.ops.sum(targets[-1])) / found.get("scale", 1.0)
+        return logs, tally.filled(found)
+
+    return step
+
+
+def split(result: Any) -> tuple[Any, Any]:
+    """Return (logs, sums)."""
+    logs, sums = result
+    return logs, sums

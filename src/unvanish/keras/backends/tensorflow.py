@@ -1,0 +1,157 @@
+"""Keras on TensorFlow: gradient tapes, and train functions compiled by tf.function."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from unvanish.keras import compat
+from unvanish.keras.backends.protocol import Array, Looked, Run, as_floats, unscaled
+from unvanish.keras.backends.stateful import split, tapped
+
+__all__ = ["split", "tapped"]
+
+LARGE = 2**18
+"""Gradients of more entries are summed in float32 where that loses nothing."""
+_LOWEST, _HIGHEST = 1e-24, 1e30
+"""A float32 sum of squares between these lost nothing to underflow or overflow (relative 1e-6 at 1e8 entries)."""
+
+
+def differentiator(model: Any, run: Run, variables: Sequence[Any]) -> Callable[[Any, float], Looked]:  # noqa: ARG001
+    """See `protocol.Backend`; runs eagerly."""
+
+    def look(batch: Any, scale: float) -> Looked:
+        marked: list[Any] = []
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            weights = [variable.value for variable in variables]
+            tape.watch(weights)
+
+            def mark(value: Any, *, alone: bool) -> tuple[Any, int | None]:
+                if not (tf.is_tensor(value) and value.dtype.is_floating):
+                    return value, None
+                value = _identity(value) if alone else value
+                tape.watch(value)
+                marked.append(value)
+                return value, len(marked) - 1
+
+            loss = run(mark, batch)
+            scaled = loss * tf.cast(scale, loss.dtype)
+        found = [unscaled(_array(g), scale) for g in tape.gradient(scaled, [*weights, *marked])]
+        values = [as_floats(value) for value in marked]  # not .numpy(), which copies: nothing here is written to
+        return Looked(float(loss), found[: len(weights)], values, found[len(weights) :])
+
+    return look
+
+
+def _identity(value: Any) -> Any:
+    copy = tf.identity(value)
+    logits = getattr(value, "_keras_logits", None)
+    if logits is not None:  # by which Keras' losses look through a sigmoid or a softmax
+        copy._keras_logits = logits
+    return copy
+
+
+def _array(gradient: Any) -> Array | None:
+    return None if gradient is None else as_floats(tf.convert_to_tensor(gradient))  # which may be IndexedSlices
+
+
+def slope(function: Callable[[Any], Any], z: Array) -> Array | None:
+    """See `protocol.Backend`."""
+    tensor = tf.convert_to_tensor(z)
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(tensor)
+        value = function(tensor)
+    return _array(tape.gradient(value, tensor))
+
+
+def pullback(function: Callable[[Any], Any], x: Any, cotangent: Array) -> Array:
+    """See `protocol.Backend`."""
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(x)
+        result = function(x)
+    found = _array(tape.gradient(result, x, output_gradients=tf.cast(cotangent, result.dtype)))
+    return np.zeros(x.shape) if found is None else found
+
+
+def gradient_sums(gradient: Any) -> Any:
+    """See `protocol.Backend`; float64.
+
+    A float32 sum is several times cheaper on a large kernel; where it may have under- or overflowed, it is not used.
+    Each kernel decides for itself: one decision for all would keep all gradients in memory until the last is known.
+    """
+    gradient = tf.convert_to_tensor(gradient)
+    gradient = tf.cast(gradient, tf.float32) if gradient.dtype.size < 4 else gradient
+    one = tf.constant(1.0, tf.float64)
+
+    def exact() -> Any:
+        finite = tf.reduce_sum(tf.cast(tf.math.is_finite(gradient), tf.float64))
+        squares = 2.0 * tf.nn.l2_loss(tf.cast(gradient, tf.float64))
+        return tf.stack([one, squares, tf.cast(tf.size(gradient), tf.float64) - finite])
+
+    if (gradient.shape.num_elements() or 0) <= LARGE:
+        return exact()
+    quick = 2.0 * tf.cast(tf.nn.l2_loss(gradient), tf.float64)
+    sound = (quick > _LOWEST) & (quick < _HIGHEST)
+    return tf.cond(sound, lambda: tf.stack([one, quick, tf.zeros_like(quick)]), exact)
+
+
+def read(variable: Any) -> Any:
+    """Return the value: by tf.identity, since Keras' conversion to a tensor gives the live variable.
+
+    Never `variable.gather_nd`: it would put the variable for good into a mode in which every read copies it.
+    """
+    return tf.identity(variable.value)
+
+
+def counted(model: Any, arguments: tuple[Any, ...]) -> tuple[tuple[Any, ...], Callable[[], int]]:
+    """See `protocol.Backend`; the steps of one call are a loop of the graph, and the optimizer counts them."""
+    if model.steps_per_execution == 1:
+        return arguments, lambda: 1
+    before = int(model.optimizer.iterations)
+    return arguments, lambda: max(int(model.optimizer.iterations) - before, 1)
+
+
+def hand_back(model: Any, result: Any) -> None:
+    """See `protocol.Backend`; the variables have it already."""
+
+
+def build_ahead(model: Any, batches: list[Any]) -> None:
+    """See `protocol.Backend`: a function is traced a second time when the first trace made variables.
+
+    That takes seconds, for a deep network. The values are those that the first step would have given them.
+    """
+    if not batches:
+        return
+    with contextlib.suppress(Exception):  # only a shortcut: the first step builds what is missing, or says why not
+        compat.build(model, batches[0])
+
+
+def train(model: Any, batches: Iterable[Any]) -> None:
+    """See `protocol.Backend`."""
+    for batch in batches:
+        model.train_function(iter([batch]))
+
+
+@contextmanager
+def untouched(model: Any) -> Iterator[None]:  # noqa: ARG001
+    """Put the seeds of TensorFlow's operations and its global generator back afterwards."""
+    from tensorflow.python.eager import context
+    from tensorflow.python.ops import stateful_random_ops
+
+    seeds = getattr(context.context(), "_rng", None)
+    state = None if seeds is None else seeds.getstate()
+    generator = stateful_random_ops.global_generator
+    drawn = None if generator is None else np.copy(generator.state.numpy())
+    try:
+        yield
+    finally:
+        if seeds is not None:
+            seeds.setstate(state)
+        stateful_random_ops.global_generator = generator
+        if generator is not None:
+            generator.state.assign(drawn)

@@ -1,0 +1,125 @@
+"""Keras on torch: autograd, and train functions that are plain Python."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import keras
+import numpy as np
+import torch
+
+from unvanish.keras.backends.protocol import Array, Looked, Run, as_floats, unscaled
+from unvanish.keras.backends.stateful import split, tapped
+
+__all__ = ["split", "tapped"]
+
+
+def differentiator(model: Any, run: Run, variables: Sequence[Any]) -> Callable[[Any, float], Looked]:  # noqa: ARG001
+    """See `protocol.Backend`; no `.grad` is touched."""
+
+    def look(batch: Any, scale: float) -> Looked:
+        marked: list[Any] = []
+
+        def mark(value: Any, *, alone: bool) -> tuple[Any, int | None]:
+            if not (isinstance(value, torch.Tensor) and value.dtype.is_floating_point):
+                return value, None
+            target = value if value.requires_grad else value.detach().requires_grad_()
+            if alone and value.requires_grad:
+                target = value.view_as(value)
+            marked.append(target)
+            return (target.clone() if alone else target), len(marked) - 1  # what follows may change it in place
+
+        with torch.enable_grad():
+            weights = [variable.value for variable in variables]
+            loss = run(mark, batch)
+            found = _gradients(loss * scale, [*weights, *marked])
+        arrays = [None if g is None else unscaled(_array(g), scale) for g in found]
+        values = [_array(value) for value in marked]
+        return Looked(float(loss.detach()), arrays[: len(weights)], values, arrays[len(weights) :])
+
+    return look
+
+
+def _gradients(loss: Any, targets: list[Any]) -> list[Any]:
+    """Return the gradients; None where no path leads, or where none is wanted."""
+    reached = [target for target in targets if target.requires_grad and loss.requires_grad]
+    given = iter(torch.autograd.grad(loss, reached, allow_unused=True) if reached else ())
+    return [next(given) if target.requires_grad and loss.requires_grad else None for target in targets]
+
+
+def _array(value: Any) -> Array:
+    value = value.detach().to_dense() if value.is_sparse else value.detach()
+    return as_floats((value.float() if value.dtype.itemsize < 4 else value).cpu().numpy())
+
+
+def slope(function: Callable[[Any], Any], z: Array) -> Array | None:
+    """See `protocol.Backend`."""
+    tensor = keras.ops.convert_to_tensor(z).requires_grad_()
+    with torch.enable_grad():
+        found = _gradients(function(tensor).sum(), [tensor])[0]
+    return None if found is None else _array(found)
+
+
+def pullback(function: Callable[[Any], Any], x: Any, cotangent: Array) -> Array:
+    """See `protocol.Backend`."""
+    given = x.detach().requires_grad_()
+    with torch.enable_grad():
+        result = function(given)
+        score = (result * torch.as_tensor(cotangent, dtype=result.dtype, device=result.device)).sum()
+        found = _gradients(score, [given])[0]
+    return as_floats(np.zeros(tuple(x.shape))) if found is None else _array(found)
+
+
+def gradient_sums(gradient: Any) -> Any:
+    """See `protocol.Backend`; in float32, which every device has, after division by the largest magnitude."""
+    gradient = gradient.detach().to_dense() if gradient.is_sparse else gradient.detach()
+    gradient = gradient.float() if gradient.dtype.itemsize < 4 else gradient
+    largest = gradient.abs().max()
+    scale = torch.where(torch.isfinite(largest) & (largest > 0), largest, torch.ones_like(largest))
+    scaled = gradient / scale
+    nonfinite = gradient.numel() - torch.isfinite(gradient).sum()
+    return torch.stack([scale, torch.linalg.vector_norm(scaled) ** 2, nonfinite.to(scale.dtype)])
+
+
+def read(variable: Any) -> Any:
+    """See `protocol.Backend`."""
+    return variable.value.detach().clone()
+
+
+def counted(model: Any, arguments: tuple[Any, ...]) -> tuple[tuple[Any, ...], Callable[[], int]]:  # noqa: ARG001
+    """See `protocol.Backend`; Keras takes one step a call on torch."""
+    return arguments, lambda: 1
+
+
+def hand_back(model: Any, result: Any) -> None:
+    """See `protocol.Backend`; the variables have it already."""
+
+
+def build_ahead(model: Any, batches: list[Any]) -> None:
+    """See `protocol.Backend`; nothing is compiled, and fit builds by reading a batch, which draws random numbers."""
+
+
+def train(model: Any, batches: Iterable[Any]) -> None:
+    """See `protocol.Backend`."""
+    model.train()
+    for batch in batches:
+        model.train_function([batch])
+
+
+@contextmanager
+def untouched(model: Any) -> Iterator[None]:
+    """Put back the random states of torch, what `.grad` holds, `requires_grad`, and the modes train and eval."""
+    with ExitStack() as stack:
+        stack.enter_context(torch.random.fork_rng())
+        parameters = [(p, p.grad, p.requires_grad) for p in model.parameters()]
+        modes = [(module, module.training) for module in model.modules()]
+        try:
+            yield
+        finally:
+            for parameter, gradient, wanted in parameters:
+                parameter.grad = gradient
+                parameter.requires_grad_(wanted)
+            for module, mode in modes:
+                module.training = mode

@@ -1,0 +1,72 @@
+"""Hear of every optimizer step of the process: one pair of global hooks, and the steps that a gradient scaler skips."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any
+
+import torch
+from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
+
+from unvanish.torch.patches import Patches
+
+Arguments = tuple[tuple[Any, ...], dict[str, Any]]
+Hear = Callable[[torch.optim.Optimizer], None]
+
+
+class Hooks:
+    """Call `before` and `after` around every step while the context lasts."""
+
+    def __init__(self, before: Hear, after: Hear) -> None:
+        """before: called when the gradients are there and the weights have not moved. after: when they have."""
+        self._before, self._after = before, after
+        self._calls = 0
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Hooks:
+        """Register the hooks."""
+        patches = Patches()
+        self._stack.callback(patches.undo)
+        patches.wrap(torch.amp.GradScaler, "step", self._scaler_step)
+        self._stack.callback(register_optimizer_step_pre_hook(self._pre).remove)
+        self._stack.callback(register_optimizer_step_post_hook(self._post).remove)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Remove them."""
+        self._stack.close()
+
+    def _pre(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> Arguments | None:
+        """Call `before`: at once, or after the first run of a closure, which computes the gradients."""
+        self._calls += 1
+        closure = kwargs.get("closure", args[1] if len(args) > 1 else None)
+        if closure is None:
+            self._before(optimizer)
+            return None
+        read: list[bool] = []
+
+        @functools.wraps(closure)
+        def first_read() -> Any:
+            result = closure()
+            if not read:
+                read.append(True)
+                self._before(optimizer)
+            return result
+
+        if "closure" in kwargs:
+            return args, {**kwargs, "closure": first_read}
+        return (args[0], first_read, *args[2:]), kwargs
+
+    def _post(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:  # noqa: ARG002  # torch's
+        self._after(optimizer)
+
+    def _scaler_step(self, original: Callable[..., Any], scaler: Any, optimizer: Any, *args: Any, **kwargs: Any) -> Any:
+        """Tell of a step also where a gradient overflowed and the scaler does not even call the optimizer."""
+        calls = self._calls
+        result = original(scaler, optimizer, *args, **kwargs)
+        if self._calls == calls:
+            self._before(optimizer)
+            self._after(optimizer)
+        return result

@@ -1,0 +1,145 @@
+"""Read the sampled steps of a torch training where its optimizers begin and end a step, without changing a bit of it.
+
+There a gradient is accumulated and (but for fused optimizers, which do it themselves) unscaled; what clipping took is
+made up for by `clips`.
+
+A training iteration is counted once, however many optimizers step in it: it is over when every parameter that has a
+gradient was stepped, else at the next forward or backward pass, or when one of its optimizers steps again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+
+from unvanish.torch.clips import Clips
+from unvanish.torch.info import held_by
+from unvanish.torch.roots import Roots
+from unvanish.torch.tally import Tally, empty_rows, gradient_of
+from unvanish.watching.session import Session
+
+
+class Iteration:
+    """Hold what was read of one training iteration so far."""
+
+    def __init__(self, wanted: bool, kernels: int) -> None:
+        """wanted: whether it is sampled."""
+        self.wanted = wanted
+        self.optimizers: set[int] = set()
+        self.stepped: set[int] = set()
+        self.before: list[torch.Tensor] = []
+        self.loss = math.nan
+        self.rows = empty_rows(kernels)
+
+
+class Steps:
+    """Sample the steps of the optimizers that own a parameter of one model, as the session asks for."""
+
+    def __init__(
+        self,
+        parameters: Iterable[torch.Tensor],
+        session: Session,
+        tally: Tally,
+        clips: Clips,
+        roots: Roots,
+        counted: Callable[[], None] = lambda: None,
+    ) -> None:
+        """parameters: all of the model. counted: called after every iteration, never from within a backward pass."""
+        self.held: set[int] = set()
+        """Ids of the parameters that an optimizer was seen to hold."""
+        self._parameters = list(parameters)
+        self._ids = {id(p) for p in self._parameters}
+        self._session, self._tally, self._clips, self._roots = session, tally, clips, roots
+        self._counted = counted
+        self._open: Iteration | None = None
+        self._stepping = False
+
+    def wants(self, parameter: torch.Tensor) -> bool:
+        """Say whether the gradient of this parameter is to be read at the coming step."""
+        opened = self._open
+        wanted = self._session.wants(self._session.done) if opened is None else opened.wanted
+        return wanted and any(parameter is kernel for kernel in self._tally.kernels)
+
+    def owns(self, optimizer: torch.optim.Optimizer) -> bool:
+        """Say whether the optimizer holds a parameter of the watched model."""
+        return not self._ids.isdisjoint(held_by(optimizer))
+
+    @property
+    def is_open(self) -> bool:
+        """Say whether an optimizer stepped since the last iteration was counted."""
+        return self._open is not None
+
+    def before(self, optimizer: torch.optim.Optimizer) -> None:
+        """Read what the step is about to apply: the raw gradients of the kernels that the optimizer holds, the loss."""
+        if not self.owns(optimizer):
+            return
+        if self._open is not None and id(optimizer) in self._open.optimizers and not self._roots.running:
+            self.close()
+        if self._open is None:
+            self._open = Iteration(self._session.wants(self._session.done), len(self._tally.kernels))
+        opened, self._stepping = self._open, True
+        opened.optimizers.add(id(optimizer))
+        if opened.wanted:
+            opened.before = opened.before or self._tally.weights()
+            self._read(optimizer, opened)
+
+    def after(self, optimizer: torch.optim.Optimizer) -> None:
+        """Read what the step did, and count the iteration when it is complete."""
+        opened, self._stepping = self._open, False
+        if opened is not None and id(optimizer) in opened.optimizers:
+            held = held_by(optimizer)
+            opened.stepped |= held
+            self.held |= held
+            if opened.wanted:
+                for position, kernel in enumerate(self._tally.kernels):
+                    if id(kernel) in held:
+                        self._tally.fill(opened.rows, position, opened.before[position])
+        self._clips.forget()
+        if self._roots.running:  # the pass is not over: see backward_ended
+            return
+        self._roots.forget()
+        if opened is not None and self._complete(opened):
+            self.close()
+
+    def pass_begins(self) -> None:
+        """Count the iteration that is over when a forward or backward pass begins outside of a step."""
+        if self._open is not None and self._open.stepped and not self._stepping:
+            self.close()
+
+    def backward_ended(self) -> None:
+        """Count an iteration whose optimizers stepped within the backward pass."""
+        if self._open is not None and self._open.stepped and not self._stepping:
+            self._roots.forget()
+            if self._complete(self._open):
+                self.close()
+
+    def close(self) -> None:
+        """Count the iteration that is open, if there is one."""
+        opened, self._open = self._open, None
+        if opened is None:
+            return
+        if opened.wanted:
+            for position, kernel in enumerate(self._tally.kernels):
+                if id(kernel) not in opened.stepped:  # frozen, or held by nobody who stepped
+                    self._tally.fill(opened.rows, position, opened.before[position])
+            self._session.add(self._session.done, opened.loss, opened.rows)
+        self._session.advance()
+        self._counted()
+
+    def _complete(self, opened: Iteration) -> bool:
+        return all(id(p) in opened.stepped for p in self._parameters if p.grad is not None)
+
+    def _read(self, optimizer: Any, opened: Iteration) -> None:
+        held, scale = (
+            held_by(optimizer),
+            getattr(optimizer, "grad_scale", None),
+        )  # set for the step of a fused optimizer
+        opened.loss = self._roots.loss() if math.isnan(opened.loss) else opened.loss
+        for position, kernel in enumerate(self._tally.kernels):
+            if id(kernel) in held:
+                norm, nonfinite = self._clips.raw(kernel, gradient_of(kernel))
+                opened.rows["gradient_norm"][position] = norm if scale is None else norm / float(scale)
+                opened.rows["gradient_nonfinite"][position] = nonfinite

@@ -1,0 +1,172 @@
+"""One training that is watched: its model, the steps that are sampled, the passes that are looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from unvanish.core.data_stats import data_info
+from unvanish.core.observation import Observation
+from unvanish.core.profile import Profile
+from unvanish.torch.clips import Clips
+from unvanish.torch.clock import Clock
+from unvanish.torch.compat import compiler_is_loaded
+from unvanish.torch.info import optimizer_info, with_optimised
+from unvanish.torch.inputs import Inputs
+from unvanish.torch.look import Look
+from unvanish.torch.losses import Losses
+from unvanish.torch.replayed import Replayed
+from unvanish.torch.roots import Roots
+from unvanish.torch.steps import Steps
+from unvanish.torch.tally import Tally
+from unvanish.watching.session import Plan, Progress, Session
+
+NOT_KNOWN = "how well it does on data that it was not trained on: a loop of its own does not say which those are"
+
+
+def look_for(model: torch.nn.Module) -> Look | Replayed:
+    """Return what looks at the passes of a model without changing a bit of them."""
+    return Replayed(model) if compiler_is_loaded() else Look(model)
+
+
+class Watched:
+    """Hold everything about the training from its first step on; made when the first gradients are there."""
+
+    def __init__(
+        self,
+        model: torch.nn.Module,
+        look: Look | Replayed,
+        optimizer: torch.optim.Optimizer,
+        plan: Plan,
+        progress: Progress,
+        roots: Roots,
+        clips: Clips,
+        losses: Losses,
+        inputs: Inputs,
+        finished: Callable[[], None],
+        not_checked: tuple[str, ...],
+    ) -> None:
+        """look: has seen the first passes. finished: called when enough was seen; ends the script."""
+        self.model, self.inputs, self.clock = model, inputs, Clock()
+        self._optimizer, self._roots, self._clips, self._losses = optimizer, roots, clips, losses
+        self._finished, self._not_checked, self._looked = finished, not_checked, False
+        with self.clock.ours():
+            progress("reading the network", 0, 0)
+            self.network = look.network()
+            self._profiles: list[Profile] = []
+            self._look: Look | Replayed | None = look
+            kernels = look.kernels()
+            sizes = [kernel.numel() for kernel in kernels.values()]
+            self._session = Session(plan, list(kernels), sizes, None, progress)
+            tally = Tally(list(kernels.values()))
+            self.steps = Steps(model.parameters(), self._session, tally, clips, roots, self._counted)
+            losses.choose(roots.loss())
+
+    def is_model(self, module: torch.nn.Module) -> bool:
+        """Say whether the module is the watched one."""
+        return module is self.model
+
+    @property
+    def looked_at(self) -> bool:
+        """Say whether the first pass was seen to its end."""
+        return bool(self._profiles)
+
+    def arm(self) -> None:
+        """Look at the pass that begins, if it is one of those: of the steps 1, 2, 4, 8, ..., and of the last.
+
+        Nobody knows when a loop of the user's ends; so the last look is never older than half of the training.
+        """
+        step = self._session.done
+        due = step > 0 and (step & (step - 1) == 0 or step == self._session.limit - 1)
+        if self._look is None and due:
+            self._look = look_for(self.model)
+            self._look.__enter__()
+        if isinstance(self._look, Replayed):
+            self._look.begins()
+
+    def ran(self, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
+        """Take what the model was called with and what it returned."""
+        self.inputs.add(args, kwargs)
+        if isinstance(self._look, Replayed):
+            self._look.ran(args, kwargs, output)
+
+    def before(self, optimizer: torch.optim.Optimizer) -> None:
+        """Read what an optimizer's step is about to apply."""
+        if not self.steps.owns(optimizer):
+            return
+        with self.clock.ours():
+            if not self._roots.running:
+                self._take()
+            self._losses.keep()
+            self.steps.before(optimizer)
+
+    def backward_ended(self) -> None:
+        """Take the gradients of a pass in the middle of which optimizers stepped, and count its iteration."""
+        with self.clock.ours():
+            if self.steps.is_open:
+                self._take()
+            self.steps.backward_ended()
+
+    def after(self, optimizer: torch.optim.Optimizer) -> None:
+        """Read what the step did."""
+        with self.clock.ours():
+            self.steps.after(optimizer)
+
+    def end(self) -> None:
+        """Count the iteration that is open, and look no more."""
+        self._finished = lambda: None
+        self.steps.close()
+        self._forget_look()
+
+    def observation(self) -> Observation:
+        """Return everything that was seen so far."""
+        network = with_optimised(self.network, self.model, self.steps.held) if self.steps.held else self.network
+        head = network.layer(network.outputs[0]).activation if network.outputs else "linear"
+        loss = self._losses.info(head)
+        batch = self.inputs.batch_size or self._profiles[0].batch_size
+        not_modelled = tuple(f"{x.name} ({x.type}): not modelled" for x in network.layers if not x.modelled)
+        return Observation(
+            network=network,
+            profiles=tuple(self._profiles),
+            recording=self._session.recording(),
+            optimizer=optimizer_info(
+                self._optimizer,
+                clipping=", ".join(self._clips.words) or None,
+                dynamic_loss_scale=self._roots.dynamic_scale,
+            ),
+            loss=loss,
+            data=data_info(
+                self.inputs.array(),
+                self._losses.labels(),
+                samples=None,
+                held_out=0,
+                batch_size=batch,
+                loss_kind=loss.kind,
+            ),
+            not_checked=(*not_modelled, *dict.fromkeys(self._not_checked), NOT_KNOWN),
+        )
+
+    def _take(self) -> None:
+        """Take what the look shows, now that all gradients are there. Only the first and the newest are kept."""
+        look = self._look
+        if look is None or not look.seen or not self._roots.passes:
+            return
+        scale = self._roots.scale() / self._roots.passes
+        self._profiles[1:] = [look.profile(self._session.done, self._roots.loss(), scale)]
+        self._not_checked += look.not_checked
+        look.__exit__(None, None, None)
+        self._look, self._looked = None, True
+
+    def _counted(self) -> None:
+        self.clock.iteration(looked=self._looked)
+        self._looked = False
+        self._forget_look()
+        if self._session.enough:
+            self._finished()
+
+    def _forget_look(self) -> None:
+        if self._look is not None:
+            self._look.__exit__(None, None, None)
+        self._look = None

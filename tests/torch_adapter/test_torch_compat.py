@@ -1,0 +1,101 @@
+"""Contracts with PyTorch: each private name, and each public one whose use is less than obvious."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.torch
+
+from torch import nn  # noqa: E402
+
+import unvanish.torch  # noqa: E402
+from unvanish.torch import compat  # noqa: E402
+from unvanish.torch.look import Look  # noqa: E402
+
+F = nn.functional
+
+
+def test_the_room_of_the_same_name_does_not_hide_the_framework() -> None:
+    assert torch.__file__ != unvanish.torch.__file__
+    assert sys.modules["unvanish.torch.look"].torch is torch  # type: ignore[attr-defined]
+    assert torch.tensor([1.0]).sum() == 1
+
+
+def test_the_room_imports_no_compiler_and_no_other_framework() -> None:
+    code = (
+        "import sys, unvanish.torch.probe; "
+        "print([m for m in ('torch._dynamo', 'keras', 'tensorflow', 'jax') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_compiled_model_knows_its_original() -> None:
+    model = nn.Linear(2, 2)
+    assert compat.uncompiled(torch.compile(model)) is model
+    assert compat.uncompiled(model) is model
+    assert compat.compiler_is_loaded()
+
+
+def test_views_know_their_base_and_tensors_their_version() -> None:
+    x = torch.zeros(4)
+    view = x.view(2, 2)
+    assert compat.base_of(view) is x
+    assert compat.base_of(x) is None
+    before = compat.version_of(x)
+    view.add_(1)
+    assert compat.version_of(x) == before + 1
+
+
+def test_the_opened_attention_is_the_attention() -> None:
+    opened = compat.opened(F.multi_head_attention_forward)
+    attention, x = nn.MultiheadAttention(8, 2), torch.randn(5, 3, 8)
+
+    def run(function: Any) -> Any:
+        return function(
+            x, x, x, 8, 2, attention.in_proj_weight, attention.in_proj_bias, None, None, False, 0.0,
+            attention.out_proj.weight, attention.out_proj.bias,
+        )[0]  # fmt: skip
+
+    assert torch.equal(run(opened), run(F.multi_head_attention_forward))
+    assert "has_torch_function" in F.multi_head_attention_forward.__code__.co_names
+
+
+def test_a_hook_on_a_node_reads_and_changes_nothing() -> None:
+    x = torch.randn(3, requires_grad=True)
+    y = torch.sigmoid(x)
+    seen: list[Any] = []
+    first = y.grad_fn.register_prehook(lambda grads: seen.append(grads[0]))
+    second = y.grad_fn.register_hook(lambda into, out: seen.append(into[0]))
+    y.sum().backward()
+    assert torch.equal(seen[0], torch.ones(3))
+    assert torch.equal(seen[1], x.grad)
+    for handle in (first, second):
+        assert handle.hooks_dict_ref() is not None
+        handle.remove()
+
+
+def test_a_transformer_keeps_its_fast_path_in_inference() -> None:
+    """It is left when the layer itself has hooks; ours are on the root alone, and only around its training pass."""
+    layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+    model = nn.Sequential(layer).eval()
+    x = torch.randn(3, 5, 8)
+    with torch.no_grad():
+        plain = model(x)
+        with Look(model):
+            assert torch.equal(model(x), plain)
+
+
+def test_leaving_removes_every_hook_from_the_graph_too() -> None:
+    model = nn.Sequential(nn.Linear(4, 4), nn.ReLU())
+    x = torch.randn(2, 4)
+    with Look(model) as look:
+        loss = model(x).sum()
+    loss.backward()
+    assert look.not_checked == ("no backward pass of the model was seen",)
+    assert look.profile(0, 0.0).layer("0").output_gradient_norm is None
