@@ -260,10 +260,7 @@ def drawing(draws):
 def test_a_generator_gives_fit_what_it_would_have_given(model):
     def read(given, count):
         """Return the elements, and the states that the global generators have after each."""
-        found = []
-        for _ in range(count):
-            found.append((next(given)[0].tolist(), random.random(), float(np.random.rand())))
-        return found
+        return [(next(given)[0].tolist(), random.random(), float(np.random.rand())) for _ in range(count)]
 
     random.seed(3)
     np.random.seed(3)
@@ -280,7 +277,7 @@ def test_a_generator_gives_fit_what_it_would_have_given(model):
     given = batches.for_fit(None)
     assert inspect.isgenerator(given)
     assert read(given, 1) == expected[:1]
-    assert [element[0] for element in taken][0].tolist() == pytest.approx(np.array(expected[0][0]).astype("float32"))
+    assert taken[0][0].tolist() == pytest.approx(np.array(expected[0][0]).astype("float32"))
 
 
 def test_a_generator_that_ends_early_and_one_that_is_empty(model):

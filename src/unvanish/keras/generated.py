@@ -17,7 +17,8 @@ class Generated(Stream):
     """Read batches of a generator ahead of fit. It cannot be begun again: fit gets the same elements from `for_fit`.
 
     A generator may draw from the global generators of `random` and numpy. What it drew for an element that was read
-    ahead is put back, and drawn when fit asks for that element.
+    ahead is put back, and drawn when fit asks for that element. Out of reach: what a callback draws between two of
+    those elements, which would have changed the second.
     """
 
     _drawn: list[_State]
