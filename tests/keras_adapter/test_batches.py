@@ -236,9 +236,7 @@ def test_data_of_no_use_are_named_with_their_numbers(model, data, words):
     assert caught.value.found
 
 
-@pytest.mark.parametrize(
-    "x", [(pair for pair in [(X, Y)]), iter([(X, Y)]), tf.ragged.constant([[1.0], [2.0, 3.0]]), tf.sparse.eye(3)]
-)
+@pytest.mark.parametrize("x", [iter([(X, Y)]), tf.ragged.constant([[1.0], [2.0, 3.0]]), tf.sparse.eye(3)])
 def test_data_that_cannot_be_looked_at_are_refused_in_four_parts(model, x):
     with pytest.raises(UnsupportedError) as caught:
         Batches.of_fit(model, {"x": x, "y": None})
@@ -250,3 +248,53 @@ def test_data_that_cannot_be_looked_at_are_refused_in_four_parts(model, x):
 def test_large_data_are_not_copied_as_a_whole(model):
     batches = of_fit(model, X, Y, validation_split=0.2)
     assert np.shares_memory(batches.training_arrays()[0], X)
+
+
+def drawing(draws):
+    """Yield batches that are drawn from the global generators, without end, and note what was yielded."""
+    while True:
+        x = np.random.rand(4, 3) + random.random()
+        draws.append(x)
+        yield x, np.zeros(4)
+
+
+def test_a_generator_gives_fit_what_it_would_have_given(model):
+    def read(given, count):
+        """Return the elements, and the states that the global generators have after each."""
+        return [(next(given)[0].tolist(), random.random(), float(np.random.rand())) for _ in range(count)]
+
+    random.seed(3)
+    np.random.seed(3)
+    expected = read(drawing([]), 7)
+    random.seed(3)
+    np.random.seed(3)
+    draws = []
+    before = random.getstate(), np.random.get_state()[1].tolist()
+    batches = of_fit(model, drawing(draws), steps_per_epoch=2)
+    taken = batches.take(3)
+    assert (random.getstate(), np.random.get_state()[1].tolist()) == before
+    assert len(draws) == 3
+    assert (batches.samples, batches.batch_size, batches.planned_steps(3, 2)) == (None, 4, 6)
+    given = batches.for_fit(None)
+    assert inspect.isgenerator(given)
+    assert read(given, 1) == expected[:1]
+    assert taken[0][0].tolist() == pytest.approx(np.array(expected[0][0]).astype("float32"))
+
+
+def test_a_generator_that_ends_early_and_one_that_is_empty(model):
+    batches = of_fit(model, (pair for pair in [(X, Y)] * 2))
+    assert len(batches.take(5)) == 2
+    assert len(list(batches.for_fit(None))) == 2
+    with pytest.raises(DataError, match="empty"):
+        of_fit(model, (pair for pair in []))
+
+
+def test_from_python_a_generator_is_refused():
+    with pytest.raises(UnsupportedError, match="an iterator"):
+        Batches.of_arrays((pair for pair in [(X, Y)]), None)
+
+
+def test_held_out_data_that_are_a_generator_are_left_to_fit(model):
+    left = (pair for pair in [(X, Y)])
+    assert of_fit(model, X, Y, validation_data=left).held_out_samples == 0
+    assert len(list(left)) == 1

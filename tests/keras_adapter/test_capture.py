@@ -242,7 +242,7 @@ REFUSED = {
     "negative": (sparse, (X, Y - 1), DataError, ["out of range", "the label -1", "start at 0"]),
     "lengths": (made, (X, Y[1:]), DataError, ["different lengths", "samples in x: 40", "samples in y: 39"]),
     "empty": (made, (X[:0], Y[:0]), DataError, ["empty", "samples in x: 0"]),
-    "generator": (made, ((pair for pair in [(X, Y)]),), UnsupportedError, ["an iterator", "tf.data.Dataset"]),
+    "iterator": (made, (iter([(X, Y)]),), UnsupportedError, ["an iterator", "tf.data.Dataset"]),
 }
 
 

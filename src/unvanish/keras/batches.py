@@ -13,11 +13,14 @@ import numpy as np
 from unvanish.errors import UnsupportedError
 from unvanish.keras import foreign, loaders
 from unvanish.keras.arrays import Arrays, Batch, as_arrays, class_weights, features
+from unvanish.keras.generated import Generated
 from unvanish.keras.streams import MOST, Stream
 
 Source = Arrays | Stream
 
-READABLE = "arrays, tf.data.Dataset, keras.utils.PyDataset, DataLoader of a dataset with __getitem__"
+READABLE = (
+    "arrays, tf.data.Dataset, keras.utils.PyDataset, DataLoader of a dataset with __getitem__, generators in a script"
+)
 HELD_OUT_SHARE = 5
 """Without validation data one sample in so many is held out."""
 
@@ -44,6 +47,10 @@ class Batches:
         given = {**_defaults(model), **arguments}
         x, y, weight = given["x"], given["y"], given["sample_weight"]
         validation = given["validation_data"]
+        if inspect.isgenerator(validation):  # what is read of it would be gone for the user's own validation
+            validation = None
+        if inspect.isgenerator(x):
+            return cls(Generated(x, given["class_weight"]), _validation(validation))
         if _is_stream(x):
             return cls(Stream(x, given["class_weight"]), _validation(validation))
         _refuse_iterators(x)
@@ -57,6 +64,18 @@ class Batches:
             part, held_out = whole.part(slice(0, split)), whole.part(slice(split, whole.samples))
         part.batch_size = given["batch_size"] or _batch_size(part.samples, given["steps_per_epoch"])
         return cls(part, held_out)
+
+    @classmethod
+    def of_batch(cls, x: Any, y: Any, weight: Any = None, class_weight: Mapping[int, float] | None = None) -> Batches:
+        """Return the data of a loop of which one batch is known; nothing is held out. Raise as `of_fit` does."""
+        x, y, weight = as_arrays(x), as_arrays(y), as_arrays(weight)
+        if weight is None and class_weight and y is not None and not keras.tree.is_nested(y):
+            weight = class_weights(y, class_weight)
+        batch = Arrays(x, y, weight, 1)
+        batch.batch_size = batch.samples
+        found = cls(batch, None)
+        found.samples = None
+        return found
 
     @classmethod
     def of_arrays(cls, x: Any, y: Any, validation: Any = None, batch_size: int = 32) -> Batches:

@@ -1,24 +1,28 @@
-"""Look at a `fit` of the user's own script: patched in for the time of the run, gone afterwards."""
+"""Look at a training of the user's own script: patched in for the time of the run, gone afterwards."""
 
 from __future__ import annotations
 
 import functools
 import inspect
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 import keras
 
 from unvanish.core.diagnosis import Cost, Site
 from unvanish.core.observation import Observation
 from unvanish.errors import UnvanishError
+from unvanish.keras import compat
 from unvanish.keras.batches import Batches
 from unvanish.keras.graph import leaves
-from unvanish.keras.observe import observe
+from unvanish.keras.observe import looking, observe
+from unvanish.keras.patches import Patches, defining
+from unvanish.keras.reading import read
 from unvanish.keras.requirements import require_model
 from unvanish.keras.shadow import shadowed
 from unvanish.watching.session import Enough, Plan, Progress
@@ -34,7 +38,11 @@ WRITERS = (
 
 
 class Capture:
-    """Watch the plan's fit of a running script; see `script.captures.Capture` for the contract."""
+    """Watch the plan's training of a running script; see `script.captures.Capture` for the contract.
+
+    A training is a call of `fit`, all calls of `train_on_batch` of one model, or all steps of one model in a loop that
+    the script wrote itself.
+    """
 
     def __init__(self, plan: Plan, progress: Progress, script: Path) -> None:
         """Patch nothing yet."""
@@ -44,42 +52,86 @@ class Capture:
         self.suspended: tuple[str, ...] = ()
         self.error: UnvanishError | None = None
         self._plan, self._progress, self._script = plan, progress, Path(script).absolute()
-        self._calls = 0
-        self._over = False
+        self._trainings = 0
+        self._over = self._inside = False
         self._made: WeakKeyDictionary[Any, tuple[str, int]] = WeakKeyDictionary()
-        self._patched: list[tuple[type, str, Any]] = []
+        self._on_batches: WeakSet[Any] = WeakSet()
+        self._watched: Any = None
+        self._look_on = ExitStack()
+        self._patches = Patches()
+        self._loops = _loops(self)
 
     def __enter__(self) -> Capture:
-        """Patch `fit` where Keras defines it, and the construction of layers."""
-        owner = next(base for base in keras.Model.__mro__ if "fit" in vars(base))
-        self._patch(owner, "fit", self._fit)
-        self._patch(keras.layers.Layer, "__init__", self._layer)
+        """Patch the ways to train where Keras defines them, and the construction of layers."""
+        self._patches.patch(defining(keras.Model, "fit"), "fit", self._fit)
+        self._patches.patch(defining(keras.Model, "train_on_batch"), "train_on_batch", self._train_on_batch)
+        self._patches.patch(keras.layers.Layer, "__init__", self._layer)
+        if self._loops is not None:
+            self._loops.patch(self._patches)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Put everything back, whatever happened."""
-        while self._patched:
-            owner, name, original = self._patched.pop()
-            setattr(owner, name, original)
-        self._made.clear()
+        """Put everything back, whatever happened; end a look that the script's own loop left open."""
+        error = error or sys.exc_info()[1]
+        try:
+            self._end(error)
+        finally:
+            self._patches.undo()
+            self._made.clear()
 
-    def _patch(self, owner: type, name: str, wrapper: Callable[..., Any]) -> None:
-        original = vars(owner)[name]
+    def keep(self, seen: Observation, cost: Cost) -> None:
+        """Keep the best observation so far."""
+        self.observation, self.cost = seen, cost
 
-        @functools.wraps(original)
-        def patched(*args: Any, **kwargs: Any) -> Any:
-            return wrapper(original, *args, **kwargs)
+    def wants(self) -> bool:
+        """Count a training that begins; say whether it is the one to look at."""
+        self._trainings += 1
+        return self._trainings == self._plan.fit
 
-        patched.__signature__ = inspect.signature(original)  # type: ignore[attr-defined]  # Keras reads it for configs
-        self._patched.append((owner, name, original))
-        setattr(owner, name, patched)
+    @property
+    def plan(self) -> Plan:
+        """Return what is to be seen."""
+        return self._plan
+
+    @property
+    def progress(self) -> Progress:
+        """Return where progress is shown."""
+        return self._progress
+
+    @property
+    def busy(self) -> bool:
+        """Say whether a training through Keras' own trainer is running."""
+        return self._inside
+
+    @property
+    def ended(self) -> bool:
+        """Say whether everything was seen already."""
+        return self._over
+
+    def aside(self) -> AbstractContextManager[None]:
+        """Let what happens in the context not be the script's."""
+        return self._busy()
+
+    def over(self) -> None:
+        """End the script: everything was seen."""
+        self._over = True
+        raise Enough
+
+    def find_sites(self, model: Any) -> None:
+        """Remember which lines of the script made the model's layers."""
+        for leaf in leaves(model)[0]:
+            found = self._made.get(leaf.operation) if isinstance(leaf.operation, keras.layers.Layer) else None
+            if found is not None:
+                self.sites[leaf.name] = site_of(*found)
 
     def _layer(self, original: Callable[..., None], layer: Any, *args: Any, **kwargs: Any) -> None:
         """Remember which line of the script made the layer."""
         frame = first_frame_of(self._script)
         original(layer, *args, **kwargs)
+        if self._loops is not None and isinstance(layer, keras.Model):
+            self._loops.models.add(layer)
         if frame is not None:
             self._made[layer] = frame
 
@@ -87,37 +139,77 @@ class Capture:
         """Run the user's fit; the plan's one is looked at, and ends the script."""
         if self._over:  # the script caught what should have ended it
             raise Enough
+        arguments = _bound(original, model, args, kwargs)
+        nothing = arguments is None or arguments["epochs"] <= arguments["initial_epoch"]
+        if arguments is None or nothing or self._inside or not self.wants():
+            with self._busy():
+                return original(model, *args, **kwargs)
         try:
-            bound = inspect.signature(original).bind(model, *args, **kwargs)
-        except TypeError:
-            return original(model, *args, **kwargs)  # which says what is wrong
-        bound.apply_defaults()
-        arguments = dict(list(bound.arguments.items())[1:])
-        if arguments["epochs"] <= arguments["initial_epoch"]:  # no training: it does not count
-            return original(model, *args, **kwargs)
-        self._calls += 1
-        if self._calls != self._plan.fit:
-            return original(model, *args, **kwargs)
-        try:
-            self._look(functools.partial(original, model), model, arguments)
+            with self._busy():
+                self._look(functools.partial(original, model), model, arguments)
         except UnvanishError as error:
             self.error = error
-        self._over = True
-        raise Enough
+        return self.over()
 
     def _look(self, fit: Callable[..., Any], model: Any, arguments: dict[str, Any]) -> None:
         batches = Batches.of_fit(model, arguments)
-        _build(model, batches)
-        require_model(model)
+        self._prepare(model, batches)
         arguments["x"] = batches.for_fit(arguments["x"])
-        self._find_sites(model)
         epochs = arguments["epochs"] - arguments["initial_epoch"]
         planned = batches.planned_steps(epochs, arguments["steps_per_epoch"])
         with self._without_writers(arguments["callbacks"]) as arguments["callbacks"]:
-            observe(model, batches, self._plan, self._progress, lambda: fit(**arguments), planned, keep=self._keep)
+            observe(model, batches, self._plan, self._progress, lambda: fit(**arguments), planned, keep=self.keep)
 
-    def _keep(self, seen: Observation, cost: Cost) -> None:
-        self.observation, self.cost = seen, cost
+    def _train_on_batch(self, original: Callable[..., Any], model: Any, *args: Any, **kwargs: Any) -> Any:
+        """Take the user's step; those of the plan's training are looked at, the last of them ends the script."""
+        if self._over:
+            raise Enough
+        arguments = _bound(original, model, args, kwargs)
+        if arguments is not None and not self._inside and model not in self._on_batches:
+            self._on_batches.add(model)
+            if self.wants():
+                self._begin(model, arguments)
+        try:
+            with self._busy():
+                return original(model, *args, **kwargs)
+        except Enough as enough:
+            self._end(enough)
+            return self.over()
+
+    def _begin(self, model: Any, arguments: dict[str, Any]) -> None:
+        """Look at the model before its first step, and go on watching."""
+        try:
+            batches = Batches.of_batch(*(arguments[name] for name in ("x", "y", "sample_weight", "class_weight")))
+            with self._busy():
+                self._prepare(model, batches)
+                self._look_on.enter_context(looking(model, batches, self._plan, self._progress, None, self.keep))
+        except UnvanishError as error:
+            self.error = error
+            self.over()
+
+    def _end(self, error: BaseException | None) -> None:
+        """End the look at a loop, as far as it has come."""
+        with self._busy():
+            if self._loops is not None:
+                self._loops.end(error)
+            if error is None:
+                self._look_on.close()
+            else:
+                self._look_on.__exit__(type(error), error, error.__traceback__)
+
+    def _prepare(self, model: Any, batches: Batches) -> None:
+        build(model, batches)
+        require_model(model)
+        read(model, batches.take(1)[0][0])
+        self.find_sites(model)
+
+    @contextmanager
+    def _busy(self) -> Iterator[None]:
+        before, self._inside = self._inside, True
+        try:
+            yield
+        finally:
+            self._inside = before
 
     @contextmanager
     def _without_writers(self, callbacks: Any) -> Iterator[Any]:
@@ -134,16 +226,32 @@ class Capture:
         else:
             yield kept
 
-    def _find_sites(self, model: Any) -> None:
-        for leaf in leaves(model)[0]:
-            found = self._made.get(leaf.operation)
-            if found is not None:
-                self.sites[leaf.name] = site_of(*found)
+
+def _loops(capture: Capture) -> Any:
+    """Return what watches loops of the script's own; None on backends where they cannot be watched."""
+    if keras.backend.backend() != "tensorflow":
+        return None
+    from unvanish.keras.handmade import Loops  # imports TensorFlow, as Keras did
+
+    return Loops(capture)
 
 
-def _build(model: Any, batches: Batches) -> None:
+def _bound(original: Callable[..., Any], model: Any, args: Any, kwargs: Any) -> dict[str, Any] | None:
+    """Return the arguments by name, defaults included; None when they do not fit, which the original will say."""
+    try:
+        bound = inspect.signature(original).bind(model, *args, **kwargs)
+    except TypeError:
+        return None
+    bound.apply_defaults()
+    return dict(list(bound.arguments.items())[1:])
+
+
+def build(model: Any, batches: Batches) -> None:
     """Build a model that would be built by its first step: by its first batch, as fit does."""
-    if not model.built:
-        first = batches.take(1)
-        if first:
-            model.build(keras.tree.map_structure(lambda array: (None, *array.shape[1:]), first[0][0]))
+    if all(layer.built for layer in compat.flat_layers(model)):
+        return
+    first = batches.take(1)
+    if first and isinstance(model, keras.Sequential):
+        model.build(keras.tree.map_structure(lambda array: (None, *array.shape[1:]), first[0][0]))
+    elif first:
+        model(keras.tree.map_structure(keras.ops.convert_to_tensor, first[0][0]), training=False)

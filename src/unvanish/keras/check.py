@@ -13,6 +13,7 @@ from unvanish.keras.batches import Batches
 from unvanish.keras.describe import describe
 from unvanish.keras.observe import observe
 from unvanish.keras.probe import probe
+from unvanish.keras.reading import read
 from unvanish.keras.requirements import require_counts, require_inputs, require_model
 from unvanish.keras.snapshot import untouched
 from unvanish.keras.training import train
@@ -52,4 +53,6 @@ def look_once(model: Any, x: Any, y: Any, *, batch_size: int) -> tuple[Network, 
     require_inputs(model, x, None)
     batches = Batches.of_arrays(x, y, batch_size=batch_size)
     with untouched(model):
-        return describe(model), probe(model, batches.take(3), 0)
+        drawn = batches.take(3)
+        read(model, drawn[0][0])
+        return describe(model), probe(model, drawn, 0)

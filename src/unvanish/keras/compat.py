@@ -26,9 +26,11 @@ def graph_of(model: Any) -> tuple[list[Any], list[Any], list[Any]]:
     `_nodes_by_depth` is the order of `Function._run_through_graph`.
     """
     function = keras.Function(model.inputs, model.outputs)
-    depths = sorted(function._nodes_by_depth, reverse=True)
-    nodes = [node for depth in depths for node in function._nodes_by_depth[depth]]
-    return nodes, [_source(tensor) for tensor in model.inputs], [_source(tensor) for tensor in model.outputs]
+    return (
+        nodes_of(function),
+        [_source(tensor) for tensor in model.inputs],
+        [_source(tensor) for tensor in model.outputs],
+    )
 
 
 def sources_of(node: Any) -> list[Any]:
@@ -46,9 +48,120 @@ def is_input(operation: Any) -> bool:
     return isinstance(operation, keras.layers.InputLayer)
 
 
-def is_addition(operation: Any) -> bool:
-    """Say whether the operation is the `a + b` of two symbolic tensors, which has no public class."""
-    return type(operation).__name__ == "Add" and type(operation).__module__.endswith("ops.numpy")
+_PLAIN = {"Add": "add", "Concatenate": "concatenate", "Multiply": "multiply", "Reshape": "flatten"}
+
+
+def plain_operation(operation: Any) -> str | None:
+    """Return the kind of an operation of Keras on symbolic tensors, such as `a + b`, which has no public class."""
+    own = type(operation).__module__.partition(".")[0] == "keras" and type(operation).__module__.endswith("ops.numpy")
+    return _PLAIN.get(type(operation).__name__) if own else None
+
+
+def is_keras_own(layer: Any) -> bool:
+    """Say whether what the layer computes is Keras' own code, not that of a subclass."""
+    return str(getattr(type(layer).call, "__module__", "")).partition(".")[0] == "keras"
+
+
+def children(layer: Any) -> list[Any]:
+    """Return the layers that the layer holds itself, not those inside them."""
+    flatten = getattr(layer, "_flatten_layers", None)
+    return list(getattr(layer, "layers", ())) if flatten is None else list(flatten(include_self=False, recursive=False))
+
+
+@contextmanager
+def last_state_only(layer: Any) -> Iterator[None]:
+    """Let a recurrent layer return the output of its last step alone, whatever it was made to return."""
+    own, wanted = layer.__dict__, {"return_sequences": False, "return_state": False}
+    before = {name: own[name] for name in wanted if name in own}
+    own.update(wanted)
+    try:
+        yield
+    finally:
+        own.update(before)
+
+
+def optimised_by(optimizer: Any) -> list[Any]:
+    """Return the variables that a built optimizer holds (`_trainable_variables`)."""
+    return list(getattr(optimizer, "_trainable_variables", ()))
+
+
+@contextmanager
+def tape_targets() -> Iterator[list[Any]]:
+    """Note, in the context, what gradients are taken of by `tf.GradientTape.gradient`; nothing on other backends."""
+    if keras.backend.backend() != "tensorflow":
+        yield []
+        return
+    import tensorflow as tf
+
+    gradient, targets = tf.GradientTape.gradient, []
+
+    def noted(tape: Any, target: Any, *args: Any, **kwargs: Any) -> Any:
+        targets.append(target)
+        return gradient(tape, target, *args, **kwargs)
+
+    tf.GradientTape.gradient = noted
+    try:
+        yield targets
+    finally:
+        tf.GradientTape.gradient = gradient
+
+
+def compiled_function() -> type:
+    """Return the class of what `tf.function` makes, which has no public name."""
+    import tensorflow as tf
+
+    return type(tf.function(lambda: None))
+
+
+def calls_of(operation: Any) -> list[Any]:
+    """Return the list in which an operation keeps its symbolic calls (`_inbound_nodes`)."""
+    found: list[Any] = operation._inbound_nodes
+    return found
+
+
+def is_float(tensor: Any) -> bool:
+    """Say whether a symbolic tensor holds floats."""
+    return bool(keras.backend.is_float_dtype(tensor.dtype))
+
+
+def nodes_of(function: Any) -> list[Any]:
+    """Return the nodes of a Function in the order in which Keras runs them."""
+    depths = sorted(function._nodes_by_depth, reverse=True)
+    return [node for depth in depths for node in function._nodes_by_depth[depth]]
+
+
+@contextmanager
+def no_symbolic_trace(layers: list[Any]) -> Iterator[None]:
+    """Put back, afterwards, what symbolic calls leave: the layers' lists of calls, and Keras' counters of names."""
+    counters = getattr(global_state(), "object_name_uids", None)
+    counted = None if counters is None else dict(counters)
+    kept = [(own, list(own)) for layer in layers for own in (layer._inbound_nodes, layer._outbound_nodes)]
+    called = [(layer, layer._called) for layer in layers if hasattr(layer, "_called")]
+    try:
+        yield
+    finally:
+        for own, before in kept:
+            own[:] = before
+        for layer, before in called:
+            layer._called = before
+        if counters is not None and counted is not None:
+            counters.clear()
+            counters.update(counted)
+
+
+def history_of(tensor: Any) -> Any:
+    """Return where a symbolic tensor came from."""
+    return tensor._keras_history
+
+
+def set_history(tensor: Any, history: Any) -> None:
+    """Say where a symbolic tensor came from: each layer that hands it on says that it was itself."""
+    tensor._keras_history = history
+
+
+def source_of(tensor: Any) -> tuple[Any, int, int]:
+    """Return a hashable key of a symbolic tensor."""
+    return _source(tensor)
 
 
 def _source(tensor: Any) -> tuple[Any, int, int]:
@@ -75,6 +188,11 @@ def loss_of(model: Any, x: Any, y: Any, output: Any) -> float:
     """Return the loss in inference mode; `_compute_loss` also serves a user's `compute_loss` without `training`."""
     compute = getattr(model, "_compute_loss", model.compute_loss)
     return float(keras.ops.convert_to_numpy(compute(x=x, y=y, y_pred=output, sample_weight=None, training=False)))
+
+
+def has_loss(model: Any) -> bool:
+    """Say whether `model.compute_loss` is a whole loss: compile was given one, or the user wrote the method."""
+    return getattr(model, "loss", None) is not None or type(model).compute_loss is not keras.Model.compute_loss
 
 
 # --- what a training changes besides variables (snapshot.py) ----------------------------------------------------------

@@ -16,6 +16,7 @@ from unvanish.core.task import Task, task_of
 from unvanish.keras import compat
 from unvanish.keras.arrays import ENTRIES, features
 from unvanish.keras.batches import Batches
+from unvanish.keras.graph import graph
 from unvanish.keras.probe import restored
 from unvanish.keras.shadow import shadowed
 
@@ -36,13 +37,14 @@ def evaluate(model: Any, batches: Batches, step: int) -> Evaluation | None:
     step: optimizer steps taken so far. Nothing is changed: moving averages are put back to the bit. None for models
     with several outputs, and for labels that outputs cannot be compared with (sequences, images).
     """
-    if len(keras.tree.flatten(model.outputs)) != 1 or len(model.outputs[0].shape) != 2:
+    shapes = graph(model).shapes
+    if len(shapes) != 1 or len(shapes[0]) != 2:
         return None
     most = min(MOST, max(LEAST, WORK // max(1, model.count_params())), max(1, ENTRIES // batches.features))
     held_out = batches.held_out(most)
     size = most if held_out is None else _length(held_out[0])
     training = batches.train_sample(size)
-    count, units = _length(training[0]), int(model.outputs[0].shape[-1])
+    count, units = _length(training[0]), int(shapes[0][-1] or 1)
     labels = [y for _, y in (training, held_out or (None, None)) if y is not None]
     if any(isinstance(y, dict | list | tuple) for y in labels) or not labels:
         return None

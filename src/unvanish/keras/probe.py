@@ -20,8 +20,8 @@ from unvanish.core.profile import LayerProfile, Profile
 from unvanish.keras import backends, compat
 from unvanish.keras.attributes import same_attributes
 from unvanish.keras.backends import Looked, Mark
-from unvanish.keras.describe import activation_of, kernel_of, kind_of
-from unvanish.keras.graph import Leaf, leaves
+from unvanish.keras.graph import Leaf, forward, leaves
+from unvanish.keras.kinds import activation_of, kernel_of, kind_of
 from unvanish.keras.taps import Tap, tapped
 
 
@@ -114,7 +114,7 @@ class _Pass:
     def _run(self, mark: Mark, batch: Any) -> Any:
         x, y, weight = batch
         with tapped(self._found, mark) as self._taps:
-            output = self._model(x, training=True)
+            output = forward(self._model)(x, training=True)
             return self._model.compute_loss(x, y, output, weight, training=True)
 
 

@@ -130,7 +130,8 @@ def _count(source: Any) -> int | None:
         return count if count >= 0 else None
     if foreign.is_loader(source):
         return len(source)
-    return None if source.num_batches is None else int(source.num_batches)
+    batches = getattr(source, "num_batches", None)  # a generator does not say
+    return None if batches is None else int(batches)
 
 
 def _rows(batch: Batch) -> int:

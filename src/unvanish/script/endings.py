@@ -18,12 +18,11 @@ from unvanish.script.trace import last_line, own_traceback
 from unvanish.watching.session import Enough
 
 OTHER_LOOPS: tuple[tuple[str, str], ...] = (
-    ("GradientTape", "it uses tf.GradientTape"),
-    ("train_on_batch", "it calls train_on_batch"),
+    ("GradientTape", "no step of a Keras optimizer on the variables of a keras.Model"),
     ("import torch", "no step of a PyTorch optimizer that trains a module"),
     ("from torch", "no step of a PyTorch optimizer that trains a module"),
 )
-"""Words in a script's source that explain why no fit was seen."""
+"""Words in a script's source that explain what was not seen."""
 
 
 def ended(run: ScriptRun, failure: BaseException | None, interrupted: bool, refusal: UnvanishError | None) -> ScriptRun:
@@ -66,9 +65,9 @@ def _interrupted(run: ScriptRun) -> ScriptError:
 def _never_trained(run: ScriptRun) -> ScriptError:
     return ScriptError(
         f"{run.script.name} ended without a training that could be looked at",
-        found=", and ".join(["no such call of model.fit was seen", *_other_loops(run.script)]),
+        found=", and ".join(["no such call of fit or train_on_batch was seen", *_other_loops(run.script)]),
         numbers={"training steps seen": 0},
-        hint="this version looks at model.fit of Keras 3, and at loops with an optimizer of PyTorch; "
+        hint="this version looks at models of Keras 3 and of PyTorch, and at loops with an optimizer of theirs; "
         f"arguments of the script go behind --: unvanish check {_quoted(run.script)} -- --train",
     )
 

@@ -17,7 +17,9 @@ from unvanish.theory.signal import Signal, moments_of
 Readers = dict[str, list[Pass]]
 """Layer name -> the layers that read its output."""
 
-_LOOKED_THROUGH = ("activation", "dropout", "flatten", "pool", "batch_norm", "layer_norm")
+NORMS = frozenset({"batch_norm", "group_norm", "layer_norm", "rms_norm"})
+"""Kinds that divide the gain of what they read out again, whether or not the theory has a recursion for them."""
+_LOOKED_THROUGH = frozenset({"activation", "dropout", "flatten", "pool"}) | NORMS
 
 
 def forecast_network(
@@ -74,7 +76,7 @@ def _layer(at: Pass, readers: Readers, gradient: float | None) -> LayerForecast:
     if layer.kind == "add" and weight is not None:
         weight *= math.sqrt(len(at.sources))
     splits = layer.kind in ("dense", "conv", "activation")
-    kernel = layer.kernel
+    kernel = layer.kernel if layer.modelled else None  # another kind of layer does not pass things on by its gain
     return LayerForecast(
         name=layer.name,
         second_moment=_number(signal.second),
@@ -96,7 +98,7 @@ def _critical_gain(at: Pass, readers: Readers) -> float | None:
     passed = 1.0
     while True:
         layer = at.layer
-        if layer.kind in ("batch_norm", "layer_norm") or at.fused:
+        if layer.kind in NORMS or at.fused:
             return None
         if applies(layer) != "linear":
             passed *= math.sqrt(moments_of(at.before, applies(layer), layer.activation_parameter).slope_second)

@@ -84,6 +84,12 @@ def slope(function: Callable[[Any], Any], z: Array) -> Array | None:
     return as_floats(pull(jnp.ones_like(value))[0])
 
 
+def pullback(function: Callable[[Any], Any], x: Any, cotangent: Array) -> Array:
+    """See `protocol.Backend`."""
+    value, pull = jax.vjp(function, x)
+    return as_floats(pull(jnp.asarray(cotangent, value.dtype))[0])
+
+
 def gradient_sums(gradient: Any) -> Any:
     """See `protocol.Backend`; in float32, after division by the largest magnitude, rows first so that nothing rounds.
 

@@ -51,6 +51,9 @@ class Backend(Protocol):
     def slope(self, function: Callable[[Any], Any], z: Array) -> Array | None:
         """Return f'(z) of an elementwise function of tensors."""
 
+    def pullback(self, function: Callable[[Any], Any], x: Any, cotangent: Array) -> Array:
+        """Return the gradient of sum(cotangent * function(x)) by x, a float tensor; zeros without a path."""
+
     def gradient_sums(self, gradient: Any) -> Any:
         """Return the tensor (scale, sum of squares of gradient / scale, non-finite entries); no under- or overflow."""
 

@@ -69,6 +69,15 @@ def slope(function: Callable[[Any], Any], z: Array) -> Array | None:
     return _array(tape.gradient(value, tensor))
 
 
+def pullback(function: Callable[[Any], Any], x: Any, cotangent: Array) -> Array:
+    """See `protocol.Backend`."""
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(x)
+        result = function(x)
+    found = _array(tape.gradient(result, x, output_gradients=tf.cast(cotangent, result.dtype)))
+    return np.zeros(x.shape) if found is None else found
+
+
 def gradient_sums(gradient: Any) -> Any:
     """See `protocol.Backend`; float64.
 

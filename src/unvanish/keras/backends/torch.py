@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import keras
+import numpy as np
 import torch
 
 from unvanish.keras.backends.protocol import Array, Looked, Run, as_floats, unscaled
@@ -59,6 +60,16 @@ def slope(function: Callable[[Any], Any], z: Array) -> Array | None:
     with torch.enable_grad():
         found = _gradients(function(tensor).sum(), [tensor])[0]
     return None if found is None else _array(found)
+
+
+def pullback(function: Callable[[Any], Any], x: Any, cotangent: Array) -> Array:
+    """See `protocol.Backend`."""
+    given = x.detach().requires_grad_()
+    with torch.enable_grad():
+        result = function(given)
+        score = (result * torch.as_tensor(cotangent, dtype=result.dtype, device=result.device)).sum()
+        found = _gradients(score, [given])[0]
+    return as_floats(np.zeros(tuple(x.shape))) if found is None else _array(found)
 
 
 def gradient_sums(gradient: Any) -> Any:

@@ -1,0 +1,216 @@
+"""One look at a training loop that the script wrote itself, from the gradients that it hands to its optimizer.
+
+What the loop computes is known only by what it did: the model it called, the loss it called, the gradients it took. The
+probe runs that loss again on the loop's own first batch, and is believed only where it gives the loop's own gradients.
+Else the loop's gradients are all that there is, and what only a probe shows stays unknown.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Protocol
+
+import keras
+import tensorflow as tf
+from msgspec.structs import replace
+
+from unvanish.core.data_stats import data_info
+from unvanish.core.diagnosis import Cost
+from unvanish.core.observation import Observation
+from unvanish.core.profile import Profile
+from unvanish.core.recording import Recording
+from unvanish.keras.describe import describe
+from unvanish.keras.graph import leaves
+from unvanish.keras.info import loss_info, optimizer_info
+from unvanish.keras.kinds import kernel_of
+from unvanish.keras.loop_data import LoopData, Way
+from unvanish.keras.observe import not_looked_at, probe_whole
+from unvanish.keras.raw_profile import UNKNOWN, raw_profile
+from unvanish.keras.reading import read
+from unvanish.keras.ring import Ring
+from unvanish.keras.shadow import shadowed
+from unvanish.keras.tally import Tally
+from unvanish.watching.session import Plan, Progress, Session
+
+NEAR, NEAR_LOSS = 0.02, 1e-3
+"""The probe's loss is the loop's where every gradient norm and the loss itself are, to these parts: in float32 the same
+sums in another order. Random layers draw anew, and are not."""
+
+
+class Host(Protocol):
+    """Offer what the capture of a script decides."""
+
+    @property
+    def plan(self) -> Plan:
+        """Return what is to be seen."""
+
+    @property
+    def progress(self) -> Progress:
+        """Return where progress is shown."""
+
+    def keep(self, seen: Observation, cost: Cost) -> None:
+        """Keep the best observation so far."""
+
+    def find_sites(self, model: Any) -> None:
+        """Remember which lines of the script made the model's layers."""
+
+    def aside(self) -> AbstractContextManager[None]:
+        """Let what happens in the context not be the script's."""
+
+
+class Loop:
+    """Watch the steps of one model; see `step` and `read`."""
+
+    def __init__(self, host: Host, model: Any, optimizer: Any, variables: Sequence[Any], data: LoopData) -> None:
+        """Look at the model before its first step."""
+        self.model = model
+        self._host, self._optimizer, self._data = host, optimizer, data
+        self._started, self._own = time.perf_counter(), 0.0
+        self._at: list[float] = []
+        with host.aside(), self._ours():
+            outside(lambda: self._first_look({id(variable) for variable in variables}))
+
+    def _first_look(self, optimised: set[int]) -> None:
+        self._host.progress("reading the network", 0, 0)
+        read(self.model, self._data.like)
+        self._host.find_sites(self.model)
+        network = self._network = describe(self.model, optimised)
+        found = leaves(self.model)[0]
+        kernels = {leaf.name: kernel for leaf in found if (kernel := kernel_of(leaf.operation)) is not None}
+        sizes = {layer.name: layer.kernel.size for layer in network.kernels if layer.kernel is not None}
+        self._session = Session(self._host.plan, list(sizes), list(sizes.values()), None, self._host.progress)
+        self._tally = Tally([kernels[name] for name in sizes])
+        self._ring = Ring(self._tally.kernels)
+        self._host.progress("probing before the first step", 0, 0)
+        self._probes = [(way, self._probe(way, 0)) for way in self._data.ways]
+        self._seen = Observation(
+            network=network,
+            profiles=(),
+            recording=Recording(layers=(), sizes=(), steps=(), losses=(), rows={}),
+            optimizer=optimizer_info(self._optimizer),
+            not_checked=not_looked_at(self.model, network),
+            **self._told(None),
+        )
+
+    @property
+    def enough(self) -> bool:
+        """Say whether as many steps ran as were asked for."""
+        return self._session.enough
+
+    def step(self, apply: Callable[[], Any], grads: Sequence[Any], variables: Sequence[Any], loss: Any) -> Any:
+        """Take the loop's step, and read its numbers; loss: what the gradients are of, scaled as they are."""
+        scale = self._optimizer.scale_loss(keras.ops.ones(()))
+        gradients = {id(v): g for v, g in zip(variables, grads, strict=True)}
+        if not tf.executing_eagerly():
+            before = self._ring.before()
+            result = apply()
+            self._ring.write(gradients, before, loss, scale)
+            return result
+        tally = self._tally
+        value = keras.ops.sum(keras.ops.cast(loss, "float32")) / keras.ops.cast(scale, "float32")
+        found = {"loss": value, "scale": scale, "gradients": tally.gradients(gradients), "before": tally.read()}
+        result = apply()
+        with self._ours():
+            sums = keras.tree.map_structure(keras.ops.convert_to_numpy, tally.filled({**found, "after": tally.read()}))
+            self._add(self._session.done, *tally.rows(sums))
+        return result
+
+    def read(self) -> bool:
+        """Read what a compiled function's steps left; say whether that is enough."""
+        with self._ours():
+            for step, (loss, rows) in self._ring.read():
+                self._add(step, loss, rows)
+        return self.enough
+
+    def end(self, *, probe: bool) -> None:
+        """Look once more, and keep everything."""
+        if not self._session.done:
+            return
+        with self._host.aside(), self._ours():
+            if probe:
+                self._host.progress("probing after the last step", 0, 0)
+                way = self._probes[0][0] if self._probes else None
+                last = self._raw() if way is None else outside(lambda: self._probe(way, self._session.done))
+                self._seen = replace(self._seen, profiles=(*self._seen.profiles, last))
+        self._keep()
+
+    def _add(self, step: int, loss: float, rows: dict[str, list[float]]) -> None:
+        """Keep the numbers of one step."""
+        session, first = self._session, not self._at
+        self._at.append(time.perf_counter())
+        if session.wants(step) or first:
+            session.add(step, loss, rows)
+        while session.done <= step:
+            session.advance()
+        if first:
+            self._choose(rows, loss)
+        self._keep()
+
+    def _choose(self, rows: dict[str, list[float]], loss: float) -> None:
+        """Keep the probe that gives the loop's own gradients; without any, what the first step itself showed."""
+        wanted = dict(zip(self._session.layers, rows["gradient_norm"], strict=True))
+        self._probes = [(way, profile) for way, profile in self._probes if _agrees(profile, wanted, loss)][:1]
+        if self._probes:
+            way, profile = self._probes[0]
+            self._seen = replace(self._seen, profiles=(profile,), **self._told(way.loss))
+        else:
+            seen = self._seen
+            self._seen = replace(seen, profiles=(self._raw(),), not_checked=(*seen.not_checked, UNKNOWN))
+
+    def _told(self, loss: Any) -> dict[str, Any]:
+        """Return what is known about the loss and the data."""
+        data, network = self._data, self._network
+        info = loss_info(loss, data.y, network)
+        known = data_info(data.x, data.y, samples=None, held_out=0, batch_size=data.size, loss_kind=info.kind)
+        return {"loss": info, "data": known}
+
+    def _probe(self, way: Way, step: int) -> Profile:
+        """Run the loop's first batch through the model and a loss."""
+        batch = (self._data.x, self._data.y, self._data.weight)
+        with shadowed(self.model, compute_loss=way.compute, optimizer=self._optimizer):
+            return probe_whole(self.model, [batch], step)
+
+    def _raw(self) -> Profile:
+        """Return what the latest sampled step shows without a probe."""
+        return raw_profile(self.model, self._network, self._session.recording(), -1, self._data.size)
+
+    def _keep(self) -> None:
+        self._seen = replace(self._seen, recording=self._session.recording())
+        steps = [after - before for before, after in itertools.pairwise(self._at)]
+        cost = Cost(
+            total_seconds=time.perf_counter() - self._started,
+            added_seconds=self._own,
+            step_seconds=statistics.median(steps) if steps else None,
+            steps=self._session.done,
+        )
+        self._host.keep(self._seen, cost)
+
+    @contextmanager
+    def _ours(self) -> Iterator[None]:
+        """Count the time of the context as ours."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._own += time.perf_counter() - started
+
+
+def outside(function: Callable[[], Any]) -> Any:
+    """Return the function's result, run where no function is being compiled and no tape records: in another thread."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(function).result()
+
+
+def _agrees(profile: Profile, wanted: dict[str, float], loss: float) -> bool:
+    """Say whether the probe found the gradient norms and the loss of the loop's own first step."""
+    if not math.isclose(profile.loss, loss, rel_tol=NEAR_LOSS):
+        return False
+    found = {layer.name: layer.gradient_norm for layer in profile.layers}
+    known = [(found[name], norm) for name, norm in wanted.items() if not math.isnan(norm)]
+    return all(a is not None and (a == b or math.isclose(a, b, rel_tol=NEAR)) for a, b in known)
