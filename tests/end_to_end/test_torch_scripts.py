@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -63,7 +64,8 @@ def test_a_recurrent_network_that_explodes_through_time(tmp_path):
 def test_a_memory_that_is_too_long_vanishes_with_its_horizon(tmp_path):
     code, out, record = run_check(tmp_path, EXAMPLES / "torch_rnn_memory.py")
     assert (code, record["verdict"]) == (1, "vanishing"), out
-    assert "carries 8 of 100 steps back" in finding(record, "GF701")["message"]
+    found = re.search(r"carries (\d+) of 100 steps back", finding(record, "GF701")["message"])
+    assert 4 <= int(found[1]) <= 16
 
 
 def test_a_script_that_imports_torch_and_trains_nothing(tmp_path):
