@@ -46,6 +46,9 @@ class Adapter(NamedTuple):
 
 ADAPTERS: tuple[Adapter, ...] = (Adapter("keras", "Model", "unvanish.keras"),)
 
+LOOKED_AT = "Keras 3 on TensorFlow, JAX or torch"
+"""What error messages say that this version takes."""
+
 NOT_YET: tuple[tuple[str, str, str], ...] = (
     ("flax.nnx", "Module", "Flax"),
     ("tf_keras", "Model", "Keras 2 (tf_keras)"),
@@ -55,6 +58,10 @@ NOT_YET: tuple[tuple[str, str, str], ...] = (
 
 BACKENDS: dict[str, str] = {"jax": "JAX", "keras": "Keras", "tensorflow": "TensorFlow", "torch": "PyTorch"}
 """Module -> the name people know it by."""
+
+
+EXTRAS: dict[str, str] = {"jax": "jax", "keras": "tensorflow", "tensorflow": "tensorflow", "torch": "torch"}
+"""Module -> the extra of this package that installs it."""
 
 
 def adapter_of(model: object) -> Adapter:
@@ -68,14 +75,14 @@ def adapter_of(model: object) -> Adapter:
             raise UnsupportedError(
                 f"this version cannot look at {name} models",
                 found=f"an object of the class {kind}",
-                numbers={"looked at": "Keras 3 on the TensorFlow backend"},
+                numbers={"looked at": LOOKED_AT},
                 hint="build the same network with Keras 3",
             )
     require("keras")
     raise UsageError(
         f"{_short(model)} is not a model that can be looked at",
         found=f"an object of the class {kind}",
-        numbers={"looked at": "Keras 3 on the TensorFlow backend"},
+        numbers={"looked at": LOOKED_AT},
         hint="pass a compiled Keras model: unvanish.check(model, x, y)",
     )
 
@@ -98,7 +105,7 @@ def is_installed(module: str) -> bool:
 
 def missing_backend(module: str, *, wanted_by: str = "") -> UsageError:
     """Return the error that names the missing backend and the line to type. wanted_by: the line that asked for it."""
-    extra = "tensorflow" if module in ("keras", "tensorflow") else None
+    extra = EXTRAS.get(module)
     install = f"{shlex.quote(sys.executable)} -m pip install " + (f'"unvanish[{extra}]"' if extra else module)
     return UsageError(
         f"{BACKENDS.get(module, module)} is not installed where unvanish runs",

@@ -35,7 +35,8 @@ def check(
 ) -> Diagnosis:
     """Say whether the model's gradient lets it learn, where not, and why.
 
-    model: a compiled Keras model (TensorFlow backend). x, y: arrays, or x a tf.data.Dataset of batches.
+    model: a compiled Keras model, on any backend. x, y: arrays or tensors, or x a stream of batches: a
+    tf.data.Dataset, a PyDataset, a torch DataLoader.
     validation: held-out (x, y); without it a fifth of the data is held out. steps: optimizer steps of the short watched
     training. ignore: rule codes to leave out. progress: called with (what, done, total).
 

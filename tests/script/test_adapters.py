@@ -45,7 +45,7 @@ def test_models_of_other_frameworks(monkeypatch: pytest.MonkeyPatch, framework: 
     error = caught.value
     assert error.what == f"this version cannot look at {name} models"
     assert error.found == f"an object of the class {__name__}.Model"
-    assert error.numbers == {"looked at": "Keras 3 on the TensorFlow backend"}
+    assert error.numbers == {"looked at": "Keras 3 on TensorFlow, JAX or torch"}
     assert "Keras 3" in error.hint
 
 
@@ -58,7 +58,7 @@ def test_something_else(monkeypatch: pytest.MonkeyPatch) -> None:
     assert error.what.endswith("… is not a model that can be looked at")
     assert len(error.what) < 110
     assert error.found == "an object of the class builtins.list"
-    assert error.numbers == {"looked at": "Keras 3 on the TensorFlow backend"}
+    assert error.numbers == {"looked at": "Keras 3 on TensorFlow, JAX or torch"}
     assert error.hint == "pass a compiled Keras model: unvanish.check(model, x, y)"
 
 
