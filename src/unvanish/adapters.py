@@ -56,6 +56,9 @@ ADAPTERS: tuple[Adapter, ...] = (
     Adapter("torch.nn", "Module", "unvanish.torch"),
 )
 
+LOOKED_AT = "Keras 3 on TensorFlow, JAX or torch"
+"""What error messages say that this version takes."""
+
 NOT_YET: tuple[tuple[str, str, str], ...] = (
     ("flax.nnx", "Module", "Flax"),
     ("tf_keras", "Model", "Keras 2 (tf_keras)"),
