@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from awkward_parts import Built, Module, bce, data, mlp, plain
+from awkward_parts import FEATURES, Built, Module, bce, data, mlp, plain
 from torch import nn
 from torch.nn import functional
 
