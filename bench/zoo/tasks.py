@@ -104,12 +104,18 @@ def _digits(shape=(64,), scale=1 / 16) -> Task:
 
 
 def _relabelled(share: float) -> Task:
-    """Return the digits with a share of the training labels drawn at random; held-out labels stay."""
+    """Return the digits with a share of the training labels drawn at random; held-out labels stay.
+
+    Where all are drawn, the held-out ones are too: ten clusters of digits whose drawn labels happen to lean one way
+    would else agree with the true labels, or disagree, far more than chance over samples allows.
+    """
     task = _digits()
     r = np.random.default_rng(5)
     wrong = r.random(len(task.y)) < share
     y = np.where(wrong, r.integers(0, 10, len(task.y)), task.y)
-    return replace(task, y=y, plain=_plain_model if share < 1 else lambda _: task.reference)
+    if share < 1:
+        return replace(task, y=y, plain=_plain_model)
+    return replace(task, y=y, y_val=r.integers(0, 10, len(task.y_val)), plain=lambda _: task.reference)
 
 
 def _table(load: Callable[..., Any], kind: str, scale=True) -> Task:

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
+import unvanish
+from unvanish import Diagnosis
 from zoo.case import Case
 from zoo.tasks import BINARY, NUMBERS, signed
 
@@ -32,6 +34,23 @@ def run(case: Case, seed: int, watch: AbstractContextManager[Any]) -> list[float
     if not all(torch.equal(before, after) for before, after in zip(frozen, _frozen(model), strict=True)):
         raise RuntimeError(f"{case.name}: a frozen weight moved")
     return [*scores, score(case, model)]
+
+
+def checked(case: Case, seed: int) -> Diagnosis:
+    """Return what `unvanish.check` says of the untrained model, over as many steps as the run takes."""
+    torch.manual_seed(seed)
+    model, (x, y) = case.build(case.data), tensors(case)
+    name, rate, config = case.optimizer
+    return unvanish.check(
+        model,
+        x,
+        y,
+        loss=(case.loss or LOSSES.get(case.data.kind, nn.CrossEntropyLoss))(),
+        optimizer=getattr(torch.optim, name)(model.parameters(), lr=rate, **config),
+        validation=(torch.from_numpy(case.data.x_val), torch.from_numpy(case.data.y_val)),
+        batch_size=case.batch,
+        steps=case.epochs * -(-len(x) // case.batch),
+    )
 
 
 def train(case: Case, model: nn.Module, epochs: int) -> None:
