@@ -71,6 +71,13 @@ def test_nothing_is_left_behind_when_the_model_raises():
     assert same(before, everything(model))
 
 
+def test_a_loss_that_is_not_built_stays_so():
+    model = net()
+    probe(model, [batch(1)], 0)
+    assert not model._compile_loss.built
+    assert not model.optimizer.built
+
+
 def test_training_goes_on_as_if_there_had_been_no_probe():
     def trained(look):
         keras.utils.set_random_seed(3)

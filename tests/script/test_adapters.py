@@ -84,7 +84,7 @@ def test_missing_backend_names_the_line_to_type(monkeypatch: pytest.MonkeyPatch)
     assert error.found == "no module named 'keras', asked for at train.py:1  import keras"
     assert error.numbers == {"python": "/my env/python"}
     assert error.hint == "'/my env/python' -m pip install \"unvanish[tensorflow]\""
-    assert missing_backend("torch").hint.endswith("-m pip install torch")
+    assert missing_backend("torch").hint.endswith('-m pip install "unvanish[torch]"')
 
 
 def test_require(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -56,7 +56,7 @@ def _own_optimizer(model: Any) -> Iterator[None]:
     if original.built:
         copy.build(model.trainable_variables)
         for mine, theirs in zip(copy.variables, original.variables, strict=True):
-            mine.assign(theirs)
+            mine.assign(theirs.numpy().copy())  # JAX would share the array, and a step gives its own away
     with shadowed(model, optimizer=copy, train_function=None):  # an earlier one is bound to the original
         yield
 
