@@ -26,8 +26,14 @@ help:
 demo: $(VENV)/.base
 	$(BIN)/unvanish demo
 
+# Keras picks its backend when it is imported: the tests of what differs run once more on each of the others.
+OTHER_BACKENDS := jax torch
+ELSEWHERE = set -e; for backend in $(OTHER_BACKENDS); do \
+  KERAS_BACKEND=$$backend $(BIN)/pytest tests/keras_adapter tests/end_to_end -m
+
 test: lint browser
 	$(BIN)/pytest -m "not soak"
+	$(ELSEWHERE) "every_backend and not soak"; done
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check
@@ -44,6 +50,7 @@ browser:
 
 soak: $(VENV)/.dev browser
 	$(BIN)/pytest -m soak
+	$(ELSEWHERE) "every_backend and soak"; done
 
 bench: $(VENV)/.dev
 	$(BIN)/python bench/startup.py
@@ -74,6 +81,6 @@ $(VENV)/.base: $(VENV)/.python pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.base
-	@echo "Installing the tools of development into $(VENV): about 80 MB to download ..."
-	$(PIP) install $(PINNED) --group dev
+	@echo "Installing JAX, torch and the tools of development into $(VENV): about 400 MB to download ..."
+	$(PIP) install $(PINNED) --build-constraint constraints.txt --editable ".[$(EXTRA),jax,torch]" --group dev
 	@touch $@

@@ -12,7 +12,7 @@ from zoo import keras_networks as net
 
 
 def normal(sd):
-    """Return what makes a Gaussian initialiser: a new one for each layer, or all kernels would be the same."""
+    """Return what makes a Gaussian initialiser, for each layer anew: one of Keras draws the same numbers every time."""
     return functools.partial(RandomNormal, 0.0, sd)
 
 
@@ -29,7 +29,10 @@ def scaled_inside(scale):
 
 def one_small(sd):
     """Return a builder of a stack one layer of which starts with small weights that training may not enlarge."""
-    small = functools.partial(layers.Dense, 64, "tanh", kernel_initializer=RandomNormal(0.0, sd), trainable=False)
+
+    def small():
+        return layers.Dense(64, "tanh", kernel_initializer=RandomNormal(0.0, sd), trainable=False)
+
     return net.chain(*[lambda: layers.Dense(64, "tanh")] * 2, small, *[lambda: layers.Dense(64, "tanh")] * 2)
 
 
@@ -52,9 +55,9 @@ def rounded(function):
     )
 
 
-def twice(task):
-    """Return an output layer that gives shares, for a loss that makes shares of them again."""
-    return layers.Dense(task.classes, "softmax")
+def softmax(_):
+    """Return a softmax of its own, for a layer that has one already: Keras itself undoes `from_logits` on shares."""
+    return layers.Softmax()
 
 
 def logits(task):

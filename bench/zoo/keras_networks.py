@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -22,27 +23,28 @@ def source(task: Task) -> Any:
     return keras.Input(task.x.shape[1:], dtype=task.x.dtype.name)
 
 
+def drawn(init):
+    """Return an initialiser: a new one where what makes it is given: the seed of the run decides its weights."""
+    return init() if isinstance(init, functools.partial) else init
+
+
 def chain(*parts: Callable[[], Any], end: Callable[[Task], Any] = head) -> Callable[[Task], Any]:
     """Return a builder of a Sequential model of these layers, made anew for each model."""
     return lambda task: keras.Sequential([source(task), *(part() for part in parts), end(task)])
 
 
-def dense(depth, width, activation, init="glorot_uniform", *, norm=None, last=False, **config):
-    """Return a builder of a plain stack; norm: a layer class, before the activation or after it (last)."""
+def dense(depth, width, activation, init="glorot_uniform", *, norm=None, **config):
+    """Return a builder of a plain stack; norm: what makes a normalisation that stands before the activation."""
 
     def build(task):
         model = keras.Sequential([source(task)])
         if len(task.x.shape) > 2:
             model.add(layers.Flatten())
         for _ in range(depth):
-            kernel = init() if callable(init) else init
-            model.add(
-                layers.Dense(width, None if norm and not last else activation, kernel_initializer=kernel, **config)
-            )
+            model.add(layers.Dense(width, None if norm else activation, kernel_initializer=drawn(init), **config))
             if norm:
                 model.add(norm())
-                if not last:
-                    model.add(layers.Activation(activation))
+                model.add(layers.Activation(activation))
         model.add(head(task))
         return model
 
@@ -55,7 +57,7 @@ def conv(depth, width, activation="relu", init="he_normal", *, norm=None, pool_e
     def build(task):
         h = inputs = source(task)
         for i in range(depth):
-            h = layers.Conv2D(width, 3, padding="same", kernel_initializer=init)(h)
+            h = layers.Conv2D(width, 3, padding="same", kernel_initializer=drawn(init))(h)
             h = norm()(h) if norm else h
             h = layers.Activation(activation)(h)
             if i % pool_every == pool_every - 1 and h.shape[1] >= 4:
@@ -65,7 +67,7 @@ def conv(depth, width, activation="relu", init="he_normal", *, norm=None, pool_e
     return build
 
 
-def residual(depth, width, activation="relu", *, norm=None, before=True, zero=False, scale=1.0, init="he_normal"):
+def residual(depth, width, activation="relu", *, norm=None, before=True, zero=False, scale=1.0):
     """Return a builder of dense residual blocks; before: norm and activation stand before the weights."""
 
     def build(task):
@@ -74,7 +76,7 @@ def residual(depth, width, activation="relu", *, norm=None, before=True, zero=Fa
         for _ in range(depth):
             branch = norm()(h) if norm else h
             branch = layers.Activation(activation)(branch) if before else branch
-            branch = layers.Dense(width, activation, kernel_initializer=init)(branch)
+            branch = layers.Dense(width, activation, kernel_initializer="he_normal")(branch)
             last = "zeros" if zero else keras.initializers.VarianceScaling(scale, "fan_in")
             h = layers.Add()([h, layers.Dense(width, kernel_initializer=last)(branch)])
             h = h if before else layers.Activation(activation)(h)
@@ -83,36 +85,34 @@ def residual(depth, width, activation="relu", *, norm=None, before=True, zero=Fa
     return build
 
 
-def resnet(task, zero_gamma=True):
-    """Build a small convolutional residual network with batch normalisation."""
+def resnet(task):
+    """Build a small convolutional residual network whose branches are normalised, and end in a gamma of zero."""
     inputs = source(task)
     h = layers.Activation("relu")(layers.BatchNormalization()(layers.Conv2D(16, 3, padding="same")(inputs)))
     for _ in range(3):
         branch = layers.Conv2D(16, 3, padding="same", use_bias=False)(h)
         branch = layers.Activation("relu")(layers.BatchNormalization()(branch))
         branch = layers.Conv2D(16, 3, padding="same", use_bias=False)(branch)
-        branch = layers.BatchNormalization(gamma_initializer="zeros" if zero_gamma else "ones")(branch)
+        branch = layers.BatchNormalization(gamma_initializer="zeros")(branch)
         h = layers.Activation("relu")(layers.Add()([h, branch]))
     return keras.Model(inputs, head(task)(layers.GlobalAveragePooling2D()(h)))
 
 
-def recurrent(cell, units, *, embed=0, stacked=False, end=head, **config):
+def recurrent(cell, units, *, embed=0, **config):
     """Return a builder of a recurrent network that reads the whole sequence and answers at its end."""
 
     def build(task):
         model = keras.Sequential([source(task)])
         if embed:
             model.add(layers.Embedding(27, embed))
-        if stacked:
-            model.add(cell(units, return_sequences=True))
-        model.add(cell(units, **config))
-        model.add(end(task))
+        model.add(cell(units, **{name: drawn(value) for name, value in config.items()}))
+        model.add(head(task))
         return model
 
     return build
 
 
-def attention(task, blocks=2, width=32, scale=1.0):
+def attention(task, blocks=2, width=32):
     """Build a small pre-norm transformer over the rows of an image, or over symbols."""
     inputs = source(task)
     length = task.x.shape[1]
@@ -123,7 +123,7 @@ def attention(task, blocks=2, width=32, scale=1.0):
         n = layers.LayerNormalization()(h)
         h = layers.Add()([h, layers.MultiHeadAttention(4, width // 4)(n, n)])
         n = layers.LayerNormalization()(h)
-        h = layers.Add()([h, layers.Dense(width)(layers.Dense(2 * width, "gelu")(n)) * scale])
+        h = layers.Add()([h, layers.Dense(width)(layers.Dense(2 * width, "gelu")(n))])
     return keras.Model(inputs, head(task)(layers.GlobalAveragePooling1D()(layers.LayerNormalization()(h))))
 
 

@@ -56,16 +56,23 @@ ADAPTERS: tuple[Adapter, ...] = (
     Adapter("torch.nn", "Module", "unvanish.torch"),
 )
 
+LOOKED_AT = "Keras 3 on TensorFlow, JAX or torch"
+"""What error messages say that this version takes."""
+
 NOT_YET: tuple[tuple[str, str, str], ...] = (
     ("flax.nnx", "Module", "Flax"),
     ("tf_keras", "Model", "Keras 2 (tf_keras)"),
 )
 """Known models that this version cannot look at: module, class, name."""
 
-LOOKED_AT = "Keras 3 on the TensorFlow backend, PyTorch"
+LOOKED_AT = "Keras 3 on TensorFlow, JAX or torch; PyTorch"
 
 BACKENDS: dict[str, str] = {"jax": "JAX", "keras": "Keras", "tensorflow": "TensorFlow", "torch": "PyTorch"}
 """Module -> the name people know it by."""
+
+
+EXTRAS: dict[str, str] = {"jax": "jax", "keras": "tensorflow", "tensorflow": "tensorflow", "torch": "torch"}
+"""Module -> the extra of this package that installs it."""
 
 
 def adapter_of(model: object) -> Adapter:
@@ -109,7 +116,7 @@ def is_installed(module: str) -> bool:
 
 def missing_backend(module: str, *, wanted_by: str = "") -> UsageError:
     """Return the error that names the missing backend and the line to type. wanted_by: the line that asked for it."""
-    extra = "tensorflow" if module in ("keras", "tensorflow") else None
+    extra = EXTRAS.get(module)
     install = f"{shlex.quote(sys.executable)} -m pip install " + (f'"unvanish[{extra}]"' if extra else module)
     return UsageError(
         f"{BACKENDS.get(module, module)} is not installed where unvanish runs",

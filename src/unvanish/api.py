@@ -41,10 +41,10 @@ def check(
 ) -> Diagnosis:
     """Say whether the model's gradient lets it learn, where not, and why.
 
-    model: a compiled Keras model (TensorFlow backend) or a torch.nn.Module. x, y: arrays or tensors, or x a
-    tf.data.Dataset or a torch DataLoader of batches. loss, optimizer: of a torch.nn.Module alone. loss: a module, a
-    function of (outputs, targets), or `bce`, `bce_with_logits`, `cross_entropy`, `mse`. optimizer: one of torch.optim;
-    Adam with a learning rate of 0.001 where none is given.
+    model: a compiled Keras model, on any backend, or a torch.nn.Module. x, y: arrays or tensors, or x a stream of
+    batches: a tf.data.Dataset, a PyDataset, a torch DataLoader. loss, optimizer: of a torch.nn.Module alone. loss: a
+    module, a function of (outputs, targets), or `bce`, `bce_with_logits`, `cross_entropy`, `mse`. optimizer: one of
+    torch.optim; Adam with a learning rate of 0.001 where none is given.
     validation: held-out (x, y); without it a fifth of the data is held out. steps: optimizer steps of the short watched
     training. ignore: rule codes to leave out. progress: called with (what, done, total); without it a line is shown in
     a notebook and on a terminal.

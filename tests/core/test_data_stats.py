@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from unvanish.core.data_stats import chance_loss, data_info
+from unvanish.core.data_stats import chance_loss, data_info, label_kind
 
 
 def test_input_moments_of_the_uniform_distribution():
@@ -68,6 +68,38 @@ def test_classes_have_a_range_but_no_spread():
         np.ones((3, 2)), y, samples=3, held_out=0, batch_size=2, loss_kind="sparse_categorical_crossentropy"
     )
     assert (info.label_kind, info.label_min, info.label_max, info.label_sd) == ("classes", 1.0, 3.0, None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "labels", "chance"),
+    [
+        ("binary_crossentropy", [[0], [1], [1], [1]], -(0.75 * math.log(0.75) + 0.25 * math.log(0.25))),
+        ("categorical_crossentropy", np.eye(4)[[0, 1, 2, 3]], math.log(4)),
+        ("sparse_categorical_crossentropy", [0, 0, 1, 1], math.log(2)),
+        ("mean_squared_error", [[1.0], [3.0]], 1.0),
+        ("mean_absolute_error", [[0.0], [0.0], [3.0]], 1.0),
+        ("other", [[1.0]], None),
+    ],
+)
+def test_chance_is_the_best_constant_prediction(kind, labels, chance):
+    found = chance_loss(kind, np.asarray(labels, dtype="float32"))
+    assert found == (None if chance is None else pytest.approx(chance, rel=1e-6, abs=0))
+
+
+@pytest.mark.parametrize(
+    ("loss_kind", "labels", "kind"),
+    [
+        ("sparse_categorical_crossentropy", None, "classes"),
+        ("other", None, "unknown"),
+        ("other", [0, 1, 1], "binary"),
+        ("other", [[0, 1], [1, 1]], "multilabel"),
+        ("binary_crossentropy", [[0.2], [0.7]], "binary"),
+        ("mean_squared_error", [0.5, 2.0], "regression"),
+        ("other", [0.5, 2.0], "unknown"),
+    ],
+)
+def test_kinds_of_labels(loss_kind, labels, kind):
+    assert label_kind(loss_kind, None if labels is None else np.asarray(labels)) == kind
 
 
 def test_no_labels_no_chance():

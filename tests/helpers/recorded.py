@@ -13,6 +13,18 @@ from unvanish.torch.tally import Tally
 from unvanish.watching.session import Plan, Session
 
 
+class Noted(Clips):
+    """Note also the norms that are there at the step: what is left after clipping."""
+
+    def __init__(self, wanted):
+        super().__init__(wanted)
+        self.left = []
+
+    def raw(self, parameter, at_step):
+        self.left.append((id(parameter), float(at_step.norm)))
+        return super().raw(parameter, at_step)
+
+
 class Recorded:
     """Hold the parts, and the recording once the context is left."""
 
@@ -20,7 +32,7 @@ class Recorded:
         self.session = Session(Plan(steps=steps), [f"k{i}" for i in range(len(kernels))], [1] * len(kernels), None, _ok)
         self.session.interval = 1
         self.roots = Roots(lambda: self.steps.pass_begins(), lambda: self.steps.backward_ended())
-        self.clips = Clips(lambda parameter: self.steps.wants(parameter))
+        self.clips = Noted(lambda parameter: self.steps.wants(parameter))
         self.steps = Steps(model.parameters(), self.session, Tally(kernels), self.clips, self.roots)
 
     @property

@@ -26,6 +26,9 @@ def patched():
     return vars(OWNER)["fit"], vars(L.Layer)["__init__"]
 
 
+EAGERLY = keras.backend.backend() != "jax"  # operation by operation, which takes JAX longer than compiling
+
+
 def data(n=40):
     rng = np.random.default_rng(0)
     return rng.normal(size=(n, 5)), rng.integers(0, 2, (n, 1))
@@ -53,6 +56,7 @@ def pipeline(x, y):
     return tf.data.Dataset.from_tensor_slices((x, y)).shuffle(40).batch(8)
 
 
+@pytest.mark.every_backend
 @pytest.mark.parametrize("kind", ["arrays", "unbuilt", "pipeline"])
 def test_a_fit_that_is_looked_at_is_the_fit_it_would_have_been(kind):
     results = []
@@ -70,9 +74,10 @@ def test_a_fit_that_is_looked_at_is_the_fit_it_would_have_been(kind):
     assert results[0] == results[1]
 
 
+@pytest.mark.every_backend
 def test_what_was_seen():
     before = patched()
-    model, (x, y) = made(run_eagerly=True), data()
+    model, (x, y) = made(run_eagerly=EAGERLY), data()
     seen = looked(model, x, y, epochs=2, batch_size=8, validation_split=0.2)
     recording = seen.observation.recording
     assert recording.total_steps == seen.observation.planned_steps == 8
@@ -86,6 +91,7 @@ def test_what_was_seen():
     assert patched() == before
 
 
+@pytest.mark.every_backend
 def test_the_first_gradient_of_the_training_is_that_of_the_same_batch_by_probe():
     keras.utils.set_random_seed(1)
     model = keras.Sequential([keras.Input((5,)), L.Dense(6, "tanh"), L.Dense(1, "sigmoid")])
@@ -97,6 +103,7 @@ def test_the_first_gradient_of_the_training_is_that_of_the_same_batch_by_probe()
         assert seen.recording.array("gradient_norm")[0, position] == pytest.approx(expected, rel=1e-5, abs=0)
 
 
+@pytest.mark.every_backend
 def test_training_stops_when_enough_was_seen():
     class Epochs(keras.callbacks.Callback):
         ended = 0
@@ -104,7 +111,7 @@ def test_training_stops_when_enough_was_seen():
         def on_epoch_end(self, epoch, logs=None):
             self.ended += 1
 
-    model, (x, y), epochs = made(run_eagerly=True), data(), Epochs()
+    model, (x, y), epochs = made(run_eagerly=EAGERLY), data(), Epochs()
     seen = looked(model, x, y, epochs=1000, batch_size=8, plan={"steps": 7}, callbacks=[epochs])
     assert int(model.optimizer.iterations) == seen.observation.recording.total_steps == 7
     assert epochs.ended == 1
@@ -124,6 +131,7 @@ def test_a_later_fit_is_looked_at_when_asked_for():
     assert int(model.optimizer.iterations) == 4
 
 
+@pytest.mark.every_backend
 @pytest.mark.parametrize("error", [ZeroDivisionError, KeyboardInterrupt, SystemExit])
 def test_what_the_users_fit_raises_comes_through_and_nothing_measured_is_lost(error):
     class Break(keras.callbacks.Callback):
@@ -131,10 +139,11 @@ def test_what_the_users_fit_raises_comes_through_and_nothing_measured_is_lost(er
             if batch == 2:
                 raise error("the user's")
 
-    before, model, (x, y) = patched(), made(run_eagerly=True), data()
+    before, model, (x, y) = patched(), made(run_eagerly=EAGERLY), data()
     with pytest.raises(error, match="the user's"), capture() as seen:
         model.fit(x, y, batch_size=8, verbose=0, callbacks=Break())
-    assert seen.observation.recording.total_steps == 3
+    steps = seen.observation.recording.total_steps
+    assert steps == 3 or (keras.backend.backend() != "tensorflow" and steps > 3)  # callbacks run in a thread there
     assert len(seen.observation.profiles) == 1
     assert seen.cost is not None
     assert patched() == before

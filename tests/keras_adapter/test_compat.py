@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from unvanish.keras import backends, compat
 from unvanish.keras.replay import Replay
+from unvanish.keras.snapshot import untouched
 
 pytestmark = pytest.mark.keras
 L = keras.layers
@@ -92,6 +93,16 @@ def test_random_streams_are_put_back():
         inside = draws()
     assert inside[1:] == draws()[1:]  # the first: its seed was put back, what its kernel counts is out of reach
     assert random.getstate() == before  # python's generator is not ours to put back here
+
+
+def test_tensorflows_global_generator_goes_on():
+    generator = tf.random.get_global_generator()
+    model, state = functional(), generator.state.numpy().tobytes()
+    with untouched(model):
+        generator.normal((3,))
+        assert generator.state.numpy().tobytes() != state
+    assert tf.random.get_global_generator() is generator
+    assert generator.state.numpy().tobytes() == state
 
 
 def test_a_model_is_built_for_training_once_and_to_the_same_values():

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from unvanish.core.measures.auc import auc_sd
-from unvanish.core.task import task_of
 from unvanish.keras.batches import Batches
 from unvanish.keras.evaluate import evaluate
 
@@ -146,33 +145,3 @@ def test_models_with_several_outputs_and_sequences_are_not_scored():
     sequence = keras.Model(inputs, L.RepeatVector(3)(inputs))
     sequence.compile("sgd", "mse")
     assert evaluate(sequence, Batches.of_arrays(x, np.zeros((300, 3, 4))), 0) is None
-
-
-@pytest.mark.parametrize(
-    ("labels", "outputs", "kind"),
-    [
-        ([0, 1, 1], 1, "binary"),
-        ([[-1], [1], [1]], 1, "binary"),
-        ([1, 1, 1], 1, "binary"),
-        ([0, 0, 0], 1, "binary"),
-        ([0, 2, 1], 3, "classes"),
-        ([[1, 0], [0, 1], [1, 0]], 2, "classes"),
-        ([[0.9, 0.1], [0.2, 0.8], [1, 0]], 2, "classes"),
-        ([[1, 1], [0, 1], [0, 0]], 2, "classes"),
-        ([0.5, 1.5, 3.0], 1, "regression"),
-        ([[0.5, 1.0], [2.0, 3.0], [4.0, 5.0]], 2, "regression"),
-    ],
-)
-def test_kinds_of_labels(labels, outputs, kind):
-    assert task_of(np.array(labels), outputs).kind == kind
-
-
-def test_binary_labels_of_one_kind_are_told_apart_from_each_other():
-    assert task_of(np.zeros(3), 1).labels.tolist() == [[False]] * 3
-    assert task_of(np.ones(3), 1).labels.tolist() == [[True]] * 3
-    assert task_of(np.array([-1, 1]), 1).labels.tolist() == [[False], [True]]
-
-
-@pytest.mark.parametrize(("labels", "outputs"), [([0, 5], 3), ([[1, 2]], 3), (["a", "b"], 2)])
-def test_labels_that_do_not_fit_the_outputs_have_no_task(labels, outputs):
-    assert task_of(np.array(labels), outputs) is None

@@ -5,7 +5,7 @@ import random
 import pytest
 
 keras = pytest.importorskip("keras")
-pytestmark = pytest.mark.keras
+pytestmark = [pytest.mark.keras, pytest.mark.every_backend]
 
 import numpy as np  # noqa: E402
 

@@ -267,9 +267,17 @@ def test_the_comparison_can_fail() -> None:
     assert not disagreements(tiny, tiny, 1e-15)
 
 
+ON_JAX = {"convolutions", "dying", "mismatched binary", "nested", "residual", "saturated", "shared", "tutorial"}
+"""Models that are compared on JAX: compiling each takes seconds, and the others show little more."""
+
+
+@pytest.mark.every_backend
 @pytest.mark.parametrize(
     ("name", "floats"),
-    [(name, "float32") for name in MODELS]
+    [
+        pytest.param(name, "float32", marks=[pytest.mark.soak] if BACKEND == "jax" and name not in ON_JAX else [])
+        for name in MODELS
+    ]
     + [(name, "float64") for name in MODELS if name not in SLOW and BACKEND == "tensorflow"],
     indirect=["floats"],
 )

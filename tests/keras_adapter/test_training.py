@@ -8,12 +8,13 @@ from unvanish.keras.batches import Batches
 from unvanish.keras.training import train
 
 pytestmark = pytest.mark.keras
+RATE = 0.0 if keras.backend.backend() == "torch" else 0.3  # there fit and dropout draw from one generator
 L = keras.layers
 
 
 def made(**compiling):
     keras.utils.set_random_seed(4)
-    layers = [L.Dense(6, "relu"), L.BatchNormalization(), L.Dropout(0.3), L.Dense(1, "sigmoid")]
+    layers = [L.Dense(6, "relu"), L.BatchNormalization(), L.Dropout(RATE), L.Dense(1, "sigmoid")]
     model = keras.Sequential([keras.Input((5,)), *layers])
     model.compile("adam", "binary_crossentropy", metrics=["accuracy"], **compiling)
     return model
@@ -24,6 +25,7 @@ def batches(n=40, **kwargs):
     return Batches.of_arrays(rng.normal(size=(n, 5)), rng.integers(0, 2, (n, 1)), batch_size=8, **kwargs)
 
 
+@pytest.mark.every_backend
 def test_the_steps_are_those_of_a_fit_on_the_same_batches():
     results = []
     for plain in (False, True):

@@ -5,7 +5,7 @@ from msgspec.structs import replace
 
 from unvanish.rules.easing import eased, mild, recovered
 from unvanish.testing.observations import Recipe, observation
-from unvanish.testing.specimen_edits import only_start, with_gradients, with_losses
+from unvanish.testing.specimen_edits import edit_profiles, only_start, scaled, with_gradients, with_losses
 from unvanish.testing.specimens import SPECIMENS
 
 
@@ -19,6 +19,15 @@ def test_the_reason_is_told() -> None:
 def test_nothing_recovers_before_it_trained() -> None:
     assert recovered(SPECIMENS["recovered"]())
     assert not recovered(only_start(SPECIMENS["recovered"]()))
+
+
+@pytest.mark.parametrize(("last", "expected"), [(0.71, ""), (0.66, "recovered")])
+def test_growth_that_flattened_eases_nothing_unless_the_loss_falls(last: float, expected: str) -> None:
+    factors = [2.0 ** -(11 - i) for i in range(12)]
+    seen = with_losses(observation(Recipe(depth=12, factor=2.0)), 0.72, last)
+    flat = edit_profiles(seen, lambda i, layer: scaled(layer, factors[i], factors[i]), first=False)
+    assert recovered(flat)
+    assert (expected in eased(flat)) if expected else eased(flat) == ""
 
 
 @pytest.mark.parametrize(("depth", "expected"), [(4, True), (5, True), (6, False), (12, False)])

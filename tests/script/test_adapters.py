@@ -8,7 +8,7 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from unvanish.adapters import ADAPTERS, NOT_YET, adapter_of, missing_backend, require
+from unvanish.adapters import ADAPTERS, LOOKED_AT, NOT_YET, adapter_of, missing_backend, require
 from unvanish.errors import UnsupportedError, UsageError
 
 
@@ -33,8 +33,14 @@ def test_a_keras_model_goes_to_the_keras_room(monkeypatch: pytest.MonkeyPatch) -
     assert adapter.room == "unvanish.keras"
     room = SimpleNamespace(check="check", describe="describe")
     monkeypatch.setitem(sys.modules, "unvanish.keras.check", room)
-    monkeypatch.setitem(sys.modules, "unvanish.keras.describe", room)
     assert (adapter.check, adapter.describe) == ("check", "describe")
+
+
+def test_a_torch_module_goes_to_the_torch_room_unless_it_is_a_keras_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake(monkeypatch, "torch.nn", "Module")
+    assert adapter_of(Model()).room == "unvanish.torch"
+    fake(monkeypatch, "keras", "Model")
+    assert adapter_of(Model()).room == "unvanish.keras"
 
 
 @pytest.mark.parametrize(("framework", "base", "name"), NOT_YET)
@@ -45,7 +51,7 @@ def test_models_of_other_frameworks(monkeypatch: pytest.MonkeyPatch, framework: 
     error = caught.value
     assert error.what == f"this version cannot look at {name} models"
     assert error.found == f"an object of the class {__name__}.Model"
-    assert error.numbers == {"looked at": "Keras 3 on the TensorFlow backend"}
+    assert error.numbers == {"looked at": LOOKED_AT}
     assert "Keras 3" in error.hint
 
 
@@ -58,8 +64,11 @@ def test_something_else(monkeypatch: pytest.MonkeyPatch) -> None:
     assert error.what.endswith("… is not a model that can be looked at")
     assert len(error.what) < 110
     assert error.found == "an object of the class builtins.list"
-    assert error.numbers == {"looked at": "Keras 3 on the TensorFlow backend"}
-    assert error.hint == "pass a compiled Keras model: unvanish.check(model, x, y)"
+    assert error.numbers == {"looked at": LOOKED_AT}
+    assert (
+        error.hint
+        == "pass a compiled Keras model, or a torch.nn.Module with its loss: unvanish.check(model, x, y, loss=loss)"
+    )
 
 
 def test_a_framework_that_is_half_imported_takes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,7 +51,8 @@ class Seen:
 
     def __init__(self, log: list[str], modules: Sequence[str] = ()) -> None:
         self.log, self.modules = log, modules
-        self.observation = self.cost = self.error = None
+        self.observation: object = None
+        self.cost, self.error = None, None
         self.sites: dict[str, object] = {}
         self.suspended = ()
 
@@ -143,6 +144,23 @@ def test_hook_is_gone_and_captures_left_when_the_gate_closes(home: Path) -> None
         exec("import toyframe\nraise Enough", {"Enough": Enough})
     assert log == ["entered", "left"]
     assert sys.meta_path == before
+
+
+@pytest.mark.parametrize("order", [("first", "second"), ("second", "first")])
+def test_of_two_frameworks_the_one_that_was_trained_is_told(home: Path, order: tuple[str, str]) -> None:
+    """A script that trains with one framework may import another: for a plot, for its data, as a backend."""
+    captures = {name: Seen([]) for name in order}
+    for name in order:
+        installed(home, name, "done = True\n")
+    with Gate({"first": lambda: captures["first"], "second": lambda: captures["second"]}) as gate:
+        exec("".join(f"import {name}\n" for name in order), {})
+        assert gate.seen() is captures[order[0]]
+        captures["second"].error = UnsupportedError("why it could not be looked at")
+        assert gate.seen() is captures["second"]
+        captures["first"].observation = "a training"
+        assert gate.seen() is captures["first"]
+    for name in order:
+        del sys.modules[name]
 
 
 # --- Keras 2, and what is not installed ------------------------------------------------------------------------------

@@ -91,7 +91,7 @@ def test_no_script_makes_no_folder(toy: Path) -> None:
 
 def test_the_table_of_captures_imports_nothing_until_used(monkeypatch: pytest.MonkeyPatch) -> None:
     made = captures.factories(Plan(), quiet, Path("/x/train.py"))
-    assert list(made) == [name for name, _ in captures.CAPTURES] == ["keras"]
+    assert list(made) == [name for name, _ in captures.CAPTURES] == ["keras", "torch"]
     monkeypatch.setattr(captures.importlib, "import_module", lambda name: Module(name))
     assert made["keras"]() == ("unvanish.keras.capture", Plan(), quiet, Path("/x/train.py"))
 

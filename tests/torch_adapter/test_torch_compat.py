@@ -99,3 +99,62 @@ def test_leaving_removes_every_hook_from_the_graph_too() -> None:
     loss.backward()
     assert look.not_checked == ("no backward pass of the model was seen",)
     assert look.profile(0, 0.0).layer("0").output_gradient_norm is None
+
+
+def test_clipping_goes_through_the_functions_that_are_wrapped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`clip_grad_norm_` looks its helper up by name at every call, also where it was imported earlier."""
+    from torch.nn.utils import clip_grad_norm_
+
+    called: list[str] = []
+    owner, name = compat.CLIP_BY_NORM[0]
+    original = getattr(owner, name)
+    monkeypatch.setattr(owner, name, lambda *args, **kwargs: (called.append(name), original(*args, **kwargs)))
+    weight = nn.Parameter(torch.ones(3))
+    weight.grad = torch.full((3,), 2.0)
+    clip_grad_norm_([weight], 0.5)
+    assert called == [name]
+    assert float(weight.grad.norm()) == pytest.approx(0.5, rel=1e-5, abs=0)
+
+
+@pytest.mark.parametrize(("owner", "name"), [*compat.CLIP_BY_NORM, *compat.CLIP_BY_VALUE])
+def test_the_clipping_functions_are_where_they_are_wrapped(owner: Any, name: str) -> None:
+    assert callable(vars(owner)[name])
+
+
+def test_what_all_batch_normalisations_are() -> None:
+    kinds = (nn.BatchNorm1d(2), nn.BatchNorm2d(2), nn.BatchNorm3d(2), nn.SyncBatchNorm(2), nn.LazyBatchNorm1d())
+    assert all(isinstance(module, compat.BATCH_NORM) for module in kinds)
+    assert not isinstance(nn.LayerNorm(2), compat.BATCH_NORM)
+
+
+def test_a_layer_of_keras_is_told_from_a_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    import types
+
+    monkeypatch.delitem(sys.modules, "keras", raising=False)
+    assert not compat.belongs_to_keras(nn.Linear(2, 2))
+    keras = types.ModuleType("keras")
+    keras.Layer = nn.Linear  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "keras", keras)
+    assert compat.belongs_to_keras(nn.Linear(2, 2))
+    assert not compat.belongs_to_keras(nn.ReLU())
+
+
+def test_global_optimizer_hooks_may_give_other_arguments() -> None:
+    """A step that is given a closure has that closure replaced by the hook."""
+    from unvanish.torch.hooks import Hooks
+
+    weight, order = nn.Parameter(torch.ones(1)), []
+    optimizer = torch.optim.LBFGS([weight], max_iter=2)
+
+    def closure() -> torch.Tensor:
+        order.append("closure")
+        optimizer.zero_grad()
+        loss = (weight**2).sum()
+        loss.backward()
+        return loss
+
+    with Hooks(lambda _: order.append("before"), lambda _: order.append("after")):
+        optimizer.step(closure)
+        optimizer.step(closure=closure)
+    assert order[:2] == ["closure", "before"]
+    assert order.count("before") == order.count("after") == 2

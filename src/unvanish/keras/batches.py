@@ -81,7 +81,7 @@ class Batches:
     def of_arrays(cls, x: Any, y: Any, validation: Any = None, batch_size: int = 32) -> Batches:
         """Return data given from Python; without validation a fifth is held out, drawn by a generator of its own.
 
-        x: array, structure of arrays, or a stream: tf.data.Dataset, PyDataset, torch DataLoader (then nothing is held
+        x: array, structure of arrays, or a stream (tf.data.Dataset, PyDataset, torch DataLoader: then nothing is held
         out without validation).
         validation: (x, y) or a stream. Raise as `of_fit` does.
         """

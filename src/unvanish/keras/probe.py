@@ -115,7 +115,19 @@ class _Pass:
         x, y, weight = batch
         with tapped(self._found, mark) as self._taps:
             output = forward(self._model)(x, training=True)
-            return self._model.compute_loss(x, y, output, weight, training=True)
+            try:
+                return self._model.compute_loss(x, y, output, weight, training=True)
+            except (RuntimeError, ValueError):  # PyTorch takes no cross-entropy of what is not a number
+                broken = _not_a_number(output)
+                if broken is None:
+                    raise
+                return broken
+
+
+def _not_a_number(output: Any) -> Any:
+    """Return a loss that is not a number, of outputs that have one among them; None for outputs that are all finite."""
+    total = sum(keras.ops.sum(part) for part in keras.tree.flatten(output))
+    return None if bool(keras.ops.all(keras.ops.isfinite(total))) else total * float("nan")
 
 
 def _overflowed(seen: Looked) -> bool:

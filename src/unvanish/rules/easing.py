@@ -19,11 +19,22 @@ three (1.7 decades) .93 / .97, four (3.1) .83 / .94, five (3.7) .68 / .89, six (
 
 def eased(seen: Observation) -> str:
     """Return what was seen to ease a sick profile over depth, in words; empty when nothing does."""
-    if course(seen).learned:
+    way = course(seen)
+    if way.learned:
         return "the loss falls all the same"
-    if recovered(seen):
+    if recovered(seen) and (way.falling or not grows(seen)):
         return "the profile recovered while training"
     return "the step still moves every layer in time: slower, not stuck" if mild(seen) else ""
+
+
+def grows(seen: Observation) -> bool:
+    """Say whether the gradient grew towards the input at the start.
+
+    What a network multiplies on the way back it has torn apart on the way forward: inputs that are alike are no longer
+    (chaos, Schoenholz et al. 2017). A flat profile later, of weights that the first steps blew up, does not undo that.
+    """
+    found = depth_profile(seen)
+    return not isinstance(found, str) and found.slope.per_step > 0
 
 
 def recovered(seen: Observation) -> bool:

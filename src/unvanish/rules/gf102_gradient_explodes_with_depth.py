@@ -21,8 +21,8 @@ multiplied on the way up. Networks with ReLU and batch normalisation, 64 wide, o
 As in GF101: `transmission_per_layer` (above 1), `decades`, `slope_low`, `slope_high`, `depth`, `first_over_last`,
 the split into `activation_part` and `weight_part`, the forecast; for a note also `fatal_depth`.
 
-An error, or a warning when the loss fell clearly below chance all the same or the profile recovered while it was
-watched; a note within the limit.
+An error, or a warning when the loss fell clearly below chance all the same, or began to while the profile recovered; a
+note within the limit.
 
 ## Remedies
 

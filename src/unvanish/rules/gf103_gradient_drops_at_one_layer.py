@@ -30,7 +30,8 @@ its neighbours, or scale it by what one batch shows (LSUV); exchange the one act
 ## When it is harmless
 
 Beside a shortcut; at a layer that is frozen on purpose, together with everything before it; at a gate or an
-attention mask that is shut at the start and opens. A loss that falls anyway makes it a warning.
+attention mask that is shut at the start and opens. Kernels that only decide where an attention looks (queries, keys,
+routers) have a small gradient by design and are not counted. A loss that falls anyway makes it a warning.
 
 ## References
 
@@ -48,6 +49,7 @@ from typing import NamedTuple
 from unvanish.core.diagnosis import Clear, Finding, Undecided, Verdict
 from unvanish.core.observation import Observation
 from unvanish.core.profile import LayerProfile
+from unvanish.rules.addressing import addressing
 from unvanish.rules.course import course
 from unvanish.rules.gradients import at_start, moving_kernels
 from unvanish.rules.remedies import against_large_inputs, data_driven
@@ -77,7 +79,8 @@ class Drop(NamedTuple):
 
 def judge(seen: Observation) -> Verdict:
     """Judge the largest drop between two neighbouring kernels."""
-    kernels = moving_kernels(seen)
+    aside = addressing(seen.network)
+    kernels = [kernel for kernel in moving_kernels(seen) if kernel.name not in aside]
     if len(kernels) < FEWEST:
         return Clear(code=CODE, name=NAME)
     start = at_start(seen)

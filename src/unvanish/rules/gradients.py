@@ -18,6 +18,7 @@ from unvanish.core.measures.slope import Slope, slope
 from unvanish.core.network import Layer
 from unvanish.core.observation import Observation
 from unvanish.core.profile import Profile
+from unvanish.rules.addressing import addressing
 from unvanish.rules.data_part import without_penalty
 from unvanish.theory.bands import DECADES
 
@@ -174,9 +175,9 @@ def first_over_last(gradients: Gradients) -> float | None:
 def depth_profile(seen: Observation, gradients: Gradients | None = None) -> DepthProfile | str:
     """Return the gradient's slope over depth, or the reason why there is none to see.
 
-    The line goes through the hidden kernels' gradient RMS: the first and the last kernel, kernels that start at zero
-    and kernels with an exactly zero gradient are left out. Where fewer than three are left, through the norm of the
-    pre-activation gradients of all kernel layers.
+    The line goes through the hidden kernels' gradient RMS: the first and the last kernel, kernels that start at zero,
+    kernels with an exactly zero gradient and those that only address an attention are left out. Where fewer than three
+    are left, through the norm of the pre-activation gradients of all kernel layers.
     """
     gradients = gradients or at_start(seen)
     if gradients.premature:
@@ -209,7 +210,8 @@ def _positive(names: Sequence[str] | Mapping[str, float], numbers: Mapping[str, 
 
 
 def _counted(seen: Observation, gradients: Gradients) -> list[str]:
-    hidden = seen.network.kernels[1:-1]
+    aside = addressing(seen.network)
+    hidden = [layer for layer in seen.network.kernels[1:-1] if layer.name not in aside]
     names = [layer.name for layer in hidden if layer.kernel is not None and layer.kernel.second_moment > 0]
     return _positive(names, gradients.rms)
 

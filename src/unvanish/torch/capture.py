@@ -15,6 +15,7 @@ import torch
 from unvanish.core.diagnosis import Cost, Site
 from unvanish.core.observation import Observation
 from unvanish.errors import UnvanishError
+from unvanish.torch.around import around
 from unvanish.torch.clips import Clips
 from unvanish.torch.compat import belongs_to_keras
 from unvanish.torch.hooks import Hooks
@@ -23,11 +24,14 @@ from unvanish.torch.look import Look
 from unvanish.torch.losses import Losses
 from unvanish.torch.patches import Patches
 from unvanish.torch.replayed import Replayed
+from unvanish.torch.requirements import unsupported
 from unvanish.torch.roots import Roots
 from unvanish.torch.watched import Watched, look_for
 from unvanish.watching.session import Enough, Plan, Progress
 from unvanish.watching.sites import first_frame_of, site_of
 
+UNSEEN = 1000
+"""Steps of optimizers whose model could not be seen, after which a script is ended."""
 PASSES = 8
 """Passes of one step that are looked at at most: gradients may be accumulated over many."""
 
@@ -43,13 +47,15 @@ class Capture:
     def __init__(self, plan: Plan, progress: Progress, script: Path) -> None:
         """Patch nothing yet."""
         self.suspended: tuple[str, ...] = ()
-        self.error: UnvanishError | None = None
         self._plan, self._progress, self._script = plan, progress, Path(script).absolute()
         self._made: WeakKeyDictionary[torch.nn.Module, tuple[str, int]] = WeakKeyDictionary()
         self._stack = ExitStack()
         self._thread = threading.get_ident()
         self._inside = False
         self._over = False
+        self._unseen = 0
+        self._why: UnvanishError | None = None
+        self._around: dict[int, torch.nn.Module] = {}
         self._watched: Watched | None = None
         self._earlier: dict[int, torch.optim.Optimizer] = {}
         self._looks: dict[int, Look | Replayed] = {}
@@ -87,6 +93,11 @@ class Capture:
         return self._watched.observation() if self._watched is not None and self._watched.looked_at else None
 
     @property
+    def error(self) -> UnvanishError | None:
+        """Return why the training could not be looked at."""
+        return None if self._watched is not None else self._why
+
+    @property
     def cost(self) -> Cost | None:
         """Return what the looking cost."""
         return None if self._watched is None else self._watched.clock.cost()
@@ -119,7 +130,7 @@ class Capture:
         self._pass_begins()
         self._inside = True
         try:
-            self._arm(module)
+            self._arm(module, args, kwargs)
             result = original(module, *args, **kwargs)
         finally:
             self._inside = False
@@ -132,11 +143,11 @@ class Capture:
             self._watched.ran(args, kwargs, result)
         return result
 
-    def _arm(self, module: torch.nn.Module) -> None:
+    def _arm(self, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Look at the pass that begins, if it is one to look at."""
         if self._watched is not None:
             if self._watched.is_model(module):
-                self._watched.arm()
+                self._watched.arm(args, kwargs)
             return
         look = self._looks.get(id(module))
         if look is not None and look.seen < PASSES:
@@ -147,6 +158,9 @@ class Capture:
             look.__exit__(None, None, None)
             if self._roots.passes:  # enough of a step that accumulates
                 return
+        outer = around(module)
+        if outer is not None:
+            self._around[id(module)] = outer
         self._looks[id(module)], self._models[id(module)] = look_for(module), module
         self._looks[id(module)].__enter__()
 
@@ -192,7 +206,11 @@ class Capture:
         held = {id(p) for group in optimizer.param_groups for p in group["params"]}
         owned = {key: sum(id(p) in held for p in model.parameters()) for key, model in self._models.items()}
         trained = [key for key, count in owned.items() if count and self._looks[key].seen]
-        if not trained:
+        outer = [self._around[key] for key in trained if key in self._around]
+        most = max((owned[key] for key in trained), default=0)
+        beyond = [module for module in outer if sum(id(p) in held for p in module.parameters()) > most]
+        if not trained or beyond:
+            self._refuse(unsupported(optimizer, beyond[0] if beyond else None))
             return
         self._earlier[id(optimizer)] = optimizer
         if len(self._earlier) < self._plan.fit:
@@ -215,6 +233,12 @@ class Capture:
         self._forget_looks()
         self._watched = watched
 
+    def _refuse(self, why: UnvanishError) -> None:
+        """Keep the reason; after many such steps nothing else is to be expected of the script."""
+        self._why, self._unseen = self._why or why, self._unseen + 1
+        if self._unseen >= UNSEEN:
+            self._finished()
+
     def _finished(self) -> None:
         self._over = True
         raise Enough
@@ -223,5 +247,6 @@ class Capture:
         for look in self._looks.values():
             look.__exit__(None, None, None)
         self._looks.clear()
+        self._around.clear()
         self._models.clear()
         self._inputs.clear()

@@ -41,3 +41,9 @@ class Inputs:
         """Return the samples; None when there are none that could be taken."""
         same = [part for part in self._kept if part.shape[1:] == self._kept[0].shape[1:]]
         return np.concatenate(same) if same else None
+
+
+def batch_size(args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
+    """Return the number of samples that a model is called with: the length of the first tensor, 0 without one."""
+    tensor = next(tensors_in((args, kwargs)), None)
+    return 0 if tensor is None or tensor.ndim == 0 else len(tensor)

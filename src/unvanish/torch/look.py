@@ -190,7 +190,7 @@ class Look:
             return
         trace, _ = self._running
         self._stop()
-        if sys.exc_info()[0] is not None:  # the forward pass failed
+        if output is None and sys.exc_info()[0] is not None:  # the forward pass failed
             return
         trace.adopt(output)
         self.seen += 1

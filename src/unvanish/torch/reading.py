@@ -47,8 +47,16 @@ class Reading:
     """More fields of the Call."""
     recurrence: Recurrence | str | None = None
     """Of a recurrent layer: the call, or why it cannot be looked at over time."""
+    reduced: frozenset[int] = frozenset()
+    """Axes that a mean or a maximum runs over."""
     reads_channels: bool = False
     """Whether axis 1 is the channels."""
+
+    def is_pool(self, channels_first: bool) -> bool:
+        """Say whether a reduction runs over places: over all axes but the samples and the features."""
+        ndim = self.data[0].ndim if self.data else 0
+        places = set(range(1, ndim)) - {1 if channels_first else ndim - 1}
+        return bool(places) and self.reduced == places
 
     @property
     def is_layer_of_weights(self) -> bool:
@@ -80,9 +88,8 @@ def read(name: str, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
         over_features = data and axis in (-1, data[0].ndim - 1)
         reading.kind = "activation"
         reading.fields["activation"] = "softmax" if name == "softmax" and over_features else "other"
-    elif name in ("mean", "amax") and data and _over_places(data[0], args, kwargs):
-        reading.kind = "pool"
-        reading.fields["reduction"] = "average" if name == "mean" else "max"
+    elif name in ("mean", "amax") and data:
+        reading.reduced = _axes(data[0], args, kwargs)
     return reading
 
 
@@ -128,11 +135,8 @@ def _norm(reading: Reading, bound: dict[str, Any]) -> None:
         reading.fields["momentum"] = 1.0 - float(bound.get("momentum", 0.1))
 
 
-def _over_places(data: torch.Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-    """Say whether a reduction runs over places: neither the samples nor the features."""
+def _axes(data: torch.Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]) -> frozenset[int]:
+    """Return the axes that a reduction runs over; none where it runs over all."""
     dims = kwargs.get("dim", args[1] if len(args) > 1 else None)
-    if dims is None or data.ndim < 3:
-        return False
-    axes = {d % data.ndim for d in (dims if isinstance(dims, tuple | list) else (dims,)) if isinstance(d, int)}
-    inner = set(range(1, data.ndim))
-    return bool(axes) and (axes < inner) and (axes == inner - {1} or axes == inner - {data.ndim - 1})
+    given = dims if isinstance(dims, tuple | list) else (dims,)
+    return frozenset(d % data.ndim for d in given if isinstance(d, int))

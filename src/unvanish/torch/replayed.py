@@ -64,6 +64,10 @@ class Replayed:
         enabled, dtype = torch.is_autocast_enabled(device), torch.get_autocast_dtype(device)
         self._autocast = torch.autocast(device, dtype, enabled=enabled)
 
+    def catch(self) -> None:
+        """Make the pass again, with the weights as they are now: before the step. Once; a later call does nothing."""
+        self._look()
+
     def network(self) -> Network:
         """Return the network as the pass shows it."""
         return self._look()[0].network()
@@ -89,7 +93,6 @@ class Replayed:
         return keep
 
     def _look(self) -> tuple[Look, Profile]:
-        """Make the pass once, with the weights as they are now: before the step. Nothing is left behind."""
         if self._looked is None:
             self._looked = look_at(self._model, [self._call], self._again, 0)
         return self._looked

@@ -41,6 +41,26 @@ def require_model(model: torch.nn.Module) -> None:
         )
 
 
+def unsupported(optimizer: torch.optim.Optimizer, outer: torch.nn.Module | None) -> UnsupportedError:
+    """Return why an optimizer's steps could not be looked at. outer: a model that was not called itself."""
+    held = sum(len(group["params"]) for group in optimizer.param_groups)
+    if outer is not None:
+        name = type(outer).__name__
+        return UnsupportedError(
+            f"the parts of the model {name} are called one by one, not the model",
+            found=f"a method of {name} that runs without {name} being called: model.forward(x), model.encode(x), ...",
+            numbers={"parameters of the optimizer": held},
+            hint="call the model itself, model(x), and let its forward method call the parts",
+        )
+    return UnsupportedError(
+        f"what {type(optimizer).__name__} trains is no module that was seen at work",
+        found="steps of an optimizer, and no call of a torch.nn.Module that owns what it holds: plain tensors, "
+        "TorchScript, or a training step that is compiled as a whole",
+        numbers={"parameters of the optimizer": held},
+        hint="compile the model, not the step: model = torch.compile(model)",
+    )
+
+
 def require_counts(**counts: int | None) -> None:
     """Raise UsageError for a batch size or a number of steps below one; None is left to whoever decides."""
     for name, count in counts.items():

@@ -68,9 +68,9 @@ class Steps:
         return not self._ids.isdisjoint(held_by(optimizer))
 
     @property
-    def is_open(self) -> bool:
-        """Say whether an optimizer stepped since the last iteration was counted."""
-        return self._open is not None
+    def stepped(self) -> bool:
+        """Say whether an optimizer stepped since the last iteration was counted, and none is in the middle of it."""
+        return self._open is not None and bool(self._open.stepped) and not self._stepping
 
     def before(self, optimizer: torch.optim.Optimizer) -> None:
         """Read what the step is about to apply: the raw gradients of the kernels that the optimizer holds, the loss."""
@@ -106,12 +106,12 @@ class Steps:
 
     def pass_begins(self) -> None:
         """Count the iteration that is over when a forward or backward pass begins outside of a step."""
-        if self._open is not None and self._open.stepped and not self._stepping:
+        if self.stepped:
             self.close()
 
     def backward_ended(self) -> None:
         """Count an iteration whose optimizers stepped within the backward pass."""
-        if self._open is not None and self._open.stepped and not self._stepping:
+        if self._open is not None and self.stepped:
             self._roots.forget()
             if self._complete(self._open):
                 self.close()

@@ -247,6 +247,8 @@ class Trace(TorchFunctionMode):
         elif len(before.data) > 1 and name in ("add", "mul", "multiply"):
             call.kind = "add" if name == "add" else "multiply"
             sources = self.origins.each_source(before.data)
+        elif reading.is_pool(first):
+            call.kind, call.reduction = "pool", "average" if name == "mean" else "max"
         elif call.kind == "multiply" and len(before.data) < 2:  # by a constant
             call.kind = "other"
         if reading.reads_channels and call.kind in _CHANNELS_SECOND and before.data and outputs[0].ndim > 2:

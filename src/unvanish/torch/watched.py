@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -14,7 +15,7 @@ from unvanish.torch.clips import Clips
 from unvanish.torch.clock import Clock
 from unvanish.torch.compat import compiler_is_loaded
 from unvanish.torch.info import optimizer_info, with_optimised
-from unvanish.torch.inputs import Inputs
+from unvanish.torch.inputs import Inputs, batch_size
 from unvanish.torch.look import Look
 from unvanish.torch.losses import Losses
 from unvanish.torch.replayed import Replayed
@@ -24,6 +25,18 @@ from unvanish.torch.tally import Tally
 from unvanish.watching.session import Plan, Progress, Session
 
 NOT_KNOWN = "how well it does on data that it was not trained on: a loop of its own does not say which those are"
+
+
+WINDOW, WINDOW_OF_LARGE, SMALL = 5, 2, 1_000_000
+"""Steps that a look goes over; fewer for a model of more parameters than the last number."""
+
+
+class LookedAt(NamedTuple):
+    """Hold one step of a look: the steps before it, its loss, and what the gradients of a pass were multiplied by."""
+
+    step: int
+    loss: float
+    scale: float
 
 
 def look_for(model: torch.nn.Module) -> Look | Replayed:
@@ -57,6 +70,8 @@ class Watched:
             self.network = look.network()
             self._profiles: list[Profile] = []
             self._look: Look | Replayed | None = look
+            self._seen: list[LookedAt] = []
+            self._window = WINDOW if sum(p.numel() for p in model.parameters()) <= SMALL else WINDOW_OF_LARGE
             kernels = look.kernels()
             sizes = [kernel.numel() for kernel in kernels.values()]
             self._session = Session(plan, list(kernels), sizes, None, progress)
@@ -73,14 +88,18 @@ class Watched:
         """Say whether the first pass was seen to its end."""
         return bool(self._profiles)
 
-    def arm(self) -> None:
-        """Look at the pass that begins, if it is one of those: of the steps 1, 2, 4, 8, ..., and of the last.
+    def arm(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Look at the pass that begins, if it is one of those, and no remnant of an epoch.
 
-        Nobody knows when a loop of the user's ends; so the last look is never older than half of the training.
+        A look begins at the steps 1, 2, 4, 8, ..., and shortly before the last one: nobody knows when a loop of the
+        user's ends, so that the newest is never older than half of the training. It goes over a few steps, since the
+        loss of a single batch says little.
         """
-        step = self._session.done
-        due = step > 0 and (step & (step - 1) == 0 or step == self._session.limit - 1)
-        if self._look is None and due:
+        step, last, usual = self._session.done, self._session.limit - self._window, self.inputs.batch_size or 0
+        remnant = 2 * batch_size(args, kwargs) < usual
+        if remnant:
+            self._end_look()
+        elif self._look is None and step > 0 and (step & (step - 1) == 0 or step >= last):
             self._look = look_for(self.model)
             self._look.__enter__()
         if isinstance(self._look, Replayed):
@@ -105,7 +124,7 @@ class Watched:
     def backward_ended(self) -> None:
         """Take the gradients of a pass in the middle of which optimizers stepped, and count its iteration."""
         with self.clock.ours():
-            if self.steps.is_open:
+            if self.steps.stepped:
                 self._take()
             self.steps.backward_ended()
 
@@ -118,7 +137,7 @@ class Watched:
         """Count the iteration that is open, and look no more."""
         self._finished = lambda: None
         self.steps.close()
-        self._forget_look()
+        self._end_look()
 
     def observation(self) -> Observation:
         """Return everything that was seen so far."""
@@ -149,24 +168,30 @@ class Watched:
         )
 
     def _take(self) -> None:
-        """Take what the look shows, now that all gradients are there. Only the first and the newest are kept."""
-        look = self._look
+        """Take the loss of a looked-at step, now that all its gradients are there; after a few, what the look shows."""
+        look, step = self._look, self._session.done
         if look is None or not look.seen or not self._roots.passes:
             return
-        scale = self._roots.scale() / self._roots.passes
-        self._profiles[1:] = [look.profile(self._session.done, self._roots.loss(), scale)]
-        self._not_checked += look.not_checked
-        look.__exit__(None, None, None)
-        self._look, self._looked = None, True
+        if isinstance(look, Replayed):
+            look.catch()
+        self._seen.append(LookedAt(step, self._roots.loss(), self._roots.scale() / self._roots.passes))
+        self._looked = True
+        if not self._profiles or len(self._seen) >= self._window or step == self._session.limit - 1:
+            self._end_look()
+
+    def _end_look(self) -> None:
+        """Keep what the look shows: of all looks only the first and the newest."""
+        look, seen = self._look, self._seen
+        if look is not None:
+            if seen:
+                loss = math.fsum(one.loss for one in seen) / len(seen)
+                self._profiles[1:] = [look.profile(seen[-1].step, loss, seen[-1].scale)]
+                self._not_checked += look.not_checked
+            look.__exit__(None, None, None)
+        self._look, self._seen = None, []
 
     def _counted(self) -> None:
         self.clock.iteration(looked=self._looked)
         self._looked = False
-        self._forget_look()
         if self._session.enough:
             self._finished()
-
-    def _forget_look(self) -> None:
-        if self._look is not None:
-            self._look.__exit__(None, None, None)
-        self._look = None
