@@ -166,3 +166,72 @@ def test_a_train_function_is_made_of_the_train_step_that_is_there():
 def test_the_optimizer_is_asked_to_apply_by_name():
     assert "self.apply(" in inspect.getsource(keras.Optimizer.apply_gradients)
     assert "scale_loss" in inspect.getsource(keras.Model.train_step)
+
+
+def test_symbolic_calls_are_kept_where_they_can_be_put_back():
+    layer, entry = L.Dense(2, name="once"), keras.Input((3,))
+    layer(entry)
+    assert len(compat.calls_of(layer)) == 1
+    with compat.no_symbolic_trace([layer]):
+        output = layer(entry)
+        assert compat.calls_of(layer)[1].output_tensors == [output]
+        assert compat.source_of(output) == (id(layer), 1, 0)
+        history = compat.history_of(output)
+        compat.set_history(output, compat.history_of(entry))
+        assert compat.source_of(output) == compat.source_of(entry)
+        compat.set_history(output, history)
+        keras.Input((3,))
+    assert len(compat.calls_of(layer)) == 1
+    assert (compat.is_float(entry), compat.is_float(keras.Input((3,), dtype="int32"))) == (True, False)
+
+
+def test_a_symbolic_call_looks_itself_up_on_the_instance():
+    layer, seen = L.Dense(2), []
+    layer.build((None, 3))
+    symbolic = layer.symbolic_call
+    layer.__dict__["symbolic_call"] = lambda *args, **kwargs: seen.append(1) or symbolic(*args, **kwargs)
+    layer(keras.Input((3,)))
+    assert seen == [1]
+
+
+def test_layers_know_their_own_parts():
+    both = L.Bidirectional(L.LSTM(2))
+    both.build((None, 4, 3))
+    assert {both.forward_layer, both.backward_layer} <= set(compat.children(both))
+    assert not any(isinstance(part, L.LSTMCell) for part in compat.children(both))
+    assert compat.is_keras_own(both)
+    assert not compat.is_keras_own(type("Mine", (L.Layer,), {"call": lambda self, x: x})())
+
+
+def test_a_recurrent_layer_can_be_asked_for_its_last_state():
+    layer = L.GRU(2, return_sequences=True, return_state=True)
+    x = tf.ones((3, 4, 5))
+    layer(x)
+    with compat.last_state_only(layer):
+        assert layer.call(x).shape == (3, 2)
+    assert (layer.return_sequences, layer.return_state) == (True, True)
+
+
+def test_what_a_compiled_function_is_and_what_its_tapes_are_asked_for():
+    assert isinstance(tf.function(lambda: None), compat.compiled_function())
+    gradient = tf.GradientTape.gradient
+    with compat.tape_targets() as targets, tf.GradientTape() as tape:
+        variable = tf.Variable(2.0)
+        loss = variable * variable
+        assert float(tape.gradient(loss, variable)) == 4.0
+    assert targets[0] is loss
+    assert tf.GradientTape.gradient is gradient
+
+
+def test_what_has_a_loss():
+    model = functional()
+    assert compat.has_loss(model)
+    bare = keras.Sequential([keras.Input((2,)), L.Dense(1)])
+    bare.compile("sgd")
+    assert not compat.has_loss(bare)
+    own = type("Own", (keras.Sequential,), {"compute_loss": lambda self, **given: 0.0})([keras.Input((2,)), L.Dense(1)])
+    own.compile("sgd")
+    assert compat.has_loss(own)
+    optimizer = model.optimizer
+    optimizer.build(model.trainable_variables)
+    assert compat.optimised_by(optimizer) == model.trainable_variables

@@ -10,7 +10,7 @@ from looking import look
 from unvanish.keras.describe import describe
 from unvanish.keras.kinds import fans_of, kernel_of, kind_of
 
-pytestmark = pytest.mark.keras
+pytestmark = [pytest.mark.keras, pytest.mark.every_backend]
 L = keras.layers
 
 
@@ -116,6 +116,7 @@ def test_a_bidirectional_is_its_two_layers_and_what_joins_them():
     ("layer", "shape", "fans"),
     [
         (L.DepthwiseConv2D(3, depth_multiplier=2), IMAGE, (9, 18)),
+        (L.SeparableConv2D(4, 3, depth_multiplier=2), IMAGE, (6, 4)),
         (L.Conv2DTranspose(4, 3, strides=1), IMAGE, (27, 36)),
         (L.Conv1DTranspose(4, 4, strides=2), (8, 3), (6, 16)),
         (L.EinsumDense("abc,cde->abde", (None, 2, 3)), SEQUENCE, (5, 6)),
@@ -143,9 +144,9 @@ def test_a_fan_is_the_gain_of_white_noise():
     )
     for layer, shape in cases:
         x = rng.normal(size=shape).astype("float32")
-        out = np.asarray(layer(x), dtype=np.float64)
+        out = np.asarray(keras.ops.convert_to_numpy(layer(x)), dtype=np.float64)
         inner = out[:, 4:-4] if out.ndim == 3 else out
-        kernel = np.asarray(kernel_of(layer), dtype=np.float64)
+        kernel = np.asarray(keras.ops.convert_to_numpy(kernel_of(layer)), dtype=np.float64)
         expected = fans_of(layer).fan_in * np.mean(kernel**2)
         assert np.mean(inner**2) == pytest.approx(expected, rel=0.1, abs=0), layer.name
 

@@ -68,7 +68,7 @@ def finite_differences(model, layer, x, h=1e-5):
     """Return |d (v . h_T)/d x_t|, by moving every entry of the input."""
 
     def score(z):
-        out = np.asarray(layer(keras.ops.convert_to_tensor(z)), dtype=np.float64)
+        out = np.asarray(keras.ops.convert_to_numpy(layer(keras.ops.convert_to_tensor(z))), dtype=np.float64)
         out = out[:, -1] if out.ndim == 3 else out
         return np.sum(out * unit_cotangent(out.shape), axis=1)
 
@@ -107,7 +107,7 @@ def test_both_directions_and_every_layer_of_a_stack():
     x = inputs()
     found = {p.layer: 10 ** np.array(p.log10_gradient) for p in through_time(model, x)}
     first, both = model.layers[0], model.layers[1]
-    between = np.asarray(first(x))
+    between = keras.ops.convert_to_numpy(first(keras.ops.convert_to_tensor(x)))
     assert list(found) == ["first", f"both/{both.forward_layer.name}", f"both/{both.backward_layer.name}"]
     for layer, name, given, order in (
         (first, "first", x, 1),

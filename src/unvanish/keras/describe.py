@@ -108,7 +108,8 @@ def _first(operation: Any, *names: str) -> Any:
 
 def _initializer(operation: Any) -> str | None:
     inner = wrapped(operation)
-    given = getattr(inner, "kernel_initializer", None) or getattr(inner, "depthwise_initializer", None)
+    names = ("kernel_initializer", "pointwise_initializer", "depthwise_initializer")
+    given = next((value for name in names if (value := getattr(inner, name, None)) is not None), None)
     return None if given is None else type(given).__name__
 
 

@@ -29,6 +29,7 @@ _POOLS = (
 _MAXIMA = tuple(pool for pool in _POOLS if "Max" in pool.__name__)
 RECURRENT = (_L.RNN, _L.ConvLSTM1D, _L.ConvLSTM2D, _L.ConvLSTM3D)
 DEPTHWISE = (_L.DepthwiseConv1D, _L.DepthwiseConv2D)
+SEPARABLE = (_L.SeparableConv1D, _L.SeparableConv2D)
 TRANSPOSED = (_L.Conv1DTranspose, _L.Conv2DTranspose, _L.Conv3DTranspose)
 _ATTENTION = ("AdditiveAttention", "Attention", "GroupQueryAttention", "GroupedQueryAttention", "MultiHeadAttention")
 _RMS = tuple(getattr(_L, name) for name in ("RMSNormalization",) if hasattr(_L, name))
@@ -84,7 +85,10 @@ def _told(kind: str, operation: Any) -> str:
 
 
 def kernel_of(operation: Any) -> Any | None:
-    """Return the variable that a leaf multiplies its input by; None for leaves that have none, or several."""
+    """Return the variable that a leaf multiplies its input by; None for leaves that have none, or several.
+
+    Of a separable convolution it is the pointwise one, which is where nearly all of its weights are.
+    """
     if isinstance(operation, Between) or not isinstance(operation, _L.Layer):
         return None
     inner = wrapped(operation)
@@ -95,6 +99,8 @@ def kernel_of(operation: Any) -> Any | None:
         return operation.kernel
     if kind == "recurrent":
         return getattr(operation.cell, "kernel", None)
+    if isinstance(operation, SEPARABLE) and compat.is_keras_own(operation):
+        return operation.pointwise_kernel
     plain = isinstance(operation, (*DEPTHWISE, *TRANSPOSED, _L.EinsumDense)) and compat.is_keras_own(operation)
     return operation.kernel if plain else None
 
