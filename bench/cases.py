@@ -58,6 +58,9 @@ def observe(case, seed):
                 model.fit(x, y, batch_size=size, epochs=epochs, validation_data=held_out, verbose=0)
     except Enough:
         pass
+    except RuntimeError:  # torch takes no cross-entropy of what is not a number: what was seen until then is judged
+        if capture.observation is None:
+            raise
     finally:
         keras.backend.clear_session()
     if capture.error is not None:

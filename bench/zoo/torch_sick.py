@@ -255,7 +255,7 @@ CASES = (
         },
     ),
     Case(
-        name="torch-fault.constant-init",
+        name="torch-constant-init",
         family="dense",
         task="digits",
         build=fault.Changed(net.dense(2, 64), fault.constant),
