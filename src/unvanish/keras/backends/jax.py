@@ -15,7 +15,7 @@ from jax import numpy as jnp
 from unvanish.errors import UnsupportedError
 from unvanish.keras import compat
 from unvanish.keras.backends.dependence import depend
-from unvanish.keras.backends.protocol import Array, Looked, Run, as_floats, unscaled
+from unvanish.keras.backends.protocol import Array, Looked, Run, as_floats, loss_in, unscaled
 from unvanish.keras.shadow import shadowed
 from unvanish.keras.tally import Tally
 
@@ -113,7 +113,8 @@ def tapped(model: Any, tally: Tally) -> Callable[..., Any]:
 
     The loss is read where the loss tracker takes it: what passes through `compute_loss` is inside of jax.grad, which
     nothing may leave. Gradients are read where `stateless_apply` takes them, outside of its branches for the same
-    reason: raw, before clipping. A train step of the user's own that calls neither gives nan.
+    reason: raw, before clipping. A train step of the user's own that calls neither gives nan; its loss is then the one
+    that it tells.
     """
     if compat.steps_by_class():
         raise UnsupportedError(
@@ -146,6 +147,9 @@ def tapped(model: Any, tally: Tally) -> Callable[..., Any]:
 
         with shadowed(optimizer, stateless_apply=tapped_apply), shadowed(tracker, update_state=tapped_update):
             logs, state = train_step(state, data)
+        told = loss_in(logs)
+        if "loss" not in found and told is not None:  # a train step with a loss of its own
+            found["loss"] = told
         return (logs, tally.filled(found)), state
 
     return step

@@ -82,6 +82,14 @@ class Backend(Protocol):
         """Put back, afterwards, the global random state and what the model has besides variables and attributes."""
 
 
+def loss_in(logs: Any) -> Any:
+    """Return the loss that a train step tells: what it calls `loss` as Keras does, or its only number; else None."""
+    if not isinstance(logs, dict):
+        return None
+    numbers = {name: value for name, value in logs.items() if getattr(value, "shape", None) == ()}
+    return numbers.get("loss", next(iter(numbers.values())) if len(numbers) == 1 else None)
+
+
 def as_floats(array: Any) -> Array:
     """Return the array, half precision as float32."""
     found = np.asarray(array)

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from unvanish.keras import compat
+from unvanish.keras.backends.protocol import loss_in
 from unvanish.keras.shadow import shadowed
 from unvanish.keras.tally import Tally
 
@@ -41,8 +42,11 @@ def tapped(model: Any, tally: Tally) -> Callable[..., Any]:
         taps = shadowed(optimizer, apply=tapped_apply), shadowed(model, compute_loss=tapped_loss)
         with taps[0], taps[1], compat.tape_targets() as targets:
             logs = train_step(data)
+        told = loss_in(logs)
         if "loss" not in found and targets:  # a train step with a loss of its own
             found["loss"] = keras.ops.stop_gradient(keras.ops.sum(targets[-1])) / found.get("scale", 1.0)
+        elif "loss" not in found and told is not None:
+            found["loss"] = keras.ops.stop_gradient(told)
         return logs, tally.filled(found)
 
     return step
