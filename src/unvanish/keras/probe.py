@@ -117,7 +117,7 @@ class _Pass:
             output = forward(self._model)(x, training=True)
             try:
                 return self._model.compute_loss(x, y, output, weight, training=True)
-            except (RuntimeError, ValueError):  # PyTorch takes no cross-entropy of what is not a number
+            except RuntimeError:
                 broken = _not_a_number(output)
                 if broken is None:
                     raise
@@ -125,7 +125,12 @@ class _Pass:
 
 
 def _not_a_number(output: Any) -> Any:
-    """Return a loss that is not a number, of outputs that have one among them; None for outputs that are all finite."""
+    """Return a loss that is not a number, of outputs that have one among them; None for outputs that are all finite.
+
+    PyTorch alone refuses to take a cross-entropy of such outputs; on the other backends a loss that fails has failed.
+    """
+    if keras.backend.backend() != "torch":
+        return None
     total = sum(keras.ops.sum(part) for part in keras.tree.flatten(output))
     return None if bool(keras.ops.all(keras.ops.isfinite(total))) else total * float("nan")
 
