@@ -154,7 +154,7 @@ def test_a_fan_is_the_gain_of_white_noise():
 def test_a_prelu_is_leaky_while_its_slopes_are_one():
     layer = L.PReLU(alpha_initializer=keras.initializers.Constant(0.3))
     found = built(layer, ROW)
-    assert (found.activation, found.activation_parameter) == ("leaky_relu", pytest.approx(0.3))
+    assert (found.activation, found.activation_parameter) == ("leaky_relu", pytest.approx(0.3, rel=1e-6, abs=0))
     layer.alpha.assign(np.arange(6.0))
     assert kind_of(layer) == "activation"
     assert built(layer, ROW).activation == "other"

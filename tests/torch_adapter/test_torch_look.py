@@ -317,7 +317,12 @@ def test_the_keys_of_the_records_are_those_of_the_other_adapter() -> None:
     assert (network.layer("input").shape, conv.shape, pool.shape, mean.shape) == ((9, 8, 3), (7, 7, 4), (3, 3, 4), (4,))
     assert (conv.kind, conv.fan_in, conv.fan_out, conv.units, conv.parameters) == ("conv", 18, 24, 4, 72)
     assert (conv.distinct_units, head.distinct_units) == (3, 5)
-    assert (norm.kind, norm.momentum, norm.epsilon, norm.parameters) == ("batch_norm", pytest.approx(0.9), 1e-3, 8)
+    assert (norm.kind, norm.momentum, norm.epsilon, norm.parameters) == (
+        "batch_norm",
+        pytest.approx(0.9, rel=1e-9, abs=0),
+        1e-3,
+        8,
+    )
     assert (relu.kind, relu.activation, relu.activation_parameter) == ("activation", "leaky_relu", 0.1)
     assert (pool.kind, pool.reduction, mean.kind, mean.reduction) == ("pool", "max", "pool", "average")
     assert (drop.kind, drop.keep, drop.type) == ("dropout", 0.75, "Dropout")
