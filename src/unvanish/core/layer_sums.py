@@ -15,6 +15,7 @@ from unvanish.core.measures.dead import dead_share, zero_everywhere
 from unvanish.core.measures.norm import combine_norms, norm
 from unvanish.core.measures.saturation import saturated_share
 from unvanish.core.profile import LayerProfile
+from unvanish.core.weight_gradient import WeightGradient, everywhere
 
 Array = NDArray[Any]
 NOT_ELEMENTWISE = frozenset({"linear", "other", "softmax"})
@@ -39,18 +40,17 @@ class LayerSums:
         self._nonfinite_gradient = 0
         self._nonfinite_output = 0
 
-    def add_weights(self, weights: Sequence[Array], gradients: Sequence[Array | None]) -> None:
+    def add_weights(self, weights: Sequence[Array], gradients: Sequence[WeightGradient | None]) -> None:
         """Add one batch's weight gradients (None: no path from the loss, taken as zeros)."""
         if not weights:
             return
         if self._weight_norm is None:
             self._weight_norm = math.hypot(*(norm(w) for w in weights))
             self._size = sum(int(w.size) for w in weights)
-        known = [g if g is not None else np.zeros(1, dtype=np.float32) for g in gradients]
-        whole = math.hypot(*(norm(g) for g in known))
-        self._append(self._norms, "gradient_norm", whole)
-        self._nonfinite_gradient += 0 if math.isfinite(whole) else sum(_nonfinite(g) for g in known)
-        zero = [g == 0 for g in known]
+        known = [g for g in gradients if g is not None]
+        self._append(self._norms, "gradient_norm", math.hypot(*(g.norm for g in known)))
+        self._nonfinite_gradient += sum(g.nonfinite for g in known)
+        zero = [everywhere(True, w.shape) if g is None else g.zeros for g, w in zip(gradients, weights, strict=True)]
         self._zero = zero if self._zero is None else [a & b for a, b in zip(self._zero, zero, strict=True)]
 
     def add_forward(self, preactivation: Array | None, output: Array | None, slopes: Array | None) -> None:
@@ -86,12 +86,12 @@ class LayerSums:
         gradient, output = self._norm("gradient_norm"), self._norm("output")
         inside, entering = self._norm("preactivation"), self._norm("input")
         q, k = self._mean("q"), self._mean("k")
-        zero = sum(int(np.count_nonzero(z)) for z in self._zero) if self._zero is not None else 0
+        zero = None if self._zero is None else sum(int(np.count_nonzero(z)) for z in self._zero)
         return LayerProfile(
             name=name,
             gradient_norm=gradient,
             gradient_rms=_over(gradient, math.sqrt(self._size)),
-            gradient_zero_share=_zero_share(self._zero, zero),
+            gradient_zero_share=None if zero is None else zero / max(self._size, 1),
             gradient_nonfinite=self._nonfinite_gradient,
             reached=reached,
             weight_norm=self._weight_norm,
@@ -125,10 +125,6 @@ class LayerSums:
 def _nonfinite(array: Array) -> int:
     """Return how many entries are not finite; asked only where the norm is not, which no other array's is."""
     return int(array.size - np.count_nonzero(np.isfinite(array)))
-
-
-def _zero_share(zero: Sequence[NDArray[np.bool_]] | None, count: int) -> float | None:
-    return None if zero is None else count / max(sum(z.size for z in zero), 1)
 
 
 def _over(numerator: float | None, denominator: float | None) -> float | None:

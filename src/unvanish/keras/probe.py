@@ -136,7 +136,8 @@ def _not_a_number(output: Any) -> Any:
 
 
 def _overflowed(seen: Looked) -> bool:
-    return any(not np.all(np.isfinite(g)) for g in [*seen.gradients, *seen.cotangents] if g is not None)
+    broken = any(g.nonfinite for g in seen.gradients if g is not None)
+    return broken or any(not np.all(np.isfinite(g)) for g in seen.cotangents if g is not None)
 
 
 def _tensor(value: Any) -> Any:
@@ -173,4 +174,4 @@ def _length(x: Any) -> int:
 
 
 def _array(variable: Any) -> Any:
-    return backends.as_floats(keras.ops.convert_to_numpy(variable))
+    return backends.as_floats(backends.current().view(variable))

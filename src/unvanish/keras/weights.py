@@ -10,6 +10,7 @@ import numpy as np
 
 from unvanish.core.network import Parameter, WeightStats
 from unvanish.core.weight_stats import weight_stats
+from unvanish.keras import backends
 from unvanish.keras.graph import Leaf
 
 
@@ -22,8 +23,8 @@ def stats_of(variable: Any, *, orthogonal: bool = False) -> WeightStats | None:
 
 def array_of(variable: Any) -> np.ndarray[Any, Any]:
     """Return the values of a variable, half precision as float32."""
-    array = np.asarray(keras.ops.convert_to_numpy(variable))
-    return array.astype(np.float32) if array.dtype.itemsize < 4 and array.dtype.kind == "f" else array
+    array = backends.current().view(variable)
+    return backends.as_floats(array) if array.dtype.kind not in "biu" else array
 
 
 def parameters_of(model: Any, found: Sequence[Leaf], optimised: Collection[int] | None) -> tuple[Parameter, ...]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable
 from typing import Any
 
-import numpy as np
 import torch
 
+from unvanish.core.weight_gradient import weight_gradient
 from unvanish.torch.arrays import Array, array
 from unvanish.torch.call import Call, Key
 from unvanish.torch.sums import Sums
@@ -103,8 +103,8 @@ class Weights:
 
     def _add(self, key: Key, owned: list[torch.Tensor], gradients: list[Array | None]) -> None:
         values = self._copies.get(key) or [array(w) for w in owned]
-        complete = [np.zeros_like(w) if g is None else g for g, w in zip(gradients, values, strict=True)]
-        self._sums.by_key[key].add_weights(values, complete)
+        found = [None if g is None else weight_gradient(g) for g in gradients]
+        self._sums.by_key[key].add_weights(values, found)
         self._added.add(key)
 
 

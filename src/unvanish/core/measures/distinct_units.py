@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from hashlib import blake2b
 
 import numpy as np
@@ -21,12 +22,16 @@ def distinct_units(kernel: Array, bias: Array | None = None) -> int:
     """
     columns = np.reshape(kernel, (math.prod(kernel.shape[:-1]), kernel.shape[-1]))
     ends = np.zeros(columns.shape[1]) if bias is None else np.asarray(bias) + 0.0
-    few = _different(columns[:FEW], ends)  # what differs there differs: nearly every kernel is told by a few entries
-    return few if few == columns.shape[1] else _different(columns, ends)
+    few = len(
+        set(_rows(columns[:FEW], ends))
+    )  # what differs there differs: nearly every kernel is told by a few entries
+    if few == columns.shape[1]:
+        return few
+    return len({blake2b(row, digest_size=16).digest() for row in _rows(columns, ends)})
 
 
-def _different(columns: Array, ends: Array) -> int:
-    rows = np.ascontiguousarray(columns.T) + 0.0  # minus zero becomes zero
-    return len(
-        {blake2b(row.tobytes() + end.tobytes(), digest_size=16).digest() for row, end in zip(rows, ends, strict=True)}
-    )
+def _rows(columns: Array, ends: Array) -> Iterator[bytes]:
+    """Yield what each unit computes with, as bytes."""
+    whole = np.vstack([columns, ends]).T + 0.0  # minus zero becomes zero
+    content, width = whole.tobytes(), whole.shape[1] * whole.itemsize
+    return (content[start : start + width] for start in range(0, len(content), width))

@@ -10,12 +10,13 @@ from typing import Any
 
 import jax
 import keras
+import numpy as np
 from jax import numpy as jnp
 
 from unvanish.errors import UnsupportedError
 from unvanish.keras import compat
 from unvanish.keras.backends.dependence import depend
-from unvanish.keras.backends.protocol import Array, Looked, Run, as_floats, loss_in, unscaled
+from unvanish.keras.backends.protocol import Array, Looked, Run, as_floats, kept, loss_in, unscaled
 from unvanish.keras.shadow import shadowed
 from unvanish.keras.tally import Tally
 
@@ -54,11 +55,13 @@ def differentiator(model: Any, run: Run, variables: Sequence[Any]) -> Callable[[
         function, zeros, paths = compiled[key]
         gradients, loss, marked = function(weights, zeros, *arguments[1:])
         found = [
-            unscaled(as_floats(g), scale) if path else None
+            as_floats(g) if path else None
             for g, path in itertools.zip_longest(itertools.chain(*gradients), paths, fillvalue=True)
         ]
         values = [as_floats(value) for value in marked]
-        return Looked(float(loss), found[: len(weights)], values, found[len(weights) :], paths_known=bool(paths))
+        ours = [kept(g, scale) for g in found[: len(weights)]]
+        cotangents = [unscaled(g, scale) for g in found[len(weights) :]]
+        return Looked(float(loss), ours, values, cotangents, paths_known=bool(paths))
 
     return look
 
@@ -101,6 +104,11 @@ def gradient_sums(gradient: Any) -> Any:
     scale = jnp.where(jnp.isfinite(largest) & (largest > 0), largest, 1)
     squares = jnp.sum(jnp.sum(jnp.square(gradient / scale), axis=-1)) if gradient.ndim else jnp.square(gradient / scale)
     return jnp.stack([scale, squares, jnp.sum(~jnp.isfinite(gradient)).astype(scale.dtype)])
+
+
+def view(variable: Any) -> Array:
+    """See `protocol.Backend`."""
+    return np.asarray(variable.value)
 
 
 def read(variable: Any) -> Any:

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from unvanish.core.weight_gradient import WeightGradient, weight_gradient
+
 Array = NDArray[Any]
 
 
@@ -27,10 +29,10 @@ Run = Callable[[Mark, Any], Any]
 
 
 class Looked(NamedTuple):
-    """Hold what one forward and backward pass gave, as arrays (half precision as float32), of the unscaled loss."""
+    """Hold what one forward and backward pass gave of the unscaled loss; arrays of half precision as float32."""
 
     loss: float
-    gradients: list[Array | None]
+    gradients: list[WeightGradient | None]
     """Of each variable; None where no path leads to it from the loss."""
     values: list[Array]
     """Of each mark."""
@@ -56,6 +58,9 @@ class Backend(Protocol):
 
     def gradient_sums(self, gradient: Any) -> Any:
         """Return the tensor (scale, sum of squares of gradient / scale, non-finite entries); no under- or overflow."""
+
+    def view(self, variable: Any) -> Array:
+        """Return the variable's value as an array to be read at once, not copied where that can be helped."""
 
     def read(self, variable: Any) -> Any:
         """Return a copy of the variable's value as it is now, as a tensor."""
@@ -94,6 +99,12 @@ def as_floats(array: Any) -> Array:
     """Return the array, half precision as float32."""
     found = np.asarray(array)
     return found.astype(np.float32) if found.dtype.itemsize < 4 else found
+
+
+def kept(gradient: Array | None, scale: float) -> WeightGradient | None:
+    """Return what is kept of a weight's gradient of the scaled loss; None stays None."""
+    gradient = unscaled(gradient, scale)
+    return None if gradient is None else weight_gradient(gradient)
 
 
 def unscaled(gradient: Array | None, scale: float) -> Array | None:

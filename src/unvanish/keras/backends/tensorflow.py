@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
+from unvanish.core.weight_gradient import WeightGradient
 from unvanish.keras import compat
-from unvanish.keras.backends.protocol import Array, Looked, Run, as_floats, unscaled
+from unvanish.keras.backends.protocol import Array, Looked, Run, as_floats, kept, unscaled
 from unvanish.keras.backends.stateful import split, tapped
 
 __all__ = ["split", "tapped"]
@@ -23,12 +26,17 @@ _LOWEST, _HIGHEST = 1e-24, 1e30
 
 
 def differentiator(model: Any, run: Run, variables: Sequence[Any]) -> Callable[[Any, float], Looked]:  # noqa: ARG001
-    """See `protocol.Backend`; runs eagerly."""
+    """See `protocol.Backend`; runs eagerly, on tensors in the variables' place.
+
+    What is kept of a weight's gradient is taken where the backward pass makes it: the gradients of a large network are
+    never there all at once, and their memory, which costs time too, is used again.
+    """
 
     def look(batch: Any, scale: float) -> Looked:
         marked: list[Any] = []
+        gradients: list[WeightGradient | None] = [None] * len(variables)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
-            weights = [variable.value for variable in variables]
+            weights = [tf.convert_to_tensor(variable.value) for variable in variables]
             tape.watch(weights)
 
             def mark(value: Any, *, alone: bool) -> tuple[Any, int | None]:
@@ -39,13 +47,28 @@ def differentiator(model: Any, run: Run, variables: Sequence[Any]) -> Callable[[
                 marked.append(value)
                 return value, len(marked) - 1
 
-            loss = run(mark, batch)
+            def keep(index: int, gradient: Any) -> None:
+                gradients[index] = kept(_array(gradient), scale)
+
+            seen = [_read(functools.partial(keep, index), weight) for index, weight in enumerate(weights)]
+            with keras.StatelessScope(state_mapping=[*zip(variables, seen, strict=True)], collect_losses=True):
+                loss = run(mark, batch)
             scaled = loss * tf.cast(scale, loss.dtype)
-        found = [unscaled(_array(g), scale) for g in tape.gradient(scaled, [*weights, *marked])]
+        found = tape.gradient(scaled, [*weights, *marked])[len(weights) :]
         values = [as_floats(value) for value in marked]  # not .numpy(), which copies: nothing here is written to
-        return Looked(float(loss), found[: len(weights)], values, found[len(weights) :])
+        return Looked(float(loss), gradients, values, [unscaled(_array(g), scale) for g in found])
 
     return look
+
+
+def _read(keep: Callable[[Any], None], weight: Any) -> Any:
+    """Return the weight, and let its whole gradient end in `keep`."""
+
+    @tf.custom_gradient  # type: ignore[untyped-decorator]
+    def read(value: Any) -> Any:
+        return tf.identity(value), keep
+
+    return read(weight)
 
 
 def _identity(value: Any) -> Any:
@@ -98,6 +121,11 @@ def gradient_sums(gradient: Any) -> Any:
     quick = 2.0 * tf.cast(tf.nn.l2_loss(gradient), tf.float64)
     sound = (quick > _LOWEST) & (quick < _HIGHEST)
     return tf.cond(sound, lambda: tf.stack([one, quick, tf.zeros_like(quick)]), exact)
+
+
+def view(variable: Any) -> Array:
+    """See `protocol.Backend`; not `.numpy()`, which copies."""
+    return np.asarray(tf.convert_to_tensor(variable.value))
 
 
 def read(variable: Any) -> Any:

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import torch
 
-from unvanish.keras.backends.protocol import Array, Looked, Run, as_floats, unscaled
+from unvanish.keras.backends.protocol import Array, Looked, Run, as_floats, kept, unscaled
 from unvanish.keras.backends.stateful import split, tapped
 
 __all__ = ["split", "tapped"]
@@ -35,9 +35,10 @@ def differentiator(model: Any, run: Run, variables: Sequence[Any]) -> Callable[[
             weights = [variable.value for variable in variables]
             loss = run(mark, batch)
             found = _gradients(loss * scale, [*weights, *marked])
-        arrays = [None if g is None else unscaled(_array(g), scale) for g in found]
+        arrays = [None if g is None else _array(g) for g in found]
         values = [_array(value) for value in marked]
-        return Looked(float(loss.detach()), arrays[: len(weights)], values, arrays[len(weights) :])
+        gradients = [kept(g, scale) for g in arrays[: len(weights)]]
+        return Looked(float(loss.detach()), gradients, values, [unscaled(g, scale) for g in arrays[len(weights) :]])
 
     return look
 
@@ -81,6 +82,11 @@ def gradient_sums(gradient: Any) -> Any:
     scaled = gradient / scale
     nonfinite = gradient.numel() - torch.isfinite(gradient).sum()
     return torch.stack([scale, torch.linalg.vector_norm(scaled) ** 2, nonfinite.to(scale.dtype)])
+
+
+def view(variable: Any) -> Array:
+    """See `protocol.Backend`."""
+    return _array(variable.value)
 
 
 def read(variable: Any) -> Any:
