@@ -99,6 +99,13 @@ def test_exact_zeros_alone_are_not_underflow() -> None:
     assert isinstance(gf402.judge(cut), Clear)
 
 
+@pytest.mark.parametrize(("rms", "expected"), [(5.9e-8, Finding), (6.0e-8, Clear)])
+def test_zeros_behind_the_smallest_numbers_are_underflow(rms: float, expected: type[Verdict]) -> None:
+    seen = SPECIMENS["float16_in_range"]()
+    zeros = edit_profiles(seen, lambda i, x: replace(x, preactivation_gradient_rms=0.0 if i < 9 else rms))
+    assert isinstance(gf402.judge(zeros), expected)
+
+
 def test_gradients_that_were_not_measured_are_undecided() -> None:
     seen = SPECIMENS["float16_in_range"]()
     unseen = edit_profiles(seen, lambda _, x: replace(x, preactivation_gradient_rms=None))

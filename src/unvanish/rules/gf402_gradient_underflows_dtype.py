@@ -6,7 +6,8 @@ In a network that computes in float16, for every kernel layer, the RMS of the gr
 first step. The smallest number of float16 is 2^-24 = 6.0e-8, and what is below half of it rounds to zero. Every entry
 is a multiple of 2^-24, so that an RMS of r leaves at most the share (r / 2^-24)^2 of them other than zero: below
 2^-25 that is a quarter, whatever their distribution. A layer counts when its RMS is below 2^-25, and when it is
-exactly zero behind a layer that counts. The rule fires when most layers count.
+exactly zero behind a layer whose RMS is below 2^-24. The rule fires when most layers count. Where every layer is
+exactly zero there is nothing to tell underflow by: see GF502.
 
 It does not look at a training that scales its loss dynamically: the scale is raised until the gradient fits, and the
 gradients that are told are divided by it. bfloat16 has the range of float32, and is clear.
@@ -112,10 +113,12 @@ def _affected(known: dict[str, float]) -> tuple[str, ...]:
     """Return the layers whose gradient is below half of the smallest number, in forward order.
 
     known: layer -> RMS, in forward order. One that is exactly zero counts behind (before, in forward order) one that
-    does; by itself it may be cut off.
+    hardly holds any: by itself it may be cut off.
     """
     found: list[str] = []
+    at_floor = False
     for name, rms in reversed(known.items()):
-        if 0 < rms < SMALLEST / 2 or (rms == 0 and found):
+        if 0 < rms < SMALLEST / 2 or (rms == 0 and at_floor):
             found.append(name)
+        at_floor = at_floor or 0 < rms < SMALLEST
     return tuple(reversed(found))
