@@ -103,7 +103,10 @@ def test_exact_zeros_alone_are_not_underflow() -> None:
 def test_zeros_behind_the_smallest_numbers_are_underflow(rms: float, expected: type[Verdict]) -> None:
     seen = SPECIMENS["float16_in_range"]()
     zeros = edit_profiles(seen, lambda i, x: replace(x, preactivation_gradient_rms=0.0 if i < 9 else rms))
-    assert isinstance(gf402.judge(zeros), expected)
+    verdict = gf402.judge(zeros)
+    assert isinstance(verdict, expected)
+    if isinstance(verdict, Finding):
+        assert "exactly zero behind" in verdict.why
 
 
 def test_gradients_that_were_not_measured_are_undecided() -> None:

@@ -96,7 +96,7 @@ def judge(seen: Observation) -> Verdict:
             "layers_zero": float(sum(rms == 0 for rms in counted)),
         }
         | way.evidence,
-        why=f"their RMS is up to {power(largest)}, the smallest number of float16 {power(SMALLEST)}",
+        why=f"their RMS is {_size(largest)}, the smallest number of float16 {power(SMALLEST)}",
         effect=way.words,
         note="the loss falls all the same" if way.learned else "",
         cures=(
@@ -107,6 +107,10 @@ def judge(seen: Observation) -> Verdict:
             ),
         ),
     )
+
+
+def _size(largest: float) -> str:
+    return f"up to {power(largest)}" if largest > 0 else "exactly zero behind the smallest numbers"
 
 
 def _affected(known: dict[str, float]) -> tuple[str, ...]:
