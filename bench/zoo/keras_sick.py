@@ -319,6 +319,7 @@ CASES = (
         task="digits_random",
         build=RELU_3,
         optimizer=opt("Adam", 1e-3),
+        epochs=150,  # by heart, which takes longer than learning
         root=WARNED,
         codes=("GF901",),
         cured={"task": "digits"},

@@ -175,3 +175,15 @@ def test_an_activation_called_as_a_function_is_one():
     found = profile.layers[2]
     assert found.dead_share is not None
     assert found.weight_transmission == pytest.approx(1.0, rel=1e-6, abs=0)
+
+
+def test_the_dtype_is_the_one_that_most_layers_with_weights_compute_in():
+    for policies, dtype in (
+        (("float16", "float16", "float32"), "float16"),
+        (("mixed_float16", "mixed_float16", "float32"), "float16"),
+        (("float32", "float32", "bfloat16"), "float32"),
+    ):
+        model = keras.Sequential([keras.Input((4,)), *(layers.Dense(4, dtype=policy) for policy in policies)])
+        model.add(layers.Activation("relu", dtype="float64"))
+        model.compile("sgd", "mse")
+        assert probe(model, [(np.ones((8, 4), "float32"), np.ones((8, 4), "float32"), None)], 0).dtype == dtype

@@ -272,3 +272,28 @@ def test_a_head_behind_a_flatten_is_found_and_an_unknown_one_undecided() -> None
     several = replace(seen, network=replace(seen.network, outputs=("dense_10", "dense_11")))
     assert isinstance(gf904.judge(several), Undecided)
     assert isinstance(gf904.judge(SPECIMENS["custom_loss"]()), Undecided)
+
+
+def test_a_softmax_that_reads_a_softmax_is_told_as_applied_twice() -> None:
+    found = finding(gf904.judge(SPECIMENS["softmax_of_softmax"]()))
+    assert found.severity == "warning"
+    assert found.message == "the output softmax is a softmax of a softmax (dense_11)"
+    assert "applied twice" in found.why
+    assert isinstance(gf904.judge(SPECIMENS["softmax_of_logits"]()), Clear)
+
+
+@pytest.mark.parametrize(
+    ("before", "twice"),
+    [("softmax", True), ("sigmoid", True), ("tanh", True), ("linear", False), ("relu", False), ("relu6", False)],
+)
+def test_what_is_bounded_makes_no_logits(before: str, twice: bool) -> None:
+    seen = SPECIMENS["softmax_of_softmax"]()
+    edited = edit_kernels(seen, lambda i, x: replace(x, activation=before) if i == 11 else x)
+    assert isinstance(gf904.judge(edited), Finding) == twice
+
+
+def test_a_kernel_between_makes_logits_again() -> None:
+    """A gate or a tanh in front of the last kernel is no head."""
+    seen = SPECIMENS["softmax_of_softmax"]()
+    layers = tuple(replace(x, kind="dense") if x.name == "softmax" else x for x in seen.network.layers)
+    assert isinstance(gf904.judge(replace(seen, network=replace(seen.network, layers=layers))), Clear)

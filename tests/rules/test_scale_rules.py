@@ -193,3 +193,26 @@ def test_targets_are_named_in_a_note_or_fire_themselves() -> None:
     both = finding(gf902.judge(replace(seen, loss=replace(seen.loss, kind="mean_squared_error"))))
     assert "standard deviation of 300" in both.note
     assert len(both.cures) == 2
+
+
+def test_hidden_layers_that_stand_still_are_an_error_though_the_output_learns() -> None:
+    found = finding(gf201.judge(SPECIMENS["saturated_standing_still"]()))
+    assert (found.severity, found.verdict) == ("error", "saturated")
+    assert "by the output layer alone" in found.note
+    assert found.evidence["movement_over_plan"] == pytest.approx(1e-3 * 125 / 59, rel=0.1, abs=0)
+    assert isinstance(gf201.judge(SPECIMENS["saturated_but_moving"]()), Clear)
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_one_layer_that_is_open_or_was_open_is_enough(place: int) -> None:
+    seen = SPECIMENS["saturated_standing_still"]()
+    for first in (True, False):
+        opened = edit_profiles(
+            seen, lambda i, x: replace(x, saturated_share=0.5) if i == place else x, first=first, last=not first
+        )
+        assert isinstance(gf201.judge(opened), Clear)
+
+
+def test_a_trained_network_may_be_saturated_and_stand_still() -> None:
+    seen = with_losses(SPECIMENS["saturated_standing_still"](), 0.71, 0.02)
+    assert isinstance(gf201.judge(seen), Clear)

@@ -1,4 +1,4 @@
-"""GF202, the GF3xx, GF401, GF502 and the GF9xx: what they say, number by number."""
+"""GF202, GF301 to GF303, GF401, GF502 and the GF9xx: what they say, number by number."""
 
 import math
 
@@ -299,3 +299,14 @@ def test_a_long_training_or_no_batch_norm_does_not_lag() -> None:
     assert isinstance(gf905.judge(replace(seen, evaluation=None)), Undecided)
     watched_long = replace(seen, planned_steps=None, recording=replace(seen.recording, total_steps=300))
     assert isinstance(gf905.judge(watched_long), Clear)
+
+
+def test_a_lag_of_an_unknown_plan_is_told_as_what_it_is_now() -> None:
+    found = finding(gf905.judge(SPECIMENS["lag_of_unknown_plan"]()))
+    assert found.severity == "note"
+    assert "its length is not known" in found.note
+    same = {"held_out": 0.7, "held_out_batch_statistics": 0.7, "held_out_loss": 0.6, "held_out_accuracy": 0.6}
+    same |= {"held_out_loss_batch_statistics": 0.6, "held_out_accuracy_batch_statistics": 0.6}
+    assert isinstance(gf905.judge(with_evaluation(SPECIMENS["lag_of_unknown_plan"](), **same)), Clear)
+    unseen = replace(SPECIMENS["lag_of_unknown_plan"](), evaluation=None)
+    assert isinstance(gf905.judge(unseen), Undecided)

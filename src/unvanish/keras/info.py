@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import keras
@@ -9,6 +10,7 @@ import keras
 from unvanish.core.data_stats import chance_loss
 from unvanish.core.network import Network
 from unvanish.core.observation import LossInfo, OptimizerInfo
+from unvanish.keras import compat
 
 _O = keras.optimizers
 _FAMILIES: tuple[tuple[str, tuple[type, ...]], ...] = (
@@ -57,6 +59,16 @@ def optimizer_info(optimizer: Any) -> OptimizerInfo:
         dynamic_loss_scale=isinstance(optimizer, _O.LossScaleOptimizer),
         clipping=", ".join(clips) or None,
     )
+
+
+def compute_dtype(model: Any) -> str:
+    """Return the dtype that most layers with weights compute in; the model's own policy where none has any.
+
+    Policies may be given layer by layer, and the model's own then says nothing about them.
+    """
+    leaves = [layer for layer in compat.flat_layers(model) if layer.weights and not compat.children(layer)]
+    found = Counter(str(layer.compute_dtype) for layer in leaves).most_common(1)
+    return found[0][0] if found else str(model.compute_dtype)
 
 
 def loss_info(loss: Any, labels: Any, network: Network) -> LossInfo:

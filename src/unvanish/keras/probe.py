@@ -21,6 +21,7 @@ from unvanish.keras import backends, compat
 from unvanish.keras.attributes import same_attributes
 from unvanish.keras.backends import Looked, Mark
 from unvanish.keras.graph import Leaf, forward, leaves
+from unvanish.keras.info import compute_dtype
 from unvanish.keras.kinds import activation_of, kernel_of, kind_of
 from unvanish.keras.taps import Tap, tapped
 
@@ -39,7 +40,7 @@ def probe(model: Any, batches: Sequence[tuple[Any, Any, Any]], step: int) -> Pro
         batches=len(batches),
         batch_size=_length(batches[0][0]) if batches else 0,
         loss=float(np.mean(losses)) if losses else float("nan"),
-        dtype=str(model.compute_dtype),
+        dtype=compute_dtype(model),
         layers=pass_.layers(),
         unreached=pass_.unreached(),
         seconds=time.perf_counter() - started,

@@ -8,6 +8,7 @@ from typing import Any
 from unvanish.core.network import Network
 from unvanish.core.profile import LayerProfile, Profile
 from unvanish.core.recording import Recording
+from unvanish.keras.info import compute_dtype
 
 UNKNOWN = "activations and their gradients: the loss of the loop could not be computed again"
 """What to say of such a profile."""
@@ -34,6 +35,6 @@ def raw_profile(model: Any, network: Network, recording: Recording, sample: int,
         batches=1,
         batch_size=batch_size,
         loss=recording.losses[sample],
-        dtype=str(model.compute_dtype),
+        dtype=compute_dtype(model),
         layers=tuple(found.get(layer.name, LayerProfile(name=layer.name)) for layer in network.layers),
     )

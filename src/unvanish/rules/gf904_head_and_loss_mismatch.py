@@ -7,6 +7,7 @@ the labels. The rule knows these disagreements:
 
 - a softmax over one unit, which is always 1; a loss over classes with one unit, which is always 0;
 - a sigmoid, softmax, tanh or ReLU in front of a loss that applies the sigmoid or softmax itself (`from_logits`);
+- a softmax or sigmoid that reads, without weights between, a bounded activation (another softmax, a sigmoid, a tanh);
 - an output that leaves 0..1 (linear, tanh, ReLU) in front of a loss on probabilities, which clips it there;
 - labels beyond the range of the output (targets of 30 behind a tanh), or beyond 0..1 under binary cross-entropy;
 - a squared or absolute error on the probability of one of two classes, where nothing is learnt.
@@ -54,7 +55,7 @@ from unvanish.core.diagnosis import Clear, Finding, Remedy, Severity, Undecided,
 from unvanish.core.observation import Observation
 from unvanish.rules.course import course
 from unvanish.rules.gradients import of_profile
-from unvanish.rules.heads import CATEGORICAL, CROSSENTROPY, SQUARED, Head, constant_form, head
+from unvanish.rules.heads import CATEGORICAL, CROSSENTROPY, SQUARED, Head, constant_form, head, squashed_before
 from unvanish.rules.words import article, short
 
 CODE = "GF904"
@@ -76,7 +77,7 @@ def judge(seen: Observation) -> Verdict:
     evidence = _numbers(seen, found)
     if constant:
         return _finding(seen, found, constant, "error", evidence)
-    message = _logits(seen, found) or _probabilities(seen, found) or _range(seen, found)
+    message = _twice(seen, found) or _logits(seen, found) or _probabilities(seen, found) or _range(seen, found)
     if message:
         norms = of_profile(seen, seen.profiles[-1]).norm.values()
         blocked = bool(norms) and all(norm == 0 for norm in norms)
@@ -84,6 +85,16 @@ def judge(seen: Observation) -> Verdict:
     if _slow(seen, found):
         return _finding(seen, found, _slow(seen, found), "note", evidence)
     return Clear(code=CODE, name=NAME, evidence=evidence)
+
+
+def _twice(seen: Observation, found: Head) -> str:
+    """Return that the output squashes what is squashed already; empty where it does not."""
+    before = squashed_before(seen, found)
+    if before is None:
+        return ""
+    return (
+        f"the output {short(found.layer.name)} is {_name(found)} of {article(before.activation)} ({short(before.name)})"
+    )
 
 
 def _logits(seen: Observation, found: Head) -> str:
@@ -154,7 +165,7 @@ def _why(seen: Observation, found: Head, severity: Severity) -> str:
         return "of one class the probability is 1 whatever the weights are, with a gradient of exactly zero"
     if severity == "note":
         return "the gradient is that of the probability, p (1 - p), and nearly nothing where it is wrong and sure"
-    if _logits(seen, found):
+    if _twice(seen, found) or _logits(seen, found):
         return "applied twice, it keeps the probabilities away from 0 and 1, and the gradient small"
     if seen.loss.kind in CROSSENTROPY and seen.loss.from_logits is False and found.range != (0.0, 1.0):
         return "what leaves 0..1 is clipped there, and a clipped output has no gradient"
@@ -177,6 +188,8 @@ def _cures(seen: Observation, found: Head, severity: Severity) -> tuple[Remedy, 
         change = "one unit: activation='sigmoid' with binary cross-entropy"
     elif severity == "note":
         change = "binary cross-entropy as the loss"
+    elif _twice(seen, found):
+        change = "one of the two activations at the output, not both"
     elif seen.loss.from_logits or seen.loss.kind in SQUARED:
         change = "no activation in the output layer"
     else:

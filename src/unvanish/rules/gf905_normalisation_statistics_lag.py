@@ -21,7 +21,8 @@ validation accuracy of .49-.56, and .57-.72 with batch statistics; after 1000 st
 `score_difference`, `accuracy_difference`, `loss_difference` (batch statistics minus moving averages),
 `held_out_sd`.
 
-A warning. Undecided where the length of the training is not known and the watched steps are too few to tell.
+A warning. A note where the length of the training is not known: the two statistics differ now, and a training of
+`steps_needed` and more outgrows it. Undecided where there are no held-out data to compare them on.
 
 ## Remedies
 
@@ -73,11 +74,9 @@ def judge(seen: Observation) -> Verdict:
         "steps": float(steps),
         "steps_needed": float(needed),
     }
-    if steps >= needed or (seen.planned_steps is not None and seen.planned_steps >= needed):
+    planned = seen.planned_steps
+    if steps >= needed or (planned is not None and planned >= needed):
         return Clear(code=CODE, name=NAME, evidence=evidence)
-    if seen.planned_steps is None:
-        reason = f"{steps} steps were watched; averages of momentum {momentum:g} need {needed} to forget their start"
-        return Undecided(code=CODE, name=NAME, reason=reason)
     if seen.evaluation is None:
         return Undecided(code=CODE, name=NAME, reason="no held-out data to compare the two statistics on")
     differences = _differences(seen.evaluation)
@@ -88,7 +87,7 @@ def judge(seen: Observation) -> Verdict:
     return Finding(
         code=CODE,
         name=NAME,
-        severity="warning",
+        severity="note" if planned is None else "warning",
         message=(
             f"after {steps} steps the moving averages of batch normalisation still hold {percent(momentum**steps)} of "
             "their initial values"
@@ -98,7 +97,11 @@ def judge(seen: Observation) -> Verdict:
         evidence=evidence,
         why="evaluate and predict use the averages, fit uses the statistics of the batch: they see different networks",
         effect=shown,
-        note="momentum=0.9 forgets the start in 22 steps; validation at chance says nothing about the labels yet",
+        note=(
+            "momentum=0.9 forgets the start in 22 steps; validation at chance says nothing about the labels yet"
+            if planned is not None
+            else f"harmless where the training goes on for {needed} steps and more: its length is not known"
+        ),
     )
 
 

@@ -30,6 +30,9 @@ RANGES: dict[str, tuple[float, float]] = {
     "tanh": (-1.0, 1.0),
 }
 """Activation -> the smallest and the largest number that it can give; every other one reaches both ways."""
+SQUASHED = 1.0
+"""Largest output of an activation that makes no logits: a softmax over ten classes gives at most e^2 / (e^2 + 9) = 0.45
+of logits between -1 and 1."""
 _PASSED = frozenset({"dropout", "flatten"})
 _PLAIN = frozenset({"dense", "conv", "activation", "batch_norm", "layer_norm", "group_norm", "rms_norm", "add"})
 
@@ -61,6 +64,23 @@ def head(seen: Observation) -> Head | str:
         return f"the output {short(layer.name)} is not a recognised operation"
     width = seen.loss.units or layer.units or (layer.shape[-1] if layer.shape else None)
     return Head(layer, layer.activation, width)
+
+
+def squashed_before(seen: Observation, found: Head) -> Layer | None:
+    """Return the layer that squashes what the head's own softmax or sigmoid then reads as logits; None where none does.
+
+    Between them nothing may have weights: a head of its own kernel, or a normalisation, makes logits again.
+    """
+    if found.activation not in ("sigmoid", "softmax") or found.layer.kind != "activation":
+        return None
+    layer = found.layer
+    while (before := seen.network.sources(layer.name)) and len(before) == 1:
+        layer = seen.network.layer(before[0])
+        if layer.kind in _PASSED or (layer.kind == "activation" and layer.activation == "linear"):
+            continue
+        small = RANGES.get(layer.activation, (-math.inf, math.inf))[1] <= SQUASHED
+        return layer if small and layer.kind in _PLAIN else None
+    return None
 
 
 def constant_form(seen: Observation) -> str:

@@ -60,6 +60,22 @@ def _watched(seen: Observation, name: str) -> float | None:
     return float(1 / positive.max()) if positive.size else None
 
 
+def hidden_movement(seen: Observation) -> float | None:
+    """Return |W - W_0| / |W_0| of the hidden kernel that moves farthest, on a straight line to the end of the plan.
+
+    None where nothing was watched, or no hidden kernel may move.
+    """
+    recording = seen.recording
+    hidden = {layer.name for layer in seen.network.kernels[:-1] if layer.trainable}
+    if not recording.steps or recording.steps[-1] <= 0 or "movement" not in recording.rows:
+        return None
+    last = recording.rows["movement"][-1]
+    moved = [part for name, part in zip(recording.layers, last, strict=True) if name in hidden]
+    if not moved or not all(np.isfinite(moved)):
+        return None
+    return max(moved) * max(planned_steps(seen) / recording.steps[-1], 1.0)
+
+
 def fastest(seen: Observation) -> float | None:
     """Return the steps that the best placed kernel needs; None where the optimizer's step is not known."""
     return min(learning_times(seen).values(), default=None)

@@ -13,7 +13,9 @@ from unvanish.rules import (
     gf301_update_too_small,
     gf302_update_too_large,
     gf303_adam_epsilon_floor,
+    gf305_update_lost_to_rounding,
     gf401_non_finite_values,
+    gf402_gradient_underflows_dtype,
     gf501_no_path_to_loss,
     gf502_gradient_exactly_zero,
     gf503_parameter_not_optimised,
@@ -41,7 +43,9 @@ RULES: tuple[Rule, ...] = (
     gf301_update_too_small,
     gf302_update_too_large,
     gf303_adam_epsilon_floor,
+    gf305_update_lost_to_rounding,
     gf401_non_finite_values,
+    gf402_gradient_underflows_dtype,
     gf501_no_path_to_loss,
     gf502_gradient_exactly_zero,
     gf503_parameter_not_optimised,
@@ -72,11 +76,13 @@ ROOT_ORDER = (
     "GF702",
     "GF904",
     "GF501",
+    "GF402",
     "GF502",
     "GF503",  # update
     "GF301",
     "GF302",
     "GF303",
+    "GF305",
     "GF401",  # what any of the above may end in; the root cause only where nothing else is wrong
     "GF902",  # data and evaluation
     "GF905",

@@ -70,11 +70,19 @@ def recurrences(profile: Profile) -> tuple[Recurrence, ...]:
 
 
 def latest(seen: Observation) -> tuple[tuple[Recurrence, ...], dict[str, Recurrence]]:
-    """Return what the last probe that looked shows, and what the first one did, by layer."""
-    looked = [profile for profile in seen.profiles if profile.through_time]
+    """Return what the last probe that looked shows, and what the first one did, by layer.
+
+    A probe whose gradients are not numbers (the training broke: GF401) shows nothing, and the one before it counts.
+    """
+    looked = [profile for profile in seen.profiles if profile.through_time and _finite(profile)]
     if not looked:
         return (), {}
     return recurrences(looked[-1]), {one.layer: one for one in recurrences(looked[0])}
+
+
+def _finite(profile: Profile) -> bool:
+    """Say whether every gradient through time is a number; zero (-inf in decades) is one."""
+    return all(number < math.inf for time in profile.through_time for number in time.log10_gradient)
 
 
 def recurrent_layers(seen: Observation) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from unvanish.core.observation import Observation
 from unvanish.testing import specimens_of_depth as depth
 from unvanish.testing import specimens_of_form as form
+from unvanish.testing import specimens_of_precision as precision
 from unvanish.testing import specimens_of_scale as scale
 from unvanish.testing import specimens_of_time as time
 from unvanish.testing import specimens_of_training as training
@@ -24,6 +25,10 @@ from unvanish.testing import specimens_of_training as training
 SPECIMENS: dict[str, Callable[[], Observation]] = {
     "alike_inputs": depth.alike_inputs,
     "all_samples_alike": depth.all_samples_alike,
+    "bfloat16_arithmetic": precision.bfloat16_arithmetic,
+    "bfloat16_large_updates": precision.bfloat16_large_updates,
+    "bfloat16_weights": precision.bfloat16_weights,
+    "bfloat16_weights_that_learn": precision.bfloat16_weights_that_learn,
     "branch_beside_shortcut": depth.branch_beside_shortcut,
     "constant_layer_told_apart": form.constant_layer_told_apart,
     "constant_weights": form.constant_weights,
@@ -43,6 +48,9 @@ SPECIMENS: dict[str, Callable[[], Observation]] = {
     "exploding": depth.exploding,
     "features_of_many_scales": scale.features_of_many_scales,
     "few_held_out": training.few_held_out,
+    "float16_in_range": precision.float16_in_range,
+    "float16_scaled": precision.float16_scaled,
+    "float16_underflow": precision.float16_underflow,
     "frozen_backbone": training.frozen_backbone,
     "glorot_relu_100": depth.glorot_relu_100,
     "glorot_relu_12": depth.glorot_relu_12,
@@ -94,8 +102,10 @@ SPECIMENS: dict[str, Callable[[], Observation]] = {
     "rnn_slow_start": time.rnn_slow_start,
     "rnn_tagger": time.rnn_tagger,
     "saturated_and_learnt": scale.saturated_and_learnt,
+    "saturated_but_moving": scale.saturated_but_moving,
     "saturated_by_inputs": scale.saturated_by_inputs,
     "saturated_by_steps": scale.saturated_by_steps,
+    "saturated_standing_still": scale.saturated_standing_still,
     "saturated_while_diverging": scale.saturated_while_diverging,
     "saturation_unseen": scale.saturation_unseen,
     "shallow_sigmoid": depth.shallow_sigmoid,
@@ -104,6 +114,8 @@ SPECIMENS: dict[str, Callable[[], Observation]] = {
     "small_learning_rate": training.small_learning_rate,
     "small_loss_scale": training.small_loss_scale,
     "small_weights_unmeasured": training.small_weights_unmeasured,
+    "softmax_of_logits": form.softmax_of_logits,
+    "softmax_of_softmax": form.softmax_of_softmax,
     "softmax_twice": form.softmax_twice,
     "squared_error_on_probability": form.squared_error_on_probability,
     "swelling": depth.swelling,

@@ -120,6 +120,16 @@ def softmax_twice() -> Observation:
     return _with_head(replace(seen, loss=loss, data=data), "softmax")
 
 
+def softmax_of_softmax() -> Observation:
+    """Return ten classes whose softmax is read by another softmax, in front of a loss that takes probabilities."""
+    return _with_softmax_layer("softmax")
+
+
+def softmax_of_logits() -> Observation:
+    """Return ten classes whose logits are read by a softmax layer of its own: as it should be."""
+    return _with_softmax_layer("linear")
+
+
 def logits_as_wanted() -> Observation:
     """Return a linear output in front of a loss on logits."""
     seen = healthy_tanh()
@@ -175,6 +185,22 @@ def _symmetric(seen: Observation, constant: Callable[[int], bool]) -> Observatio
 def _with_head(seen: Observation, activation: str) -> Observation:
     seen = edit_kernels(seen, lambda i, x: replace(x, activation=activation) if i == LAYERS - 1 else x)
     return replace(seen, loss=replace(seen.loss, head=activation))
+
+
+def _with_softmax_layer(before: str) -> Observation:
+    """Return ten classes with a softmax layer behind the last kernel, which has that activation itself."""
+    seen = edit_kernels(
+        softmax_twice(), lambda i, x: replace(x, activation=before, distinct_units=10) if i == LAYERS - 1 else x
+    )
+    last = seen.network.outputs[0]
+    added = Layer(name="softmax", kind="activation", type="Softmax", activation="softmax", units=10, shape=(10,))
+    network = replace(
+        seen.network,
+        layers=(*seen.network.layers, added),
+        edges=(*seen.network.edges, Edge(last, added.name)),
+        outputs=(added.name,),
+    )
+    return replace(seen, network=network, loss=replace(seen.loss, from_logits=False))
 
 
 def _squared(seen: Observation) -> Observation:

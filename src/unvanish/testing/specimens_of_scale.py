@@ -8,7 +8,7 @@ from unvanish.core.network import Edge, Layer
 from unvanish.core.observation import Observation
 from unvanish.core.profile import LayerProfile
 from unvanish.testing.observations import Recipe, observation
-from unvanish.testing.specimen_edits import edit_profiles, with_batch_norm, with_losses
+from unvanish.testing.specimen_edits import edit_profiles, edit_rows, with_batch_norm, with_losses
 from unvanish.testing.specimens_of_depth import healthy_relu, healthy_tanh
 from unvanish.testing.specimens_of_training import large_updates
 
@@ -97,6 +97,16 @@ def saturated_and_learnt() -> Observation:
     return _saturated(healthy_tanh(), 4, 0.93, first=False)
 
 
+def saturated_standing_still() -> Observation:
+    """Return three sigmoid layers in their flat ends from the start: the output alone learns, and the loss falls."""
+    return _shut(1e-3)
+
+
+def saturated_but_moving() -> Observation:
+    """Return the same where the hidden weights move by half of their size within the plan."""
+    return _shut(0.25)
+
+
 def saturation_unseen() -> Observation:
     """Return tanh layers whose slopes nobody looked at."""
     return edit_profiles(healthy_tanh(), lambda _, layer: replace(layer, saturated_share=None))
@@ -115,6 +125,14 @@ def _with_inputs(seen: Observation, q: float, *, read: float | None = None) -> O
     root = q**0.5
     data = replace(seen.data, input_second_moment=q, input_max=3 * root, feature_sd_min=root / 4, feature_sd_max=root)
     return edit_profiles(replace(seen, data=data), edit)
+
+
+def _shut(moved: float) -> Observation:
+    """Return three saturated layers whose kernels moved by that part of their size at the last watched step."""
+    seen = with_losses(observation(Recipe(depth=4, factor=0.9, activation_part=0.24)), 0.71, 0.42)
+    for place in range(3):
+        seen = _saturated(seen, place, 0.95)
+    return edit_rows(seen, "movement", lambda step, i, _: (moved if i < 3 else 2.0) if step else 0.0)
 
 
 def _saturated(seen: Observation, place: int, share: float, *, first: bool = True) -> Observation:
