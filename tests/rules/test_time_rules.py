@@ -136,9 +136,9 @@ def test_a_probe_of_a_broken_training_is_passed_over(broken: float) -> None:
     assert one.factor == pytest.approx(1.2, rel=0.01, abs=0)
 
 
-@pytest.mark.parametrize(("rate", "severity"), [(7e-4, "error"), (6e-4, "warning")])
-def test_a_fifth_of_the_time_to_learn_is_enough_to_tell(rate: float, severity: str) -> None:
-    """At 1e-3 the fastest kernel needs 196 steps; at these rates 280 and 327, of which 60 are 0.21 and 0.18."""
+@pytest.mark.parametrize(("rate", "severity"), [(9e-4, "error"), (7e-4, "warning")])
+def test_a_quarter_of_the_time_to_learn_is_enough_to_tell(rate: float, severity: str) -> None:
+    """At 1e-3 the fastest kernel needs 196 steps; at these rates 218 and 280, of which 60 are 0.28 and 0.21."""
     seen = recurrent("rnn", 0.5)
     slower = replace(seen, optimizer=replace(seen.optimizer, learning_rate=rate))
     assert finding(gf701.judge(slower)).severity == severity
