@@ -59,9 +59,7 @@ def observe(case, seed):
             else:
                 held_out = (x_val, y_val)
                 size, epochs = case["batch_size"], case["epochs"]
-                model.fit(
-                    x, y, batch_size=size, epochs=epochs, validation_data=held_out, shuffle=False, verbose=0
-                )
+                model.fit(x, y, batch_size=size, epochs=epochs, validation_data=held_out, shuffle=False, verbose=0)
     except Enough:
         pass
     except RuntimeError:  # torch takes no cross-entropy of what is not a number: what was seen until then is judged

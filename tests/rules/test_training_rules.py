@@ -57,6 +57,24 @@ def test_a_few_samples_do_not_make_units_dead() -> None:
     assert isinstance(gf202.judge(dead(1.0, samples=30)), Finding)
 
 
+def test_steps_without_a_gradient_confirm_that_a_layer_is_silent() -> None:
+    """Of three samples a look, one step in two was sampled; those since the death say the same of three more each."""
+    seen = SPECIMENS["dead_in_small_batches"]()
+    found, later = finding(gf202.judge(seen)), len(seen.recording.steps) - 1
+    assert found.severity == "error"
+    assert found.evidence["samples"] == 3 + 3 * later
+    alive = edit_rows(seen, "gradient_norm", lambda step, _, norm: norm if step < 50 else 1e-30)
+    assert isinstance(gf202.judge(alive), Undecided)
+
+
+def test_units_that_died_of_a_step_are_the_steps_fault_wherever_the_loss_stands() -> None:
+    for name in ("died_while_diverging", "died_after_diverging"):
+        found = finding(gf202.judge(SPECIMENS[name]()))
+        assert found.severity == "warning"
+        assert "see GF302" in found.note
+    assert "the loss rose to 1e+09 on the way" in finding(gf302.judge(SPECIMENS["died_after_diverging"]())).why
+
+
 def test_a_shortcut_leads_around_a_dead_layer() -> None:
     seen = dead(1.0)
     assert finding(gf202.judge(seen)).severity == "error"
