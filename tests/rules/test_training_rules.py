@@ -140,6 +140,11 @@ def test_a_rising_loss_is_too_large_a_step_whatever_the_ratio() -> None:
     assert "the loss rose to 2" in found.why
 
 
+def test_steps_that_move_nothing_are_not_too_large_whatever_the_batches_say() -> None:
+    seen = with_losses(SPECIMENS["one_unit_softmax"](), 0.71, 2.0)
+    assert isinstance(gf302.judge(edit_rows(seen, "update_norm", lambda *_: 0.0)), Clear)
+
+
 def test_not_a_number_without_large_steps_is_not_the_steps() -> None:
     seen = SPECIMENS["nan_from_step_9"]()
     assert isinstance(gf302.judge(seen), Clear)

@@ -91,6 +91,8 @@ def judge(seen: Observation) -> Verdict:
 
 def _reason(seen: Observation, way: Course, largest: float, usual: float, broken: int | None) -> str:
     """Return why the updates are too large; empty when they are not."""
+    if largest == 0:
+        return ""  # nothing moved: where the loss differs, the batches do
     follows = seen.optimizer.family not in DIVIDES_BY_GRADIENT
     if broken is not None:
         return f"values are not finite from step {broken} on" if largest > LARGE else ""
