@@ -3,7 +3,8 @@
     python bench/agreement.py [--seeds 1]
 
 Conditions: as bench/cases.py, which is run once per framework in a process of its own; initial weights are those of
-TensorFlow, batch orders are each framework's own. A difference is listed with what was found on each side.
+TensorFlow, batches and their order are the same everywhere, dropout draws from each framework's own generator. A
+difference is listed with what was found on each side.
 """
 
 from __future__ import annotations

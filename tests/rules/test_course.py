@@ -55,6 +55,23 @@ def test_the_trainings_own_batches_count_too(batches: float, learned: bool, dive
     assert ("own batches" in way.words) is (batches < 0.95)
 
 
+@pytest.mark.parametrize(
+    ("peak", "last", "thrown"),
+    [(699.0, 0.7, False), (701.0, 0.7, True), (701.0, 0.6, False), (math.inf, 0.7, True), (None, 0.7, False)],
+)
+def test_thrown_is_a_thousandfold_on_the_way_and_nothing_learnt_since(
+    peak: float | None, last: float, thrown: bool
+) -> None:
+    assert Course(0.7, last, 0.693, peak=peak).thrown is thrown
+    assert Course(0.7, 1.5, 0.693, peak=peak).thrown
+
+
+def test_the_peak_is_of_the_losses_that_are_numbers() -> None:
+    seen = SPECIMENS["healthy_relu"]()
+    losses = (0.7, math.nan, 9.0, *seen.recording.losses[3:])
+    assert course(replace(seen, recording=replace(seen.recording, losses=losses))).peak == 9.0
+
+
 def test_a_start_that_is_not_a_number_did_not_diverge() -> None:
     assert not Course(math.nan, math.nan, 0.693).diverged
 

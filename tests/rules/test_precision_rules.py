@@ -63,6 +63,7 @@ def test_without_dtypes_or_steps_nothing_is_said_of_rounding() -> None:
     unknown = replace(seen, network=replace(seen.network, parameters=()))
     assert isinstance(gf305.judge(unknown), Undecided)
     silent = edit_profiles(seen, lambda _, x: replace(x, gradient_rms=0.0, gradient_norm=0.0))
+    silent = replace(silent, recording=replace(silent.recording, steps=(), losses=(), rows={}))
     assert isinstance(gf305.judge(silent), Undecided)
 
 

@@ -57,6 +57,24 @@ def test_a_few_samples_do_not_make_units_dead() -> None:
     assert isinstance(gf202.judge(dead(1.0, samples=30)), Finding)
 
 
+def test_steps_without_a_gradient_confirm_that_a_layer_is_silent() -> None:
+    """Of three samples a look, one step in two was sampled; those since the death say the same of three more each."""
+    seen = SPECIMENS["dead_in_small_batches"]()
+    found, later = finding(gf202.judge(seen)), len(seen.recording.steps) - 1
+    assert found.severity == "error"
+    assert found.evidence["samples"] == 3 + 3 * later
+    alive = edit_rows(seen, "gradient_norm", lambda step, _, norm: norm if step < 50 else 1e-30)
+    assert isinstance(gf202.judge(alive), Undecided)
+
+
+def test_units_that_died_of_a_step_are_the_steps_fault_wherever_the_loss_stands() -> None:
+    for name in ("died_while_diverging", "died_after_diverging"):
+        found = finding(gf202.judge(SPECIMENS[name]()))
+        assert found.severity == "warning"
+        assert "see GF302" in found.note
+    assert "the loss rose to 1e+09 on the way" in finding(gf302.judge(SPECIMENS["died_after_diverging"]())).why
+
+
 def test_a_shortcut_leads_around_a_dead_layer() -> None:
     seen = dead(1.0)
     assert finding(gf202.judge(seen)).severity == "error"
@@ -120,6 +138,11 @@ def test_a_single_large_step_counts_only_where_steps_follow_the_gradient() -> No
 def test_a_rising_loss_is_too_large_a_step_whatever_the_ratio() -> None:
     found = finding(gf302.judge(with_losses(SPECIMENS["healthy_tanh"](), 0.71, 2.0)))
     assert "the loss rose to 2" in found.why
+
+
+def test_steps_that_move_nothing_are_not_too_large_whatever_the_batches_say() -> None:
+    seen = with_losses(SPECIMENS["one_unit_softmax"](), 0.71, 2.0)
+    assert isinstance(gf302.judge(edit_rows(seen, "update_norm", lambda *_: 0.0)), Clear)
 
 
 def test_not_a_number_without_large_steps_is_not_the_steps() -> None:

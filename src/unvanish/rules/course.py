@@ -14,6 +14,10 @@ LEARNED_UNKNOWN = 0.5
 """The same where the chance level is not known: the output's bias alone can bring a loss down a good part."""
 DIVERGED = 2.0
 """A last loss above this many times the first and the chance loss; a healthy first step never doubles both."""
+THROWN = 1000.0
+"""A loss on the way above this many times the first and the chance loss. A step too large for the curvature may raise
+the loss about as many times as the network is wide and still settle (Lewkowycz et al. 2020, arXiv:2003.02218, the
+catapult); beyond that, nothing is left of the weights that were drawn."""
 LEARNED_BATCHES = 0.5
 """The same for single training batches, whose loss varies from one to the next."""
 CONVERGED = 0.05
@@ -37,6 +41,8 @@ class Course(NamedTuple):
     batches: float | None = None
     """Median over the last recorded training batches: what fit shows. Networks with batch normalisation learn batches
     that come again and again, and score the same samples worse when they are batched otherwise."""
+    peak: float | None = None
+    """The largest loss of a recorded training batch that is a number."""
 
     @property
     def learned(self) -> bool:
@@ -62,6 +68,17 @@ class Course(NamedTuple):
         if not math.isfinite(self.last) or self.batches is None:
             return not self.last <= worst
         return not min(self.last, self.batches) <= worst
+
+    @property
+    def thrown(self) -> bool:
+        """Say whether the training was thrown about: it diverged, or did on the way and learned nothing since.
+
+        Where the loss stands after that is chance. Units that die with a loss on logits leave an output that biases
+        bring back to guessing; where clipped probabilities have no slope, it stays far up.
+        """
+        if self.diverged or self.peak is None or not math.isfinite(self.first):
+            return self.diverged
+        return self.peak > THROWN * max(self.first, self.chance or 0.0) and not self.learned
 
     @property
     def converged_at_start(self) -> bool:
@@ -109,4 +126,5 @@ def course(seen: Observation) -> Course:
     tail = seen.recording.losses[-_TAIL:]
     batches = None if not tail else median(tail) if all(math.isfinite(loss) for loss in tail) else math.nan
     last = seen.profiles[-1].loss if len(seen.profiles) > 1 else batches
-    return Course(first, last, chance, batches)
+    peak = max((loss for loss in seen.recording.losses if not math.isnan(loss)), default=None)
+    return Course(first, last, chance, batches, peak)

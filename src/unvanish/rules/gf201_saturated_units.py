@@ -111,7 +111,7 @@ def judge(seen: Observation) -> Verdict:
 def _finding(seen: Observation, worst: Saturating, affected: list[Saturating], evidence: dict[str, float]) -> Finding:
     way = course(seen)
     around = any(layer.kind == "add" for layer in seen.network.layers)
-    thrown = way.diverged and evidence.get("saturated_share_at_start", 1.0) < BLOCKING
+    thrown = way.thrown and evidence.get("saturated_share_at_start", 1.0) < BLOCKING
     costs = evidence["lost_decades"] > LIMIT_DECADES or any(layer.lost >= COSTS for layer in affected)
     stuck = "movement_over_plan" in evidence
     severe = costs and not around and (stuck or not (way.falling or thrown))

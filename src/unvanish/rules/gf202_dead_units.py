@@ -20,11 +20,12 @@ and five layers.
 ## Evidence
 
 `dead_share` of the worst layer and `dead_share_at_start` of the same one, its number of `units`, the `samples` that
-were looked at, `layers_affected`.
+were looked at, `layers_affected`. Where all units are silent, the samples of the watched steps count as well since
+which the layer's kernel has had a gradient of exactly zero: they say the same.
 
 An error when a layer has at most a tenth of its units left, no shortcut leads around it, and the loss did not fall
-clearly below chance; else a warning. Units that were alive at the start and died while the loss diverged are a
-warning here: the step is the cause (GF302).
+clearly below chance; else a warning. Units that were alive at the start and died while the loss diverged, at the
+end or on the way, are a warning here: the step is the cause (GF302).
 
 ## Remedies
 
@@ -45,6 +46,7 @@ Glorot, Bordes & Bengio 2011, AISTATS (sparsity is wanted). Maas, Hannun & Ng 20
 
 from __future__ import annotations
 
+from itertools import takewhile
 from typing import NamedTuple
 
 from unvanish.core.activations import ZERO_BELOW
@@ -93,7 +95,7 @@ def judge(seen: Observation) -> Verdict:
         return Undecided(code=CODE, name=NAME, reason="the outputs of the ReLU layers were not seen")
     worst = max(now, key=lambda layer: layer.share)
     affected = [layer for layer in now if layer.beyond_chance]
-    samples = seen.profiles[-1].batches * seen.profiles[-1].batch_size
+    samples = _samples(seen, worst)
     started = {layer.name: layer.share for layer in _layers(seen, seen.profiles[0])}
     evidence = {
         "dead_share": worst.share,
@@ -116,7 +118,7 @@ def judge(seen: Observation) -> Verdict:
 
 def _finding(seen: Observation, worst: Layer, affected: list[Layer], evidence: dict[str, float]) -> Finding:
     way = course(seen)
-    died = evidence["dead_share_at_start"] < BLOCKING and way.diverged
+    died = evidence["dead_share_at_start"] < BLOCKING and way.thrown
     blocks = worst.blocking and not _leads_around(seen, worst.name)
     severe = blocks and not way.learned and not died
     reasons = {
@@ -153,6 +155,20 @@ def _layers(seen: Observation, profile: Profile) -> list[Layer]:
         if layer.activation in ZERO_BELOW and share is not None:
             found.append(Layer(layer.name, layer.units or (layer.shape[-1] if layer.shape else None) or 1, share))
     return found
+
+
+def _samples(seen: Observation, worst: Layer) -> int:
+    """Return how many samples show that the layer is silent: those of the probe, and of the steps that confirm it."""
+    profile, recording = seen.profiles[-1], seen.recording
+    probed = profile.batches * profile.batch_size
+    own = seen.network.layer(worst.name).kernel is not None
+    kernels = {worst.name} if own else set(seen.network.sources(worst.name))
+    places = [i for i, name in enumerate(recording.layers) if name in kernels]
+    if worst.share < 1 or not places:
+        return probed
+    rows = reversed(recording.rows.get("gradient_norm", ()))
+    silent = takewhile(lambda row: all(row[i] == 0 for i in places), rows)
+    return probed + sum(1 for _ in silent) * seen.data.batch_size
 
 
 def _leads_around(seen: Observation, name: str) -> bool:

@@ -6,7 +6,7 @@ Update norm over weight norm of every kernel at every watched step; at each step
 which the rule takes the largest and the median over steps. Where no step was watched, the ratio is predicted from
 the gradient at the start and the learning rate (one over GF301's time to learn). Kernels that start at zero are
 left out. Beside it stands the loss before and after on the same batches: more than twice the first and the chance
-loss is divergence.
+loss is divergence; so is a thousand times of both at a step on the way, whatever became of it later.
 
 ## Why it matters
 
@@ -36,7 +36,8 @@ normalisation, whose direction alone matters.
 ## References
 
 LeCun et al. 1998, *Efficient backprop*, section 4.7. Pascanu, Mikolov & Bengio 2013, ICML (clipping). Goyal et al.
-2017, arXiv:1706.02677 (warm-up). Cohen et al. 2021, *Edge of stability*, ICLR. You, Gitman & Ginsburg 2017,
+2017, arXiv:1706.02677 (warm-up). Cohen et al. 2021, *Edge of stability*, ICLR. Lewkowycz et al. 2020,
+arXiv:2003.02218 (what a loss comes back from). You, Gitman & Ginsburg 2017,
 arXiv:1708.03888.
 """
 
@@ -90,11 +91,15 @@ def judge(seen: Observation) -> Verdict:
 
 def _reason(seen: Observation, way: Course, largest: float, usual: float, broken: int | None) -> str:
     """Return why the updates are too large; empty when they are not."""
+    if largest == 0:
+        return ""  # nothing moved: where the loss differs, the batches do
     follows = seen.optimizer.family not in DIVIDES_BY_GRADIENT
     if broken is not None:
         return f"values are not finite from step {broken} on" if largest > LARGE else ""
     if way.diverged and way.last is not None and math.isfinite(way.last):
         return f"the loss rose to {way.last:.3g}"
+    if way.thrown and way.peak is not None and math.isfinite(way.peak):
+        return f"the loss rose to {way.peak:.3g} on the way"
     if usual > LARGE:
         return f"every second step changes the weights by more than {usual:.1g} of their size"
     if follows and largest > WHOLE and not way.learned:

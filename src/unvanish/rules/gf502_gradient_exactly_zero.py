@@ -85,7 +85,7 @@ def judge(seen: Observation) -> Verdict:
 
 def _finding(seen: Observation, profile: Profile, zero: list[str], evidence: dict[str, float]) -> Finding:
     way = course(seen)
-    killed = way.diverged and evidence["zero_at_start"] == 0
+    killed = way.thrown and evidence["zero_at_start"] == 0
     when = "before the first step" if profile.step == 0 else f"after {profile.step} steps"
     return Finding(
         code=CODE,

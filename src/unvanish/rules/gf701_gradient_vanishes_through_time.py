@@ -109,7 +109,7 @@ def _severity(seen: Observation, worst: Recurrence, before: Recurrence | None) -
     way, needed = course(seen), fastest(seen)
     if worst.by_design or every_step_is_read(seen):
         return "note" if way.still else None
-    thrown = way.diverged and before is not None and before.horizon >= SHORT * before.steps
+    thrown = way.thrown and before is not None and before.horizon >= SHORT * before.steps
     enough = needed is not None and seen.recording.total_steps >= ENOUGH * needed
     guessing = way.still if way.chance is None else not way.falling
     return "error" if enough and guessing and not thrown else "warning"

@@ -63,7 +63,8 @@ def judge(seen: Observation) -> Verdict:
         return Undecided(code=CODE, name=NAME, reason="the loss of a guess is not known for this loss and these labels")
     now = way.first if way.last is None else way.last
     fell = _fell(seen)
-    samples = seen.profiles[-1].batches * seen.profiles[-1].batch_size
+    judged = seen.profiles[0 if way.converged_at_start else -1]
+    samples = judged.batches * judged.batch_size
     evidence = {"loss_now": now, "loss_chance": way.chance, "share_of_chance": now / way.chance}
     if fell is not None:
         evidence["gradient_fell_decades"] = fell

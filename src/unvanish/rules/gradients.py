@@ -144,9 +144,15 @@ def at_start(seen: Observation) -> Gradients:
     """Return the gradients that tell about the initialisation: before the first step, where they can be seen there.
 
     Where an output kernel that starts constant, or branches that start at zero, hide most of the kernels, the latest
-    sample within ten steps, or else the last probe.
+    sample within ten steps, or else the last probe. Where the first batches give no gradient at all (a sample or two
+    that happen to be told right already), the earliest sample within ten steps that has one.
     """
     first = of_profile(seen, seen.profiles[0])
+    if first.rms and not any(first.rms.values()):
+        rows = zip(seen.recording.steps, seen.recording.rows.get("gradient_norm", ()), strict=False)
+        some = [i for i, (step, row) in enumerate(rows) if 0 < step <= EARLY_STEPS and any(row)]
+        if some and not hidden_by_design(seen):
+            return _of_sample(seen, some[0])
     behind = list(first.rms)[:-1]
     hidden = hidden_by_design(seen) and 2 * len(_positive(behind, first.rms)) < len(behind)
     if not constant_output(seen) and not hidden:

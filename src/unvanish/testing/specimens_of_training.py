@@ -21,7 +21,7 @@ from unvanish.testing.specimen_edits import (
     with_gradients,
     with_losses,
 )
-from unvanish.testing.specimens_of_depth import healthy_relu, healthy_tanh, tutorial_batch_norm
+from unvanish.testing.specimens_of_depth import healthy_relu, healthy_tanh, tutorial_batch_norm, tutorial_sigmoid
 
 LAYERS = 12
 
@@ -100,6 +100,31 @@ def died_while_diverging() -> Observation:
     seen = with_losses(_with_sgd(healthy_relu()), 0.74, 14.5)
     seen = _with_updates(_killed(seen, first=False), lambda step: 0.8 if step < 20 else 0.0)
     return edit_rows(seen, "gradient_norm", lambda step, _, norm: norm if step < 20 else 0.0)
+
+
+def died_after_diverging() -> Observation:
+    """Return the same with a loss on logits: up a billionfold, and back at chance by the biases since units died."""
+    seen = died_while_diverging()
+    seen = with_losses(seen, 0.74, 0.70)
+    recorded = zip(seen.recording.steps, seen.recording.losses, strict=True)
+    losses = tuple(1e9 if 0 < step < 20 else loss for step, loss in recorded)
+    return replace(seen, recording=replace(seen.recording, losses=losses))
+
+
+def dead_in_small_batches() -> Observation:
+    """Return a ReLU network that one large step killed, the last look at which saw the three samples of one batch."""
+    seen = died_at_chance()
+    last = replace(seen.profiles[-1], batches=1, batch_size=3)
+    data = replace(seen.data, batch_size=3)
+    return replace(seen, profiles=(seen.profiles[0], last), data=data)
+
+
+def silent_first_sample() -> Observation:
+    """Return a vanishing network whose first look saw one sample that it tells right already: no gradient at all."""
+    seen = edit_profiles(tutorial_sigmoid(), lambda _, layer: scaled(layer, 0.0, 0.0), last=False)
+    first = replace(seen.profiles[0], batches=1, batch_size=1, loss=1.2e-7)
+    seen = replace(seen, profiles=(first, *seen.profiles[1:]), data=replace(seen.data, batch_size=1))
+    return edit_rows(seen, "gradient_norm", lambda step, _, norm: 0.0 if step < 2 else norm)
 
 
 def many_dead_units() -> Observation:
