@@ -77,6 +77,8 @@ def looking(
     another exception, the model is probed again and evaluated.
     """
     clock = Clock()
+    with clock.compiling():
+        _start_libraries()
     progress("reading the network", 0, 0)
     drawn = batches.take(3) if model.count_params() <= _SMALL else [_cut(batch) for batch in batches.take(1)]
     read(model, drawn[0][0])
@@ -106,6 +108,12 @@ def looking(
         progress("evaluating", 0, 0)
         seen = replace(seen, evaluation=_evaluation(model, batches, session.done, seen))
         keep(seen, clock.cost(session.done))
+
+
+def _start_libraries() -> None:
+    """Let the backend start its threads and load its kernels, which else the training's first step would wait for."""
+    few = keras.ops.ones((2, 2))
+    keras.ops.matmul(few, few)
 
 
 def first_look(model: Any, batches: Batches, drawn: list[Any], planned: int | None, progress: Progress) -> Observation:
