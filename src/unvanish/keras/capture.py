@@ -22,6 +22,7 @@ from unvanish.keras import compat
 from unvanish.keras.batches import Batches
 from unvanish.keras.failing import LookError, of_the_look, unsupported
 from unvanish.keras.graph import leaves
+from unvanish.keras.handmade import Loops
 from unvanish.keras.observe import looking, observe
 from unvanish.keras.patches import Patches, defining
 from unvanish.keras.reading import read
@@ -256,11 +257,7 @@ def _end_it(*_: Any, **__: Any) -> None:
 
 def _loops(capture: Capture) -> Any:
     """Return what watches loops of the script's own; None on backends where they cannot be watched."""
-    if keras.backend.backend() != "tensorflow":
-        return None
-    from unvanish.keras.handmade import Loops  # imports TensorFlow, as Keras did
-
-    return Loops(capture)
+    return None if keras.backend.backend() == "jax" else Loops(capture)
 
 
 def _bound(original: Callable[..., Any], model: Any, args: Any, kwargs: Any) -> dict[str, Any] | None:

@@ -11,29 +11,28 @@ import itertools
 import math
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol
 
 import keras
-import tensorflow as tf
 from msgspec.structs import replace
 
 from unvanish.core.data_stats import data_info
 from unvanish.core.diagnosis import Cost
-from unvanish.core.observation import Observation
+from unvanish.core.observation import Observation, OptimizerInfo
 from unvanish.core.profile import Profile
 from unvanish.core.recording import Recording
 from unvanish.keras.describe import describe
 from unvanish.keras.graph import leaves
-from unvanish.keras.info import loss_info, optimizer_info
+from unvanish.keras.info import loss_info
 from unvanish.keras.kinds import kernel_of
 from unvanish.keras.loop_data import LoopData, Way
+from unvanish.keras.loops import Ways
 from unvanish.keras.observe import not_looked_at, probe_whole
 from unvanish.keras.raw_profile import UNKNOWN, raw_profile
 from unvanish.keras.reading import read
-from unvanish.keras.ring import Ring
 from unvanish.keras.shadow import shadowed
 from unvanish.keras.tally import Tally
 from unvanish.watching.session import Plan, Progress, Session
@@ -65,18 +64,30 @@ class Host(Protocol):
 
 
 class Loop:
-    """Watch the steps of one model; see `step` and `read`."""
+    """Watch the steps of one model; see `step`, or `before` and `after`, and `read`."""
 
-    def __init__(self, host: Host, model: Any, optimizer: Any, variables: Sequence[Any], data: LoopData) -> None:
-        """Look at the model before its first step."""
+    tally: Tally
+
+    def __init__(
+        self,
+        host: Host,
+        model: Any,
+        optimizer: Any,
+        info: Callable[[], OptimizerInfo],
+        variables: Sequence[Any],
+        data: LoopData,
+        ways: Ways,
+    ) -> None:
+        """Look at the model before its first step; arguments as of `handmade.Loops.look_at`."""
         self.model = model
-        self._host, self._optimizer, self._data = host, optimizer, data
+        self._host, self._optimizer, self._data, self._ways = host, optimizer, data, ways
         self._started, self._own = time.perf_counter(), 0.0
         self._at: list[float] = []
+        self._sums: dict[str, Any] = {}
         with host.aside(), self._ours():
-            outside(lambda: self._first_look({id(variable) for variable in variables}))
+            outside(lambda: self._first_look({id(variable) for variable in variables}, info))
 
-    def _first_look(self, optimised: set[int]) -> None:
+    def _first_look(self, optimised: set[int], info: Callable[[], OptimizerInfo]) -> None:
         self._host.progress("reading the network", 0, 0)
         read(self.model, self._data.like)
         self._host.find_sites(self.model)
@@ -85,15 +96,15 @@ class Loop:
         kernels = {leaf.name: kernel for leaf in found if (kernel := kernel_of(leaf.operation)) is not None}
         sizes = {layer.name: layer.kernel.size for layer in network.kernels if layer.kernel is not None}
         self._session = Session(self._host.plan, list(sizes), list(sizes.values()), None, self._host.progress)
-        self._tally = Tally([kernels[name] for name in sizes])
-        self._ring = Ring(self._tally.kernels)
+        self.tally = Tally([kernels[name] for name in sizes])
+        self._trail = self._ways.trail(self.tally.kernels)
         self._host.progress("probing before the first step", 0, 0)
         self._probes = [(way, self._probe(way, 0)) for way in self._data.ways]
         self._seen = Observation(
             network=network,
             profiles=(),
             recording=Recording(layers=(), sizes=(), steps=(), losses=(), rows={}),
-            optimizer=optimizer_info(self._optimizer),
+            optimizer=info(),
             not_checked=not_looked_at(self.model, network),
             **self._told(None),
         )
@@ -103,28 +114,32 @@ class Loop:
         """Say whether as many steps ran as were asked for."""
         return self._session.enough
 
-    def step(self, apply: Callable[[], Any], grads: Sequence[Any], variables: Sequence[Any], loss: Any) -> Any:
-        """Take the loop's step, and read its numbers; loss: what the gradients are of, scaled as they are."""
+    def step(self, apply: Callable[[], Any], gradients: Mapping[int, Any], loss: Any) -> Any:
+        """Take a step, and read its numbers; gradients: id(variable) -> gradient. loss: scaled as they are."""
         scale = self._optimizer.scale_loss(keras.ops.ones(()))
-        gradients = {id(v): g for v, g in zip(variables, grads, strict=True)}
-        if not tf.executing_eagerly():
-            before = self._ring.before()
-            result = apply()
-            self._ring.write(gradients, before, loss, scale)
-            return result
-        tally = self._tally
-        value = keras.ops.sum(keras.ops.cast(loss, "float32")) / keras.ops.cast(scale, "float32")
-        found = {"loss": value, "scale": scale, "gradients": tally.gradients(gradients), "before": tally.read()}
+        if self._trail is not None and self._trail.compiling:
+            return self._trail.step(apply, gradients, loss, scale)
+        self.before(self._ways.sums(self.tally, gradients), loss, scale)
         result = apply()
-        with self._ours():
-            sums = keras.tree.map_structure(keras.ops.convert_to_numpy, tally.filled({**found, "after": tally.read()}))
-            self._add(self._session.done, *tally.rows(sums))
+        self.after()
         return result
+
+    def before(self, gradients: tuple[Any, ...], loss: Any, scale: Any = 1.0) -> None:
+        """Read what a step is about to apply: the sums of the gradients of the kernels, scaled as the loss is."""
+        value = keras.ops.sum(keras.ops.cast(loss, "float32")) / keras.ops.cast(scale, "float32")
+        self._sums = {"loss": value, "scale": scale, "gradients": gradients, "before": self.tally.read()}
+
+    def after(self) -> None:
+        """Read what the step did."""
+        with self._ours():
+            found = self.tally.filled({**self._sums, "after": self.tally.read()})
+            sums = keras.tree.map_structure(keras.ops.convert_to_numpy, found)
+            self._add(self._session.done, *self.tally.rows(sums))
 
     def read(self) -> bool:
         """Read what a compiled function's steps left; say whether that is enough."""
         with self._ours():
-            for step, (loss, rows) in self._ring.read():
+            for step, (loss, rows) in () if self._trail is None else self._trail.read():
                 self._add(step, loss, rows)
         return self.enough
 
@@ -158,15 +173,16 @@ class Loop:
         self._probes = [(way, profile) for way, profile in self._probes if _agrees(profile, wanted, loss)][:1]
         if self._probes:
             way, profile = self._probes[0]
-            self._seen = replace(self._seen, profiles=(profile,), **self._told(way.loss))
+            self._seen = replace(self._seen, profiles=(profile,), **self._told(way))
         else:
             seen = self._seen
             self._seen = replace(seen, profiles=(self._raw(),), not_checked=(*seen.not_checked, UNKNOWN))
 
-    def _told(self, loss: Any) -> dict[str, Any]:
+    def _told(self, way: Way | None) -> dict[str, Any]:
         """Return what is known about the loss and the data."""
         data, network = self._data, self._network
-        info = loss_info(loss, data.y, network)
+        info = loss_info(None if way is None else way.loss, data.y, network)
+        info = info if way is None or way.plain else replace(info, chance=None)
         known = data_info(data.x, data.y, samples=None, held_out=0, batch_size=data.size, loss_kind=info.kind)
         return {"loss": info, "data": known}
 

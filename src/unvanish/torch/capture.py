@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 import torch
 
@@ -56,6 +56,7 @@ class Capture:
         self._unseen = 0
         self._why: UnvanishError | None = None
         self._around: dict[int, torch.nn.Module] = {}
+        self._of_keras: WeakSet[torch.nn.Module] = WeakSet()
         self._watched: Watched | None = None
         self._earlier: dict[int, torch.optim.Optimizer] = {}
         self._looks: dict[int, Look | Replayed] = {}
@@ -125,7 +126,10 @@ class Capture:
         """Let a module run; one that is called from outside of any other, and may be trained, is looked at."""
         if self._inside or not torch.is_grad_enabled() or threading.get_ident() != self._thread:
             return original(module, *args, **kwargs)
-        if not any(p.requires_grad for p in module.parameters()) or belongs_to_keras(module):
+        if belongs_to_keras(module):
+            self._of_keras.add(module)
+            return original(module, *args, **kwargs)
+        if not any(p.requires_grad for p in module.parameters()):
             return original(module, *args, **kwargs)
         self._pass_begins()
         self._inside = True
@@ -209,6 +213,8 @@ class Capture:
         outer = [self._around[key] for key in trained if key in self._around]
         most = max((owned[key] for key in trained), default=0)
         beyond = [module for module in outer if sum(id(p) in held for p in module.parameters()) > most]
+        if not trained and any(id(p) in held for model in self._of_keras for p in model.parameters()):
+            return  # a loop around a model of Keras, which is Keras' to look at
         if not trained or beyond:
             self._refuse(unsupported(optimizer, beyond[0] if beyond else None))
             return

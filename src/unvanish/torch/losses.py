@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -123,22 +123,31 @@ class Losses:
     def _call(
         self, name: str, result: torch.Tensor, outputs: torch.Tensor, target: Any, args: Any, kwargs: Any
     ) -> LossCall:
-        kind, from_logits = KINDS.get(name, ("other", None))
-        indices = isinstance(target, torch.Tensor) and not target.is_floating_point()
-        if name == "cross_entropy" and not indices:
-            kind = "categorical_crossentropy"
+        kind, from_logits = kind_of(name, target)
         per_class = name in ("cross_entropy", "nll_loss") and outputs.ndim > 1
-        third = args[2] if name in _WEIGHED and len(args) > 2 else None
-        weighed = any(w is not None for w in (kwargs.get("weight", third), kwargs.get("pos_weight")))
-        reduced = kwargs.get("reduction", "mean") == "mean" and result.ndim == 0
         return LossCall(
             kind=kind,
             from_logits=from_logits,
             value=result.double().mean(),
             labels=None if sum(map(len, self._labels)) >= MOST else _labels(target, kwargs.get("ignore_index", -100)),
             units=int(outputs.shape[1 if per_class else -1]) if outputs.ndim else 1,
-            plain=reduced and not weighed and not kwargs.get("label_smoothing", 0.0),
+            plain=is_plain(name, result, args, kwargs),
         )
+
+
+def kind_of(name: str, target: Any) -> tuple[str, bool | None]:
+    """Return the kind of a function of torch.nn.functional, and whether it applies the sigmoid or softmax itself."""
+    kind, from_logits = KINDS.get(name, ("other", None))
+    indices = isinstance(target, torch.Tensor) and not target.is_floating_point()
+    return "categorical_crossentropy" if name == "cross_entropy" and not indices else kind, from_logits
+
+
+def is_plain(name: str, result: torch.Tensor, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
+    """Say whether a call of a loss took the mean over equally weighed samples. result: what it returned."""
+    third = args[2] if name in _WEIGHED and len(args) > 2 else None
+    weighed = any(w is not None for w in (kwargs.get("weight", third), kwargs.get("pos_weight")))
+    reduced = kwargs.get("reduction", "mean") == "mean" and result.ndim == 0
+    return reduced and not weighed and not kwargs.get("label_smoothing", 0.0)
 
 
 def _labels(target: Any, ignored: int) -> NDArray[Any] | None:

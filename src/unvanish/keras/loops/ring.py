@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,13 +10,12 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from unvanish.keras import backends
+from unvanish.keras.loops.protocol import Row
 
 CAPACITY = 256
 """Steps that a compiled function may take before what they left is read; of more, the latest are known."""
 _NUMBERS = 6
 """Scale, sum of squares / scale, non-finite entries of the gradient; sums of squares of weight, update, movement."""
-Row = tuple[float, dict[str, list[float]]]
-"""The loss, and the statistics of a recording."""
 
 
 class Ring:
@@ -31,16 +30,17 @@ class Ring:
         self._count = tf.Variable(0, dtype=tf.int64, trainable=False)
         self._read = 0
 
-    def before(self) -> list[Any]:
-        """Return the weights as they are (copies, not the live variables)."""
-        return [backends.current().read(kernel) for kernel in self._kernels]
+    @property
+    def compiling(self) -> bool:
+        """Say whether a function is being compiled."""
+        return not tf.executing_eagerly()
 
-    def write(self, gradients: Mapping[int, Any], before: Sequence[Any], loss: Any, scale: Any) -> None:
-        """Write the numbers of the step that was just taken; gradients: id(kernel variable) -> gradient."""
-        columns = [self._column(i, gradients, value) for i, value in enumerate(before)]
-        ends = [tf.cast(tf.reduce_sum(loss), tf.float64), tf.cast(scale, tf.float64)]
-        self._rows[self._count % CAPACITY].assign(tf.concat([*columns, ends], axis=0))
-        self._count.assign_add(1)
+    def step(self, apply: Callable[[], Any], gradients: Mapping[int, Any], loss: Any, scale: Any) -> Any:
+        """Take the step, and write its numbers; gradients: id(kernel variable) -> gradient."""
+        before = [backends.current().read(kernel) for kernel in self._kernels]  # copies, not the live variables
+        result = apply()
+        self._write(gradients, before, loss, scale)
+        return result
 
     def read(self) -> list[tuple[int, Row]]:
         """Return (step, numbers) of the steps since the last call, those that are known."""
@@ -50,6 +50,12 @@ class Ring:
         self._read = count
         rows = self._rows.numpy()
         return [(step, self._row(rows[step % CAPACITY])) for step in range(first, count)]
+
+    def _write(self, gradients: Mapping[int, Any], before: Sequence[Any], loss: Any, scale: Any) -> None:
+        columns = [self._column(i, gradients, value) for i, value in enumerate(before)]
+        ends = [tf.cast(tf.reduce_sum(loss), tf.float64), tf.cast(scale, tf.float64)]
+        self._rows[self._count % CAPACITY].assign(tf.concat([*columns, ends], axis=0))
+        self._count.assign_add(1)
 
     def _column(self, index: int, gradients: Mapping[int, Any], before: Any) -> Any:
         kernel, after = self._kernels[index], backends.current().read(self._kernels[index])

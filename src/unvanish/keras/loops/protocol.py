@@ -1,0 +1,102 @@
+"""What a backend's module of loops must offer, and what it is given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from unvanish.core.observation import OptimizerInfo
+from unvanish.keras.patches import Patches
+from unvanish.keras.tally import Tally
+from unvanish.keras.witness import Witness
+
+Row = tuple[float, dict[str, list[float]]]
+"""The loss, and the statistics of a recording."""
+
+
+class Trail(Protocol):
+    """Keep what the steps inside of a compiled function leave for Python to read."""
+
+    @property
+    def compiling(self) -> bool:
+        """Say whether a step that is asked for now is one that is being compiled."""
+
+    def step(self, apply: Callable[[], Any], gradients: Mapping[int, Any], loss: Any, scale: Any) -> Any:
+        """Let the step be compiled, with what leaves its numbers; return what `apply` returns."""
+
+    def read(self) -> list[tuple[int, Row]]:
+        """Return (step, numbers) of the steps since the last call, those that are known."""
+
+
+class Look(Protocol):
+    """The look at one loop, as a backend sees it."""
+
+    tally: Tally
+
+    @property
+    def enough(self) -> bool:
+        """Say whether as many steps ran as were asked for."""
+
+    def before(self, gradients: tuple[Any, ...], loss: Any, scale: Any = 1.0) -> None:
+        """Read what a step is about to apply: the sums of the gradients of the kernels, scaled as the loss is."""
+
+    def after(self) -> None:
+        """Read what the step did."""
+
+    def read(self) -> bool:
+        """Read what a compiled function's steps left; say whether that is enough."""
+
+
+class Watcher(Protocol):
+    """What watches the loops of a script."""
+
+    witness: Witness
+
+    @property
+    def models(self) -> Iterable[Any]:
+        """Return every model that the script made."""
+
+    @property
+    def look(self) -> Look | None:
+        """Return the look that was begun, if there is one."""
+
+    @property
+    def busy(self) -> bool:
+        """Say whether what happens now is not the script's own loop."""
+
+    def look_at(self, optimizer: Any, info: Callable[[], OptimizerInfo], variables: Sequence[Any]) -> Look | None:
+        """Return the look that a step belongs to; None for a step of another training."""
+
+    def finish(self) -> None:
+        """End the look, and the script."""
+
+
+class Ways(Protocol):
+    """See what the loops of one backend do besides calling models, losses and optimizers of Keras."""
+
+    UNKNOWN: tuple[str, str]
+    """What was found, and what to try, where nothing tells what the gradients are of."""
+
+    def patch(self, patches: Patches) -> None:
+        """Begin; the patches end it."""
+
+    def forget(self) -> None:
+        """Let go of all tensors."""
+
+    def loss(self) -> Any:
+        """Return what the gradients at hand are of, scaled as they are; None where that is not known."""
+
+    def stepped(self) -> None:
+        """Begin anew: an optimizer of Keras took its step."""
+
+    def array(self, tensor: Any) -> Any:
+        """Return the tensor as an array; None for one whose value is not known yet."""
+
+    def same(self, output: Any, given: Any) -> bool:
+        """Say whether what a loss was given is the output of a model, perhaps in another shape."""
+
+    def sums(self, tally: Tally, gradients: Mapping[int, Any]) -> tuple[Any, ...]:
+        """Return the sums of the raw gradients of the kernels; gradients: id(variable) -> gradient."""
+
+    def trail(self, kernels: Sequence[Any]) -> Trail | None:
+        """Return what steps inside of a compiled function leave; None where nothing is compiled."""
