@@ -161,7 +161,8 @@ class Ways:
         look = self._watcher.look_at(_Unscaled(), info, variables)
         if look is not None:
             loss = self.loss()
-            gradients = self.sums(look.tally, {id(v): v.value.grad for v in variables})
+            trained = [variable for variable in variables if variable.value.requires_grad]
+            gradients = self.sums(look.tally, {id(variable): variable.value.grad for variable in trained})
             look.before(gradients, math.nan if loss is None else loss)
             self._stepping = optimizer, look
 
