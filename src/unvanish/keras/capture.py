@@ -63,15 +63,14 @@ class Capture:
         self._look_on = ExitStack()
         self._failed: LookError | None = None
         self._patches = Patches()
-        self._loops = _loops(self)
+        self._loops = Loops(self)
 
     def __enter__(self) -> Capture:
         """Patch the ways to train where Keras defines them, and the construction of layers."""
         self._patches.patch(defining(keras.Model, "fit"), "fit", self._fit)
         self._patches.patch(defining(keras.Model, "train_on_batch"), "train_on_batch", self._train_on_batch)
         self._patches.patch(keras.layers.Layer, "__init__", self._layer)
-        if self._loops is not None:
-            self._loops.patch(self._patches)
+        self._loops.patch(self._patches)
         return self
 
     def __exit__(
@@ -134,7 +133,7 @@ class Capture:
         """Remember which line of the script made the layer."""
         frame = first_frame_of(self._script)
         original(layer, *args, **kwargs)
-        if self._loops is not None and isinstance(layer, keras.Model):
+        if isinstance(layer, keras.Model):
             self._loops.models.add(layer)
         if frame is not None:
             self._made[layer] = frame
@@ -206,8 +205,7 @@ class Capture:
     def _end(self, error: BaseException | None) -> None:
         """End the look at a loop, as far as it has come."""
         with self._busy():
-            if self._loops is not None:
-                self._loops.end(error)
+            self._loops.end(error)
             if error is None:
                 self._look_on.close()
             else:
@@ -253,11 +251,6 @@ def _try(fit: Callable[..., Any], model: Any, args: tuple[Any, ...], kwargs: dic
 
 def _end_it(*_: Any, **__: Any) -> None:
     raise Enough
-
-
-def _loops(capture: Capture) -> Any:
-    """Return what watches loops of the script's own; None on backends where they cannot be watched."""
-    return None if keras.backend.backend() == "jax" else Loops(capture)
 
 
 def _bound(original: Callable[..., Any], model: Any, args: Any, kwargs: Any) -> dict[str, Any] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 from weakref import WeakSet
 
@@ -73,10 +74,23 @@ class Loops:
     def end(self, error: BaseException | None) -> None:
         """Finish the look, if there is one; probe again unless the script failed."""
         look, self.look = self.look, None
-        self.witness.forget()
-        self._ways.forget()
-        if look is not None:
-            look.end(probe=error is None or isinstance(error, Enough))
+        try:
+            if look is not None:
+                look.end(probe=error is None or isinstance(error, Enough))
+        except LookError as failed:
+            self._host.error = unsupported(look.model if look else None, failed)
+        finally:
+            self.witness.forget()
+            self._ways.forget()
+
+    def aside(self) -> AbstractContextManager[None]:
+        """Let what happens in the context not be the script's own loop."""
+        return self._host.aside()
+
+    def stop(self) -> None:
+        """End the script, unless the look was ended meanwhile; the look ends with it."""
+        if self.look is not None and not self.busy:
+            self._host.over()
 
     def finish(self) -> None:
         """End the look, and the script."""
@@ -140,7 +154,7 @@ class Loops:
             found, hint = self._ways.UNKNOWN
             raise UnsupportedError(f"the loop that trains {model.name!r} cannot be looked at", found=found, hint=hint)
         with of_the_look():
-            data = loop_data(model, self.witness, self._ways)
+            data = loop_data(model, self.witness.calls.get(model), self.witness.lost, self._ways)
             return Loop(self._host, model, optimizer, info, variables, data, self._ways)
 
 

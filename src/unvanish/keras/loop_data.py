@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from unvanish.keras.loops import Ways
-from unvanish.keras.witness import Lost, Witness
+from unvanish.keras.witness import Called, Lost
 
 
 class Way(NamedTuple):
@@ -39,9 +39,8 @@ class LoopData(NamedTuple):
         return len(keras.tree.flatten(self.like)[0])
 
 
-def loop_data(model: Any, witness: Witness, ways: Ways) -> LoopData:
-    """Return what the witness saw of the model's last step."""
-    called, lost = witness.calls.get(model), witness.lost
+def loop_data(model: Any, called: Called | None, lost: Lost | None, ways: Ways) -> LoopData:
+    """Return what is known of a step from the call of the model and the call of the loss that the witness saw."""
     if called is None:
         return LoopData(np.zeros((1, 1), np.float32), None, None, None, ())
     x = _concrete(called.x, ways)

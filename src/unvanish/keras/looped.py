@@ -25,6 +25,7 @@ from unvanish.core.observation import Observation, OptimizerInfo
 from unvanish.core.profile import Profile
 from unvanish.core.recording import Recording
 from unvanish.keras.describe import describe
+from unvanish.keras.failing import of_the_look
 from unvanish.keras.graph import leaves
 from unvanish.keras.info import loss_info
 from unvanish.keras.kinds import kernel_of
@@ -97,7 +98,7 @@ class Loop:
         sizes = {layer.name: layer.kernel.size for layer in network.kernels if layer.kernel is not None}
         self._session = Session(self._host.plan, list(sizes), list(sizes.values()), None, self._host.progress)
         self.tally = Tally([kernels[name] for name in sizes])
-        self._trail = self._ways.trail(self.tally.kernels)
+        self._trail = self._ways.trail(self.model, self.tally, self._session.limit)
         self._host.progress("probing before the first step", 0, 0)
         self._probes = [(way, self._probe(way, 0)) for way in self._data.ways]
         self._seen = Observation(
@@ -139,26 +140,53 @@ class Loop:
     def read(self) -> bool:
         """Read what a compiled function's steps left; say whether that is enough."""
         with self._ours():
-            for step, (loss, rows) in () if self._trail is None else self._trail.read():
-                self._add(step, loss, rows)
+            left = [] if self._trail is None else self._trail.read()
+            if left and not self._at:
+                self._probe_late()
+            for step, loss, rows, at in left:
+                if not self.enough:
+                    self._add(step, loss, rows, at)
         return self.enough
 
     def end(self, *, probe: bool) -> None:
         """Look once more, and keep everything."""
-        if not self._session.done:
-            return
-        with self._host.aside(), self._ours():
+        with self._host.aside():
+            if self._trail is not None and not self._trail.compiling:
+                self.read()
+            if not self._session.done:
+                return
             if probe:
-                self._host.progress("probing after the last step", 0, 0)
-                way = self._probes[0][0] if self._probes else None
-                last = self._raw() if way is None else outside(lambda: self._probe(way, self._session.done))
-                self._seen = replace(self._seen, profiles=(*self._seen.profiles, last))
+                with self._ours():
+                    self._seen = replace(self._seen, profiles=(*self._seen.profiles, *self._last_look()))
         self._keep()
 
-    def _add(self, step: int, loss: float, rows: dict[str, list[float]]) -> None:
+    def _last_look(self) -> tuple[Profile, ...]:
+        """Return what the network shows after the last step; nothing where the loop keeps its weights to itself."""
+        self._host.progress("probing after the last step", 0, 0)
+        way, step = self._probes[0][0] if self._probes else None, self._session.done
+        if way is None:
+            return (self._raw(),)
+        if self._trail is None:
+            return (outside(lambda: self._probe(way, step)),)
+        if not self._trail.knows(step):
+            return ()
+        with self._trail.values(step):
+            return (outside(lambda: self._probe(way, step)),)
+
+    def _probe_late(self) -> None:
+        """Probe the network as it was before the first step, where its batch became known only when it ran."""
+        data = None if self._trail is None else self._trail.data()
+        if self._trail is None or data is None:
+            return
+        self._data = data
+        self._host.progress("probing before the first step", 0, 0)
+        with self._trail.values(0), of_the_look():
+            self._probes = outside(lambda: [(way, self._probe(way, 0)) for way in data.ways])
+
+    def _add(self, step: int, loss: float, rows: dict[str, list[float]], at: float | None = None) -> None:
         """Keep the numbers of one step."""
         session, first = self._session, not self._at
-        self._at.append(time.perf_counter())
+        self._at.append(time.perf_counter() if at is None else at)
         if session.wants(step) or first:
             session.add(step, loss, rows)
         while session.done <= step:
@@ -170,13 +198,21 @@ class Loop:
     def _choose(self, rows: dict[str, list[float]], loss: float) -> None:
         """Keep the probe that gives the loop's own gradients; without any, what the first step itself showed."""
         wanted = dict(zip(self._session.layers, rows["gradient_norm"], strict=True))
-        self._probes = [(way, profile) for way, profile in self._probes if _agrees(profile, wanted, loss)][:1]
+        self._probes = [(way, profile) for way, profile in self._probes if self._agrees(profile, wanted, loss)][:1]
         if self._probes:
             way, profile = self._probes[0]
             self._seen = replace(self._seen, profiles=(profile,), **self._told(way))
         else:
             seen = self._seen
             self._seen = replace(seen, profiles=(self._raw(),), not_checked=(*seen.not_checked, UNKNOWN))
+
+    def _agrees(self, profile: Profile, wanted: dict[str, float], loss: float) -> bool:
+        """Say whether the probe found the gradient norms and the loss of the loop's own first step."""
+        if not self._ways.LOSS_IN_PART and not math.isclose(profile.loss, loss, rel_tol=NEAR_LOSS):
+            return False
+        found = {layer.name: layer.gradient_norm for layer in profile.layers}
+        known = [(found[name], norm) for name, norm in wanted.items() if not math.isnan(norm)]
+        return all(a is not None and (a == b or math.isclose(a, b, rel_tol=NEAR)) for a, b in known)
 
     def _told(self, way: Way | None) -> dict[str, Any]:
         """Return what is known about the loss and the data."""
@@ -221,12 +257,3 @@ def outside(function: Callable[[], Any]) -> Any:
     """Return the function's result, run where no function is being compiled and no tape records: in another thread."""
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(function).result()
-
-
-def _agrees(profile: Profile, wanted: dict[str, float], loss: float) -> bool:
-    """Say whether the probe found the gradient norms and the loss of the loop's own first step."""
-    if not math.isclose(profile.loss, loss, rel_tol=NEAR_LOSS):
-        return False
-    found = {layer.name: layer.gradient_norm for layer in profile.layers}
-    known = [(found[name], norm) for name, norm in wanted.items() if not math.isnan(norm)]
-    return all(a is not None and (a == b or math.isclose(a, b, rel_tol=NEAR)) for a, b in known)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -55,14 +56,20 @@ class Witness:
         self.called = self.lost = None
         self.calls.clear()
 
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Let what happens in the context be inside of a model."""
+        self.inside = True
+        try:
+            yield
+        finally:
+            self.inside = False
+
     def _model(self, original: Callable[..., Any], model: Any, *args: Any, **kwargs: Any) -> Any:
         if self._looks_away() or self.inside:
             return original(model, *args, **kwargs)
-        self.inside = True
-        try:
+        with self.running():
             output = original(model, *args, **kwargs)
-        finally:
-            self.inside = False
         plain = len(args) == 1 and not keras.utils.is_keras_tensor(keras.tree.flatten(args)[0])
         if plain and kwargs.get("training") is not False:
             self.called = self.calls[model] = Called(model, args[0], output)

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from unvanish.core.observation import OptimizerInfo
 from unvanish.keras.patches import Patches
 from unvanish.keras.tally import Tally
 from unvanish.keras.witness import Witness
 
-Row = tuple[float, dict[str, list[float]]]
-"""The loss, and the statistics of a recording."""
+if TYPE_CHECKING:
+    from unvanish.keras.loop_data import LoopData
+
+
+class Left(NamedTuple):
+    """Hold the numbers that one step left."""
+
+    step: int
+    loss: float
+    rows: dict[str, list[float]]
+    """The statistics of a recording."""
+    at: float
+    """When it was taken, or read, by time.perf_counter."""
 
 
 class Trail(Protocol):
@@ -24,8 +36,17 @@ class Trail(Protocol):
     def step(self, apply: Callable[[], Any], gradients: Mapping[int, Any], loss: Any, scale: Any) -> Any:
         """Let the step be compiled, with what leaves its numbers; return what `apply` returns."""
 
-    def read(self) -> list[tuple[int, Row]]:
-        """Return (step, numbers) of the steps since the last call, those that are known."""
+    def read(self) -> list[Left]:
+        """Return the numbers of the steps since the last call, those that are known."""
+
+    def data(self) -> LoopData | None:
+        """Return the first batch where it became known only when the first step ran; else None."""
+
+    def knows(self, step: int) -> bool:
+        """Say whether `values` has the weights before the first step (0), or those after the last one."""
+
+    def values(self, step: int) -> AbstractContextManager[None]:
+        """Let the model have the weights before the first step (0), or those after the last one, in the context."""
 
 
 class Look(Protocol):
@@ -67,8 +88,14 @@ class Watcher(Protocol):
     def look_at(self, optimizer: Any, info: Callable[[], OptimizerInfo], variables: Sequence[Any]) -> Look | None:
         """Return the look that a step belongs to; None for a step of another training."""
 
+    def aside(self) -> AbstractContextManager[None]:
+        """Let what happens in the context not be the script's own loop."""
+
     def finish(self) -> None:
         """End the look, and the script."""
+
+    def stop(self) -> None:
+        """End the script, unless the look was ended meanwhile; the look ends with it."""
 
 
 class Ways(Protocol):
@@ -76,6 +103,8 @@ class Ways(Protocol):
 
     UNKNOWN: tuple[str, str]
     """What was found, and what to try, where nothing tells what the gradients are of."""
+    LOSS_IN_PART: bool
+    """Whether the loss that is told may be a part of what the gradients are of."""
 
     def patch(self, patches: Patches) -> None:
         """Begin; the patches end it."""
@@ -98,5 +127,8 @@ class Ways(Protocol):
     def sums(self, tally: Tally, gradients: Mapping[int, Any]) -> tuple[Any, ...]:
         """Return the sums of the raw gradients of the kernels; gradients: id(variable) -> gradient."""
 
-    def trail(self, kernels: Sequence[Any]) -> Trail | None:
-        """Return what steps inside of a compiled function leave; None where nothing is compiled."""
+    def trail(self, model: Any, tally: Tally, limit: int) -> Trail | None:
+        """Return what steps inside of a compiled function leave; None where nothing is compiled. limit: steps to see.
+
+        May be called from another thread.
+        """

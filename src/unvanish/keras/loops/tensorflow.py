@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,8 @@ class Ways:
         "gradients that no tf.GradientTape.gradient gave: the loss that they are of is not known",
         "take them by tape.gradient(loss, model.trainable_variables)",
     )
+
+    LOSS_IN_PART = False
 
     def __init__(self, watcher: Watcher) -> None:
         """Patch nothing yet."""
@@ -76,9 +78,9 @@ class Ways:
         """See `protocol.Ways`."""
         return tally.gradients(gradients)
 
-    def trail(self, kernels: Sequence[Any]) -> Ring:
+    def trail(self, model: Any, tally: Tally, limit: int) -> Ring:  # noqa: ARG002
         """See `protocol.Ways`."""
-        return Ring(kernels)
+        return Ring(tally.kernels)
 
     def _gradient(self, original: Callable[..., Any], tape: Any, target: Any, *args: Any, **kwargs: Any) -> Any:
         if not self._watcher.busy:

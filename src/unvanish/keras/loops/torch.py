@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import Any
 
@@ -44,6 +44,8 @@ class Ways:
         "gradients that no backward pass gave: the loss that they are of is not known",
         "take them by loss.backward(), or by torch.autograd.grad(loss, ...)",
     )
+
+    LOSS_IN_PART = False
 
     def __init__(self, watcher: Watcher) -> None:
         """Patch nothing yet."""
@@ -101,7 +103,7 @@ class Ways:
             for kernel, mine, found in zip(tally.kernels, held, plain, strict=True)
         )
 
-    def trail(self, kernels: Sequence[Any]) -> None:
+    def trail(self, model: Any, tally: Tally, limit: int) -> None:
         """See `protocol.Ways`."""
 
     def _held(self, parameter: torch.Tensor) -> torch.Tensor:
