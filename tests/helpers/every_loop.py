@@ -12,7 +12,7 @@ from unvanish.watching.session import Enough, Plan
 
 own = importlib.import_module(f"loops_on_{keras.backend.backend()}")
 LOOPS = {**loops.LOOPS, **own.LOOPS}
-UNPROBED, BY_SGD = own.UNPROBED, own.BY_SGD
+UNPROBED, BY_SGD, UNTOLD = own.UNPROBED, own.BY_SGD, getattr(own, "UNTOLD", set())
 PATCHED = (
     (keras.Model, "fit"),
     (keras.Model, "train_on_batch"),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from every_loop import BY_SGD, LOOPS, PATCHED, UNPROBED, by_a_loop, kernels, looked, state
+from every_loop import BY_SGD, LOOPS, PATCHED, UNPROBED, UNTOLD, by_a_loop, kernels, looked, state
 from loops import MADE, STEPS, by_batches, by_fit, sequential
 
 from unvanish.api import diagnose
@@ -27,7 +27,9 @@ def test_every_loop_gives_the_verdict_and_the_numbers_of_fit(kind, fits):
     found = seen.observation
     assert diagnose(found).verdict == diagnose(fitted).verdict == "vanishing"
     first, expected = found.profiles[0], fitted.profiles[0]
-    assert first.loss == pytest.approx(expected.loss, rel=1e-4, abs=0)
+    if kind not in UNTOLD:
+        assert first.loss == pytest.approx(expected.loss, rel=1e-4, abs=0)
+        assert found.recording.losses == pytest.approx(fitted.recording.losses, rel=1e-4, abs=0)
     fields = ["gradient_norm", "gradient_rms", "weight_norm"]
     if kind not in UNPROBED:
         fields += ["transmission", "activation_transmission", "preactivation_gradient_norm", "correlation"]
@@ -41,7 +43,6 @@ def test_every_loop_gives_the_verdict_and_the_numbers_of_fit(kind, fits):
     assert found.recording.total_steps == STEPS
     for stat in ("gradient_norm", "update_norm", "weight_norm", "movement"):
         assert found.recording.array(stat) == pytest.approx(fitted.recording.array(stat), rel=2e-3, abs=0), stat
-    assert found.recording.losses == pytest.approx(fitted.recording.losses, rel=1e-4, abs=0)
     assert [p.optimised for p in found.network.parameters] == [True] * 20
     assert {leaf.name for leaf in found.network.layers if leaf.kind != "input"} <= seen.sites.keys()
 

@@ -118,12 +118,7 @@ class Loop:
     def step(self, apply: Callable[[], Any], gradients: Mapping[int, Any], loss: Any) -> Any:
         """Take a step, and read its numbers; gradients: id(variable) -> gradient. loss: scaled as they are."""
         scale = self._optimizer.scale_loss(keras.ops.ones(()))
-        if self._trail is not None and self._trail.compiling:
-            return self._trail.step(apply, gradients, loss, scale)
-        self.before(self._ways.sums(self.tally, gradients), loss, scale)
-        result = apply()
-        self.after()
-        return result
+        return self._ways.take(self, apply, gradients, loss, scale)
 
     def before(self, gradients: tuple[Any, ...], loss: Any, scale: Any = 1.0) -> None:
         """Read what a step is about to apply: the sums of the gradients of the kernels, scaled as the loss is."""
@@ -151,8 +146,7 @@ class Loop:
     def end(self, *, probe: bool) -> None:
         """Look once more, and keep everything."""
         with self._host.aside():
-            if self._trail is not None and not self._trail.compiling:
-                self.read()
+            self.read()
             if not self._session.done:
                 return
             if probe:

@@ -45,15 +45,6 @@ class Arrivals:
         self._rows: list[tuple[NDArray[np.float64], float, Losses, float]] = []
         self._read = 0
 
-    @property
-    def compiling(self) -> bool:
-        """See `protocol.Trail`; steps are taken, or traced, by `leave`."""
-        return False
-
-    def step(self, apply: Callable[[], Any], gradients: Mapping[int, Any], loss: Any, scale: Any) -> Any:
-        """See `protocol.Trail`; never asked for."""
-        raise NotImplementedError
-
     def leave(
         self,
         variables: Sequence[Any],

@@ -8,14 +8,18 @@ import threading
 from collections.abc import Callable
 from types import FrameType, TracebackType
 
+_AGAIN = 0.005
+"""Seconds after which it is rung again where nobody could answer."""
 _NUMBER = getattr(signal, "SIGUSR2", signal.SIGTERM)
 """The signal whose handler is borrowed; none is sent: Python only runs the handler as if it had come."""
 
 
 class Bell:
-    """Run `answer` on the main thread soon after `ring` was called on another one; what it raises, the script raises.
+    """Run `answer` on the main thread soon after `ring` was called; what it raises, the script raises.
 
-    Callbacks of a compiled function cannot end the script themselves: what they raise is only logged.
+    Callbacks of a compiled function cannot end the script themselves: what they raise is logged, or taken for a failure
+    of the function. JAX may call them on the main thread too, so that nothing is answered before it
+    runs code of the script again.
     """
 
     def __init__(self, answer: Callable[[], None]) -> None:
@@ -37,17 +41,42 @@ class Bell:
         """Give it back, unless the script took it for itself meanwhile."""
         if self._hung and signal.getsignal(_NUMBER) == self._heard:
             signal.signal(_NUMBER, self._before)  # type: ignore[arg-type]  # what signal.signal gave
-        self._hung = False
+        self._hung = self._rung = False
 
     def ring(self) -> None:
         """Ask for the answer; from any thread."""
-        if self._hung:
+        if self._hung and not self._rung:
             self._rung = True
-            _thread.interrupt_main(_NUMBER)
+            self._later()
+
+    def _later(self) -> None:
+        timer = threading.Timer(_AGAIN, _interrupt)
+        timer.daemon = True
+        timer.start()
 
     def _heard(self, number: int, frame: FrameType | None) -> None:
-        rung, self._rung = self._rung, False
-        if rung:
+        if not self._rung:  # a signal that really came
+            if callable(self._before):
+                self._before(number, frame)
+        elif _scripts(frame):
+            self._rung = False
             self._answer()
-        elif callable(self._before):  # a signal that really came
-            self._before(number, frame)
+        elif self._hung:
+            self._later()
+
+
+def _interrupt() -> None:
+    _thread.interrupt_main(_NUMBER)
+
+
+def _scripts(frame: FrameType | None) -> bool:
+    """Say whether it is code of the script that runs: not ours, and nothing that JAX calls or is called by."""
+    inside = True
+    while frame is not None:
+        name = str(frame.f_globals.get("__name__"))
+        package = name.partition(".")[0]
+        if package == "jax" or (inside and package == "unvanish"):
+            return False
+        inside = inside and name != "__main__"
+        frame = frame.f_back
+    return True

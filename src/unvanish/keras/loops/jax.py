@@ -17,7 +17,7 @@ from unvanish.keras.info import optimizer_info
 from unvanish.keras.loop_data import LoopData, loop_data
 from unvanish.keras.loops.arrivals import Arrivals, Losses
 from unvanish.keras.loops.bell import Bell
-from unvanish.keras.loops.protocol import Watcher
+from unvanish.keras.loops.protocol import Look, Watcher, eagerly
 from unvanish.keras.patches import Patches, defining
 from unvanish.keras.tally import Tally
 from unvanish.keras.witness import Called
@@ -62,6 +62,7 @@ class Ways:
         """See `protocol.Ways`; of a tracer, what arrived when its function ran."""
         if not isinstance(tensor, jax.core.Tracer):
             return np.asarray(tensor)
+        jax.effects_barrier()
         arrived = self._known.get(id(tensor), (None, []))[1]
         return arrived[0] if arrived else None
 
@@ -69,9 +70,9 @@ class Ways:
         """See `protocol.Ways`."""
         return output is given
 
-    def sums(self, tally: Tally, gradients: Mapping[int, Any]) -> tuple[Any, ...]:
+    def take(self, look: Look, apply: Callable[[], Any], gradients: Mapping[int, Any], loss: Any, scale: Any) -> Any:
         """See `protocol.Ways`."""
-        return tally.gradients(gradients)
+        return eagerly(look, apply, look.tally.gradients(gradients), loss, scale)
 
     def trail(self, model: Any, tally: Tally, limit: int) -> Arrivals:
         """See `protocol.Ways`."""

@@ -29,13 +29,6 @@ class Left(NamedTuple):
 class Trail(Protocol):
     """Keep what the steps inside of a compiled function leave for Python to read."""
 
-    @property
-    def compiling(self) -> bool:
-        """Say whether a step that is asked for now is one that is being compiled."""
-
-    def step(self, apply: Callable[[], Any], gradients: Mapping[int, Any], loss: Any, scale: Any) -> Any:
-        """Let the step be compiled, with what leaves its numbers; return what `apply` returns."""
-
     def read(self) -> list[Left]:
         """Return the numbers of the steps since the last call, those that are known."""
 
@@ -66,6 +59,14 @@ class Look(Protocol):
 
     def read(self) -> bool:
         """Read what a compiled function's steps left; say whether that is enough."""
+
+
+def eagerly(look: Look, apply: Callable[[], Any], gradients: tuple[Any, ...], loss: Any, scale: Any) -> Any:
+    """Take a step that is not being compiled, and read its numbers. Arguments as of `Look.before`."""
+    look.before(gradients, loss, scale)
+    result = apply()
+    look.after()
+    return result
 
 
 class Watcher(Protocol):
@@ -124,8 +125,11 @@ class Ways(Protocol):
     def same(self, output: Any, given: Any) -> bool:
         """Say whether what a loss was given is the output of a model, perhaps in another shape."""
 
-    def sums(self, tally: Tally, gradients: Mapping[int, Any]) -> tuple[Any, ...]:
-        """Return the sums of the raw gradients of the kernels; gradients: id(variable) -> gradient."""
+    def take(self, look: Look, apply: Callable[[], Any], gradients: Mapping[int, Any], loss: Any, scale: Any) -> Any:
+        """Take a step of an optimizer of Keras, and have its numbers read; return what `apply` returns.
+
+        gradients: id(variable) -> gradient of the loss, which is scaled by `scale`.
+        """
 
     def trail(self, model: Any, tally: Tally, limit: int) -> Trail | None:
         """Return what steps inside of a compiled function leave; None where nothing is compiled. limit: steps to see.

@@ -32,11 +32,6 @@ class Ring:
         self._count = tf.Variable(0, dtype=tf.int64, trainable=False)
         self._read = 0
 
-    @property
-    def compiling(self) -> bool:
-        """Say whether a function is being compiled."""
-        return not tf.executing_eagerly()
-
     def step(self, apply: Callable[[], Any], gradients: Mapping[int, Any], loss: Any, scale: Any) -> Any:
         """Take the step, and write its numbers; gradients: id(kernel variable) -> gradient."""
         before = [backends.current().read(kernel) for kernel in self._kernels]  # copies, not the live variables
@@ -46,6 +41,8 @@ class Ring:
 
     def read(self) -> list[Left]:
         """See `protocol.Trail`."""
+        if not tf.executing_eagerly():
+            return []
         count, first = int(self._count), max(self._read, int(self._count) - CAPACITY)
         if count == self._read:
             return []

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from unvanish.keras import compat
-from unvanish.keras.loops.protocol import Watcher
+from unvanish.keras.loops.protocol import Look, Watcher, eagerly
 from unvanish.keras.loops.ring import Ring
 from unvanish.keras.patches import Patches
 from unvanish.keras.tally import Tally
@@ -35,6 +35,7 @@ class Ways:
         self._arguments: list[Arguments] = []
         self._latest: list[Arguments] = []
         self._returned: Any = None
+        self._ring: Ring | None = None
 
     def patch(self, patches: Patches) -> None:
         """See `protocol.Ways`."""
@@ -43,7 +44,7 @@ class Ways:
 
     def forget(self) -> None:
         """See `protocol.Ways`."""
-        self._target, self._latest, self._returned = None, [], None
+        self._target, self._latest, self._returned, self._ring = None, [], None, None
 
     def loss(self) -> Any:
         """See `protocol.Ways`; of what stayed inside a compiled function, its first number."""
@@ -74,13 +75,16 @@ class Ways:
         """See `protocol.Ways`."""
         return output is given
 
-    def sums(self, tally: Tally, gradients: Mapping[int, Any]) -> tuple[Any, ...]:
+    def take(self, look: Look, apply: Callable[[], Any], gradients: Mapping[int, Any], loss: Any, scale: Any) -> Any:
         """See `protocol.Ways`."""
-        return tally.gradients(gradients)
+        if self._ring is not None and not tf.executing_eagerly():
+            return self._ring.step(apply, gradients, loss, scale)
+        return eagerly(look, apply, look.tally.gradients(gradients), loss, scale)
 
     def trail(self, model: Any, tally: Tally, limit: int) -> Ring:  # noqa: ARG002
         """See `protocol.Ways`."""
-        return Ring(tally.kernels)
+        self._ring = Ring(tally.kernels)
+        return self._ring
 
     def _gradient(self, original: Callable[..., Any], tape: Any, target: Any, *args: Any, **kwargs: Any) -> Any:
         if not self._watcher.busy:

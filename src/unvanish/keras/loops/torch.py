@@ -15,7 +15,7 @@ import keras
 import torch
 from torch.nn import functional
 
-from unvanish.keras.loops.protocol import Look, Watcher
+from unvanish.keras.loops.protocol import Look, Watcher, eagerly
 from unvanish.keras.patches import Patches
 from unvanish.keras.tally import Tally
 from unvanish.keras.witness import Lost
@@ -92,8 +92,15 @@ class Ways:
         both = isinstance(output, torch.Tensor) and isinstance(given, torch.Tensor)
         return both and output.numel() == given.numel() and output.data_ptr() == given.data_ptr()
 
-    def sums(self, tally: Tally, gradients: Mapping[int, Any]) -> tuple[Any, ...]:
-        """See `protocol.Ways`; what clipping took from what a parameter holds is made up for."""
+    def take(self, look: Look, apply: Callable[[], Any], gradients: Mapping[int, Any], loss: Any, scale: Any) -> Any:
+        """See `protocol.Ways`."""
+        return eagerly(look, apply, self._sums(look.tally, gradients), loss, scale)
+
+    def trail(self, model: Any, tally: Tally, limit: int) -> None:
+        """See `protocol.Ways`."""
+
+    def _sums(self, tally: Tally, gradients: Mapping[int, Any]) -> tuple[Any, ...]:
+        """Return the sums of the raw gradients: what clipping took from what a parameter holds is made up for."""
         plain = tally.gradients(gradients)
         held = [
             kernel.value.grad is not None and gradients.get(id(kernel)) is kernel.value.grad for kernel in tally.kernels
@@ -102,9 +109,6 @@ class Ways:
             self._held(kernel.value) if mine else found
             for kernel, mine, found in zip(tally.kernels, held, plain, strict=True)
         )
-
-    def trail(self, model: Any, tally: Tally, limit: int) -> None:
-        """See `protocol.Ways`."""
 
     def _held(self, parameter: torch.Tensor) -> torch.Tensor:
         """Return (norm, 1, non-finite entries) of the raw gradient that a parameter holds."""
@@ -164,7 +168,7 @@ class Ways:
         if look is not None:
             loss = self.loss()
             trained = [variable for variable in variables if variable.value.requires_grad]
-            gradients = self.sums(look.tally, {id(variable): variable.value.grad for variable in trained})
+            gradients = self._sums(look.tally, {id(variable): variable.value.grad for variable in trained})
             look.before(gradients, math.nan if loss is None else loss)
             self._stepping = optimizer, look
 
