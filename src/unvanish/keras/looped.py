@@ -151,7 +151,8 @@ class Loop:
                 return
             if probe:
                 with self._ours():
-                    self._seen = replace(self._seen, profiles=(*self._seen.profiles, *self._last_look()))
+                    last = self._last_look()
+                    self._seen = replace(self._seen, profiles=(*self._seen.profiles, *last))
         self._keep()
 
     def _last_look(self) -> tuple[Profile, ...]:
@@ -163,6 +164,8 @@ class Loop:
         if self._trail is None:
             return (outside(lambda: self._probe(way, step)),)
         if not self._trail.knows(step):
+            unknown = "the network after the last step: the loop keeps its weights to itself"
+            self._seen = replace(self._seen, not_checked=(*self._seen.not_checked, unknown))
             return ()
         with self._trail.values(step):
             return (outside(lambda: self._probe(way, step)),)

@@ -6,6 +6,8 @@ that no compiler computes the loop's own numbers in another way because of it.
 
 from __future__ import annotations
 
+import functools
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,6 +24,7 @@ from unvanish.core.measures.norm import norm
 from unvanish.keras import compat
 from unvanish.keras.backends.jax import gradient_sums
 from unvanish.keras.loop_data import LoopData
+from unvanish.keras.loops.handing import hand_out
 from unvanish.keras.loops.protocol import Left
 from unvanish.keras.tally import EXACT_TOTAL, Tally
 
@@ -43,7 +46,7 @@ class Arrivals:
         self._latest: dict[int, NDArray[Any]] = {}
         self._small = sum(value.size for value in self._initial.values()) <= EXACT_TOTAL
         self._rows: list[tuple[NDArray[np.float64], float, Losses, float]] = []
-        self._read = 0
+        self._read = self._weighed = 0
 
     def leave(
         self,
@@ -64,17 +67,17 @@ class Arrivals:
             place = known.get(id(kernel))
             given = (None, kernel.value, kernel.value) if place is None else (grads[place], before[place], after[place])
             columns.append(self._column(index, place is None, *given))
-        whole = {id(v): value for v, value in zip(variables, after, strict=True)} if self._small else {}
-        keys = list(whole)
-        kept, scaled = jax.lax.optimization_barrier((list(whole.values()), jnp.asarray(scale)))
+        kept = (list(after) if self._small else [], jnp.asarray(scale))
+        weights, scale = jax.lax.optimization_barrier(kept)
 
-        def arrived(rows: Any, scale: Any, weights: list[Any]) -> None:
+        def arrived(rows: Any, scale: Any) -> None:
             self._rows.append((np.array(rows, np.float64), float(scale), losses, time.perf_counter()))
-            if len(self._rows) <= self._limit:
-                self._latest.update(zip(keys, (np.array(weight) for weight in weights), strict=True))
             self._full(len(self._rows))
 
-        jax.debug.callback(arrived, jnp.stack(columns), scaled, kept)
+        jax.debug.callback(arrived, jnp.stack(columns), scale)
+        if weights:
+            flat = jnp.concatenate([jnp.ravel(weight).astype(jnp.float32) for weight in weights])
+            hand_out(flat, functools.partial(self._keep, list(variables)), lambda: self._weighed < self._limit)
 
     def read(self) -> list[Left]:
         """See `protocol.Trail`; waits for the steps that were begun."""
@@ -85,7 +88,14 @@ class Arrivals:
 
     def knows(self, step: int) -> bool:
         """See `protocol.Trail`."""
-        return step == 0 or self._small
+        return step == 0 or self._weighed >= step
+
+    def _keep(self, variables: list[Any], flat: NDArray[Any]) -> None:
+        """Keep the weights after a step."""
+        self._weighed += 1
+        ends = np.cumsum([math.prod(variable.shape) for variable in variables])[:-1]
+        for variable, value in zip(variables, np.split(flat, ends), strict=True):
+            self._latest[id(variable)] = value.reshape(variable.shape)
 
     @contextmanager
     def values(self, step: int) -> Iterator[None]:

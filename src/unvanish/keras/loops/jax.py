@@ -17,6 +17,7 @@ from unvanish.keras.info import optimizer_info
 from unvanish.keras.loop_data import LoopData, loop_data
 from unvanish.keras.loops.arrivals import Arrivals, Losses
 from unvanish.keras.loops.bell import Bell
+from unvanish.keras.loops.handing import hand_out
 from unvanish.keras.loops.protocol import Look, Watcher, eagerly
 from unvanish.keras.patches import Patches, defining
 from unvanish.keras.tally import Tally
@@ -126,12 +127,11 @@ class Ways:
             if isinstance(leaf, jax.core.Tracer) and id(leaf) not in self._known:
                 found: list[Any] = []
                 self._known[id(leaf)] = leaf, found
-                jax.debug.callback(functools.partial(self._keep, found), leaf)
+                hand_out(leaf, found.append, functools.partial(self._wants, found))
 
-    def _keep(self, found: list[Any], value: Any) -> None:
-        """Keep what arrives first."""
-        if self._live and not found:
-            found.append(np.array(value))
+    def _wants(self, found: list[Any]) -> bool:
+        """Say whether nothing arrived yet: what arrives first is kept."""
+        return self._live and not found
 
     def _apply(self, original: Callable[..., Any], optimizer: Any, own: Any, grads: Any, values: Any) -> Any:
         """Take, or trace, a step; those of the plan's training are watched."""
