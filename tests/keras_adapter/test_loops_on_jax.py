@@ -101,7 +101,9 @@ def test_a_penalty_that_the_loop_adds_is_part_of_its_loss():
     x, y = batch()
     output, kernel = (np.asarray(value, np.float64) for value in (model(x), model.layers[0].kernel))
     expected = np.mean((output - y) ** 2) + 0.01 * np.sum(kernel**2)
-    assert looked(train).observation.profiles[0].loss == pytest.approx(expected, rel=1e-5, abs=0)
+    seen = looked(train).observation
+    assert seen.profiles[0].loss == pytest.approx(expected, rel=1e-5, abs=0)
+    assert any("without what the loop adds" in words for words in seen.not_checked)
 
 
 def test_a_loss_on_another_batch_beside_is_not_that_of_the_step():

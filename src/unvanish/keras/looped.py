@@ -41,6 +41,7 @@ from unvanish.watching.session import Plan, Progress, Session
 NEAR, NEAR_LOSS = 0.02, 1e-3
 """The probe's loss is the loop's where every gradient norm and the loss itself are, to these parts: in float32 the same
 sums in another order. Random layers draw anew, and are not."""
+PART = "the losses of the steps: without what the loop adds to the loss that it calls"
 
 
 class Host(Protocol):
@@ -193,23 +194,27 @@ class Loop:
         self._keep()
 
     def _choose(self, rows: dict[str, list[float]], loss: float) -> None:
-        """Keep the probe that gives the loop's own gradients; without any, what the first step itself showed."""
+        """Keep the probe that gives the loop's own gradients best; without any, what the first step itself showed."""
         wanted = dict(zip(self._session.layers, rows["gradient_norm"], strict=True))
-        self._probes = [(way, profile) for way, profile in self._probes if self._agrees(profile, wanted, loss)][:1]
-        if self._probes:
-            way, profile = self._probes[0]
-            self._seen = replace(self._seen, profiles=(profile,), **self._told(way))
-        else:
-            seen = self._seen
+        distances = [self._distance(profile, wanted, loss) for _, profile in self._probes]
+        nearest = min(distances, default=math.inf)
+        self._probes = [self._probes[distances.index(nearest)]] if nearest <= NEAR else []
+        seen = self._seen
+        if not self._probes:
             self._seen = replace(seen, profiles=(self._raw(),), not_checked=(*seen.not_checked, UNKNOWN))
+            return
+        way, profile = self._probes[0]
+        notes = () if math.isclose(profile.loss, loss, rel_tol=NEAR_LOSS) else (PART,)
+        told = self._told(way)
+        self._seen = replace(seen, profiles=(profile,), not_checked=(*seen.not_checked, *notes), **told)
 
-    def _agrees(self, profile: Profile, wanted: dict[str, float], loss: float) -> bool:
-        """Say whether the probe found the gradient norms and the loss of the loop's own first step."""
+    def _distance(self, profile: Profile, wanted: dict[str, float], loss: float) -> float:
+        """Return how far the probe's gradient norms are from those of the loop's first step, relative; inf for no."""
         if not self._ways.LOSS_IN_PART and not math.isclose(profile.loss, loss, rel_tol=NEAR_LOSS):
-            return False
+            return math.inf
         found = {layer.name: layer.gradient_norm for layer in profile.layers}
         known = [(found[name], norm) for name, norm in wanted.items() if not math.isnan(norm)]
-        return all(a is not None and (a == b or math.isclose(a, b, rel_tol=NEAR)) for a, b in known)
+        return max((_apart(a, b) for a, b in known), default=0.0)
 
     def _told(self, way: Way | None) -> dict[str, Any]:
         """Return what is known about the loss and the data."""
@@ -254,3 +259,10 @@ def outside(function: Callable[[], Any]) -> Any:
     """Return the function's result, run where no function is being compiled and no tape records: in another thread."""
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(function).result()
+
+
+def _apart(a: float | None, b: float) -> float:
+    """Return how far two norms are apart, relative to the larger one."""
+    if a is None or a == b:
+        return math.inf if a is None else 0.0
+    return abs(a - b) / max(abs(a), abs(b)) if math.isfinite(a) and math.isfinite(b) else math.inf

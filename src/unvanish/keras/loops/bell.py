@@ -70,12 +70,15 @@ def _interrupt() -> None:
 
 
 def _scripts(frame: FrameType | None) -> bool:
-    """Say whether it is code of the script that runs: not ours, and nothing that JAX calls or is called by."""
+    """Say whether it is code of the script that runs: not ours, and nothing that JAX calls or is called by.
+
+    What is raised while a weak reference dies goes nowhere.
+    """
     inside = True
     while frame is not None:
         name = str(frame.f_globals.get("__name__"))
         package = name.partition(".")[0]
-        if package == "jax" or (inside and package == "unvanish"):
+        if package in ("jax", "weakref") or (inside and package == "unvanish"):
             return False
         inside = inside and name != "__main__"
         frame = frame.f_back
