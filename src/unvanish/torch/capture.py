@@ -18,15 +18,15 @@ from unvanish.errors import UnvanishError
 from unvanish.torch.around import around
 from unvanish.torch.clips import Clips
 from unvanish.torch.compat import belongs_to_keras
+from unvanish.torch.compiling import Compiling
 from unvanish.torch.hooks import Hooks
 from unvanish.torch.inputs import Inputs
-from unvanish.torch.look import Look
+from unvanish.torch.looking import Looking
 from unvanish.torch.losses import Losses
 from unvanish.torch.patches import Patches
-from unvanish.torch.replayed import Replayed
 from unvanish.torch.requirements import unsupported
 from unvanish.torch.roots import Roots
-from unvanish.torch.watched import Watched, look_for
+from unvanish.torch.watched import Watched
 from unvanish.watching.session import Enough, Plan, Progress
 from unvanish.watching.sites import first_frame_of, site_of
 
@@ -58,12 +58,13 @@ class Capture:
         self._around: dict[int, torch.nn.Module] = {}
         self._watched: Watched | None = None
         self._earlier: dict[int, torch.optim.Optimizer] = {}
-        self._looks: dict[int, Look | Replayed] = {}
+        self._looks: dict[int, Looking] = {}
         self._inputs: dict[int, Inputs] = {}
         self._models: dict[int, torch.nn.Module] = {}
         self._roots = Roots(self._pass_begins, self._pass_ends)
         self._clips = Clips(lambda parameter: self._watched is None or self._watched.steps.wants(parameter))
         self._losses = Losses()
+        self._compiling = Compiling(self._compile_begins)
 
     def __enter__(self) -> Capture:
         """Patch what torch calls on the way from a module's making to an optimizer's step."""
@@ -71,7 +72,7 @@ class Capture:
         self._stack.callback(patches.undo)
         patches.wrap(torch.nn.Module, "__init__", self._module)
         patches.wrap(torch.nn.Module, "__call__", self._call)
-        for part in (self._roots, self._clips, self._losses):
+        for part in (self._roots, self._clips, self._losses, self._compiling):
             part.install(patches)
         self._stack.enter_context(Hooks(self._before, self._after))
         return self
@@ -137,7 +138,7 @@ class Capture:
         if self._watched is None:
             self._inputs.setdefault(id(module), Inputs()).add(args, kwargs)
             look = self._looks.get(id(module))
-            if isinstance(look, Replayed):
+            if look is not None:
                 look.ran(args, kwargs, result)
         elif self._watched.is_model(module):
             self._watched.ran(args, kwargs, result)
@@ -151,8 +152,7 @@ class Capture:
             return
         look = self._looks.get(id(module))
         if look is not None and look.seen < PASSES:
-            if isinstance(look, Replayed):
-                look.begins()
+            look.begins()
             return
         if look is not None:
             look.__exit__(None, None, None)
@@ -161,8 +161,8 @@ class Capture:
         outer = around(module)
         if outer is not None:
             self._around[id(module)] = outer
-        self._looks[id(module)], self._models[id(module)] = look_for(module), module
-        self._looks[id(module)].__enter__()
+        self._looks[id(module)] = Looking(module, self._compiling).__enter__()
+        self._models[id(module)] = module
 
     def _before(self, optimizer: torch.optim.Optimizer) -> None:
         with self._ours():
@@ -178,6 +178,12 @@ class Capture:
             self._roots.forget()
             self._clips.forget()
             self._losses.calls.clear()
+
+    def _compile_begins(self) -> None:
+        for look in self._looks.values():
+            look.let_go()
+        if self._watched is not None:
+            self._watched.let_go()
 
     def _pass_begins(self) -> None:
         if self._over:  # the script caught what should have ended it
@@ -226,6 +232,7 @@ class Capture:
             self._roots,
             self._clips,
             self._losses,
+            self._compiling,
             self._inputs[chosen],
             self._finished,
             tuple(f"{name}: trained by the same optimizer, and not looked at" for name in others),

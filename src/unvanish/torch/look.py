@@ -44,13 +44,18 @@ class Look:
             loss.backward()
         look.network(), look.profile(0, float(loss))
 
-    Passes without gradients (an evaluation under no_grad) are let by. A compiled model runs uncompiled meanwhile.
+    Passes without gradients (an evaluation under no_grad) are let by.
     """
 
-    def __init__(self, model: torch.nn.Module) -> None:
-        """Keep the model; nothing is hooked before the context is entered."""
+    def __init__(self, model: torch.nn.Module, *, eager: bool = True) -> None:
+        """Keep the model; nothing is hooked before the context is entered.
+
+        eager: let what is compiled run uncompiled meanwhile, in the whole process; to be False while a training runs
+        whose passes are not compiled, though other things may be.
+        """
         self.seen = 0
         """Forward passes that were seen."""
+        self._eager = eager
         self._model: torch.nn.Module = uncompiled(model)
         self._sums = Sums()
         self._weights = Weights(self._sums)
@@ -71,7 +76,7 @@ class Look:
     def __enter__(self) -> Look:
         """Arm: from now on passes of the model are seen."""
         self._started = time.perf_counter()
-        if compiler_is_loaded():  # hooks that were not there when a model was compiled would not fire
+        if self._eager and compiler_is_loaded():  # hooks that were not there when a model was compiled would not fire
             self._stack.enter_context(torch.compiler.set_stance("force_eager"))
         for handle in (
             self._model.register_forward_pre_hook(self._start, with_kwargs=True),

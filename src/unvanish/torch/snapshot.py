@@ -29,7 +29,7 @@ def untouched(modules: Iterable[torch.nn.Module], parameters: Iterable[torch.Ten
     with ExitStack() as stack:
         stack.enter_context(_same_randomness())
         stack.enter_context(_same_values(list({id(t): t for t in tensors}.values())))
-        stack.enter_context(_same_attributes(parts))
+        stack.enter_context(same_attributes(parts))
         yield
 
 
@@ -89,7 +89,7 @@ def _same_values(tensors: list[torch.Tensor]) -> Iterator[None]:
 
 
 @contextmanager
-def _same_attributes(parts: list[torch.nn.Module]) -> Iterator[None]:
+def same_attributes(parts: list[torch.nn.Module]) -> Iterator[None]:
     """Put back which attributes the modules had, and what was in those that are containers."""
     kept = [(part.__dict__, dict(part.__dict__), _contents(part.__dict__)) for part in parts]
     try:

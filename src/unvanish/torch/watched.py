@@ -13,12 +13,11 @@ from unvanish.core.observation import Observation
 from unvanish.core.profile import Profile
 from unvanish.torch.clips import Clips
 from unvanish.torch.clock import Clock
-from unvanish.torch.compat import compiler_is_loaded
+from unvanish.torch.compiling import Compiling
 from unvanish.torch.info import optimizer_info, with_optimised
 from unvanish.torch.inputs import Inputs, batch_size
-from unvanish.torch.look import Look
+from unvanish.torch.looking import Looking
 from unvanish.torch.losses import Losses
-from unvanish.torch.replayed import Replayed
 from unvanish.torch.roots import Roots
 from unvanish.torch.steps import Steps
 from unvanish.torch.tally import Tally
@@ -39,24 +38,20 @@ class LookedAt(NamedTuple):
     scale: float
 
 
-def look_for(model: torch.nn.Module) -> Look | Replayed:
-    """Return what looks at the passes of a model without changing a bit of them."""
-    return Replayed(model) if compiler_is_loaded() else Look(model)
-
-
 class Watched:
     """Hold everything about the training from its first step on; made when the first gradients are there."""
 
     def __init__(
         self,
         model: torch.nn.Module,
-        look: Look | Replayed,
+        look: Looking,
         optimizer: torch.optim.Optimizer,
         plan: Plan,
         progress: Progress,
         roots: Roots,
         clips: Clips,
         losses: Losses,
+        compiling: Compiling,
         inputs: Inputs,
         finished: Callable[[], None],
         not_checked: tuple[str, ...],
@@ -64,12 +59,13 @@ class Watched:
         """look: has seen the first passes. finished: called when enough was seen; ends the script."""
         self.model, self.inputs, self.clock = model, inputs, Clock()
         self._optimizer, self._roots, self._clips, self._losses = optimizer, roots, clips, losses
+        self._compiling = compiling
         self._finished, self._not_checked, self._looked = finished, not_checked, False
         with self.clock.ours():
             progress("reading the network", 0, 0)
             self.network = look.network()
             self._profiles: list[Profile] = []
-            self._look: Look | Replayed | None = look
+            self._look: Looking | None = look
             self._seen: list[LookedAt] = []
             self._window = WINDOW if sum(p.numel() for p in model.parameters()) <= SMALL else WINDOW_OF_LARGE
             kernels = look.kernels()
@@ -100,16 +96,20 @@ class Watched:
         if remnant:
             self._end_look()
         elif self._look is None and step > 0 and (step & (step - 1) == 0 or step >= last):
-            self._look = look_for(self.model)
-            self._look.__enter__()
-        if isinstance(self._look, Replayed):
+            self._look = Looking(self.model, self._compiling).__enter__()
+        if self._look is not None:
             self._look.begins()
 
     def ran(self, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
         """Take what the model was called with and what it returned."""
         self.inputs.add(args, kwargs)
-        if isinstance(self._look, Replayed):
+        if self._look is not None:
             self._look.ran(args, kwargs, output)
+
+    def let_go(self) -> None:
+        """Let a pass go that is looked into: something is about to be compiled."""
+        if self._look is not None:
+            self._look.let_go()
 
     def before(self, optimizer: torch.optim.Optimizer) -> None:
         """Read what an optimizer's step is about to apply."""
@@ -172,8 +172,7 @@ class Watched:
         look, step = self._look, self._session.done
         if look is None or not look.seen or not self._roots.passes:
             return
-        if isinstance(look, Replayed):
-            look.catch()
+        look.catch()
         self._seen.append(LookedAt(step, self._roots.loss(), self._roots.scale() / self._roots.passes))
         self._looked = True
         if not self._profiles or len(self._seen) >= self._window or step == self._session.limit - 1:
