@@ -86,6 +86,7 @@ class Capture:
                 self._watched.end()
         finally:
             self._forget_looks()
+            self._losses.forget()
             self._stack.close()
 
     @property
@@ -177,7 +178,7 @@ class Capture:
         else:
             self._roots.forget()
             self._clips.forget()
-            self._losses.calls.clear()
+            self._losses.forget()
 
     def _compile_begins(self) -> None:
         for look in self._looks.values():

@@ -153,15 +153,19 @@ class _Check:
 
         try:
             self._losses.install(patches)
-            return look_at(self._model, drawn, noted, 0)
+            looked = look_at(self._model, drawn, noted, 0)
+            self._losses.require_weight_one(len(drawn))
+            self._losses.keep()
+            return looked
         finally:
+            self._losses.forget()
             patches.undo()
 
     def _train(self, optimizer: torch.optim.Optimizer, session: Session, tally: Tally) -> None:
         """Take the steps, in an order of batches of our own, and sample them."""
         patches, model = Patches(), self._model
         roots = Roots(lambda: None, lambda: None)
-        steps = Steps(model.parameters(), session, tally, self._clips, roots)
+        steps = Steps(model.parameters(), session, tally, self._clips, roots, roots.loss)
 
         def closure(batch: Batch) -> torch.Tensor:
             optimizer.zero_grad()

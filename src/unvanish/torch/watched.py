@@ -72,7 +72,7 @@ class Watched:
             sizes = [kernel.numel() for kernel in kernels.values()]
             self._session = Session(plan, list(kernels), sizes, None, progress)
             tally = Tally(list(kernels.values()))
-            self.steps = Steps(model.parameters(), self._session, tally, clips, roots, self._counted)
+            self.steps = Steps(model.parameters(), self._session, tally, clips, roots, self._loss, self._counted)
             losses.choose(roots.loss())
 
     def is_model(self, module: torch.nn.Module) -> bool:
@@ -118,8 +118,8 @@ class Watched:
         with self.clock.ours():
             if not self._roots.running:
                 self._take()
-            self._losses.keep()
             self.steps.before(optimizer)
+            self._losses.keep()
 
     def backward_ended(self) -> None:
         """Take the gradients of a pass in the middle of which optimizers stepped, and count its iteration."""
@@ -167,13 +167,17 @@ class Watched:
             not_checked=(*not_modelled, *dict.fromkeys(self._not_checked), NOT_KNOWN),
         )
 
+    def _loss(self) -> float:
+        """Return the loss since the last step, that of its loss function: without what the loop multiplied it by."""
+        return self._losses.true(self._roots.loss(), self._roots.scale())
+
     def _take(self) -> None:
         """Take the loss of a looked-at step, now that all its gradients are there; after a few, what the look shows."""
         look, step = self._look, self._session.done
         if look is None or not look.seen or not self._roots.passes:
             return
         look.catch()
-        self._seen.append(LookedAt(step, self._roots.loss(), self._roots.scale() / self._roots.passes))
+        self._seen.append(LookedAt(step, self._loss(), self._roots.scale() / self._roots.passes))
         self._looked = True
         if not self._profiles or len(self._seen) >= self._window or step == self._session.limit - 1:
             self._end_look()
