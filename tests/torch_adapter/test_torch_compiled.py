@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional
-from torch_loops import STEPS, Net, accumulated, capture, data, plain, scaled
+from torch_loops import STEPS, Net, accumulated, capture, data, plain
 
 pytestmark = pytest.mark.torch
 
@@ -145,7 +145,7 @@ def test_what_is_compiled_stays_compiled(form, before):
     assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
 
 
-@pytest.mark.parametrize(("loop", "passes"), [(plain, 1), (scaled, 1), (accumulated, 4)])
+@pytest.mark.parametrize(("loop", "passes"), [(plain, 1), (accumulated, 4)])
 def test_a_training_that_compiles_nothing_is_looked_into(loop, passes):
     with capture(steps=1000) as seen:
         loop(Net(), *data())

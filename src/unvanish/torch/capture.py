@@ -17,14 +17,14 @@ from unvanish.core.observation import Observation
 from unvanish.errors import UnvanishError
 from unvanish.torch.around import around
 from unvanish.torch.clips import Clips
-from unvanish.torch.compat import belongs_to_keras
+from unvanish.torch.compat import belongs_to_keras, transformed
 from unvanish.torch.compiling import Compiling
 from unvanish.torch.hooks import Hooks
 from unvanish.torch.inputs import Inputs
 from unvanish.torch.looking import Looking
 from unvanish.torch.losses import Losses
 from unvanish.torch.patches import Patches
-from unvanish.torch.requirements import unsupported
+from unvanish.torch.requirements import unreadable, unsupported
 from unvanish.torch.roots import Roots
 from unvanish.torch.watched import Watched
 from unvanish.watching.session import Enough, Plan, Progress
@@ -85,9 +85,9 @@ class Capture:
             if self._watched is not None:
                 self._watched.end()
         finally:
-            self._forget_looks()
-            self._losses.forget()
-            self._stack.close()
+            with self._stack:
+                self._losses.forget()
+                self._forget_looks()
 
     @property
     def observation(self) -> Observation | None:
@@ -97,7 +97,7 @@ class Capture:
     @property
     def error(self) -> UnvanishError | None:
         """Return why the training could not be looked at."""
-        return None if self._watched is not None else self._why
+        return self._why if self.observation is None else None
 
     @property
     def cost(self) -> Cost | None:
@@ -125,17 +125,24 @@ class Capture:
 
     def _call(self, original: Callable[..., Any], module: torch.nn.Module, *args: Any, **kwargs: Any) -> Any:
         """Let a module run; one that is called from outside of any other, and may be trained, is looked at."""
-        if self._inside or not torch.is_grad_enabled() or threading.get_ident() != self._thread:
+        if self._inside or not torch.is_grad_enabled() or threading.get_ident() != self._thread or transformed():
             return original(module, *args, **kwargs)
-        if not any(p.requires_grad for p in module.parameters()) or belongs_to_keras(module):
+        if not any(p.requires_grad for p in module.parameters()) or not _readable(module):
             return original(module, *args, **kwargs)
         self._pass_begins()
+        with self._ours():
+            self._arm(module, args, kwargs)
         self._inside = True
         try:
-            self._arm(module, args, kwargs)
             result = original(module, *args, **kwargs)
         finally:
             self._inside = False
+        with self._ours():
+            self._ran(module, args, kwargs, result)
+        return result
+
+    def _ran(self, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
+        """Take what the module was called with and what it returned."""
         if self._watched is None:
             self._inputs.setdefault(id(module), Inputs()).add(args, kwargs)
             look = self._looks.get(id(module))
@@ -143,7 +150,6 @@ class Capture:
                 look.ran(args, kwargs, result)
         elif self._watched.is_model(module):
             self._watched.ran(args, kwargs, result)
-        return result
 
     def _arm(self, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Look at the pass that begins, if it is one to look at."""
@@ -173,12 +179,13 @@ class Capture:
                 self._watched.before(optimizer)
 
     def _after(self, optimizer: torch.optim.Optimizer) -> None:
-        if self._watched is not None:
-            self._watched.after(optimizer)
-        else:
+        if self._watched is None:
             self._roots.forget()
             self._clips.forget()
             self._losses.forget()
+            return
+        with self._ours():
+            self._watched.after(optimizer)
 
     def _compile_begins(self) -> None:
         for look in self._looks.values():
@@ -199,12 +206,26 @@ class Capture:
 
     @contextmanager
     def _ours(self) -> Iterator[None]:
-        """Let by the passes that are made in the context: they are our own."""
+        """Let by the passes that are made in the context: they are our own. What goes wrong there ends the looking.
+
+        Not the script's step: that is taken as if nobody looked.
+        """
         outside, self._inside = self._inside, True
         try:
             yield
+        except Exception as error:
+            self._failed(error)
         finally:
             self._inside = outside
+
+    def _failed(self, error: Exception) -> None:
+        """Keep what went wrong; nothing more will be seen, so that the script is ended when its next pass begins."""
+        model = next(iter(self._models.values()), None) if self._watched is None else self._watched.model
+        name = "of the script" if model is None else type(model).__name__
+        why = error if isinstance(error, UnvanishError) else unreadable(name, error)
+        self._why, self._over = self._why or why, True
+        if self._watched is not None:
+            self._watched.failed(why)
 
     # --- the model ----------------------------------------------------------------------------------------------------
 
@@ -216,6 +237,10 @@ class Capture:
         outer = [self._around[key] for key in trained if key in self._around]
         most = max((owned[key] for key in trained), default=0)
         beyond = [module for module in outer if sum(id(p) in held for p in module.parameters()) > most]
+        failed = [(self._models[k], why) for k in owned if owned[k] and (why := self._looks[k].failure) is not None]
+        if not trained and failed:
+            self._refuse(unreadable(type(failed[0][0]).__name__, failed[0][1]))
+            return
         if not trained or beyond:
             self._refuse(unsupported(optimizer, beyond[0] if beyond else None))
             return
@@ -223,7 +248,8 @@ class Capture:
         if len(self._earlier) < self._plan.fit:
             return
         chosen = max(trained, key=owned.__getitem__)
-        others = [type(self._models[key]).__name__ for key in trained if key != chosen]
+        parts = set(self._models[chosen].modules())
+        others = [type(self._models[key]).__name__ for key in trained if self._models[key] not in parts]
         watched = Watched(
             self._models[chosen],
             self._looks.pop(chosen),
@@ -258,3 +284,8 @@ class Capture:
         self._around.clear()
         self._models.clear()
         self._inputs.clear()
+
+
+def _readable(module: torch.nn.Module) -> bool:
+    """Say whether a module can be looked into here: none of Keras, which has a capture of its own, or TorchScript."""
+    return not (belongs_to_keras(module) or isinstance(module, torch.jit.ScriptModule))

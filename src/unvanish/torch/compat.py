@@ -50,6 +50,11 @@ def passed_by(function: Callable[..., Any]) -> None:
 passed_by(compiler_at_work)
 
 
+def transformed() -> bool:
+    """Say whether this runs inside torch.func.grad, vmap or another transform: its tensors stand for others."""
+    return torch._C._functorch.peek_interpreter_stack() is not None
+
+
 def holds_compiled(model: torch.nn.Module) -> bool:
     """Say whether the model or a part of it is compiled: wrapped (`_orig_mod`), or in place (`_compiled_call_impl`)."""
     return any("_orig_mod" in m._modules or m._compiled_call_impl is not None for m in model.modules())

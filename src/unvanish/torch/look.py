@@ -21,6 +21,7 @@ from unvanish.torch.depth import depths
 from unvanish.torch.describe import Described, describe
 from unvanish.torch.expressions import Recogniser
 from unvanish.torch.places import Places
+from unvanish.torch.requirements import unreadable
 from unvanish.torch.sums import Sums
 from unvanish.torch.through_time import through_time
 from unvanish.torch.trace import Trace
@@ -68,6 +69,8 @@ class Look:
         """Why -> the first layer that was not looked at over time."""
         self._batch_size = 0
         self._troubles: dict[str, str] = {}
+        self.failure: Exception | None = None
+        """What went wrong with a pass, which is not counted as seen."""
         self._stack = contextlib.ExitStack()
         self._running: tuple[Trace, Places] | None = None
         self._inside = 0
@@ -98,6 +101,8 @@ class Look:
     def not_checked(self) -> tuple[str, ...]:
         """Return what could not be looked at, in words."""
         found = []
+        if self.failure is not None:
+            found.append(f"a pass of the model: {type(self.failure).__name__}: {self.failure}".splitlines()[0])
         if not self.seen:
             found.append("no forward pass of the model was seen")
         elif not self._weights.arrived and not self._sums.backward:
@@ -155,6 +160,8 @@ class Look:
 
     def _required(self) -> Described:
         if self._described is None:
+            if self.failure is not None:
+                raise unreadable(type(self._model).__name__, self.failure) from self.failure
             raise UnsupportedError(
                 "the model was not seen at work",
                 found="no forward pass with gradients was made while it was looked at",
@@ -178,6 +185,13 @@ class Look:
         self._inside += 1
         if self._inside > 1 or not torch.is_grad_enabled():
             return
+        try:
+            self._begin(args, kwargs)
+        except Exception as error:  # as in _end
+            self.failure = self.failure or error
+            self._stop()
+
+    def _begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self._weights.next_pass()
         self._sums.next_pass()
         places = Places(self._model)
@@ -186,8 +200,8 @@ class Look:
         for name, tensor in _inputs(args, kwargs):
             trace.enter(name, tensor)
         self._running = trace, places
-        places.open()
         trace.start()
+        places.open()
 
     def _end(self, _: Any, __: Any, output: Any) -> None:
         self._inside = max(self._inside - 1, 0)
@@ -197,8 +211,14 @@ class Look:
         self._stop()
         if output is None and sys.exc_info()[0] is not None:  # the forward pass failed
             return
+        try:
+            self._read(trace, output)
+        except Exception as error:  # the user's pass goes on, and what was not seen is named
+            self.failure = self.failure or error
+
+    def _read(self, trace: Trace, output: Any) -> None:
+        """Take what a pass showed, and be there when its gradients come."""
         trace.adopt(output)
-        self.seen += 1
         self._troubles.update(trace.troubles)
         self._weights.hook(self._model.parameters())
         for call in trace.calls:
@@ -213,6 +233,7 @@ class Look:
             self._depths = depths(output, self._sums.made, self._model)
             first = next((call for call in trace.calls if call.kind == "input" and call.shape), None)
             self._batch_size = first.shape[0] if first is not None else 0
+        self.seen += 1
 
     def _over_time(self, trace: Trace) -> None:
         """Look at each recurrent layer over time, at its first call."""

@@ -30,6 +30,11 @@ class Looking:
         """Return the number of forward passes that were seen."""
         return (self._look or self._again).seen
 
+    @property
+    def failure(self) -> Exception | None:
+        """Return what went wrong with a pass, which was not counted as seen."""
+        return None if self._look is None else self._look.failure
+
     def __enter__(self) -> Looking:
         """Arm."""
         if self._look is not None:

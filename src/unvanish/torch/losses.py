@@ -18,6 +18,7 @@ from torch.nn import functional
 
 from unvanish.core.data_stats import chance_loss
 from unvanish.core.observation import LossInfo
+from unvanish.torch.compat import transformed
 from unvanish.torch.patches import Patches
 from unvanish.torch.taps import on_output
 
@@ -149,7 +150,7 @@ class Losses:
         return LossInfo(kind=loss.kind, chance=chance, head=head, from_logits=loss.from_logits, units=loss.units)
 
     def _called(self, name: str, original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        if self._inside or not torch.is_grad_enabled():
+        if self._inside or not torch.is_grad_enabled() or transformed():
             return original(*args, **kwargs)
         self._inside = True
         try:

@@ -41,6 +41,15 @@ def require_model(model: torch.nn.Module) -> None:
         )
 
 
+def unreadable(name: str, error: Exception) -> UnsupportedError:
+    """Return why a training could not be looked at: something went wrong on our side, and the script went on."""
+    return UnsupportedError(
+        f"the training of the model {name} could not be looked at",
+        found=f"{type(error).__name__}: {error}".splitlines()[0],
+        hint="the script itself is not at fault; unvanish.check(model, x, y, loss=loss) takes another road",
+    )
+
+
 def unsupported(optimizer: torch.optim.Optimizer, outer: torch.nn.Module | None) -> UnsupportedError:
     """Return why an optimizer's steps could not be looked at. outer: a model that was not called itself."""
     held = sum(len(group["params"]) for group in optimizer.param_groups)
@@ -55,7 +64,7 @@ def unsupported(optimizer: torch.optim.Optimizer, outer: torch.nn.Module | None)
     return UnsupportedError(
         f"what {type(optimizer).__name__} trains is no module that was seen at work",
         found="steps of an optimizer, and no call of a torch.nn.Module that owns what it holds: plain tensors, "
-        "TorchScript, or a training step that is compiled as a whole",
+        "torch.func, TorchScript, another thread, or a training step that is compiled as a whole",
         numbers={"parameters of the optimizer": held},
         hint="compile the model, not the step: model = torch.compile(model)",
     )

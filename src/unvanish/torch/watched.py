@@ -11,6 +11,7 @@ import torch
 from unvanish.core.data_stats import data_info
 from unvanish.core.observation import Observation
 from unvanish.core.profile import Profile
+from unvanish.errors import UnvanishError
 from unvanish.torch.clips import Clips
 from unvanish.torch.clock import Clock
 from unvanish.torch.compiling import Compiling
@@ -20,7 +21,7 @@ from unvanish.torch.looking import Looking
 from unvanish.torch.losses import Losses
 from unvanish.torch.roots import Roots
 from unvanish.torch.steps import Steps
-from unvanish.torch.tally import Tally
+from unvanish.torch.tally import Tally, gradient_of
 from unvanish.watching.session import Plan, Progress, Session
 
 NOT_KNOWN = "how well it does on data that it was not trained on: a loop of its own does not say which those are"
@@ -67,6 +68,9 @@ class Watched:
             self._profiles: list[Profile] = []
             self._look: Looking | None = look
             self._seen: list[LookedAt] = []
+            self._once_more = False
+            self._initial = True
+            """Whether no step moved the weights so far, nor is the first profile final."""
             self._window = WINDOW if sum(p.numel() for p in model.parameters()) <= SMALL else WINDOW_OF_LARGE
             kernels = look.kernels()
             sizes = [kernel.numel() for kernel in kernels.values()]
@@ -95,7 +99,7 @@ class Watched:
         remnant = 2 * batch_size(args, kwargs) < usual
         if remnant:
             self._end_look()
-        elif self._look is None and step > 0 and (step & (step - 1) == 0 or step >= last):
+        elif self._look is None and step > 0 and (self._once_more or step & (step - 1) == 0 or step >= last):
             self._look = Looking(self.model, self._compiling).__enter__()
         if self._look is not None:
             self._look.begins()
@@ -132,6 +136,12 @@ class Watched:
         """Read what the step did."""
         with self.clock.ours():
             self.steps.after(optimizer)
+
+    def failed(self, why: UnvanishError) -> None:
+        """Look no more: something went wrong on our side."""
+        self._not_checked += (f"anything after {self._session.done} steps: {why.what}: {why.found}",)
+        self._seen.clear()
+        self._end_look()
 
     def end(self) -> None:
         """Count the iteration that is open, and look no more."""
@@ -172,15 +182,32 @@ class Watched:
         return self._losses.true(self._roots.loss(), self._roots.scale())
 
     def _take(self) -> None:
-        """Take the loss of a looked-at step, now that all its gradients are there; after a few, what the look shows."""
+        """Take the loss of a looked-at step, now that all its gradients are there; after a few, what the look shows.
+
+        A step that a gradient scaler is about to skip moves nothing, and its gradients are those of too large a scale:
+        what it shows is kept only until the next pass has shown better.
+        """
         look, step = self._look, self._session.done
         if look is None or not look.seen or not self._roots.passes:
             return
-        look.catch()
-        self._seen.append(LookedAt(step, self._loss(), self._roots.scale() / self._roots.passes))
-        self._looked = True
-        if not self._profiles or len(self._seen) >= self._window or step == self._session.limit - 1:
+        self._looked, self._once_more = True, self._roots.dynamic_scale and self._overflowed()
+        if self._once_more and not self._initial:
+            self._seen.clear()
             self._end_look()
+            return
+        look.catch()
+        at = 0 if self._initial else step
+        self._seen.append(LookedAt(at, self._loss(), self._roots.scale() / self._roots.passes))
+        if self._initial:
+            self._profiles.clear()
+            self._initial = self._once_more
+            self._end_look()
+        elif len(self._seen) >= self._window or step == self._session.limit - 1:
+            self._end_look()
+
+    def _overflowed(self) -> bool:
+        """Say whether an entry of a gradient is not finite."""
+        return any(float(gradient_of(p).nonfinite) > 0 for p in self.model.parameters() if p.grad is not None)
 
     def _end_look(self) -> None:
         """Keep what the look shows: of all looks only the first and the newest."""
