@@ -1,12 +1,15 @@
 """Trainings that cannot be looked into, or not at every pass: they go on to the bit, and what was not seen is told."""
 
 import contextlib
+import copy
+import pickle
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.func import functional_call, grad, vmap
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.func import functional_call, grad, jacrev, vmap
 from torch.nn import functional
 from torch.nn.utils import parametrizations
 from torch.utils.checkpoint import checkpoint
@@ -195,6 +198,61 @@ def test_a_scaler_that_skips_every_step_is_seen_to():
         return list(net.parameters())
 
     assert gf401.judge(both(loop).observation).verdict == "nonfinite"
+
+
+def test_a_model_that_is_copied_or_saved_between_two_passes_has_no_hook():
+    found = []
+
+    def loop(x, y):
+        net = small()
+        opt = torch.optim.SGD(net.parameters(), lr=0.1)
+        for _ in range(STEPS):
+            opt.zero_grad()
+            loss = functional.cross_entropy(net(x), y)
+            found.append((copy.deepcopy(net), pickle.dumps(net)))
+            loss.backward()
+            found.append((copy.deepcopy(net), pickle.dumps(net)))
+            opt.step()
+            with contextlib.suppress(RuntimeError):
+                net(x[:, :2])
+            found.append((copy.deepcopy(net), pickle.dumps(net)))
+        return list(net.parameters())
+
+    both(loop)
+    plain, seen = found[: len(found) // 2], found[len(found) // 2 :]
+    assert [len(saved) for _, saved in plain] == [len(saved) for _, saved in seen]
+    assert not any(b"unvanish" in saved for _, saved in seen)
+    assert not any(part._forward_hooks or part._forward_pre_hooks for net, _ in seen for part in net.modules())
+    assert not any(p._backward_hooks for net, _ in seen for p in net.parameters())
+
+
+def test_a_pass_without_values_is_no_pass_of_the_training():
+    def loop(x, y):
+        net = small()
+        with FakeTensorMode(allow_non_fake_inputs=True):
+            net(torch.randn(4, 6))
+        copy.deepcopy(net).to("meta")(x.to("meta"))
+        return trained(net, x, y)
+
+    seen = both(loop).observation
+    assert seen.profiles[0].batches == 1
+    assert seen.profiles[0].layer("0").gradient_norm > 0
+
+
+def test_derivatives_by_a_transform_in_the_loss_are_let_by():
+    def loop(x, y):
+        net = small()
+        opt = torch.optim.SGD(net.parameters(), lr=0.1)
+        for _ in range(STEPS):
+            opt.zero_grad()
+            slopes = vmap(jacrev(net))(x)
+            (functional.cross_entropy(net(x), y) + slopes.square().mean()).backward()
+            opt.step()
+        return list(net.parameters())
+
+    seen = both(loop).observation
+    assert [p.batches for p in seen.profiles] == [1, 4]
+    assert not [line for line in seen.not_checked if "RuntimeError" in line]
 
 
 def test_a_look_that_fails_lets_the_pass_by(monkeypatch):

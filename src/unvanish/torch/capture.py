@@ -130,14 +130,18 @@ class Capture:
         if not any(p.requires_grad for p in module.parameters()) or not _readable(module):
             return original(module, *args, **kwargs)
         self._pass_begins()
-        with self._ours():
+        known = self._watched is not None  # else only this module is not looked at
+        with self._ours(ending=known):
             self._arm(module, args, kwargs)
         self._inside = True
         try:
             result = original(module, *args, **kwargs)
         finally:
             self._inside = False
-        with self._ours():
+            for look in (self._looks.get(id(module)), self._watched):
+                if look is not None:
+                    look.rest()
+        with self._ours(ending=known):
             self._ran(module, args, kwargs, result)
         return result
 
@@ -205,25 +209,25 @@ class Capture:
                 self._watched.backward_ended()
 
     @contextmanager
-    def _ours(self) -> Iterator[None]:
-        """Let by the passes that are made in the context: they are our own. What goes wrong there ends the looking.
+    def _ours(self, *, ending: bool = True) -> Iterator[None]:
+        """Let by the passes that are made in the context: they are our own. What goes wrong there is kept.
 
-        Not the script's step: that is taken as if nobody looked.
+        The script's own pass or step is made as if nobody looked. ending: nothing more is to be seen after that.
         """
         outside, self._inside = self._inside, True
         try:
             yield
         except Exception as error:
-            self._failed(error)
+            self._failed(error, ending)
         finally:
             self._inside = outside
 
-    def _failed(self, error: Exception) -> None:
-        """Keep what went wrong; nothing more will be seen, so that the script is ended when its next pass begins."""
+    def _failed(self, error: Exception, ending: bool) -> None:
+        """Keep what went wrong. ending: end the script when its next pass begins."""
         model = next(iter(self._models.values()), None) if self._watched is None else self._watched.model
         name = "of the script" if model is None else type(model).__name__
         why = error if isinstance(error, UnvanishError) else unreadable(name, error)
-        self._why, self._over = self._why or why, True
+        self._why, self._over = self._why or why, self._over or ending
         if self._watched is not None:
             self._watched.failed(why)
 

@@ -51,8 +51,9 @@ passed_by(compiler_at_work)
 
 
 def transformed() -> bool:
-    """Say whether this runs inside torch.func.grad, vmap or another transform: its tensors stand for others."""
-    return torch._C._functorch.peek_interpreter_stack() is not None
+    """Say whether tensors have no values of their own here: in torch.func.grad or vmap, or under a FakeTensorMode."""
+    fake = torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.FAKE)
+    return torch._C._functorch.peek_interpreter_stack() is not None or fake is not None
 
 
 def holds_compiled(model: torch.nn.Module) -> bool:

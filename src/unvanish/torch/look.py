@@ -16,7 +16,7 @@ from unvanish.core.profile import LayerProfile, Profile, TimeProfile
 from unvanish.errors import UnsupportedError
 from unvanish.torch.arrays import tensors_in
 from unvanish.torch.call import Key
-from unvanish.torch.compat import compiler_is_loaded, uncompiled
+from unvanish.torch.compat import compiler_is_loaded, transformed, uncompiled
 from unvanish.torch.depth import depths
 from unvanish.torch.describe import Described, describe
 from unvanish.torch.expressions import Recogniser
@@ -72,6 +72,7 @@ class Look:
         self.failure: Exception | None = None
         """What went wrong with a pass, which is not counted as seen."""
         self._stack = contextlib.ExitStack()
+        self._handles: list[Any] = []
         self._running: tuple[Trace, Places] | None = None
         self._inside = 0
         self._started = time.perf_counter()
@@ -81,11 +82,8 @@ class Look:
         self._started = time.perf_counter()
         if self._eager and compiler_is_loaded():  # hooks that were not there when a model was compiled would not fire
             self._stack.enter_context(torch.compiler.set_stance("force_eager"))
-        for handle in (
-            self._model.register_forward_pre_hook(self._start, with_kwargs=True),
-            self._model.register_forward_hook(self._end, always_call=True),
-        ):
-            self._stack.callback(handle.remove)
+        self.listen()
+        self._stack.callback(self.rest)
         self._stack.callback(self._weights.close)
         self._stack.callback(self._sums.close)
         self._weights.hook(self._model.parameters())
@@ -96,6 +94,19 @@ class Look:
         self._stop()
         self._weights.next_pass()
         self._stack.close()
+
+    def listen(self) -> None:
+        """Put hooks on the model, if they are not there."""
+        if not self._handles:
+            self._handles = [
+                self._model.register_forward_pre_hook(self._start, with_kwargs=True),
+                self._model.register_forward_hook(self._end, always_call=True),
+            ]
+
+    def rest(self) -> None:
+        """Take the hooks off the model until `listen`: one that is copied or saved meanwhile has none."""
+        while self._handles:
+            self._handles.pop().remove()
 
     @property
     def not_checked(self) -> tuple[str, ...]:
@@ -183,7 +194,7 @@ class Look:
 
     def _start(self, _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self._inside += 1
-        if self._inside > 1 or not torch.is_grad_enabled():
+        if self._inside > 1 or not torch.is_grad_enabled() or transformed():
             return
         try:
             self._begin(args, kwargs)

@@ -52,6 +52,13 @@ class Looking:
         if self._compiling.may_run_in(self._model):
             self.let_go()
         self._again.begins()
+        if self._look is not None:
+            self._look.listen()
+
+    def rest(self) -> None:
+        """Be told that a forward pass is over, also by an exception: between two passes the model has no hook."""
+        if self._look is not None:
+            self._look.rest()
 
     def let_go(self) -> None:
         """Take the other road from here on, also in the middle of a pass: something is about to be compiled."""

@@ -110,6 +110,11 @@ class Watched:
         if self._look is not None:
             self._look.ran(args, kwargs, output)
 
+    def rest(self) -> None:
+        """Be told that a pass of the model is over, also by an exception."""
+        if self._look is not None:
+            self._look.rest()
+
     def let_go(self) -> None:
         """Let a pass go that is looked into: something is about to be compiled."""
         if self._look is not None:
