@@ -155,6 +155,30 @@ def test_a_pass_that_is_made_again_and_that_nothing_came_back_to(monkeypatch):
 
 
 @pytest.mark.parametrize("again", [False, True])
+def test_what_a_model_keeps_of_its_passes_is_what_it_would_have_kept(again, monkeypatch):
+    if again:
+        monkeypatch.setattr("unvanish.torch.compiling.Compiling.may_run_in", lambda *_: True)
+
+    class Keeping(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.head, self.state, self.sums, self.calls = nn.Linear(6, 3), torch.zeros(3), {"x": torch.zeros(6)}, [0]
+
+        def forward(self, x):
+            self.calls[0] += 1
+            self.sums["x"] += x.sum(0)
+            out = self.head(x) + 0.1 * self.state
+            self.state.mul_(0.9).add_(out.detach().mean(0))
+            return out
+
+    def loop(x, y):
+        net = Keeping()
+        return [*trained(net, x, y), net.state, net.sums["x"], torch.tensor(net.calls)]
+
+    assert both(loop).observation.recording.total_steps == STEPS
+
+
+@pytest.mark.parametrize("again", [False, True])
 def test_a_loss_scale_that_is_still_too_large_is_no_fault_of_the_training(again, monkeypatch):
     """A scaler begins with a scale that overflows, skips those steps, and lowers it: nothing moved meanwhile."""
     if again:

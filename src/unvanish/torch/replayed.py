@@ -20,7 +20,7 @@ from unvanish.torch.arrays import tensors_in
 from unvanish.torch.compat import uncompiled
 from unvanish.torch.look import Look
 from unvanish.torch.probe import look_at
-from unvanish.torch.snapshot import same_attributes
+from unvanish.torch.snapshot import same_attributes, same_plain_tensors
 
 
 class Replayed:
@@ -98,7 +98,8 @@ class Replayed:
         if self._looked is None:
             with warnings.catch_warnings():  # those of the user's own pass were shown already
                 warnings.simplefilter("ignore")
-                with same_attributes(list(self._model.modules())):
+                parts = list(self._model.modules())
+                with same_attributes(parts), same_plain_tensors(parts):
                     self._looked = look_at(self._model, [self._call], self._again, 0)
         return self._looked
 

@@ -32,6 +32,14 @@ def require_model(model: torch.nn.Module) -> None:
             numbers={"parameters": len(parameters)},
             hint="call the model once: model(x[:1])",
         )
+    without = sum(p.is_meta for p in parameters)
+    if without:
+        raise UsageError(
+            f"{without} parameters of the model {name} have no values",
+            found="parameters on the device 'meta'",
+            numbers={"parameters": len(parameters)},
+            hint='model.to_empty(device="cpu"), then load or draw the weights',
+        )
     if not any(p.requires_grad for p in parameters):
         raise UsageError(
             f"the model {name} has no trainable parameters",
