@@ -14,7 +14,7 @@ from unvanish.keras.describe import describe
 from unvanish.keras.observe import observe
 from unvanish.keras.probe import probe
 from unvanish.keras.reading import read
-from unvanish.keras.requirements import require_counts, require_inputs, require_model
+from unvanish.keras.requirements import require_batches, require_counts, require_inputs, require_model
 from unvanish.keras.snapshot import untouched
 from unvanish.keras.training import train
 from unvanish.watching.session import Plan, Progress
@@ -35,6 +35,7 @@ def check(
     require_counts(batch_size=batch_size, steps=plan.steps)
     require_inputs(model, x, validation)
     batches = Batches.of_arrays(x, y, validation=validation, batch_size=batch_size)
+    require_batches(model, batches.samples, batches.batch_size)
     with untouched(model):
         limit = plan.limit(None)
         return observe(model, batches, plan, progress, lambda: train(model, batches, limit, seed=0), planned=None)
@@ -52,6 +53,7 @@ def look_once(model: Any, x: Any, y: Any, *, batch_size: int) -> tuple[Network, 
     require_counts(batch_size=batch_size)
     require_inputs(model, x, None)
     batches = Batches.of_arrays(x, y, batch_size=batch_size)
+    require_batches(model, batches.samples, batches.batch_size)
     with untouched(model):
         drawn = batches.take(3)
         read(model, drawn[0][0])

@@ -10,6 +10,7 @@ import numpy as np
 from unvanish.core.network import Network
 from unvanish.core.observation import LossInfo
 from unvanish.errors import DataError, UsageError
+from unvanish.keras.info import state_size
 
 
 def require_model(model: Any) -> None:
@@ -78,6 +79,20 @@ def _require_shape(model: Any, x: Any, what: str) -> None:
             numbers={"the model takes": expected},
             hint=f"arrays of shape {(len(x), *expected)}",
         )
+
+
+def require_batches(model: Any, samples: int | None, batch_size: int) -> None:
+    """Raise DataError for batches of another size than that of the model's stateful layers. samples: to train on."""
+    size, found = state_size(model), batch_size if samples is None else min(batch_size, samples)
+    if size in (None, found):
+        return
+    few = batch_size == size
+    raise DataError(
+        f"the model {model.name!r} takes batches of {size} samples alone",
+        found=f"{samples} of them to train on" if few else f"batch_size={batch_size}",
+        numbers={"samples that its stateful layers remember": size},
+        hint=f"more samples, with batch_size={size}" if few else f"batch_size={size}",
+    )
 
 
 def require_labels(loss: LossInfo, network: Network, y: Any, ignored: int | None = None) -> None:
