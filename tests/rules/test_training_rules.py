@@ -287,6 +287,21 @@ def test_convergence_needs_the_chance_loss_and_enough_samples() -> None:
     assert isinstance(gf903.judge(few), Clear)
 
 
+@pytest.mark.parametrize(
+    ("chance", "loss", "reason"),
+    [
+        (None, -0.6, "the loss of a guess is not known for this loss and these labels"),
+        (0.0, 0.7, "guessing alone brings the loss to 0: all labels are the same"),
+        (0.693, -0.6, "the loss is -0.6, and what guessing gives says nothing of one below 0"),
+    ],
+)
+def test_what_cannot_be_compared_with_guessing_is_said(chance: float | None, loss: float, reason: str) -> None:
+    seen = with_losses(SPECIMENS["converged_at_start"](), loss, loss)
+    verdict = gf903.judge(replace(seen, loss=replace(seen.loss, chance=chance)))
+    assert isinstance(verdict, Undecided)
+    assert verdict.reason == reason
+
+
 def test_the_lag_is_momentum_to_the_power_of_the_steps() -> None:
     found = finding(gf905.judge(SPECIMENS["lagging_averages"]()))
     assert found.evidence["initial_share"] == pytest.approx(0.99**125, rel=1e-9, abs=0)
