@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from unvanish.adapters import ADAPTERS, LOOKED_AT, NOT_YET, adapter_of, missing_backend, require
+from unvanish.adapters import ADAPTERS, LOOKED_AT, NOT_YET, adapter_of, is_installed, missing_backend
 from unvanish.errors import UnsupportedError, UsageError
 
 
@@ -87,16 +88,26 @@ def test_missing_backend_names_the_line_to_type(monkeypatch: pytest.MonkeyPatch)
     assert missing_backend("torch").hint.endswith('-m pip install "unvanish[torch]"')
 
 
-def test_require(monkeypatch: pytest.MonkeyPatch) -> None:
-    require("json")
-    require("wave")
+def test_without_any_framework_its_absence_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert is_installed("wave")
     monkeypatch.setattr(sys, "path", [])
-    monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
-    with pytest.raises(UsageError, match="TensorFlow is not installed"):
-        require("tensorflow")
-    monkeypatch.setitem(sys.modules, "keras", None)  # what Python keeps for "this cannot be imported"
+    for name in ("keras", "torch", "torch.nn"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
     with pytest.raises(UsageError, match="Keras is not installed"):
-        require("keras")
+        adapter_of([])
+    monkeypatch.setitem(sys.modules, "torch", ModuleType("torch"))
+    with pytest.raises(UsageError, match="is not a model"):  # of PyTorch, which is there
+        adapter_of([])
+    monkeypatch.setitem(sys.modules, "keras", None)  # what Python keeps for "this cannot be imported"
+    assert not is_installed("keras")
+
+
+@pytest.mark.parametrize("path", ["train.py", Path("train.py")])
+def test_a_path_is_looked_at_from_the_shell(monkeypatch: pytest.MonkeyPatch, path: str | Path) -> None:
+    fake(monkeypatch, "keras", "Model")
+    with pytest.raises(UsageError, match="is not a model") as caught:
+        adapter_of(path)
+    assert caught.value.hint == "a script is looked at from the shell: unvanish check train.py"
 
 
 def test_no_framework_is_imported() -> None:

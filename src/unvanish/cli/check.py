@@ -11,7 +11,6 @@ import click
 
 from unvanish.cli import files, streams
 from unvanish.cli.exits import FAIL_ON, exit_code
-from unvanish.cli.rules import codes_of
 from unvanish.errors import UsageError
 
 if TYPE_CHECKING:
@@ -85,6 +84,8 @@ def check(
     """Run a training script until enough is seen, and say what its gradients do."""
     html, json = (Path(path) if path and path != "-" else None for path in (html_path, json_path))
     files.ensure_writable(html, json)
+    from unvanish.arguments import codes_of
+
     codes = codes_of(ignore)
     from unvanish.api import check_script
     from unvanish.script.check import shown_live

@@ -61,7 +61,7 @@ def graph(model: Any) -> Graph:
         raise UnsupportedError(
             f"the model {model.name!r} has no static graph to read",
             found=f"a subclassed model ({type(model).__name__}) that was not run on data yet",
-            hint="call it once on a batch, or unvanish.check(model, x, y), which does",
+            hint="give an example of what it takes, unvanish.forecast(model, input=x), or look: unvanish.check(model, x, y)",
         )
     return _static(model)
 

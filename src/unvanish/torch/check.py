@@ -30,7 +30,6 @@ from unvanish.torch.patches import Patches
 from unvanish.torch.probe import LossOf, look_at, probe
 from unvanish.torch.requirements import (
     computed,
-    require_counts,
     require_example,
     require_loss,
     require_model,
@@ -64,7 +63,6 @@ def check(
 
     loss: a module, a function of (outputs, targets), or a word. optimizer: copied; None: Adam with a rate of 0.001.
     """
-    require_counts(batch_size=batch_size, steps=plan.steps)
     require_model(model)
     require_loss(loss)
     require_optimizer(optimizer, model)
@@ -85,7 +83,6 @@ def look_once(model: torch.nn.Module, x: Any, y: Any, *, loss: Any = None, batch
     if x is None:
         require_model(model)
         return held_gradients(model)
-    require_counts(batch_size=batch_size)
     require_model(model)
     require_loss(loss)
     with untouched([model, loss] if isinstance(loss, torch.nn.Module) else [model]), torch.enable_grad():

@@ -61,17 +61,6 @@ def unsupported(optimizer: torch.optim.Optimizer, outer: torch.nn.Module | None)
     )
 
 
-def require_counts(**counts: int | None) -> None:
-    """Raise UsageError for a batch size or a number of steps below one; None is left to whoever decides."""
-    for name, count in counts.items():
-        if count is not None and count < 1:
-            raise UsageError(
-                f"{name} must be 1 or more",
-                found=f"{name}={count!r}",
-                hint=f"{name}={32 if name == 'batch_size' else 60}",
-            )
-
-
 def require_loss(loss: Any) -> None:
     """Raise UsageError where no loss is given, or none that could be called."""
     if loss is None:
@@ -149,7 +138,7 @@ def require_data(x: Any, y: Any) -> None:
             hint="y=torch.tensor(y), or y=numpy.asarray(y)",
         )
     if length(x) == 0:
-        raise DataError("the training data are empty", found="x without a sample", hint="pass at least one sample")
+        raise DataError("the data are empty", found="x without a sample", hint="pass at least one sample")
     if len({*lengths["x"], *lengths["y"]}) > 1:
         raise DataError(
             "inputs and labels are of different lengths",
