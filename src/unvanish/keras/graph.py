@@ -61,7 +61,7 @@ def graph(model: Any) -> Graph:
         raise UnsupportedError(
             f"the model {model.name!r} has no static graph to read",
             found=f"a subclassed model ({type(model).__name__}) that was not run on data yet",
-            hint="give an example of what it takes, unvanish.forecast(model, input=x), or look: unvanish.check(model, x, y)",
+            hint="an example of what it takes, unvanish.forecast(model, input=x); unvanish.check(model, x, y) has one",
         )
     return _static(model)
 

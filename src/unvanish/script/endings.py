@@ -63,12 +63,14 @@ def _interrupted(run: ScriptRun) -> ScriptError:
 
 
 def _never_trained(run: ScriptRun) -> ScriptError:
+    words = ["no such call of fit or train_on_batch was seen", *_other_loops(run.script)]
+    kinds = "this version looks at models of Keras 3 and of PyTorch, and at loops with an optimizer of theirs"
+    found, hint = run.idle or (", and ".join(words), kinds)
     return ScriptError(
         f"{run.script.name} ended without a training that could be looked at",
-        found=", and ".join(["no such call of fit or train_on_batch was seen", *_other_loops(run.script)]),
+        found=found,
         numbers={"training steps seen": 0},
-        hint="this version looks at models of Keras 3 and of PyTorch, and at loops with an optimizer of theirs; "
-        f"arguments of the script go behind --: unvanish check {_quoted(run.script)} -- --train",
+        hint=f"{hint}; arguments of the script go behind --: unvanish check {_quoted(run.script)} -- --train",
     )
 
 

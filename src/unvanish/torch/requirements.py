@@ -44,6 +44,8 @@ def require_model(model: torch.nn.Module) -> None:
 def unsupported(optimizer: torch.optim.Optimizer, outer: torch.nn.Module | None) -> UnsupportedError:
     """Return why an optimizer's steps could not be looked at. outer: a model that was not called itself."""
     held = sum(len(group["params"]) for group in optimizer.param_groups)
+    if not any(isinstance(p, torch.nn.Parameter) for group in optimizer.param_groups for p in group["params"]):
+        return _of_no_module(optimizer)
     if outer is not None:
         name = type(outer).__name__
         return UnsupportedError(
@@ -54,10 +56,22 @@ def unsupported(optimizer: torch.optim.Optimizer, outer: torch.nn.Module | None)
         )
     return UnsupportedError(
         f"what {type(optimizer).__name__} trains is no module that was seen at work",
-        found="steps of an optimizer, and no call of a torch.nn.Module that owns what it holds: plain tensors, "
-        "TorchScript, or a training step that is compiled as a whole",
+        found="steps of an optimizer, and no call of a torch.nn.Module that owns what it holds: parameters of no "
+        "module, TorchScript, or a training step that is compiled as a whole",
         numbers={"parameters of the optimizer": held},
-        hint="compile the model, not the step: model = torch.compile(model)",
+        hint="call a module that owns them, model(x); compile the model, not the step: model = torch.compile(model)",
+    )
+
+
+def _of_no_module(optimizer: torch.optim.Optimizer) -> UnsupportedError:
+    """Return why the steps of an optimizer of plain tensors could not be looked at."""
+    held = [p for group in optimizer.param_groups for p in group["params"]]
+    return UnsupportedError(
+        f"what {type(optimizer).__name__} trains belongs to no torch.nn.Module",
+        found="plain tensors: which of them make a layer, and what lies between, only a module can tell",
+        numbers={"tensors of the optimizer": len(held), "shapes": ", ".join(str(tuple(p.shape)) for p in held[:6])},
+        hint="make them torch.nn.Parameter attributes of a torch.nn.Module whose forward computes the output, call "
+        "that, model(x), and give the optimizer model.parameters()",
     )
 
 
