@@ -220,7 +220,7 @@ def test_a_forecast_needs_an_example_and_draws_nothing_else():
     assert forecast.layers == measured.layers or len(forecast.layers) == len(measured.layers)
     with pytest.raises(UsageError, match="not known before it was called") as caught:
         unvanish.forecast(model)
-    assert "input=torch.randn(32, 20)" in str(caught.value)
+    assert "input=torch.randn(32, 6)" in str(caught.value)
 
 
 def test_plot_grad_flow_of_data_and_of_the_gradients_that_are_there():
