@@ -73,6 +73,15 @@ BACKENDS: dict[str, str] = {"jax": "JAX", "keras": "Keras", "tensorflow": "Tenso
 EXTRAS: dict[str, str] = {"jax": "jax", "keras": "tensorflow", "tensorflow": "tensorflow", "torch": "torch"}
 """Module -> the extra of this package that installs it."""
 
+_TENSORFLOW_CPU = 'without a GPU "unvanish[tensorflow-cpu]" is half as large (Linux x86-64)'
+LIGHTER: dict[str, str] = {
+    "keras": _TENSORFLOW_CPU,
+    "tensorflow": _TENSORFLOW_CPU,
+    "torch": 'without a GPU first install the CPU build, as PyTorch\'s page "Get Started" says (on Linux the other one '
+    "brings CUDA, several GB)",
+}
+"""Module -> what else can be installed where there is no GPU."""
+
 
 def adapter_of(model: object) -> Adapter:
     """Return the adapter that takes the model. Raise UnsupportedError for a known other one, else UsageError."""
@@ -122,11 +131,12 @@ def missing_backend(module: str, *, wanted_by: str = "") -> UsageError:
     """Return the error that names the missing backend and the line to type. wanted_by: the line that asked for it."""
     extra = EXTRAS.get(module)
     install = f"{shlex.quote(sys.executable)} -m pip install " + (f'"unvanish[{extra}]"' if extra else module)
+    lighter = f"; {LIGHTER[module]}" if module in LIGHTER else ""
     return UsageError(
         f"{BACKENDS.get(module, module)} is not installed where unvanish runs",
         found=f"no module named {module!r}" + (f", asked for at {wanted_by}" if wanted_by else ""),
         numbers={"python": sys.executable},
-        hint=install,
+        hint=install + lighter,
     )
 
 

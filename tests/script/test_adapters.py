@@ -84,8 +84,9 @@ def test_missing_backend_names_the_line_to_type(monkeypatch: pytest.MonkeyPatch)
     assert error.what == "Keras is not installed where unvanish runs"
     assert error.found == "no module named 'keras', asked for at train.py:1  import keras"
     assert error.numbers == {"python": "/my env/python"}
-    assert error.hint == "'/my env/python' -m pip install \"unvanish[tensorflow]\""
-    assert missing_backend("torch").hint.endswith('-m pip install "unvanish[torch]"')
+    assert error.hint.startswith("'/my env/python' -m pip install \"unvanish[tensorflow]\"; without a GPU ")
+    assert '-m pip install "unvanish[torch]"; without a GPU ' in missing_backend("torch").hint
+    assert missing_backend("jax").hint.endswith('-m pip install "unvanish[jax]"')
 
 
 def test_without_any_framework_its_absence_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
