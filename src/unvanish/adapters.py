@@ -114,7 +114,7 @@ def _instead_of(model: object) -> str:
         return f"a script is looked at from the shell: unvanish check {path}"
     if isinstance(model, type):
         return f"pass an object of the class: {model.__name__}(...)"
-    return "pass a compiled Keras model, or a torch.nn.Module with its loss: unvanish.check(model, x, y, loss=loss)"
+    return "pass a compiled Keras model, or a torch.nn.Module with its loss, as loss=torch.nn.MSELoss()"
 
 
 def is_installed(module: str) -> bool:

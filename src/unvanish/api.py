@@ -110,7 +110,7 @@ def plot_grad_flow(model: Any, x: Any = None, y: Any = None, *, loss: Any = None
         raise UsageError(
             f"the model {network.name!r} has no kernel whose gradient could be drawn",
             found=f"{len(network.layers)} layers, {len(network.kernels)} of them with a kernel",
-            hint="unvanish.check(model, x, y) says what was seen of each layer",
+            hint="what is drawn is the gradient of weight matrices: of dense, convolutional and recurrent layers",
         )
     return figure
 

@@ -122,6 +122,17 @@ def test_long_doubles_are_taken_and_complex_networks_are_not():
     refused(UnsupportedError, "complex parameters", unvanish.check, net, X, Y, loss="mse", found="(1, 6)")
 
 
+@pytest.mark.parametrize(
+    "given", [{}, {"loss": nn.MSELoss}, {"loss": 3}, {"loss": "hinge"}, {"loss": "mse", "y": None}]
+)
+def test_hints_of_a_drawing_name_what_helps_it(given):
+    options = {"x": X, "y": Y} | given
+    with pytest.raises(unvanish.UnvanishError) as caught:
+        unvanish.plot_grad_flow(model(), **options)
+    assert "check" not in str(caught.value)
+    assert "loss" in caught.value.hint or "x and y" in caught.value.hint
+
+
 def test_what_our_own_look_raises_is_not_put_down_to_the_data(monkeypatch):
     def broken(*_):
         raise ValueError("ours")
