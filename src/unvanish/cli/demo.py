@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 import unvanish
+from unvanish.cli import files
 from unvanish.core.diagnosis import Clear, Diagnosis, Finding
 from unvanish.watching.session import Plan, Progress
 
@@ -37,7 +38,7 @@ def demo(output: Path) -> None:
 
     started = time.perf_counter()
     console = Console(width=None if sys.stdout.isatty() else 100)
-    output.mkdir(parents=True, exist_ok=True)
+    files.ensure_folder(output)
     for labels, title in LABELS:
         diagnoses: dict[str, Diagnosis] = {}
         for name in NETWORKS:
