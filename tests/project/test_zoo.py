@@ -103,3 +103,8 @@ def test_recording_reads_back(zoo: Any, tmp_path: Path) -> None:
     seen = observation(Recipe())
     zoo["record"].write(tmp_path / "a.json.gz", seen)
     assert zoo["record"].load(tmp_path / "a.json.gz") == seen
+
+
+def test_every_recording_names_the_library_that_it_was_written_in(zoo: Any) -> None:
+    for name, _, path in zoo["record"].recordings():
+        assert zoo["record"].load(path).network.library == name.split("-")[0], path.name

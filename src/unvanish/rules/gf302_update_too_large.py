@@ -47,13 +47,14 @@ import math
 
 import numpy as np
 
-from unvanish.core.diagnosis import Clear, Finding, Remedy, Undecided, Verdict
+from unvanish.core.diagnosis import Clear, Finding, Undecided, Verdict
 from unvanish.core.measures.time_to_learn import DIVIDES_BY_GRADIENT
 from unvanish.core.measures.update_ratio import update_ratio
 from unvanish.core.network import Layer
 from unvanish.core.observation import Observation
 from unvanish.rules.course import Course, course
 from unvanish.rules.learning_time import learning_times
+from unvanish.rules.remedies import clipping
 from unvanish.rules.scales import targets_words
 from unvanish.rules.words import times
 
@@ -122,7 +123,6 @@ def _predicted(seen: Observation, way: Course) -> Verdict:
 def _finding(seen: Observation, way: Course, ratio: float, reason: str, evidence: dict[str, float]) -> Finding:
     severe = not way.learned
     rate = seen.optimizer.learning_rate
-    clip = Remedy(name="clip-gradient", change="clipnorm=1.0 in the optimizer", invasiveness="optimizer")
     return Finding(
         code=CODE,
         name=NAME,
@@ -135,7 +135,7 @@ def _finding(seen: Observation, way: Course, ratio: float, reason: str, evidence
         why=f"{reason}; learning rate {rate:g}, a step of 1 % would take about {rate * 1e-2 / ratio:.0e}",
         effect=way.words,
         note=targets_words(seen),
-        cures=() if seen.optimizer.clipping or seen.optimizer.family in DIVIDES_BY_GRADIENT else (clip,),
+        cures=() if seen.optimizer.family in DIVIDES_BY_GRADIENT else clipping(seen),
     )
 
 

@@ -98,7 +98,7 @@ def judge(seen: Observation) -> Verdict:
         why=f"{worst.steps} such steps leave 10^{worst.decades:.0f} of it: what comes early cannot teach",
         effect=way.words,
         note=_note(seen, worst),
-        cures=against_forgetting(worst.cell, worst.steps),
+        cures=against_forgetting(seen, worst.cell, worst.steps),
     )
 
 

@@ -77,7 +77,7 @@ def judge(seen: Observation) -> Verdict:
         why=f"{worst.decades:.1f} decades over {worst.steps} steps: the first step weighs more than all others",
         effect=way.words,
         note="the loss falls all the same" if way.learned else swamped(seen),
-        cures=against_growth_in_time(clipped=bool(seen.optimizer.clipping)),
+        cures=against_growth_in_time(seen),
     )
 
 
