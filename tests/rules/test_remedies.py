@@ -27,6 +27,7 @@ CURES = {
     "lower-epsilon",
     "scale-inputs",
     "scale-loss",
+    "zero-bias",
     "orthogonal-recurrence",
     "forget-gate-bias",
 }

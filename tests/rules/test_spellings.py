@@ -45,7 +45,7 @@ def test_every_spelling_is_told_by_some_specimen() -> None:
     }
     for word in ("kaiming_normal_", "xavier_uniform_", "orthogonal_", "weight_hh", "BatchNorm1d", "clip_grad_norm_"):
         assert any(word in change for change in changes), word
-    for word in ("nn.LayerNorm", "nn.Tanh()", "eps=", "GradScaler", "nn.Sigmoid()"):
+    for word in ("nn.LayerNorm", "zeros_(layer.bias)", "nn.Tanh()", "eps=", "GradScaler", "nn.Sigmoid()"):
         assert any(word in change for change in changes), word
 
 

@@ -81,6 +81,12 @@ def against_dead_units(seen: Observation) -> tuple[Remedy, ...]:
     )
 
 
+def against_low_biases(seen: Observation) -> tuple[Remedy, ...]:
+    """Return what lifts units that their biases hold below zero."""
+    zero = Remedy(name="zero-bias", change=spelling(seen).zero_bias(), invasiveness="initialisation only")
+    return (zero, *(() if _normalised(seen) else (_batch_norm(seen),)))
+
+
 def against_large_inputs() -> Remedy:
     """Return the change for inputs that are far from unit size."""
     return Remedy(name="scale-inputs", change="(x - x.mean(0)) / x.std(0)", invasiveness="data")
