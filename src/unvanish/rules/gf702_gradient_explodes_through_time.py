@@ -21,8 +21,9 @@ did not fall; a note where it falls all the same and nothing is clipped.
 
 ## Remedies
 
-Gradient clipping by norm; orthogonal recurrent weights, whose product neither grows nor shrinks; recurrent weights of
-a smaller gain; a gated cell; layer normalisation inside the cell; truncated backpropagation.
+Under SGD, gradient clipping by norm (Adam and its like bound the step by themselves); orthogonal recurrent weights,
+whose product neither grows nor shrinks; recurrent weights of a smaller gain; a gated cell; layer normalisation inside
+the cell; truncated backpropagation.
 
 ## When it is harmless
 

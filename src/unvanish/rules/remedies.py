@@ -12,11 +12,13 @@ import math
 from msgspec.structs import replace
 
 from unvanish.core.diagnosis import Remedy
+from unvanish.core.measures.time_to_learn import DIVIDES_BY_GRADIENT
 from unvanish.core.observation import Observation
 from unvanish.rules.parts import hidden_activation, median_gain
+from unvanish.rules.scales import targets_words
 from unvanish.rules.spellings.choose import spelling
 from unvanish.rules.what_if import Change, both, forecast_words, with_activation, with_gain
-from unvanish.rules.words import power
+from unvanish.rules.words import power, times
 
 SIGMOIDS = frozenset({"sigmoid", "hard_sigmoid"})
 """Activations without a useful critical gain of their own: their mean is not zero, their slope at most 1/4."""
@@ -37,6 +39,10 @@ SHIPPED_GAIN: dict[str, tuple[float, str]] = {
     "mish": (2**0.5, "he_normal"),
 }
 """Activation -> the gain of the shipped initialiser nearest to its critical gain, and that initialiser's name."""
+SCALE_FREE = DIVIDES_BY_GRADIENT | {"adadelta", "adagrad"}
+"""Optimizers whose step does not follow the gradient's size: each divides by a root mean square of past gradients."""
+MEANT = 0.01
+"""Update/weight that a lower rate aims at: a first step far from divergence, ten times the usual 0.001."""
 SAME_GAIN = 0.1
 """Relative difference below which another gain is no change."""
 
@@ -92,6 +98,11 @@ def against_large_inputs() -> Remedy:
     return Remedy(name="scale-inputs", change="(x - x.mean(0)) / x.std(0)", invasiveness="data")
 
 
+def against_large_targets() -> Remedy:
+    """Return the change for regression targets that are far from unit size."""
+    return Remedy(name="scale-targets", change="(y - y.mean(0)) / y.std(0)", invasiveness="data")
+
+
 def against_epsilon(seen: Observation, epsilon: float) -> Remedy:
     """Return the change for an epsilon that swallows the gradient."""
     change = spelling(seen).epsilon(power(min(epsilon, 1e-7) * 1e-5))
@@ -113,9 +124,31 @@ def against_growth_in_time(seen: Observation) -> tuple[Remedy, ...]:
     return (_orthogonal_recurrence(seen), *clipping(seen))
 
 
+def against_large_steps(seen: Observation, ratio: float) -> tuple[Remedy, ...]:
+    """Return what may tame steps that change the weights by `ratio` of their size."""
+    rate = seen.optimizer.learning_rate
+    wanted = rate_for(rate, ratio)
+    lower = Remedy(
+        name="lower-learning-rate",
+        change=spelling(seen).learning_rate(f"{rate / 10 if wanted is None else wanted:.1g}"),
+        invasiveness="optimizer",
+        forecast="" if wanted is None else f"{times(ratio)} -> {times(MEANT)} per step",
+    )
+    targets = (against_large_targets(),) if targets_words(seen) else ()
+    return (*targets, lower, *clipping(seen))
+
+
+def rate_for(rate: float, ratio: float) -> float | None:
+    """Return the rate at which such a step changes the weights by 1 %; None where that is not a tenth of it or less."""
+    return rate * MEANT / ratio if ratio >= 10 * MEANT else None
+
+
 def clipping(seen: Observation, effect: str = "") -> tuple[Remedy, ...]:
-    """Return clipping, with what it does and what not; nothing where the optimizer clips already."""
-    if seen.optimizer.clipping:
+    """Return clipping, with what it does and what not; nothing where the optimizer clips already.
+
+    Nor where it divides the gradient's size out again: half the gradient makes the same step there.
+    """
+    if seen.optimizer.clipping or seen.optimizer.family in SCALE_FREE:
         return ()
     change = spelling(seen).clipping()
     return (Remedy(name="clip-gradient", change=f"{change}: {effect}" if effect else change, invasiveness="optimizer"),)
