@@ -223,3 +223,24 @@ def _finite(value: object) -> object:
     if isinstance(value, dict):
         return {key: _finite(item) for key, item in value.items()}
     return [_finite(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("learns_anyway", "GF601, GF101 are only warnings: the loss falls all the same"),
+        ("recovered", "the profile recovered while training"),
+        ("small_learning_rate", "GF301 is only a warning: it need not keep the layers from learning"),
+    ],
+)
+def test_a_healthy_sentence_says_why_a_warning_does_not_make_it_sick(name: str, reason: str) -> None:
+    found = judge(SPECIMENS[name]())
+    assert found.verdict == "healthy"
+    assert found.sentence.endswith(reason)
+
+
+def test_a_healthy_sentence_without_warnings_says_nothing_of_them() -> None:
+    for name in SPECIMENS:
+        found = judge(SPECIMENS[name]())
+        warned = found.verdict == "healthy" and any(f.severity == "warning" for f in found.findings)
+        assert ("only a warning" in found.sentence or "only warnings" in found.sentence) == warned, name
