@@ -17,9 +17,7 @@ from unvanish.rules import gf502_gradient_exactly_zero as gf502
 from unvanish.rules import gf901_labels_carry_no_signal as gf901
 from unvanish.rules import gf903_already_converged as gf903
 from unvanish.rules import gf905_normalisation_statistics_lag as gf905
-from unvanish.rules.judge import judge
 from unvanish.testing.specimen_edits import (
-    edit_kernels,
     edit_profiles,
     edit_rows,
     only_start,
@@ -341,98 +339,3 @@ def test_a_lag_of_an_unknown_plan_is_told_as_what_it_is_now() -> None:
     assert isinstance(gf905.judge(with_evaluation(SPECIMENS["lag_of_unknown_plan"](), **same)), Clear)
     unseen = replace(SPECIMENS["lag_of_unknown_plan"](), evaluation=None)
     assert isinstance(gf905.judge(unseen), Undecided)
-
-
-def test_biases_that_silence_a_layer_are_named_and_changed_first() -> None:
-    """The weights make 0.2 (RMS, 0.40 = 0.36 + 0.04) of the input, and the biases take 0.6 off."""
-    found = gf202.judge(SPECIMENS["silenced_by_bias"]())
-    assert isinstance(found, Finding)
-    assert found.why.startswith(
-        "the biases of dense_3 (mean -0.6) outweigh what its weights make of its input (RMS 0.2)"
-    )
-    assert found.evidence["bias_mean"] == -0.6
-    assert found.evidence["preactivation_rms_without_bias"] == pytest.approx(0.2, rel=1e-12, abs=0)
-    assert [cure.change for cure in found.cures] == [
-        "bias_initializer='zeros'",
-        "BatchNormalization() before every activation",
-    ]
-
-
-def test_biases_that_silence_nothing_are_not_blamed() -> None:
-    """Of a layer that is dead without biases, or with ones that its weights outweigh, the weights are the cause."""
-    mild = edit_kernels(
-        SPECIMENS["silenced_by_bias"](),
-        lambda _, layer: replace(layer, bias=None if layer.bias is None else replace(layer.bias, mean=-0.3)),
-    )
-    for seen in (SPECIMENS["dead_layer"](), mild):
-        found = gf202.judge(seen)
-        assert isinstance(found, Finding)
-        assert "biases" not in found.why
-        assert "bias_mean" not in found.evidence
-        assert "zero-bias" not in [cure.name for cure in found.cures]
-
-
-def test_the_bias_is_that_of_the_layer_that_an_activation_reads() -> None:
-    seen = SPECIMENS["silenced_by_bias"]()
-    dense = seen.network.layer("dense_3")
-    act = Layer(name="act", kind="activation", type="ReLU", activation="relu", units=64, shape=(64,))
-    edges = tuple(Edge("act" if e.source == "dense_3" else e.source, e.target) for e in seen.network.edges)
-    place = seen.network.layers.index(dense)
-    layers = (
-        *seen.network.layers[:place],
-        replace(dense, activation="linear"),
-        act,
-        *seen.network.layers[place + 1 :],
-    )
-    network = replace(seen.network, layers=layers, edges=(*edges, Edge("dense_3", "act")))
-    profiles = tuple(
-        replace(
-            p,
-            layers=(*p.layers, replace(p.layer("dense_3"), name="act")),
-        )
-        for p in seen.profiles
-    )
-    found = gf202.judge(replace(seen, network=network, profiles=profiles))
-    assert isinstance(found, Finding)
-    assert "the biases of dense_3 (mean -0.6)" in found.why
-
-
-def test_too_large_steps_are_answered_by_a_smaller_rate_first() -> None:
-    """At a rate r that moves the weights by f of their size, a step of 1 % takes r * 0.01 / f."""
-    seen = SPECIMENS["large_updates"]()
-    found = gf302.judge(replace(seen, optimizer=replace(seen.optimizer, family="sgd")))
-    assert isinstance(found, Finding)
-    first, *others = found.cures
-    rate, ratio = seen.optimizer.learning_rate, found.evidence["first_large_update_over_weight"]
-    assert (first.name, first.change) == ("lower-learning-rate", f"learning_rate={rate * 0.01 / ratio:.1g}")
-    assert first.forecast.endswith("-> 0.01x per step")
-    assert f"{rate * 0.01 / ratio:.1g}" in found.why
-    assert [cure.name for cure in others] == ["clip-gradient"]
-
-
-def test_a_loss_that_rises_by_usual_steps_is_answered_by_a_tenth_of_the_rate() -> None:
-    seen = edit_rows(SPECIMENS["large_updates"](), "update_norm", lambda step, i, number: number * 1e-5)
-    found = gf302.judge(with_losses(seen, 0.7, 400.0))
-    assert isinstance(found, Finding)
-    assert found.cures[0].change == f"learning_rate={seen.optimizer.learning_rate / 10:.1g}"
-    assert found.cures[0].forecast == ""
-    assert "a step of 1 %" not in found.why
-
-
-def test_targets_far_from_unit_size_are_scaled_before_the_rate_is_touched() -> None:
-    seen = SPECIMENS["large_updates"]()
-    wide = replace(seen, loss=replace(seen.loss, kind="mean_squared_error"), data=replace(seen.data, label_sd=200.0))
-    found = gf302.judge(wide)
-    assert isinstance(found, Finding)
-    assert found.cures[0].change == "(y - y.mean(0)) / y.std(0)"
-    assert found.cures[1].name == "lower-learning-rate"
-
-
-@pytest.mark.parametrize("family", ["adam", "rmsprop", "adagrad", "adadelta"])
-def test_clipping_is_not_offered_where_the_step_does_not_follow_the_gradients_size(
-    family: str,
-) -> None:
-    for name in SPECIMENS:
-        seen = SPECIMENS[name]()
-        found = judge(replace(seen, optimizer=replace(seen.optimizer, family=family)))
-        assert "clip-gradient" not in [cure.name for finding in found.findings for cure in finding.cures], name

@@ -19,6 +19,7 @@ from unvanish.report.remedies import smallest_first
 from unvanish.report.rows import layer_rows
 from unvanish.report.text_table import family_of, table_lines
 from unvanish.report.time_table import time_lines
+from unvanish.rules.words import span
 
 WIDEST = 100
 GLYPHS = "✓✗·…←█▏"
@@ -63,8 +64,7 @@ def header(diagnosis: Diagnosis) -> str:
 def _lines(diagnosis: Diagnosis, width: int, report: str) -> list[Text]:
     if diagnosis.verdict == "healthy":
         told = [x for f in diagnosis.findings for x in _message(f, width)]
-        skipped = diagnosis.observation.not_checked if diagnosis.network.not_modelled else ()
-        return _verdict(diagnosis, width) + told + _listed("not checked", skipped, width)  # a layer passed over is told
+        return _verdict(diagnosis, width) + told + _not_modelled(diagnosis, width)
     blocks = [
         _wrap(Text(header(diagnosis), style="dim"), width, "", ""),
         _verdict(diagnosis, width),
@@ -173,6 +173,13 @@ def _forecast(diagnosis: Diagnosis, width: int) -> list[Text]:
     """Return what theory expected, beside the measured number where a rule gave one."""
     text = expectation(diagnosis)
     return _wrap(Text(text), width, "forecast: ", " " * 10, style="bold") if text else []
+
+
+def _not_modelled(diagnosis: Diagnosis, width: int) -> list[Text]:
+    """Return one line on the layers that theory passes over; nothing without any."""
+    names = diagnosis.network.not_modelled
+    text = f"{sentence(span(names))} (measured, without a forecast)"
+    return _wrap(Text(text), width, "not modelled: ", INDENT) if names else []
 
 
 def _listed(label: str, items: Iterable[str], width: int) -> list[Text]:

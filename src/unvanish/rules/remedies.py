@@ -43,6 +43,8 @@ SCALE_FREE = DIVIDES_BY_GRADIENT | {"adadelta", "adagrad"}
 """Optimizers whose step does not follow the gradient's size: each divides by a root mean square of past gradients."""
 MEANT = 0.01
 """Update/weight that a lower rate aims at: a first step far from divergence, ten times the usual 0.001."""
+LOWEST = 1e-6
+"""Part of the present rate below which another one is no answer: then something else makes the step."""
 SAME_GAIN = 0.1
 """Relative difference below which another gain is no change."""
 
@@ -73,7 +75,7 @@ def against_exploding(seen: Observation) -> tuple[Remedy, ...]:
         *_rescale(seen, activation, growth=True),
         *_orthogonal(seen, activation, growth=True),
         _layer_norm(seen),
-        *clipping(seen, "bounds the step, leaves the profile as it is"),
+        *clipping(seen),
     )
 
 
@@ -82,7 +84,7 @@ def against_dead_units(seen: Observation) -> tuple[Remedy, ...]:
     activation = hidden_activation(seen) or "relu"
     return (
         *_rescale(seen, activation, told=False),
-        Remedy(name="swap-activation", change=spelling(seen).activation("elu"), invasiveness="one word"),
+        Remedy(name="swap-activation", change=spelling(seen).hidden_activation("elu"), invasiveness="one word"),
         _batch_norm(seen),
     )
 
@@ -135,7 +137,8 @@ def against_large_steps(seen: Observation, ratio: float) -> tuple[Remedy, ...]:
         forecast="" if wanted is None else f"{times(ratio)} -> {times(MEANT)} per step",
     )
     targets = (against_large_targets(),) if targets_words(seen) else ()
-    return (*targets, lower, *clipping(seen))
+    meant = wanted is None or wanted >= LOWEST * rate
+    return (*targets, *((lower,) if meant else ()), *clipping(seen))
 
 
 def rate_for(rate: float, ratio: float) -> float | None:
@@ -143,15 +146,21 @@ def rate_for(rate: float, ratio: float) -> float | None:
     return rate * MEANT / ratio if ratio >= 10 * MEANT else None
 
 
-def clipping(seen: Observation, effect: str = "") -> tuple[Remedy, ...]:
+def clipping(seen: Observation) -> tuple[Remedy, ...]:
     """Return clipping, with what it does and what not; nothing where the optimizer clips already.
 
     Nor where it divides the gradient's size out again: half the gradient makes the same step there.
     """
     if seen.optimizer.clipping or seen.optimizer.family in SCALE_FREE:
         return ()
-    change = spelling(seen).clipping()
-    return (Remedy(name="clip-gradient", change=f"{change}: {effect}" if effect else change, invasiveness="optimizer"),)
+    return (
+        Remedy(
+            name="clip-gradient",
+            change=spelling(seen).clipping(),
+            invasiveness="optimizer",
+            forecast="bounds the step, not the profile",
+        ),
+    )
 
 
 def initialised(seen: Observation, initializer: str) -> Remedy:
@@ -172,7 +181,7 @@ def data_driven() -> Remedy:
 def _swap(seen: Observation, old: str, new: str) -> Remedy:
     return Remedy(
         name="swap-activation",
-        change=spelling(seen).activation(new),
+        change=spelling(seen).hidden_activation(new),
         invasiveness="one word",
         forecast=forecast_words(seen, with_activation(old, new)),
     )

@@ -8,6 +8,11 @@ def activation(name: str) -> str:
     return f"activation='{name}'"
 
 
+def hidden_activation(name: str) -> str:
+    """Return the argument of a layer."""
+    return activation(name)
+
+
 def initializer(name: str) -> str:
     """Return the argument of a layer."""
     return f"kernel_initializer='{name}'"

@@ -12,6 +12,10 @@ class Spelling(Protocol):
         """Return the activation of that canonical name."""
         ...
 
+    def hidden_activation(self, name: str) -> str:
+        """Return that activation in every hidden layer."""
+        ...
+
     def initializer(self, name: str) -> str:
         """Return the initialiser: `glorot_uniform`, `he_normal` or `lecun_normal`."""
         ...

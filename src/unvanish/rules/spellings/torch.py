@@ -22,6 +22,11 @@ def activation(name: str) -> str:
     return MODULES[name]
 
 
+def hidden_activation(name: str) -> str:
+    """Return the module, and where it belongs."""
+    return f"{activation(name)} as the hidden activation"
+
+
 def initializer(name: str) -> str:
     """Return the call for every layer."""
     return INITIALISERS[name]
@@ -33,8 +38,8 @@ def orthogonal(gain: float) -> str:
 
 
 def orthogonal_recurrence() -> str:
-    """Return the call for a recurrent module."""
-    return "nn.init.orthogonal_(rnn.weight_hh_l0)"
+    """Return the call for a recurrent module of one layer; in a stack each has its own weights."""
+    return "nn.init.orthogonal_(rnn.weight_hh_l0), further layers alike"
 
 
 def zero_bias() -> str:
