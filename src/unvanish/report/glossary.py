@@ -13,7 +13,13 @@ GLOSSARY = (
         "Epsilon over (epsilon + gradient RMS): how much of the denominator is the constant. Near 1, Adam no longer "
         "divides the gradient's size out, and small gradients make small steps.",
     ),
+    ("chance", "Loss of the best constant guess on these labels: what a network reaches that sees no input."),
     ("dead unit", "A unit whose output is zero on every sample of every probed batch: no gradient passes it."),
+    (
+        "first/last",
+        "Gradient norm of the first kernel over the output kernel's. It holds the step into the output layer and the "
+        "sizes of both kernels as well, so it is not the factor per layer to the power of the depth.",
+    ),
     (
         "forecast",
         "What mean-field theory expects from architecture and weights alone, averaged over initialisations; its band "
@@ -37,9 +43,15 @@ GLOSSARY = (
         "zero, and than a frozen weight.",
     ),
     (
+        "per layer",
+        "Factor by which the gradient RMS changes from one hidden layer to the next towards the input: the slope of a "
+        "robust line through all of them. 1.0 is neutral.",
+    ),
+    (
         "saturated",
         "Of a unit on a sample: the activation's slope there is below 1 % of its largest: almost no gradient passes.",
     ),
+    ("signal q", "Mean square of what enters a layer's activation."),
     (
         "transmission",
         "Gradient that leaves a layer over the gradient that reaches it, on the way back. Over many layers the factors "
