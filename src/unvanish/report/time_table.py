@@ -35,7 +35,7 @@ def time_lines(diagnosis: Diagnosis, finding: Finding, width: int) -> list[Text]
     fits = width >= cells(FRAME) + LONGEST_NAME + _width(HEADINGS) + len(MARK)
     headings = HEADINGS if fits else HEADINGS[1:]
     longest = min(LONGEST_NAME, width - cells(FRAME) - _width(headings) - len(MARK))
-    names = [shorten(name, longest) for name in _told_apart(shown)]
+    names = [shorten(one.label, longest) for one in shown]
     room = max([len("layer"), *map(cells, names)])
     free = width - cells(FRAME) - room - _width(headings) - 2 - len(MARK)
     lines = [_line("layer", headings, "of the sequence", room, free)]
@@ -51,15 +51,6 @@ def time_lines(diagnosis: Diagnosis, finding: Finding, width: int) -> list[Text]
     if len(found) > len(shown):
         lines.append(Text(f"{FRAME}... {counted(len(found) - len(shown), 'layer')} that carry further", style="dim"))
     return lines
-
-
-def _told_apart(shown: list[Recurrence]) -> list[str]:
-    """Return their names; where one stands for a stack of layers or directions, with the place in it: `rnn 1/2`."""
-    names = [one.layer for one in shown]
-    return [
-        name if names.count(name) == 1 else f"{name} {names[: i + 1].count(name)}/{names.count(name)}"
-        for i, name in enumerate(names)
-    ]
 
 
 def _numbers(one: Recurrence) -> tuple[str, ...]:
