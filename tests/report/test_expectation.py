@@ -36,5 +36,14 @@ def test_a_slope_of_later_than_the_start_says_when() -> None:
     assert "(measured 0.24x at step 12)" in expectation(replace(diagnosis, findings=(late, *diagnosis.findings[1:])))
 
 
+def test_the_forecast_is_the_one_that_the_rule_compared_with() -> None:
+    """A kernel's own gradient follows the forward signal too: its factor is another, and beside `why` a contradiction."""
+    diagnosis = sick()
+    expected = diagnosis.observation.forecast
+    assert expected is not None
+    other = replace(diagnosis.observation, forecast=replace(expected, gradient_factor_per_layer=0.9))
+    assert expectation(replace(diagnosis, observation=other)).startswith("0.24x per layer (measured 0.24x)")
+
+
 def test_without_a_forecast_there_is_nothing_to_say() -> None:
     assert expectation(bare()) == ""

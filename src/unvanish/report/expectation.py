@@ -14,7 +14,8 @@ def expectation(diagnosis: Diagnosis) -> str:
     expected = diagnosis.forecast
     if expected is None or expected.gradient_factor_per_layer is None:
         return ""
-    parts = [f"{times(expected.gradient_factor_per_layer)} per layer{_measured(diagnosis)}"]
+    compared = evidence_of(diagnosis, SLOPE).get("forecast_transmission_per_layer", expected.gradient_factor_per_layer)
+    parts = [f"{times(compared)} per layer{_measured(diagnosis)}"]
     if expected.log10_first_over_last is not None:
         band = f" +- {plain(expected.log10_sd, 2)}" if expected.log10_sd is not None else ""
         parts.append(f"first/last gradient 10^({plain(expected.log10_first_over_last, 3)}{band})")

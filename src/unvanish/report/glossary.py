@@ -36,6 +36,12 @@ GLOSSARY = (
         "Of a recurrent layer: the steps back in time until less than 3 % (10^-1.5) of the gradient at the last step "
         "is left. What lies further back can hardly teach.",
     ),
+    (
+        "layers",
+        "In counts and depths: the layers with a kernel (dense, convolution, recurrent), the output layer included. "
+        "Embeddings, normalisations and activations are not counted; a stack of recurrent layers in one PyTorch module "
+        "counts once, and its parts are told apart as 1/2, 2/2 where the gradient through time is shown.",
+    ),
     ("movement", "Distance of the weights from where they started, relative to their size then: |W - W0| / |W0|."),
     (
         "no path",
