@@ -37,7 +37,7 @@ def test_a_slope_of_later_than_the_start_says_when() -> None:
 
 
 def test_the_forecast_is_the_one_that_the_rule_compared_with() -> None:
-    """A kernel's own gradient follows the forward signal too: its factor is another, and beside `why` a contradiction."""
+    """A kernel's own gradient follows the forward signal too: its factor beside `why` would contradict it."""
     diagnosis = sick()
     expected = diagnosis.observation.forecast
     assert expected is not None

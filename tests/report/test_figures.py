@@ -9,9 +9,10 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from msgspec.structs import replace
 
-from unvanish.report.figures import through_time
+from unvanish.report.figures import overlay, through_time
 from unvanish.report.figures.canvas import layer_axis, new_figure, settings
-from unvanish.testing.diagnoses import forgetful
+from unvanish.report.figures.palette import CATEGORIES
+from unvanish.testing.diagnoses import forgetful, healthy
 
 
 def test_each_layer_of_a_stack_has_its_own_line_and_room_in_the_legend() -> None:
@@ -46,3 +47,11 @@ def test_layers_that_are_numbers_say_what_they_number() -> None:
         figure, (ax,) = new_figure(["a", "b"])
         layer_axis(ax, ["a", "b"])
     assert ax.get_xlabel() == ""
+
+
+def test_a_colour_that_comes_again_is_told_apart_by_its_markers() -> None:
+    """Clipping changes no gradient: in the demo it lies on the sick network, in the same colour."""
+    figure = overlay.draw({f"n{i}": healthy() for i in range(len(CATEGORIES) + 2)})
+    lines = figure.axes[0].lines[: len(CATEGORIES) + 2]
+    assert [line.get_color() for line in lines[:2]] == [line.get_color() for line in lines[-2:]]
+    assert [line.get_markerfacecolor() == "white" for line in lines] == [False] * len(CATEGORIES) + [True] * 2
