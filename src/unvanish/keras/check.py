@@ -11,6 +11,7 @@ from unvanish.core.profile import Profile
 from unvanish.errors import UsageError
 from unvanish.keras.batches import Batches
 from unvanish.keras.describe import describe
+from unvanish.keras.failing import LookError
 from unvanish.keras.observe import observe
 from unvanish.keras.probe import probe
 from unvanish.keras.reading import read
@@ -35,9 +36,12 @@ def check(
     require_counts(batch_size=batch_size, steps=plan.steps)
     require_inputs(model, x, validation)
     batches = Batches.of_arrays(x, y, validation=validation, batch_size=batch_size)
+    limit = plan.limit(None)
     with untouched(model):
-        limit = plan.limit(None)
-        return observe(model, batches, plan, progress, lambda: train(model, batches, limit, seed=0), planned=None)
+        try:
+            return observe(model, batches, plan, progress, lambda: train(model, batches, limit, seed=0), planned=None)
+        except LookError as failed:
+            raise failed.__cause__ or failed from None
 
 
 def look_once(model: Any, x: Any, y: Any, *, batch_size: int) -> tuple[Network, Profile]:
