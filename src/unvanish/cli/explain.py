@@ -10,7 +10,7 @@ EPILOG = """\b
 Examples:
   unvanish explain GF101
   unvanish explain gradient-vanishes-with-depth
-  unvanish explain vanishing                  what the verdict means, and its rules
+  unvanish explain vanishing                  a verdict and its rules
   unvanish explain                            lists all rules
 """
 
