@@ -251,14 +251,14 @@ def test_a_healthy_network_with_layers_of_no_theory_costs_one_line_more() -> Non
     diagnosis = healthy()
     network = diagnosis.network
     odd = tuple(replace(layer, kind="recurrent") if i in (3, 4) else layer for i, layer in enumerate(network.layers))
-    names = ", ".join(odd[i].name for i in (3, 4))
+    names = ", ".join(f"{odd[i].name} ({odd[i].type})" for i in (3, 4))
     seen = replace(
         diagnosis.observation,
         network=replace(network, layers=odd),
         not_checked=tuple(f"{odd[i].name} (LSTM): not modelled" for i in (3, 4)),
     )
     lines = render_text(replace(diagnosis, observation=seen), width=100).splitlines()
-    assert lines[2:] == [f"not modelled: {names} (measured, without a forecast)"]
+    assert lines[2:] == [f"not modelled: {names}: measured, without a forecast"]
 
 
 def test_the_numbers_of_a_table_stand_below_each_other() -> None:

@@ -177,9 +177,9 @@ def _forecast(diagnosis: Diagnosis, width: int) -> list[Text]:
 
 def _not_modelled(diagnosis: Diagnosis, width: int) -> list[Text]:
     """Return one line on the layers that theory passes over; nothing without any."""
-    names = diagnosis.network.not_modelled
-    text = f"{sentence(span(names))} (measured, without a forecast)"
-    return _wrap(Text(text), width, "not modelled: ", INDENT) if names else []
+    skipped = [f"{layer.name} ({layer.type})" for layer in diagnosis.network.layers if not layer.modelled]
+    text = f"{sentence(span(skipped))}: measured, without a forecast"
+    return _wrap(Text(text), width, "not modelled: ", INDENT) if skipped else []
 
 
 def _listed(label: str, items: Iterable[str], width: int) -> list[Text]:
