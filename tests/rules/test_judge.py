@@ -162,10 +162,10 @@ def test_an_exception_of_a_rule_is_not_swallowed(monkeypatch: pytest.MonkeyPatch
 
 def test_the_sentences_hold_the_numbers(judged: Judged) -> None:
     sick = judged("tutorial_sigmoid")
-    assert sick.sentence == "the first layer receives 0.1 millionths of the gradient the last layer gets (12 layers)"
+    assert sick.sentence == "the first layer receives 0.1 millionths of the last one's gradient (12 layers)"
     healthy = judged("healthy_relu")
     assert healthy.sentence == "12 layers, 0.99x per layer, first/last 0.88, 34 % dead, 60 steps"
-    assert judged("underflowing").sentence.startswith("the first layer receives none of the gradient")
+    assert judged("underflowing").sentence.startswith("the first layer receives none of the last one's gradient")
     assert judged("one_layer").sentence == "1 layer, 60 steps"
     assert "2,452x" in judged("exploding").sentence
     assert judged("dead_layer").sentence == "all 64 units of dense_3 are zero on every sample"

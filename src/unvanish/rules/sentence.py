@@ -32,9 +32,9 @@ def _first_over_last(seen: Observation, word: str) -> str | None:
     if ratio is None:
         return None
     if word == "vanishing" and ratio < 0.1:
-        return f"the first layer receives {small_part(ratio)} the gradient the last layer gets ({depth} layers)"
+        return f"the first layer receives {small_part(ratio)} the last one's gradient ({depth} layers)"
     if word == "exploding" and ratio > 10:
-        return f"the first layer receives {times(ratio)} the gradient the last layer gets ({depth} layers)"
+        return f"the first layer receives {times(ratio)} the last one's gradient ({depth} layers)"
     return None
 
 
