@@ -17,7 +17,13 @@ from unvanish.rules import gf502_gradient_exactly_zero as gf502
 from unvanish.rules import gf901_labels_carry_no_signal as gf901
 from unvanish.rules import gf903_already_converged as gf903
 from unvanish.rules import gf905_normalisation_statistics_lag as gf905
-from unvanish.testing.specimen_edits import edit_profiles, edit_rows, only_start, with_evaluation, with_losses
+from unvanish.testing.specimen_edits import (
+    edit_profiles,
+    edit_rows,
+    only_start,
+    with_evaluation,
+    with_losses,
+)
 from unvanish.testing.specimens import SPECIMENS
 
 

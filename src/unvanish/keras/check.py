@@ -11,7 +11,8 @@ from unvanish.core.profile import Profile
 from unvanish.errors import UsageError
 from unvanish.keras.batches import Batches
 from unvanish.keras.describe import describe as of_model
-from unvanish.keras.failures import explained
+from unvanish.keras.explained import explained
+from unvanish.keras.failing import LookError
 from unvanish.keras.observe import observe
 from unvanish.keras.probe import probe
 from unvanish.keras.reading import read
@@ -49,9 +50,12 @@ def check(
     require_inputs(model, x, validation)
     batches = Batches.of_arrays(x, y, validation=validation, batch_size=batch_size)
     require_samples(model, batches, batch_size)
+    limit = plan.limit(None)
     with untouched(model), explained(model, batches):
-        limit = plan.limit(None)
-        return observe(model, batches, plan, progress, lambda: train(model, batches, limit, seed=0), planned=None)
+        try:
+            return observe(model, batches, plan, progress, lambda: train(model, batches, limit, seed=0), planned=None)
+        except LookError as failed:
+            raise failed.__cause__ or failed from None
 
 
 def look_once(model: Any, x: Any, y: Any, *, loss: Any = None, batch_size: int) -> tuple[Network, Profile]:

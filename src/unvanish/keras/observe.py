@@ -22,6 +22,7 @@ from unvanish.keras.batches import Batches
 from unvanish.keras.clock import Clock
 from unvanish.keras.describe import describe
 from unvanish.keras.evaluate import evaluate
+from unvanish.keras.failing import of_the_look
 from unvanish.keras.graph import graph, leaves
 from unvanish.keras.info import fixed_batch, loss_info, optimizer_info
 from unvanish.keras.kinds import kernel_of
@@ -74,15 +75,16 @@ def looking(
     """Look at the model before, and watch the steps that it takes in the context, through `fit` or `train_on_batch`.
 
     Arguments as of `observe`. Enough ends the context without being raised on. When it was left by anything but
-    another exception, the model is probed again and evaluated.
+    another exception, the model is probed again and evaluated. Raise LookError for what a look raised.
     """
     clock = Clock()
     with clock.compiling():
         _start_libraries()
     progress("reading the network", 0, 0)
-    drawn = batches.take(3) if model.count_params() <= _SMALL else [_cut(model, batch) for batch in batches.take(1)]
-    read(model, drawn[0][0])
-    seen = first_look(model, batches, drawn, planned, progress)
+    with of_the_look():
+        drawn = batches.take(3) if model.count_params() <= _SMALL else [_cut(model, batch) for batch in batches.take(1)]
+        read(model, drawn[0][0])
+        seen = first_look(model, batches, drawn, planned, progress)
     kernels = {leaf.name: kernel for leaf in leaves(model)[0] if (kernel := kernel_of(leaf.operation)) is not None}
     sizes = {layer.name: layer.kernel.size for layer in seen.network.kernels if layer.kernel is not None}
     session = Session(plan, list(sizes), list(sizes.values()), planned, progress)
@@ -102,12 +104,13 @@ def looking(
         if seen.profiles:
             keep(seen, clock.cost(session.done))
     if session.done and compat.has_loss(model):
-        progress("probing after the last step", 0, 0)
-        seen = replace(seen, profiles=(*seen.profiles, probe_whole(model, drawn, session.done)))
-        keep(seen, clock.cost(session.done))
-        progress("evaluating", 0, 0)
-        seen = replace(seen, evaluation=_evaluation(model, batches, session.done, seen))
-        keep(seen, clock.cost(session.done))
+        with of_the_look():
+            progress("probing after the last step", 0, 0)
+            seen = replace(seen, profiles=(*seen.profiles, probe_whole(model, drawn, session.done)))
+            keep(seen, clock.cost(session.done))
+            progress("evaluating", 0, 0)
+            seen = replace(seen, evaluation=_evaluation(model, batches, session.done, seen))
+            keep(seen, clock.cost(session.done))
 
 
 def _start_libraries() -> None:

@@ -10,14 +10,17 @@ import numpy as np
 from unvanish.core.network import Network
 from unvanish.core.numeric import numeric
 from unvanish.core.observation import LossInfo
-from unvanish.errors import DataError, UsageError
+from unvanish.errors import DataError, UnsupportedError, UsageError
 from unvanish.keras import compat
 from unvanish.keras.batches import Batches, is_stream
 from unvanish.keras.info import state_size
 
 
 def require_model(model: Any) -> None:
-    """Raise UsageError for a model that is not compiled, not built, or has nothing to train."""
+    """Raise UsageError for a model that is not compiled, not built, or has nothing to train.
+
+    Raise UnsupportedError for one that is trained by several replicas at once.
+    """
     name = getattr(model, "name", "?")
     if not getattr(model, "compiled", False):
         raise UsageError(
@@ -26,6 +29,14 @@ def require_model(model: Any) -> None:
             hint="call model.compile(optimizer=..., loss=...) first",
         )
     require_built(model)
+    replicas = getattr(getattr(model, "distribute_strategy", None), "num_replicas_in_sync", 1)
+    if replicas > 1:
+        raise UnsupportedError(
+            f"the model {name!r} is trained by {replicas} replicas at once",
+            found="gradients of parts of a batch, which are added up where they cannot be read",
+            numbers={"replicas": replicas},
+            hint="check it on one device: without the strategy's scope it is the same network",
+        )
     if not model.trainable_variables:
         raise UsageError(
             f"the model {name!r} has no trainable weights",
