@@ -4,7 +4,6 @@ import contextlib
 import copy
 import pickle
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -84,20 +83,6 @@ def test_a_part_of_the_model_is_no_other_model():
     assert not [line for line in seen.observation.not_checked if "same optimizer" in line]
     normed = both(lambda x, y: trained(nn.Sequential(parametrizations.spectral_norm(nn.Linear(6, 3))), x, y))
     assert not [line for line in normed.observation.not_checked if "same optimizer" in line]
-
-
-def test_a_complex_kernel_is_looked_at():
-    class Complex(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.wide, self.head = nn.Linear(6, 8, dtype=torch.complex64), nn.Linear(8, 3)
-
-        def forward(self, x):
-            return self.head(self.wide(x.to(torch.complex64)).abs())
-
-    seen = both(lambda x, y: trained(Complex(), x, y)).observation
-    assert [layer.distinct_units for layer in seen.network.kernels] == [8, 3]
-    assert np.isfinite(seen.recording.array("gradient_norm")).all()
 
 
 def broken(*_):

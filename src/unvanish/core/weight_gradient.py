@@ -28,10 +28,11 @@ def weight_gradient(gradient: Array) -> WeightGradient:
     """Return what is kept of a gradient, an array of any shape and real dtype, which is not changed."""
     size = norm(gradient)
     nonfinite = 0 if math.isfinite(size) else int(gradient.size - np.count_nonzero(np.isfinite(gradient)))
-    filled = np.count_nonzero(gradient)
-    if 0 < filled < gradient.size:
-        return WeightGradient(size, nonfinite, gradient == 0)
-    return WeightGradient(size, nonfinite, everywhere(filled == 0, gradient.shape))
+    zeros = gradient == 0
+    found = np.count_nonzero(zeros)  # of a mask: several times faster than of floats
+    if 0 < found < gradient.size:
+        return WeightGradient(size, nonfinite, zeros)
+    return WeightGradient(size, nonfinite, everywhere(bool(found), gradient.shape))
 
 
 def everywhere(truth: bool, shape: tuple[int, ...]) -> Mask:

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from unvanish.errors import UnsupportedError, UnvanishError
 from unvanish.keras import compat, looped
+from unvanish.keras.failing import LookError, of_the_look, unsupported
 from unvanish.keras.loop_data import loop_data
 from unvanish.keras.looped import Loop
 from unvanish.keras.patches import Patches, defining
@@ -123,6 +124,9 @@ class Loops:
         except UnvanishError as error:
             self._host.error = error
             self._host.over()
+        except LookError as failed:  # its forward and its backward pass are done: the training does not fail there
+            self._host.error = unsupported(model, failed)
+            self._host.over()
         return self._look
 
     def _loss(self) -> Any:
@@ -140,9 +144,9 @@ class Loops:
                 found="gradients that no tf.GradientTape.gradient gave: the loss that they are of is not known",
                 hint="take them by tape.gradient(loss, model.trainable_variables)",
             )
-        return Loop(
-            self._host, model, optimizer, variables, loop_data(model, self._witness, self._arguments or self._latest)
-        )
+        with of_the_look():
+            data = loop_data(model, self._witness, self._arguments or self._latest)
+            return Loop(self._host, model, optimizer, variables, data)
 
     def _finish(self) -> None:
         self.end(Enough())

@@ -23,6 +23,7 @@ from unvanish.keras.backends import Looked, Mark
 from unvanish.keras.graph import Leaf, forward, leaves
 from unvanish.keras.info import compute_dtype
 from unvanish.keras.kinds import activation_of, kernel_of, kind_of
+from unvanish.keras.state import movable, same_values
 from unvanish.keras.taps import Tap, tapped
 
 
@@ -49,21 +50,16 @@ def probe(model: Any, batches: Sequence[tuple[Any, Any, Any]], step: int) -> Pro
 
 @contextmanager
 def restored(model: Any) -> Iterator[None]:
-    """Put every variable that is not trained back to its value at entry, to the bit; also after an exception.
+    """Put every variable that a forward pass may move back to its value at entry, to the bit; also after an exception.
 
-    So are the backend's global random state, and what the compiled loss builds at its first batch.
+    So are the backend's global random state, the attributes of layers, and what the compiled loss builds at its first
+    batch.
     """
-    trained = {id(v) for v in model.trainable_variables}
-    others = [v for v in [*model.variables, *model.metrics_variables] if id(v) not in trained]
-    values = [np.copy(v.numpy()) for v in others]
     with ExitStack() as stack:
         stack.enter_context(backends.current().untouched(model))
-        stack.enter_context(same_attributes(compat.compiled_parts(model)))
-        try:
-            yield
-        finally:
-            for variable, value in zip(others, values, strict=True):
-                variable.assign(value)
+        stack.enter_context(same_values(movable(model)))
+        stack.enter_context(same_attributes([*compat.flat_layers(model), *compat.compiled_parts(model)]))
+        yield
 
 
 class _Pass:

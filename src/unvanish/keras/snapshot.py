@@ -12,6 +12,7 @@ from unvanish.errors import UnsupportedError
 from unvanish.keras import backends, compat
 from unvanish.keras.attributes import same_attributes
 from unvanish.keras.shadow import shadowed
+from unvanish.keras.state import same_values, strays
 from unvanish.keras.streams import private_randomness
 
 
@@ -30,7 +31,7 @@ def untouched(model: Any) -> Iterator[None]:
         stack.enter_context(private_randomness())
         stack.enter_context(compat.private_keras_randomness())
         stack.enter_context(backends.current().untouched(model))
-        stack.enter_context(_same_values(_variables(model)))
+        stack.enter_context(same_values(_variables(model)))
         stack.enter_context(same_attributes(_owners(model)))  # first put back: variables made meanwhile are let go
         stack.enter_context(_own_optimizer(model))
         yield
@@ -50,7 +51,7 @@ def _own_optimizer(model: Any) -> Iterator[None]:
                 numbers={"optimizer steps taken": 0},
                 hint="give it get_config and from_config, or build it: optimizer.build(model.trainable_variables)",
             ) from error
-        with _same_values(list(original.variables)):
+        with same_values(list(original.variables)):
             yield
         return
     if original.built:
@@ -59,16 +60,6 @@ def _own_optimizer(model: Any) -> Iterator[None]:
             mine.assign(theirs.numpy().copy())  # JAX would share the array, and a step gives its own away
     with shadowed(model, optimizer=copy, train_function=None):  # an earlier one is bound to the original
         yield
-
-
-@contextmanager
-def _same_values(variables: list[Any]) -> Iterator[None]:
-    values = [variable.numpy().copy() for variable in variables]
-    try:
-        yield
-    finally:
-        while variables:  # one after the other, so that no two copies of everything are there
-            variables.pop().assign(values.pop())
 
 
 def _owners(model: Any) -> list[Any]:
@@ -80,7 +71,7 @@ def _owners(model: Any) -> list[Any]:
 
 def _variables(model: Any) -> list[Any]:
     metrics = [variable for metric in _metrics(model) for variable in metric.variables]
-    return list({id(variable): variable for variable in [*model.variables, *metrics]}.values())
+    return list({id(variable): variable for variable in [*model.variables, *metrics, *strays(model)]}.values())
 
 
 def _metrics(model: Any) -> list[Any]:

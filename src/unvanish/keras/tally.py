@@ -20,7 +20,8 @@ from unvanish.keras import backends
 EXACT_TOTAL = 2**20
 """With up to so many kernel entries in all, every norm is taken over all entries."""
 SAMPLE = 2**16
-"""Above it, norms of weights and updates use about so many entries of a kernel, evenly spaced: relative sd 0.3 %.
+"""Above it, norms of weights and updates use about so many entries of a kernel, evenly spaced: relative sd 0.3 % where
+entries are normal, more where few of them move, as after a sparse gradient.
 Spaced, since a list of places would be a constant of the compiled step, several times over."""
 
 Sums = dict[str, Any]

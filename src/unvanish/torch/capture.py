@@ -24,10 +24,10 @@ from unvanish.torch.inputs import Inputs
 from unvanish.torch.looking import Looking
 from unvanish.torch.losses import Losses
 from unvanish.torch.patches import Patches
-from unvanish.torch.requirements import unreadable, unsupported
+from unvanish.torch.requirements import require_real, unreadable, unsupported
 from unvanish.torch.roots import Roots
 from unvanish.torch.watched import Watched
-from unvanish.watching.session import Enough, Plan, Progress
+from unvanish.watching.session import Enough, Idle, Plan, Progress, too_few
 from unvanish.watching.sites import first_frame_of, site_of
 
 UNSEEN = 1000
@@ -53,7 +53,7 @@ class Capture:
         self._thread = threading.get_ident()
         self._inside = False
         self._over = False
-        self._unseen = 0
+        self._unseen = self._passes = 0
         self._why: UnvanishError | None = None
         self._around: dict[int, torch.nn.Module] = {}
         self._watched: Watched | None = None
@@ -98,6 +98,21 @@ class Capture:
     def error(self) -> UnvanishError | None:
         """Return why the training could not be looked at."""
         return self._why if self.observation is None else None
+
+    @property
+    def idle(self) -> Idle | None:
+        """Return what was seen in place of the plan's training: an earlier one, or gradients that no optimizer took."""
+        if self._watched is not None or self._why is not None:
+            return None
+        if self._earlier:
+            return too_few(len(self._earlier), self._plan.fit)
+        if not self._passes:
+            return None
+        passes = "1 backward pass" if self._passes == 1 else f"{self._passes:,} backward passes"
+        return Idle(
+            f"{passes}, and no step of an optimizer of torch.optim",
+            "let one take the steps, of a torch.nn.Module: torch.optim.SGD(model.parameters(), lr=0.1).step()",
+        )
 
     @property
     def cost(self) -> Cost | None:
@@ -169,6 +184,11 @@ class Capture:
             look.__exit__(None, None, None)
             if self._roots.passes:  # enough of a step that accumulates
                 return
+        try:
+            require_real(module)
+        except UnvanishError as error:
+            self._why = self._why or error
+            return
         outer = around(module)
         if outer is not None:
             self._around[id(module)] = outer
@@ -204,6 +224,7 @@ class Capture:
             self._watched.steps.pass_begins()
 
     def _pass_ends(self) -> None:
+        self._passes += 1
         with self._ours():
             if self._watched is not None:
                 self._watched.backward_ended()

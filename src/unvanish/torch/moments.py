@@ -17,7 +17,4 @@ def stats(weights: torch.Tensor | None, *, orthogonal: bool = False) -> WeightSt
 
 def distinct_units(matrix: torch.Tensor, bias: torch.Tensor | None) -> int:
     """Return the number of different rows of a matrix (units, inputs), each with its bias."""
-    if matrix.is_complex():  # rows of twice as many real numbers
-        rows = matrix if bias is None else torch.cat([matrix, bias[:, None]], 1)
-        matrix, bias = torch.view_as_real(rows.detach().resolve_conj()).flatten(1), None
     return core.distinct_units(array(matrix).T, None if bias is None else array(bias))

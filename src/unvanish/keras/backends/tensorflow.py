@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
-from unvanish.core.weight_gradient import WeightGradient
 from unvanish.keras import compat
 from unvanish.keras.backends.protocol import Array, Looked, Run, as_floats, kept, unscaled
 from unvanish.keras.backends.stateful import split, tapped
@@ -26,18 +23,15 @@ _LOWEST, _HIGHEST = 1e-24, 1e30
 
 
 def differentiator(model: Any, run: Run, variables: Sequence[Any]) -> Callable[[Any, float], Looked]:  # noqa: ARG001
-    """See `protocol.Backend`; runs eagerly, on tensors in the variables' place.
+    """See `protocol.Backend`; runs eagerly, with a tape as in Keras' own train step.
 
-    What is kept of a weight's gradient is taken where the backward pass makes it: the gradients of a large network are
-    never there all at once, and their memory, which costs time too, is used again.
+    On the variables themselves: whatever stood in their place, a layer's tf.function, tape or assignment would keep.
     """
 
     def look(batch: Any, scale: float) -> Looked:
         marked: list[Any] = []
-        gradients: list[WeightGradient | None] = [None] * len(variables)
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            weights = [tf.convert_to_tensor(variable.value) for variable in variables]
-            tape.watch(weights)
+        weights = [variable.value for variable in variables]
+        with tf.GradientTape() as tape:  # which watches the variables that Keras' own would
 
             def mark(value: Any, *, alone: bool) -> tuple[Any, int | None]:
                 if not (tf.is_tensor(value) and value.dtype.is_floating):
@@ -47,28 +41,14 @@ def differentiator(model: Any, run: Run, variables: Sequence[Any]) -> Callable[[
                 marked.append(value)
                 return value, len(marked) - 1
 
-            def keep(index: int, gradient: Any) -> None:
-                gradients[index] = kept(_array(gradient), scale)
-
-            seen = [_read(functools.partial(keep, index), weight) for index, weight in enumerate(weights)]
-            with keras.StatelessScope(state_mapping=[*zip(variables, seen, strict=True)], collect_losses=True):
-                loss = run(mark, batch)
+            loss = run(mark, batch)
             scaled = loss * tf.cast(scale, loss.dtype)
-        found = tape.gradient(scaled, [*weights, *marked])[len(weights) :]
+        found = tape.gradient(scaled, [*marked, *weights])
+        gradients = [kept(_array(found.pop()), scale) for _ in weights]  # popped: none is there longer than needed
         values = [as_floats(value) for value in marked]  # not .numpy(), which copies: nothing here is written to
-        return Looked(float(loss), gradients, values, [unscaled(_array(g), scale) for g in found])
+        return Looked(float(loss), gradients[::-1], values, [unscaled(_array(g), scale) for g in found])
 
     return look
-
-
-def _read(keep: Callable[[Any], None], weight: Any) -> Any:
-    """Return the weight, and let its whole gradient end in `keep`."""
-
-    @tf.custom_gradient  # type: ignore[untyped-decorator]
-    def read(value: Any) -> Any:
-        return tf.identity(value), keep
-
-    return read(weight)
 
 
 def _identity(value: Any) -> Any:
@@ -155,7 +135,10 @@ def build_ahead(model: Any, batches: list[Any]) -> None:
     """
     if not batches:
         return
-    with contextlib.suppress(Exception):  # only a shortcut: the first step builds what is missing, or says why not
+    with (
+        model.distribute_strategy.scope(),
+        contextlib.suppress(Exception),
+    ):  # only a shortcut: the first step builds what is missing, or says why not
         compat.build(model, batches[0])
 
 
