@@ -24,7 +24,7 @@ from unvanish.torch.look import Look
 from unvanish.torch.losses import Losses
 from unvanish.torch.patches import Patches
 from unvanish.torch.replayed import Replayed
-from unvanish.torch.requirements import require_real, unsupported
+from unvanish.torch.requirements import unsupported
 from unvanish.torch.roots import Roots
 from unvanish.torch.watched import Watched, look_for
 from unvanish.watching.session import Enough, Idle, Plan, Progress, too_few
@@ -173,11 +173,6 @@ class Capture:
             look.__exit__(None, None, None)
             if self._roots.passes:  # enough of a step that accumulates
                 return
-        try:
-            require_real(module)
-        except UnvanishError as error:
-            self._why = self._why or error
-            return
         outer = around(module)
         if outer is not None:
             self._around[id(module)] = outer

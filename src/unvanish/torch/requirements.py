@@ -31,7 +31,6 @@ def require_model(model: torch.nn.Module) -> None:
             numbers={"parameters": len(parameters)},
             hint="call the model once: model(x[:1])",
         )
-    require_real(model)
     empty = sum(p.is_meta for p in parameters)
     if empty:
         raise UsageError(
@@ -46,17 +45,6 @@ def require_model(model: torch.nn.Module) -> None:
             found="nothing that a gradient could change",
             numbers={"parameters": len(parameters), "of them with requires_grad": 0},
             hint="model.requires_grad_(True)",
-        )
-
-
-def require_real(model: torch.nn.Module) -> None:
-    """Raise UnsupportedError for a model with complex parameters."""
-    found = [str(tuple(p.shape)) for p in model.parameters() if p.is_complex()]
-    if found:
-        raise UnsupportedError(
-            f"the model {type(model).__name__} has complex parameters, which this version cannot look at",
-            found=f"{len(found)} of them, of the shapes {', '.join(found[:6])}",
-            hint="real and imaginary parts as parameters of their own",
         )
 
 
