@@ -250,21 +250,6 @@ def test_steps_by_hand_are_told_to_become_an_optimizers():
     assert looked(lambda *_: None).idle is None
 
 
-def test_complex_parameters_are_said_and_the_script_goes_on():
-    class Complex(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.inner, self.head = nn.Linear(6, 4, dtype=torch.complex64), nn.Linear(4, 3)
-
-        def forward(self, x):
-            return self.head(self.inner(x.to(torch.complex64)).abs())
-
-    seen = looked(plain, Complex())
-    assert seen.observation is None
-    assert seen.error.what == "the model Complex has complex parameters, which this version cannot look at"
-    assert "(4, 6)" in seen.error.found
-
-
 def test_fewer_trainings_than_asked_for_are_counted():
     seen = looked(plain, fit=3)
     assert seen.idle.found == "1 training was seen, and --fit 3 asks for a later one"

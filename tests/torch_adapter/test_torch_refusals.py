@@ -116,10 +116,25 @@ def test_classes_in_place_of_objects_and_weights_without_values():
     refused(UsageError, "is not a model", unvanish.check, nn.Linear, X, Y, hint="an object of the class: Linear(...)")
 
 
-def test_long_doubles_are_taken_and_complex_networks_are_not():
+def test_long_doubles_are_taken_and_complex_numbers_by_complex_networks():
     assert unvanish.check(model(), X.astype(np.longdouble), Y, loss="mse", steps=2).recording.total_steps == 2
-    net = nn.Linear(6, 1, dtype=torch.complex64)
-    refused(UnsupportedError, "complex parameters", unvanish.check, net, X, Y, loss="mse", found="(1, 6)")
+
+    class Complex(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = nn.Linear(6, 4, dtype=torch.complex64)
+            self.head = nn.Linear(4, 1)
+
+        def forward(self, x):
+            return self.head(self.inner(x).abs())
+
+    net = Complex()
+    with torch.no_grad():
+        net.inner.weight[2], net.inner.bias[2] = net.inner.weight[1], net.inner.bias[1]
+        net.inner.weight[3], net.inner.bias[3] = net.inner.weight[1], net.inner.bias[1].conj()
+    seen = unvanish.check(net, X.astype("complex64"), Y, loss="mse", steps=2)
+    assert seen.recording.total_steps == 2
+    assert seen.network.layer("inner").distinct_units == 3
 
 
 @pytest.mark.parametrize(

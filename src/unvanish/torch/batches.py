@@ -125,10 +125,11 @@ def tensors_for(model: torch.nn.Module, value: Any, what: str) -> Any:
     def placed(leaf: Any) -> torch.Tensor:
         if isinstance(leaf, torch.Tensor):
             return leaf.to(parameter.device)
-        numeric(what, leaf.dtype)
+        if not (leaf.dtype.kind == "c" and any(p.is_complex() for p in model.parameters())):
+            numeric(what, leaf.dtype)
         wide = leaf.dtype.kind == "f" and leaf.dtype.itemsize > 8  # a long double, which torch does not have
         tensor = torch.from_numpy(np.ascontiguousarray(leaf, dtype=np.float64 if wide else None))
-        kept = tensor.dtype in (torch.bool, torch.uint8)
+        kept = tensor.dtype in (torch.bool, torch.uint8) or tensor.is_complex()
         kind = parameter.dtype if tensor.is_floating_point() else tensor.dtype if kept else torch.int64
         return tensor.to(parameter.device, kind)
 

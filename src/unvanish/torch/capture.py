@@ -24,7 +24,7 @@ from unvanish.torch.inputs import Inputs
 from unvanish.torch.looking import Looking
 from unvanish.torch.losses import Losses
 from unvanish.torch.patches import Patches
-from unvanish.torch.requirements import require_real, unreadable, unsupported
+from unvanish.torch.requirements import unreadable, unsupported
 from unvanish.torch.roots import Roots
 from unvanish.torch.watched import Watched
 from unvanish.watching.session import Enough, Idle, Plan, Progress, too_few
@@ -184,11 +184,6 @@ class Capture:
             look.__exit__(None, None, None)
             if self._roots.passes:  # enough of a step that accumulates
                 return
-        try:
-            require_real(module)
-        except UnvanishError as error:
-            self._why = self._why or error
-            return
         outer = around(module)
         if outer is not None:
             self._around[id(module)] = outer

@@ -193,7 +193,7 @@ class _Check:
         head = network.layer(network.outputs[0]).activation if network.outputs else "linear"
         loss, sample = self._losses.info(head), batches.train_sample()
         found = [next(leaves(part), None) for part in sample]
-        x, y = (None if t is None else t.detach().cpu().double().numpy() for t in found)
+        x, y = (None if t is None or t.is_complex() else t.detach().cpu().double().numpy() for t in found)
         return Observation(
             network=network,
             profiles=tuple(profiles),

@@ -31,7 +31,6 @@ def require_model(model: torch.nn.Module) -> None:
             numbers={"parameters": len(parameters)},
             hint="call the model once: model(x[:1])",
         )
-    require_real(model)
     empty = sum(p.is_meta for p in parameters)
     if empty:
         raise UsageError(
@@ -56,17 +55,6 @@ def unreadable(name: str, error: Exception) -> UnsupportedError:
         found=f"{type(error).__name__}: {error}".splitlines()[0],
         hint="the script itself is not at fault; unvanish.check(model, x, y, loss=loss) takes another road",
     )
-
-
-def require_real(model: torch.nn.Module) -> None:
-    """Raise UnsupportedError for a model with complex parameters."""
-    found = [str(tuple(p.shape)) for p in model.parameters() if p.is_complex()]
-    if found:
-        raise UnsupportedError(
-            f"the model {type(model).__name__} has complex parameters, which this version cannot look at",
-            found=f"{len(found)} of them, of the shapes {', '.join(found[:6])}",
-            hint="real and imaginary parts as parameters of their own",
-        )
 
 
 def unsupported(optimizer: torch.optim.Optimizer, outer: torch.nn.Module | None) -> UnsupportedError:
