@@ -66,10 +66,9 @@ def test_arguments_of_another_kind(options, what, hint):
 OBJECTS, TEXT = np.array([[None] * 6] * 64), np.full((64, 1), "cat")
 
 
-@pytest.mark.parametrize(
+OTHER = pytest.mark.parametrize(
     ("x", "y", "what", "hint"),
     [
-        (None, Y, "there are no inputs", "x and y"),
         ({}, Y, "there are no inputs", "x and y"),
         (X, None, "the labels are missing", "y=x"),
         (X, {}, "the labels are missing", "y=x"),
@@ -90,15 +89,20 @@ OBJECTS, TEXT = np.array([[None] * 6] * 64), np.full((64, 1), "cat")
         (X, np.zeros((64, 2, 2)), "the loss cannot be computed", "that the loss takes"),
     ],
 )
+
+
+@OTHER
 @pytest.mark.parametrize("call", [unvanish.check, unvanish.plot_grad_flow])
 def test_data_of_another_kind(call, x, y, what, hint):
-    if call is unvanish.plot_grad_flow and x is None:
-        pytest.skip("has an error of its own")
     made = model()
     before = [v.numpy().tobytes() for v in made.variables]
     refused(DataError, what, call, made, x, y, hint=hint)
     assert [v.numpy().tobytes() for v in made.variables] == before
     assert not made.optimizer.built
+
+
+def test_no_inputs_at_all():
+    refused(DataError, "there are no inputs", unvanish.check, model(), None, Y, hint="x and y")
 
 
 @pytest.mark.parametrize(
