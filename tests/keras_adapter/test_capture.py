@@ -264,6 +264,36 @@ def test_wrong_arguments_get_the_error_of_keras_itself():
     assert seen.error is None
 
 
+@pytest.mark.parametrize(
+    ("fits", "plan", "found"),
+    [
+        ([{"epochs": 0}], {}, "fit ran, and took no step: epochs=0, initial_epoch=0"),
+        ([{"epochs": 3, "initial_epoch": 3}], {}, "fit ran, and took no step: epochs=3, initial_epoch=3"),
+        ([{"epochs": 1}, {"epochs": 1}], {"fit": 3}, "2 trainings were seen, and --fit 3 asks for a later one"),
+        ([], {}, None),
+    ],
+)
+def test_fits_that_are_no_training_to_look_at_are_told(fits, plan, found):
+    x, y = data()
+    model = made()
+    with capture(**plan) as seen:
+        for arguments in fits:
+            model.fit(x, y, verbose=0, **arguments)
+    assert (seen.observation, seen.error) == (None, None)
+    assert (seen.idle and seen.idle.found) == found
+
+
+def test_a_fit_of_no_step_before_the_training_is_not_told():
+    x, y = data()
+    model = made()
+    with capture() as seen:
+        model.fit(x, y, epochs=0, verbose=0)
+        with pytest.raises(Enough):
+            model.fit(x, y, epochs=1, verbose=0)
+    assert seen.observation is not None
+    assert seen.idle is None
+
+
 class Unasked(keras.Model):
     """A model that trains without ever being called."""
 

@@ -28,7 +28,7 @@ from unvanish.keras.patches import Patches, defining
 from unvanish.keras.reading import read
 from unvanish.keras.requirements import require_model
 from unvanish.keras.shadow import shadowed
-from unvanish.watching.session import Enough, Plan, Progress
+from unvanish.watching.session import Enough, Idle, Plan, Progress, too_few
 from unvanish.watching.sites import first_frame_of, site_of
 
 WRITERS = (
@@ -57,6 +57,7 @@ class Capture:
         self._plan, self._progress, self._script = plan, progress, Path(script).absolute()
         self._trainings = 0
         self._over = self._inside = False
+        self._empty = ""
         self._made: WeakKeyDictionary[Any, tuple[str, int]] = WeakKeyDictionary()
         self._on_batches: WeakSet[Any] = WeakSet()
         self._watched: Any = None
@@ -87,6 +88,17 @@ class Capture:
     def keep(self, seen: Observation, cost: Cost) -> None:
         """Keep the best observation so far."""
         self.observation, self.cost = seen, cost
+
+    @property
+    def idle(self) -> Idle | None:
+        """Return what was seen in place of the plan's training."""
+        if self.observation is not None:
+            return None
+        if 0 < self._trainings < self._plan.fit:
+            return too_few(self._trainings, self._plan.fit)
+        if self._trainings or not self._empty:
+            return None
+        return Idle(f"fit ran, and took no step: {self._empty}", "let it train for one epoch or more")
 
     def wants(self) -> bool:
         """Count a training that begins; say whether it is the one to look at."""
@@ -143,8 +155,10 @@ class Capture:
         if self._over:  # the script caught what should have ended it
             raise Enough
         arguments = _bound(original, model, args, kwargs)
-        nothing = arguments is None or arguments["epochs"] <= arguments["initial_epoch"]
-        if arguments is None or nothing or self._inside or not self.wants():
+        if arguments is not None and arguments["epochs"] <= arguments["initial_epoch"]:
+            self._empty = f"epochs={arguments['epochs']}, initial_epoch={arguments['initial_epoch']}"
+            arguments = None
+        if arguments is None or self._inside or not self.wants():
             with self._busy():
                 return original(model, *args, **kwargs)
         try:

@@ -24,7 +24,7 @@ from unvanish.keras.describe import describe
 from unvanish.keras.evaluate import evaluate
 from unvanish.keras.failing import of_the_look
 from unvanish.keras.graph import graph, leaves
-from unvanish.keras.info import loss_info, optimizer_info
+from unvanish.keras.info import fixed_batch, loss_info, optimizer_info
 from unvanish.keras.kinds import kernel_of
 from unvanish.keras.probe import probe
 from unvanish.keras.raw_profile import UNKNOWN, raw_profile
@@ -82,7 +82,7 @@ def looking(
         _start_libraries()
     progress("reading the network", 0, 0)
     with of_the_look():
-        drawn = batches.take(3) if model.count_params() <= _SMALL else [_cut(batch) for batch in batches.take(1)]
+        drawn = batches.take(3) if model.count_params() <= _SMALL else [_cut(model, batch) for batch in batches.take(1)]
         read(model, drawn[0][0])
         seen = first_look(model, batches, drawn, planned, progress)
     kernels = {leaf.name: kernel for leaf in leaves(model)[0] if (kernel := kernel_of(leaf.operation)) is not None}
@@ -164,8 +164,10 @@ def not_looked_at(model: Any, network: Network) -> tuple[str, ...]:
     return (*passed_over, *graph(model).notes, *(f"{name}: in no layer that the forward pass calls" for name in idle))
 
 
-def _cut(batch: Batch) -> Batch:
-    """Return the first samples of a batch (x, y, sample weight)."""
+def _cut(model: Any, batch: Batch) -> Batch:
+    """Return the first samples of a batch (x, y, sample weight); all of them where the model takes no fewer."""
+    if fixed_batch(model) is not None:
+        return batch
     x, y, weight = keras.tree.map_structure(lambda array: None if array is None else array[:_ROWS], batch)
     return x, y, weight
 

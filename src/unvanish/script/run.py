@@ -49,6 +49,7 @@ def run_script(path: Path, argv: Sequence[str], captures: Mapping[str, Factory])
         run = replace(
             run, observation=seen.observation, sites=dict(seen.sites), cost=seen.cost, suspended=tuple(seen.suspended)
         )
+    run = replace(run, idle=next((capture.idle for capture in gate.entered if capture.idle is not None), None))
     refusal = gate.refusal or (seen.error if seen is not None else None)
     return ended(run, failure, interrupted.is_set(), refusal)
 
