@@ -235,11 +235,3 @@ def test_what_has_a_loss():
     optimizer = model.optimizer
     optimizer.build(model.trainable_variables)
     assert compat.optimised_by(optimizer) == model.trainable_variables
-
-
-def test_a_variable_holds_what_it_is_lent_and_then_its_own_again():
-    variable = keras.Variable([1.0, 2.0])
-    own = variable.value
-    with compat.lent([(variable, np.array([3.0, 4.0]))]):
-        assert variable.numpy().tolist() == [3.0, 4.0]
-    assert variable.value is own

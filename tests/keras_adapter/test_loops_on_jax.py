@@ -15,6 +15,7 @@ from jax import numpy as jnp
 from loops import MADE, STEPS, batch, sequential
 from loops_on_jax import by_jit, by_step, parts, state_of
 
+from unvanish.keras import compat
 from unvanish.keras.loops.bell import Bell
 from unvanish.keras.loops.handing import PIECE, hand_out
 
@@ -162,3 +163,11 @@ def test_a_signal_that_really_comes_is_the_scripts():
         assert heard == [1, 1]
     finally:
         signal.signal(signal.SIGUSR2, before)
+
+
+def test_a_variable_holds_what_it_is_lent_and_then_its_own_again():
+    variable = keras.Variable([1.0, 2.0])
+    own = variable.value
+    with compat.lent([(variable, np.array([3.0, 4.0]))]):
+        assert variable.numpy().tolist() == [3.0, 4.0]
+    assert variable.value is own
