@@ -86,6 +86,7 @@ class Loop:
         self._started, self._own = time.perf_counter(), 0.0
         self._at: list[float] = []
         self._sums: dict[str, Any] = {}
+        self._in_place = False
         with host.aside(), self._ours():
             outside(lambda: self._first_look({id(variable) for variable in variables}, info))
 
@@ -117,8 +118,12 @@ class Loop:
         return self._session.enough
 
     def step(self, apply: Callable[[], Any], gradients: Mapping[int, Any], loss: Any) -> Any:
-        """Take a step, and read its numbers; gradients: id(variable) -> gradient. loss: scaled as they are."""
+        """Take a step on the model's own variables, and read its numbers.
+
+        gradients: id(variable) -> gradient. loss: scaled as they are.
+        """
         scale = self._optimizer.scale_loss(keras.ops.ones(()))
+        self._in_place = True
         return self._ways.take(self, apply, gradients, loss, scale)
 
     def before(self, gradients: tuple[Any, ...], loss: Any, scale: Any = 1.0) -> None:
@@ -162,7 +167,7 @@ class Loop:
         way, step = self._probes[0][0] if self._probes else None, self._session.done
         if way is None:
             return (self._raw(),)
-        if self._trail is None:
+        if self._trail is None or self._in_place:
             return (outside(lambda: self._probe(way, step)),)
         if not self._trail.knows(step):
             unknown = "the network after the last step: the loop keeps its weights to itself"
