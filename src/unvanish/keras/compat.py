@@ -291,3 +291,16 @@ def _groups(model: Any) -> tuple[list[Any], ...]:
 def variant_of(dataset: Any) -> Any:
     """Return the tensor that a dataset stands for; the constructor of a subclass takes it."""
     return dataset._variant_tensor
+
+
+# --- copies of models (surgery.py, recompile.py) ----------------------------------------------------------------------
+
+
+def compile_settings(model: Any) -> dict[str, Any]:
+    """Return the arguments that compile was given, the objects themselves (`_compile_config`)."""
+    return dict(model._compile_config.config)
+
+
+def forget_global_seed() -> None:
+    """Let Keras make its global seed generator anew, from Python's `random`, when it is needed next."""
+    vars(global_state()).pop("global_seed_generator", None)
