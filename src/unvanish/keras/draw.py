@@ -52,7 +52,7 @@ def carry(model: Any, copy: Operated) -> None:
 
 
 def redraw(model: Any, edit: Redraw, seed: int) -> None:
-    """Assign new kernels and biases to the layers of an uncompiled copy. Raise UnsupportedError where they cannot be."""
+    """Assign new kernels and biases to layers of an uncompiled copy. Raise UnsupportedError for what has none."""
     found, outputs = leaves(model)
     places = {leaf.name: place for place, leaf in enumerate(found)}
     missing = [name for name in edit.layers if name not in places]

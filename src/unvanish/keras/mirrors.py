@@ -60,11 +60,11 @@ def _require_no_pairs(leaves: dict[str, Leaf], leaf: Leaf, names: Sequence[str])
 
 def _mirror(leaves: dict[str, Leaf], name: str, names: set[str], *, mirrored: bool) -> Mirror:
     leaf = leaves[name]
-    units = int(kernel_of(leaf.operation).shape[-1]) if kernel_of(leaf.operation) is not None else 0
     if kind_of(leaf.operation) not in ("dense", "conv"):
         raise UnsupportedError(
             f"{name!r} has no kernel that could be mirrored", found=f"a layer of the kind {kind_of(leaf.operation)}"
         )
+    units = _units(leaf)
     if mirrored and units % 2:
         raise UnsupportedError(
             f"the units of {name!r} cannot be mirrored",
@@ -85,7 +85,11 @@ def _mirror(leaves: dict[str, Leaf], name: str, names: set[str], *, mirrored: bo
         )
     activation, parameter = applied[0] if applied else ("linear", None)
     slope = _SLOPES.get(activation, 0.2 if parameter is None else parameter)
-    return Mirror(int(kernel_of(leaves[source].operation).shape[-1]), slope, mirrored)
+    return Mirror(_units(leaves[source]), slope, mirrored)
+
+
+def _units(leaf: Leaf) -> int:
+    return int(leaf.operation.kernel.shape[-1])
 
 
 def _back(leaves: dict[str, Leaf], name: str, names: set[str]) -> tuple[str | None, list[tuple[str, float | None]]]:

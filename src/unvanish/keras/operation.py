@@ -38,7 +38,8 @@ class Operation:
         """Return the new layers, one behind the other, in the place of the original and before its follower."""
         changes: dict[str, Any] = {} if self.redraw is None else initializers(original, self.redraw)
         if kind_of(original) == "activation" and self.activation is not None:
-            return [activation_layer(*self.activation, name=original.name, dtype=_dtype(original))]
+            name, parameter = self.activation
+            return [activation_layer(name, parameter, {"name": original.name, "dtype": _dtype(original)})]
         if self.activation is not None:
             changes["activation"] = activation_of(*self.activation)
         split = self.norm is not None and self.norm.before and self.follower is None and not _is_linear(original)
@@ -56,9 +57,12 @@ class Operation:
         """Return the new layers behind the activation of the original."""
         return self._norm(original, before=False)
 
-    def gain(self, original: Any) -> Any:
-        """Return the layer through which the branch goes before it is added to the input."""
-        return BranchGain(name=f"{original.name}_gain", dtype=_dtype(original))
+    def joint(self, original: Any) -> list[Any]:
+        """Return the gain through which the branch goes, and what adds the input to it; nothing without a branch."""
+        if not self.residual:
+            return []
+        names = f"{original.name}_gain", f"{original.name}_residual"
+        return [BranchGain(name=names[0], dtype=_dtype(original)), keras.layers.Add(name=names[1])]
 
     def _norm(self, original: Any, *, before: bool) -> list[Any]:
         if self.norm is None or self.norm.before != before:
@@ -86,7 +90,7 @@ KNOWN = frozenset(
 """Canonical names (core.activations) under which Keras ships the same function."""
 
 
-def activation_layer(name: str, parameter: float | None, **options: Any) -> Any:
+def activation_layer(name: str, parameter: float | None, options: dict[str, Any]) -> Any:
     """Return a layer that applies the activation."""
     if name in _PARAMETERS and parameter is not None:
         return _LAYERS[name](**{_PARAMETERS[name][0]: parameter}, **options)

@@ -20,7 +20,8 @@ _OWN = ("train_step", "test_step", "compute_loss")
 def rebuilt(model: Any, work: Mapping[int, Operation], reseed: Reseed | None = None) -> tuple[Any, dict[int, Any]]:
     """Return the new model, and id of an original layer -> the new one that stands for it.
 
-    work: id of a layer -> what is to be done there. reseed: see `remade`. A layer that is used twice is made once. Raise UnsupportedError.
+    work: id of a layer -> what is to be done there. reseed: see `remade`. A layer that is used twice is made once.
+    Raise UnsupportedError.
     """
     builder = _Builder(work, reseed)
     new = builder.model(model)
@@ -36,7 +37,7 @@ class _Builder:
         self.made: dict[int, Any] = {}
         self._series: dict[int, list[Any]] = {}
         self._original: dict[int, Any] = {}
-        self._behind: dict[int, tuple[list[Any], Any]] = {}
+        self._behind: dict[int, tuple[list[Any], list[Any]]] = {}
         self._waiting: dict[int, tuple[Any, Any]] = {}
         self._models: dict[int, Any] = {}
         self._kept: list[Any] = []
@@ -113,11 +114,11 @@ class _Builder:
             self.made[id(layer)] = series[0]
         return self._series[id(layer)]
 
-    def _after(self, layer: Any) -> tuple[list[Any], Any]:
-        """Return the new layers behind the activation of one, and its gain where its input is to be added; made once."""
+    def _after(self, layer: Any) -> tuple[list[Any], list[Any]]:
+        """Return the new layers behind the activation of one, and those that join its input to it; made once."""
         if id(layer) not in self._behind:
             planned = self.work[id(layer)]
-            self._behind[id(layer)] = (planned.behind(layer), planned.gain(layer) if planned.residual else None)
+            self._behind[id(layer)] = (planned.behind(layer), planned.joint(layer))
         return self._behind[id(layer)]
 
     def _call(self, new: Any, *args: Any, **kwargs: Any) -> Any:
@@ -140,10 +141,10 @@ class _Builder:
 
     def _joined(self, layer: Any, source: Any, output: Any) -> Any:
         """Return what leaves the activation of a layer, sent through what is to be behind it."""
-        behind, gain = self._after(layer)
+        behind, joint = self._after(layer)
         for part in behind:
             output = part(output)
-        if gain is None:
+        if not joint:
             return output
         if tuple(source.shape) != tuple(output.shape):
             raise UnsupportedError(
@@ -152,7 +153,8 @@ class _Builder:
                 numbers={"input": tuple(source.shape[1:]), "output": tuple(output.shape[1:])},
                 hint="only layers that keep the shape can have such a branch",
             )
-        return keras.layers.Add(name=f"{layer.name}_residual")([source, gain(output)])
+        gain, add = joint
+        return add([source, gain(output)])
 
 
 def _given(tensor: Any) -> dict[str, Any]:

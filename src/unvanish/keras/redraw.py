@@ -39,8 +39,8 @@ def looks_linear(
 
     channels: number of channels of an input that comes in mirrored pairs f(u), f(-u), a divisor of n_in; None for one
     that does not. mirrored: whether the units are to be such pairs. exact: keep semi-orthogonal columns of length 1;
-    else a kernel that narrows is scaled by sqrt(n_in / n_out), so that it keeps the norm on average. Blocks are [O, -O],
-    [[O, -O], [-O, O]] and [A; -A]. channels and, if mirrored, the units have to be even.
+    else a kernel that narrows is scaled by sqrt(n_in / n_out), so that it keeps the norm on average. Blocks are
+    [O, -O], [[O, -O], [-O, O]] and [A; -A]. channels and, if mirrored, the units have to be even.
     """
     rows, columns = math.prod(shape[:-1]), shape[-1]
     inner = (rows if channels is None else rows // 2, columns // 2 if mirrored else columns)
