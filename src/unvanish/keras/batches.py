@@ -95,6 +95,24 @@ class Batches:
         order = np.random.default_rng(0).permutation(whole.samples)
         return cls(whole.part(np.sort(order[out:])), whole.part(np.sort(order[:out])))
 
+    def held_apart(self) -> Batches:
+        """Return the same data, a fifth of the training samples held out where nothing was.
+
+        Raise UnsupportedError for a stream without validation data: what is read of it cannot be kept from training.
+        """
+        if self._held_out is not None:
+            return self
+        if isinstance(self._training, Stream | Generated):
+            raise UnsupportedError(
+                "there are no held-out data, and none can be taken from a stream",
+                found="training data in batches, without validation data",
+                hint="model.fit(..., validation_data=...), or unvanish.cure(..., validation=...)",
+            )
+        whole = self._training
+        order = np.random.default_rng(0).permutation(whole.samples)
+        out = whole.samples // HELD_OUT_SHARE
+        return Batches(whole.of_part(np.sort(order[out:])), whole.of_part(np.sort(order[:out])))
+
     @property
     def held_out_samples(self) -> int:
         """Return the number of held-out samples; of a stream, those that `held_out` would give."""

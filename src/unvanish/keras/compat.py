@@ -304,3 +304,8 @@ def compile_settings(model: Any) -> dict[str, Any]:
 def forget_global_seed() -> None:
     """Let Keras make its global seed generator anew, from Python's `random`, when it is needed next."""
     vars(global_state()).pop("global_seed_generator", None)
+
+
+def given_learning_rate(optimizer: Any) -> Any:
+    """Return the learning rate as it was given: a variable, a schedule or a function; `learning_rate` calls those."""
+    return optimizer._learning_rate

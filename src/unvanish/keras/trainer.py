@@ -1,0 +1,148 @@
+"""Train copies of a Keras model, with a prescription or without, over seeds, on batches that are drawn by ourselves."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import keras
+from msgspec.structs import replace
+
+from unvanish.core.edit import Clip, Edit, Prescription, Redraw
+from unvanish.core.evidence import Run
+from unvanish.core.measures.stuck import stuck
+from unvanish.core.observation import Observation
+from unvanish.core.recording import Recording
+from unvanish.keras.aside import aside
+from unvanish.keras.batches import Batches
+from unvanish.keras.describe import describe
+from unvanish.keras.draw import Values, drawn
+from unvanish.keras.observe import first_look, probe_whole
+from unvanish.keras.reading import read
+from unvanish.keras.recompile import recompiled
+from unvanish.keras.requirements import require_model
+from unvanish.keras.scoring import Scorer
+from unvanish.keras.surgery import operated
+from unvanish.keras.trial_copy import TrialCopy, schedule_of
+
+PROBED = 3
+"""Batches of a look: the first ones of the training that it belongs to."""
+
+
+class KerasTrainer:
+    """Hold a model that is only read, its data, and one compiled copy for each architecture that is tried.
+
+    Initialisations, seeds and learning rates share a copy: weights are assigned, optimizer and metrics put back to
+    their start. The user's model, optimizer and random states stay what they are, to the bit.
+    """
+
+    def __init__(self, model: Any, batches: Batches, planned_steps: int | None = None) -> None:
+        """model: built and compiled. planned_steps: of the user's own training.
+
+        Raise UsageError for a model that could not be trained, UnsupportedError without held-out data.
+        """
+        require_model(model)
+        self._model, self._batches = model, batches.held_apart()
+        with aside(model, 0):
+            read(model, self._batches.take(1)[0][0])
+            self.network = describe(model)
+        self.planned_steps = planned_steps
+        self._copies: dict[tuple[tuple[Edit, ...], float], TrialCopy] = {}
+        self._scorer = Scorer(model, self._batches)
+
+    @property
+    def metric(self) -> str:
+        """Return what a score is: `accuracy`, or `loss` (then it is minus the loss)."""
+        return self._scorer.metric
+
+    @property
+    def chance(self) -> float | None:
+        """Return the score of the best constant answer; None where it is not known."""
+        return self._scorer.chance
+
+    def learning_rate(self) -> float:
+        """Return that of the user's optimizer; of a schedule the highest of the planned steps."""
+        optimizer = self._model.optimizer
+        schedule = schedule_of(optimizer)
+        if schedule is None:
+            return float(keras.ops.convert_to_numpy(optimizer.learning_rate))
+        last = self.planned_steps or 1000
+        with aside(self._model, 0):
+            rates = [float(keras.ops.convert_to_numpy(schedule(last * part // 100))) for part in range(100)]
+        return max(rates)
+
+    def look(self, prescription: Prescription | None, seed: int) -> Observation:
+        """Return what is seen of a fresh copy before its first step, on the first batches that it would be trained on.
+
+        Raise UnsupportedError where the prescription cannot be carried out on this model.
+        """
+        values = self._drawn(prescription, seed)
+        with aside(self._model, seed):
+            copy = self._copy(prescription, self.learning_rate())
+            copy.reset(values, self.learning_rate())
+            return self._first_look(copy, seed)
+
+    def train(
+        self, prescription: Prescription | None, seed: int, learning_rate: float, steps: int
+    ) -> tuple[Run, Observation]:
+        """Train a fresh copy; return the run, and what was seen of it before and after.
+
+        Weights and the order of the batches are drawn from the seed alone. A loss that stops being a number ends the
+        training; its score is -inf. Raise as `look` does.
+        """
+        values = self._drawn(prescription, seed)
+        with aside(self._model, seed):
+            copy = self._copy(prescription, learning_rate)
+            copy.compile()
+            copy.reset(values, learning_rate)
+            seen = self._first_look(copy, seed)
+            before = self._scorer.held_out(copy.model)
+            trained = copy.train(seed, steps)
+            whole = math.isfinite(trained.losses[-1])
+            after, training = self._scorer.held_out(copy.model), self._scorer.training(copy.model)
+            last = probe_whole(copy.model, list(self._batches.epochs_order(PROBED, seed)), trained.steps)
+        run = Run(
+            seed=seed,
+            learning_rate=learning_rate,
+            steps=trained.steps,
+            loss_before=before.loss,
+            loss=after.loss if whole else math.nan,
+            score=after.score if whole else -math.inf,
+            train_score=training.score if whole else -math.inf,
+            stuck=stuck(trained.losses, None if self._model.losses else seen.loss.chance),
+            seconds=trained.seconds,
+        )
+        recording = Recording(layers=(), sizes=(), steps=(), losses=(), rows={}, total_steps=trained.steps)
+        return run, replace(seen, profiles=(*seen.profiles, last), recording=recording)
+
+    def fresh(self, prescription: Prescription | None, seed: int) -> Any:
+        """Return a new model with the prescription, weights drawn from the seed, compiled as the user's own is."""
+        edits, values = _edits(prescription), self._drawn(prescription, seed)
+        with aside(self._model, seed):
+            new = operated(self._model, edits).model
+            for variable, value in zip(new.variables, values, strict=True):
+                variable.assign(value)
+            return recompiled(new, self._model, clip=_clip(edits))
+
+    def _drawn(self, prescription: Prescription | None, seed: int) -> Values:
+        return drawn(self._model, _edits(prescription), seed)
+
+    def _copy(self, prescription: Prescription | None, learning_rate: float) -> TrialCopy:
+        """Return the copy whose compiled train function this training may use."""
+        kept = tuple(edit for edit in _edits(prescription) if not isinstance(edit, Redraw))
+        factor = 1.0 if schedule_of(self._model.optimizer) is None else learning_rate / self.learning_rate()
+        if (kept, factor) not in self._copies:
+            self._copies[kept, factor] = TrialCopy(self._model, kept, self._batches, factor)
+        return self._copies[kept, factor]
+
+    def _first_look(self, copy: TrialCopy, seed: int) -> Observation:
+        first = list(self._batches.epochs_order(PROBED, seed))
+        return first_look(copy.model, self._batches, first, self.planned_steps, lambda *_: None)
+
+
+def _edits(prescription: Prescription | None) -> tuple[Edit, ...]:
+    return () if prescription is None else prescription.edits
+
+
+def _clip(edits: tuple[Edit, ...]) -> Clip | None:
+    return next((edit for edit in reversed(edits) if isinstance(edit, Clip)), None)
