@@ -14,6 +14,7 @@ from unvanish.keras import compat
 from unvanish.keras.arrays import ENTRIES, features
 from unvanish.keras.batches import Batches
 from unvanish.keras.evaluate import LEAST, MOST, WORK, batch_statistics, threshold_of
+from unvanish.keras.graph import graph
 
 
 class Score(NamedTuple):
@@ -64,7 +65,7 @@ class Scorer:
         return self._score(model, self._training, self._tasks[1])
 
     def _task_of(self, model: Any, y: Any) -> Task | None:
-        shapes = [tuple(output.shape) for output in model.outputs]
+        shapes = graph(model).shapes
         if len(shapes) != 1 or len(shapes[0]) != 2 or y is None or keras.tree.is_nested(y):
             return None
         return task_of(np.reshape(y, (len(y), -1)), int(shapes[0][-1] or 1))

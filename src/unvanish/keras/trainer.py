@@ -17,6 +17,7 @@ from unvanish.keras.aside import aside
 from unvanish.keras.batches import Batches
 from unvanish.keras.describe import describe
 from unvanish.keras.draw import Values, drawn
+from unvanish.keras.evaluate import evaluate
 from unvanish.keras.observe import first_look, probe_whole
 from unvanish.keras.reading import read
 from unvanish.keras.recompile import recompiled
@@ -101,6 +102,7 @@ class KerasTrainer:
             whole = math.isfinite(trained.losses[-1])
             after, training = self._scorer.held_out(copy.model), self._scorer.training(copy.model)
             last = probe_whole(copy.model, list(self._batches.epochs_order(PROBED, seed)), trained.steps)
+            found = evaluate(copy.model, self._batches, trained.steps) if whole and math.isfinite(last.loss) else None
         run = Run(
             seed=seed,
             learning_rate=learning_rate,
@@ -113,7 +115,7 @@ class KerasTrainer:
             seconds=trained.seconds,
         )
         recording = Recording(layers=(), sizes=(), steps=(), losses=(), rows={}, total_steps=trained.steps)
-        return run, replace(seen, profiles=(*seen.profiles, last), recording=recording)
+        return run, replace(seen, profiles=(*seen.profiles, last), recording=recording, evaluation=found)
 
     def fresh(self, prescription: Prescription | None, seed: int) -> Any:
         """Return a new model with the prescription, weights drawn from the seed, compiled as the user's own is."""
