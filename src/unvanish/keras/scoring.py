@@ -36,7 +36,7 @@ class Scorer:
         """batches: with held-out samples."""
         most = min(MOST, max(LEAST, WORK // max(1, model.count_params())), max(1, ENTRIES // batches.features))
         held_out = batches.held_out(most)
-        assert held_out is not None, "held_apart sees to it"
+        assert held_out is not None, "for_trials sees to it"
         self._batch_size = batches.batch_size
         self._held_out, self._training = held_out, batches.train_sample(_length(held_out[0]))
         self._tasks = self._task_of(model, self._held_out[1]), self._task_of(model, self._training[1])

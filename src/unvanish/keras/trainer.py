@@ -40,10 +40,10 @@ class KerasTrainer:
     def __init__(self, model: Any, batches: Batches, planned_steps: int | None = None) -> None:
         """model: built and compiled. planned_steps: of the user's own training.
 
-        Raise UsageError for a model that could not be trained, UnsupportedError without held-out data.
+        Raise UsageError for a model that could not be trained, UnsupportedError for data that cannot be kept.
         """
         require_model(model)
-        self._model, self._batches = model, batches.held_apart()
+        self._model, self._batches = model, batches.for_trials()
         with aside(model, 0):
             read(model, self._batches.take(1)[0][0])
             self.network = describe(model)
