@@ -1,7 +1,7 @@
 """Put a layer normalisation at every hidden layer, before its activation or after it (Ba et al. 2016).
 
-It keeps the signal of every sample at unit variance, whatever the batch. Before a sigmoid it does not cure: its gradient
-still shrinks by .39 a layer (measured and forecast); after it, it divides by the spread of what the sigmoid leaves.
+It keeps the signal of every sample at unit variance, whatever the batch. Before a sigmoid it does not cure: the
+gradient still shrinks by .39 a layer (measured and forecast); after it, it divides by the spread of what it leaves.
 
 Does harm where the size of a sample's features means something.
 """
@@ -13,7 +13,7 @@ from unvanish.core.network import Network
 from unvanish.cures.anatomy import NORMS, has, hidden_kernels
 
 NAME = "add-layer-norm"
-ANSWERS = ("GF101", "GF104", "GF105", "GF201", "GF202", "GF601", "GF602")
+ANSWERS: tuple[str, ...] = ("GF101", "GF104", "GF105", "GF201", "GF202", "GF601", "GF602")
 INVASIVENESS: Invasiveness = "architecture"
 
 

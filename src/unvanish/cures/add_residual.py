@@ -13,7 +13,7 @@ from unvanish.core.network import Layer, Network
 from unvanish.cures.anatomy import has, hidden_kernels
 
 NAME = "add-residual"
-ANSWERS = ("GF101", "GF102", "GF104", "GF105", "GF601", "GF602")
+ANSWERS: tuple[str, ...] = ("GF101", "GF102", "GF104", "GF105", "GF601", "GF602")
 INVASIVENESS: Invasiveness = "architecture"
 
 

@@ -17,11 +17,11 @@ from unvanish.cures.anatomy import NORMS, activation_of, applying, has, hidden_k
 from unvanish.cures.initialisations import SHIPPED_GAIN, has_gain, may_look_linear
 
 NAME = "swap-activation"
-ANSWERS = ("GF101", "GF104", "GF201", "GF202", "GF601")
+ANSWERS: tuple[str, ...] = ("GF101", "GF104", "GF201", "GF202", "GF601")
 INVASIVENESS: Invasiveness = "one word"
 
 ACTIVATIONS = ("tanh", "elu", "selu", "relu", "leaky_relu", "gelu", "silu")
-MIRRORED = ("gelu", "relu", "silu", "leaky_relu")
+MIRRORED = ("gelu", "relu")
 """Those worth trying with mirrored weights, the best that was measured first."""
 HARM = "where the range of the activation has a meaning: gates, scores, outputs of a part between 0 and 1"
 

@@ -47,7 +47,8 @@ from unvanish.core.observation import Observation
 from unvanish.rules.easing import eased
 from unvanish.rules.gains import LIMIT_DECADES, Gains, agrees, gains
 from unvanish.rules.parts import hidden_activation
-from unvanish.rules.remedies import SIGMOIDS, against_vanishing
+from unvanish.cures.initialisations import SIGMOIDS
+from unvanish.rules.remedies import against_vanishing
 from unvanish.rules.words import power, two_digits
 
 CODE = "GF601"

@@ -50,7 +50,7 @@ from unvanish.rules.course import course
 from unvanish.rules.gradients import moving_kernels
 from unvanish.rules.parts import hidden_activation
 from unvanish.rules.paths import between, readers
-from unvanish.rules.remedies import SHIPPED_GAIN
+from unvanish.cures.initialisations import SHIPPED_GAIN
 from unvanish.rules.words import short, span
 
 CODE = "GF603"
