@@ -52,7 +52,7 @@ def is_sufficient(evidence: Evidence, arm: Arm) -> bool:
 
 
 def beats_chance(evidence: Evidence, arm: Arm) -> bool:
-    """Say whether the arm's score is above that of the best constant answer; where that is unknown, whether it moves."""
+    """Say whether the arm's score is above that of the best constant answer; where that is unknown, if it moves."""
     if evidence.chance is None or evidence.metric != "accuracy":
         return arm.stuck * 2 < len(arm.runs)
     error = standard_error(evidence, evidence.chance, len(arm.runs))

@@ -68,7 +68,7 @@ def _without_a_cure(evidence: Evidence, notes: tuple[str, ...]) -> Decision:
     if beats_chance(evidence, baseline) and not baseline.stuck:
         return Decision(
             verdict="optional",
-            sentence=f"it trains as it is ({scores(evidence, baseline)}), and no change made it better beyond seed noise",
+            sentence=f"it trains as it is ({scores(evidence, baseline)}); no change made it better beyond seed noise",
             notes=notes,
         )
     healthy = [arm for arm in evidence.arms if arm.verdict == "healthy"]
@@ -104,7 +104,7 @@ def _at_chance(evidence: Evidence, healthy: list[Arm], notes: tuple[str, ...]) -
     if learnt:
         return Decision(
             verdict="nothing-to-learn",
-            sentence=f"the gradients can be cured, and the labels carry no signal: {words} (chance {_chance(evidence)})",
+            sentence=f"gradients were cured, and the labels carry no signal: {words} (chance {_chance(evidence)})",
             notes=notes,
         )
     return Decision(
@@ -130,7 +130,8 @@ def _cured(evidence: Evidence, arm: Arm, chosen: Prescription) -> str:
     better = sum(p > b for p, b in zip(arm.scores, evidence.baseline.scores, strict=False))
     return (
         f"{chosen.change} ({chosen.invasiveness}): {scores(evidence, arm)} instead of "
-        f"{scores(evidence, evidence.baseline)} after {evidence.steps} steps, better in {better} of {len(arm.runs)} seeds"
+        f"{scores(evidence, evidence.baseline)} after {evidence.steps} steps, "
+        f"better in {better} of {len(arm.runs)} seeds"
     )
 
 

@@ -24,7 +24,7 @@ SILENT_AT_FIRST = ("blocked", "undecided")
 """What a branch with a gain of zero looks like before its first step: it is judged after the last one."""
 
 
-class Spent(Exception):
+class Spent(Exception):  # noqa: N818  # no error: the end of a search
     """The time for all trials is over."""
 
 
