@@ -51,6 +51,7 @@ class Capture:
         self.cost: Cost | None = None
         self.suspended: tuple[str, ...] = ()
         self.error: UnvanishError | None = None
+        self.trainer: Any = None
         self._plan, self._progress, self._script = plan, progress, Path(script).absolute()
         self._trainings = 0
         self._over = self._inside = False
@@ -146,14 +147,14 @@ class Capture:
                 return original(model, *args, **kwargs)
         try:
             with self._busy():
-                self._look(functools.partial(original, model), model, arguments)
+                self._looked_at(functools.partial(original, model), model, arguments)
         except UnvanishError as error:
             self.error = error
         return self.over()
 
-    def _look(self, fit: Callable[..., Any], model: Any, arguments: dict[str, Any]) -> None:
+    def _looked_at(self, fit: Callable[..., Any], model: Any, arguments: dict[str, Any]) -> None:
         batches = Batches.of_fit(model, arguments)
-        self._prepare(model, batches)
+        self.prepare(model, batches)
         arguments["x"] = batches.for_fit(arguments["x"])
         epochs = arguments["epochs"] - arguments["initial_epoch"]
         planned = batches.planned_steps(epochs, arguments["steps_per_epoch"])
@@ -181,7 +182,7 @@ class Capture:
         try:
             batches = Batches.of_batch(*(arguments[name] for name in ("x", "y", "sample_weight", "class_weight")))
             with self._busy():
-                self._prepare(model, batches)
+                self.prepare(model, batches)
                 self._look_on.enter_context(looking(model, batches, self._plan, self._progress, None, self.keep))
         except UnvanishError as error:
             self.error = error
@@ -197,7 +198,8 @@ class Capture:
             else:
                 self._look_on.__exit__(type(error), error, error.__traceback__)
 
-    def _prepare(self, model: Any, batches: Batches) -> None:
+    def prepare(self, model: Any, batches: Batches) -> None:
+        """Build and read the model, and find the lines that made it. Raise UsageError for one that cannot train."""
         build(model, batches)
         require_model(model)
         read(model, batches.take(1)[0][0])

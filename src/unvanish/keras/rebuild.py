@@ -74,12 +74,11 @@ class _Builder:
             owner = layer if planned is not None and planned.follower is None else owners.get(id(layer))
             if owner is not None:
                 layers += self._after(owner)[0]
-        given = _given(model.inputs[0])
-        return _of_class(model, [keras.Input(**given), *layers])
+        return _of_class(model, [_input(model.inputs[0]), *layers])
 
     def _chain(self, model: Any) -> Any:
         """Return a Sequential as a Functional model, since a branch leaves the chain."""
-        start = x = keras.Input(**_given(model.inputs[0]))
+        start = x = _input(model.inputs[0])
         for layer in model.layers:
             self._layers(layer)
             x = self._call(self._series[id(layer)][0], x)
@@ -88,7 +87,8 @@ class _Builder:
     def _functional(self, model: Any) -> Any:
         own = [name for name in _OWN if getattr(type(model), name) is not getattr(keras.Model, name)]
         with shadowed(model, compiled=False):
-            new = keras.models.clone_model(model, clone_function=self._first, call_function=self._call)
+            inputs = keras.tree.map_structure(_input, model.input)
+            new = keras.models.clone_model(model, inputs, clone_function=self._first, call_function=self._call)
         if own and type(new) is not type(model):
             raise UnsupportedError(
                 f"the model {model.name!r} trains by its own {own[0]} and cannot be made a second time",
@@ -157,8 +157,12 @@ class _Builder:
         return add([source, gain(output)])
 
 
-def _given(tensor: Any) -> dict[str, Any]:
-    return {"batch_shape": tuple(tensor.shape), "dtype": tensor.dtype, "name": tensor.name}
+def _input(tensor: Any) -> Any:
+    """Return a new input like the one that this tensor comes from."""
+    original = compat.history_of(tensor).operation
+    if compat.is_input(original):
+        return type(original).from_config(original.get_config()).output
+    return keras.Input(batch_shape=tuple(tensor.shape), dtype=tensor.dtype)  # a model cut out of another one
 
 
 def _of_class(model: Any, layers: list[Any]) -> Any:

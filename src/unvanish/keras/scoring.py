@@ -14,6 +14,7 @@ from unvanish.keras import compat
 from unvanish.keras.arrays import ENTRIES, features
 from unvanish.keras.batches import Batches
 from unvanish.keras.evaluate import LEAST, MOST, WORK, batch_statistics, threshold_of
+from unvanish.keras.graph import graph
 
 
 class Score(NamedTuple):
@@ -35,7 +36,7 @@ class Scorer:
         """batches: with held-out samples."""
         most = min(MOST, max(LEAST, WORK // max(1, model.count_params())), max(1, ENTRIES // batches.features))
         held_out = batches.held_out(most)
-        assert held_out is not None, "held_apart sees to it"
+        assert held_out is not None, "for_trials sees to it"
         self._batch_size = batches.batch_size
         self._held_out, self._training = held_out, batches.train_sample(_length(held_out[0]))
         self._tasks = self._task_of(model, self._held_out[1]), self._task_of(model, self._training[1])
@@ -64,7 +65,7 @@ class Scorer:
         return self._score(model, self._training, self._tasks[1])
 
     def _task_of(self, model: Any, y: Any) -> Task | None:
-        shapes = [tuple(output.shape) for output in model.outputs]
+        shapes = graph(model).shapes
         if len(shapes) != 1 or len(shapes[0]) != 2 or y is None or keras.tree.is_nested(y):
             return None
         return task_of(np.reshape(y, (len(y), -1)), int(shapes[0][-1] or 1))

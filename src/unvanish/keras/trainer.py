@@ -17,6 +17,7 @@ from unvanish.keras.aside import aside
 from unvanish.keras.batches import Batches
 from unvanish.keras.describe import describe
 from unvanish.keras.draw import Values, drawn
+from unvanish.keras.evaluate import evaluate
 from unvanish.keras.observe import first_look, probe_whole
 from unvanish.keras.reading import read
 from unvanish.keras.recompile import recompiled
@@ -39,10 +40,10 @@ class KerasTrainer:
     def __init__(self, model: Any, batches: Batches, planned_steps: int | None = None) -> None:
         """model: built and compiled. planned_steps: of the user's own training.
 
-        Raise UsageError for a model that could not be trained, UnsupportedError without held-out data.
+        Raise UsageError for a model that could not be trained, UnsupportedError for data that cannot be kept.
         """
         require_model(model)
-        self._model, self._batches = model, batches.held_apart()
+        self._model, self._batches = model, batches.for_trials()
         with aside(model, 0):
             read(model, self._batches.take(1)[0][0])
             self.network = describe(model)
@@ -101,6 +102,7 @@ class KerasTrainer:
             whole = math.isfinite(trained.losses[-1])
             after, training = self._scorer.held_out(copy.model), self._scorer.training(copy.model)
             last = probe_whole(copy.model, list(self._batches.epochs_order(PROBED, seed)), trained.steps)
+            found = evaluate(copy.model, self._batches, trained.steps) if whole and math.isfinite(last.loss) else None
         run = Run(
             seed=seed,
             learning_rate=learning_rate,
@@ -113,7 +115,7 @@ class KerasTrainer:
             seconds=trained.seconds,
         )
         recording = Recording(layers=(), sizes=(), steps=(), losses=(), rows={}, total_steps=trained.steps)
-        return run, replace(seen, profiles=(*seen.profiles, last), recording=recording)
+        return run, replace(seen, profiles=(*seen.profiles, last), recording=recording, evaluation=found)
 
     def fresh(self, prescription: Prescription | None, seed: int) -> Any:
         """Return a new model with the prescription, weights drawn from the seed, compiled as the user's own is."""
