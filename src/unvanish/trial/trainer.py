@@ -45,3 +45,9 @@ class Trainer(Protocol):
 
     def fresh(self, prescription: Prescription | None, seed: int) -> Any:
         """Return a new model with the prescription, compiled as the user's is, its weights drawn from the seed."""
+
+    def source(self, prescription: Prescription | None) -> str:
+        """Return readable source that builds the model with the prescription.
+
+        Raise UnsupportedError where it cannot be written.
+        """
