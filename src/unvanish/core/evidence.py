@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 
 import msgspec
 
-from unvanish.core.edit import Prescription
+from unvanish.core.edit import Clip, Prescription
+from unvanish.core.measures.paired import paired_p
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,6 +57,16 @@ class Arm(msgspec.Struct, frozen=True, kw_only=True):
         return statistics.median(run.score for run in self.runs)
 
     @property
+    def scores(self) -> tuple[float, ...]:
+        """Return the held-out scores, one for each seed."""
+        return tuple(run.score for run in self.runs)
+
+    @property
+    def clips(self) -> bool:
+        """Say whether clipping is all that it does."""
+        return self.prescription is not None and all(isinstance(edit, Clip) for edit in self.prescription.edits)
+
+    @property
     def stuck(self) -> int:
         """Return how many seeds did not move."""
         return sum(run.stuck for run in self.runs)
@@ -86,3 +98,20 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     test: str
     """The statistical test by which an arm counts as better."""
     seconds: float
+    held_out: int = 0
+    """Number of held-out samples; 0 where it is not known."""
+    longer: tuple[str, Run] | None = None
+    """Label of an arm and one longer training of it: taken where no arm told the labels from chance."""
+
+    def gain(self, arm: Arm) -> float:
+        """Return by how much the arm's median score is above the untreated network's."""
+        return arm.score - self.baseline.score if math.isfinite(arm.score) else -math.inf
+
+    def p(self, arm: Arm, other: Arm | None = None) -> float | None:
+        """Return the one-sided p value of the arm being better than another (the untreated network), over common seeds.
+
+        None for fewer than two common seeds. See core.measures.paired.
+        """
+        known = {run.seed: run.score for run in (other or self.baseline).runs}
+        pairs = [(run.score, known[run.seed]) for run in arm.runs if run.seed in known]
+        return paired_p([a for a, _ in pairs], [b for _, b in pairs])

@@ -11,31 +11,10 @@ import math
 
 from unvanish.core.diagnosis import Remedy
 from unvanish.core.observation import Observation
+from unvanish.cures.initialisations import LOOKS_LINEAR, SAME_GAIN, SHIPPED_GAIN, SIGMOIDS
 from unvanish.rules.parts import hidden_activation, median_gain
 from unvanish.rules.what_if import Change, both, forecast_words, with_activation, with_gain
 from unvanish.rules.words import power
-
-SIGMOIDS = frozenset({"sigmoid", "hard_sigmoid"})
-"""Activations without a useful critical gain of their own: their mean is not zero, their slope at most 1/4."""
-LOOKS_LINEAR = frozenset({"relu", "gelu", "gelu_tanh", "silu", "softplus", "leaky_relu"})
-"""Activations with f(u) - f(-u) = u, up to a factor (Balduzzi et al. 2017)."""
-SHIPPED_GAIN: dict[str, tuple[float, str]] = {
-    "relu": (2**0.5, "he_normal"),
-    "leaky_relu": (2**0.5, "he_normal"),
-    "elu": (1.0, "lecun_normal"),
-    "selu": (1.0, "lecun_normal"),
-    "tanh": (1.0, "lecun_normal"),
-    "softsign": (1.0, "lecun_normal"),
-    "erf": (1.0, "lecun_normal"),
-    "linear": (1.0, "lecun_normal"),
-    "gelu": (2**0.5, "he_normal"),
-    "gelu_tanh": (2**0.5, "he_normal"),
-    "silu": (2**0.5, "he_normal"),
-    "mish": (2**0.5, "he_normal"),
-}
-"""Activation -> the gain of the shipped initialiser nearest to its critical gain, and that initialiser's name."""
-SAME_GAIN = 0.1
-"""Relative difference below which another gain is no change."""
 
 
 def against_vanishing(seen: Observation) -> tuple[Remedy, ...]:
