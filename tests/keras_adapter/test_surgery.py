@@ -240,7 +240,7 @@ def test_compile_settings_are_kept():
     model.compile(keras.optimizers.SGD(schedule, momentum=0.5, clipvalue=3.0), own_loss, metrics=["accuracy", "mae"])
     copy = recompiled(cured(model), model, clip=Clip(kind="global_norm", bound=2.0))
     assert copy.loss is own_loss
-    assert type(copy.optimizer) is keras.optimizers.SGD
+    assert isinstance(copy.optimizer, keras.optimizers.SGD)
     assert copy.optimizer is not model.optimizer
     assert (copy.optimizer.momentum, copy.optimizer.global_clipnorm, copy.optimizer.clipvalue) == (0.5, 2.0, None)
     assert model.optimizer.clipvalue == 3.0
