@@ -16,7 +16,7 @@ from unvanish.core.recording import Recording
 from unvanish.keras.aside import aside
 from unvanish.keras.batches import Batches
 from unvanish.keras.describe import describe
-from unvanish.keras.draw import Values, drawn
+from unvanish.keras.draw import Values, carry_untrained, drawn
 from unvanish.keras.evaluate import evaluate
 from unvanish.keras.info import optimizer_info
 from unvanish.keras.observe import first_look, probe_whole
@@ -108,7 +108,7 @@ class KerasTrainer:
             copy = self._copy(prescription, learning_rate)
             copy.compile()
             copy.reset(values, learning_rate)
-            trained = copy.train(seed, steps)
+            trained = copy.train(seed, steps, lambda model: self._scorer.training(model).loss)
             whole = math.isfinite(trained.losses[-1])
             after, training = self._scorer.held_out(copy.model), self._scorer.training(copy.model)
             last = probe_whole(copy.model, self._first_batches(seed), trained.steps)
@@ -133,7 +133,9 @@ class KerasTrainer:
         """Return a new model with the prescription, weights drawn from the seed, compiled as the user's own is."""
         edits, values = _edits(prescription), self._drawn(prescription, seed)
         with aside(self._model, seed):
-            new = operated(self._model, edits).model
+            copy = operated(self._model, edits)
+            carry_untrained(self._model, copy)
+            new = copy.model
             for variable, value in zip(new.variables, values, strict=True):
                 variable.assign(value)
             return recompiled(new, self._model, clip=_clip(edits))
