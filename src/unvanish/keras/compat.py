@@ -309,3 +309,8 @@ def forget_global_seed() -> None:
 def given_learning_rate(optimizer: Any) -> Any:
     """Return the learning rate as it was given: a variable, a schedule or a function; `learning_rate` calls those."""
     return optimizer._learning_rate
+
+
+def is_users_class(model: Any) -> bool:
+    """Say whether the model is of a class of the user's; `keras.Model(inputs, outputs)` gives one of Keras' own."""
+    return type(model).__module__.partition(".")[0] != "keras"

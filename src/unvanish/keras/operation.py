@@ -8,8 +8,8 @@ import keras
 
 from unvanish.core.edit import AddNorm, Redraw
 from unvanish.errors import UnsupportedError
-from unvanish.keras.branch_gain import BranchGain
 from unvanish.keras.kinds import kind_of
+from unvanish.keras.local_classes import BranchGain
 from unvanish.keras.remade import Reseed, remade
 
 _PARAMETERS = {"leaky_relu": ("negative_slope", 0.2), "elu": ("alpha", 1.0)}
@@ -120,8 +120,9 @@ def _is_linear(original: Any) -> bool:
 
 
 def _dtype(original: Any) -> Any:
-    """Return the dtype policy of a layer; None, which is the global one, for an operation that has none."""
-    return getattr(original, "dtype_policy", None)
+    """Return the name of a layer's dtype policy; None, which is the global one, for an operation that has none."""
+    policy = getattr(original, "dtype_policy", None)
+    return None if policy is None else policy.name
 
 
 def _channels(original: Any) -> int | None:

@@ -23,6 +23,7 @@ from unvanish.keras.reading import read
 from unvanish.keras.recompile import recompiled
 from unvanish.keras.requirements import require_model
 from unvanish.keras.scoring import Scorer
+from unvanish.keras.source import source_of
 from unvanish.keras.surgery import operated
 from unvanish.keras.trial_copy import TrialCopy, schedule_of
 
@@ -125,6 +126,10 @@ class KerasTrainer:
             for variable, value in zip(new.variables, values, strict=True):
                 variable.assign(value)
             return recompiled(new, self._model, clip=_clip(edits))
+
+    def source(self, prescription: Prescription | None) -> str:
+        """Return the Python source of the model with the prescription; raise UnsupportedError where it has none."""
+        return source_of(self._model, _edits(prescription))
 
     def _drawn(self, prescription: Prescription | None, seed: int) -> Values:
         return drawn(self._model, _edits(prescription), seed)
