@@ -147,7 +147,8 @@ def _below(evidence: Evidence, width: int) -> list[Text]:
     planned = f" of {evidence.planned_steps} planned" if evidence.planned_steps else ""
     chance = "" if evidence.chance is None else f"; chance {plain(abs(evidence.chance))}"
     text = (
-        f"stuck: seeds whose loss did not fall, of {len(evidence.seeds)}; {counted(evidence.steps, 'step')}{planned} each, the same batches; "
+        f"{counted(len(evidence.seeds), 'seed')}, {counted(evidence.steps, 'step')}{planned} each, the same batches; "
+        "stuck: seeds whose loss did not fall; "
         f"score: held-out {evidence.metric}, median [range]{chance}; per layer: the gradient's factor towards the "
         "input at the first step; gradients: before and after; step: its time over that of the untreated network; "
         f"{evidence.test}"
