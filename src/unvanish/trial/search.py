@@ -24,7 +24,7 @@ ALIKE = 3
 """Of one cure, at one invasiveness, so many are trained."""
 FIRST_PART, SECOND_PART = 4, 2
 """The short trainings take one part in so many of the steps of the compared ones."""
-KEPT = 5
+KEPT = 3
 """Arms that get the second short training, beside the best of every invasiveness."""
 LONGER = 1000
 """Steps from which on labels without signal are told from learnable ones with 200 held-out samples (see GF901)."""
