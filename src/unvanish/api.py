@@ -23,6 +23,7 @@ from unvanish.watching.session import Plan, Progress
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from unvanish.core.edit import Prescription
     from unvanish.script.run import ScriptRun
     from unvanish.trial.cure import Cure
     from unvanish.trial.plan import Plan as TrialPlan
@@ -186,21 +187,32 @@ def try_cures(trainer: Trainer, plan: TrialPlan, progress: Progress, *, title: s
     candidates = proposals(untreated.observation) if answerable(untreated, answered()) else ()
     searched = search(trainer, candidates, diagnose, plan, progress)
     decision = decide(searched.evidence, untreated, answered(), searched.cut)
+    source, unwritten = _source_of(trainer, decision.prescription)
     record = Cured(
         verdict=decision.verdict,
         sentence=decision.sentence,
         prescription=decision.prescription,
         evidence=searched.evidence,
         diagnosis=untreated,
-        notes=decision.notes,
+        notes=(*decision.notes, *unwritten),
         cut=searched.cut,
-        source="" if decision.prescription is None else trainer.source(decision.prescription),
+        source=source,
         title=title or untreated.network.name,
         version=__version__,
         created=datetime.now().astimezone().isoformat(timespec="seconds"),
         seconds=time.perf_counter() - started,
     )
     return Cure(record, trainer)
+
+
+def _source_of(trainer: Trainer, prescription: Prescription | None) -> tuple[str, tuple[str, ...]]:
+    """Return the source of the cured model, and why there is none; nothing of both without a prescription."""
+    if prescription is None:
+        return "", ()
+    try:
+        return trainer.source(prescription), ()
+    except UnsupportedError as error:
+        return "", (f"no source of the cured model: {error.what} ({error.found})",)
 
 
 def cure_script(

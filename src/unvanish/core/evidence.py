@@ -77,6 +77,8 @@ class Dropped(msgspec.Struct, frozen=True, kw_only=True):
 
     prescription: Prescription
     reason: str
+    transmission: float | None = None
+    """Measured per layer, where it was looked at."""
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):

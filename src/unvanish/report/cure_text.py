@@ -96,16 +96,19 @@ def _table(evidence: Evidence, cured: Cured, width: int) -> list[Text]:
     while shown > 3 and sum(widths[1:shown]) + 2 * shown + FEWEST_NAME > width:
         shown -= 1
     room = max(width - sum(widths[1:shown]) - 2 * shown, FEWEST_NAME)
-    name = min(widths[0], room)
+    room = min(widths[0], room)
     lines = []
     for row, arm in zip(rows, (None, *arms), strict=True):
         chosen = arm is not None and arm.prescription is not None and arm.prescription == cured.prescription
-        line = Text("> " if chosen else "  ", style="bold green" if chosen else "dim" if arm is None else "")
-        line.append(_fill(shorten(row[0], name), name, left=True))
-        for i in range(1, shown):
-            line.append("  " + _fill(row[i], widths[i], left=i in (3, 4)))
-        line.rstrip()
-        lines.append(line)
+        style = "bold green" if chosen else "dim" if arm is None else ""
+        numbers = "".join("  " + _fill(row[i], widths[i], left=i in (3, 4)) for i in range(1, shown))
+        label = wrap(Text(row[0]), room, "", "") or [Text()]
+        lines += [
+            Text(
+                f"{'> ' if chosen and not at else '  '}{_fill(part.plain, room)}{'' if at else numbers}".rstrip(), style
+            )
+            for at, part in enumerate(label)
+        ]
     return lines
 
 
@@ -113,7 +116,7 @@ def _row(evidence: Evidence, arm: Arm) -> tuple[str, ...]:
     untreated = arm is evidence.baseline
     return (
         inert(arm.label),
-        f"{arm.stuck} of {len(arm.runs)}",
+        f"{arm.stuck}/{len(arm.runs)}",
         MISSING if arm.transmission is None else f"{arm.transmission:.2f}x",
         arm.verdict,
         _score(evidence, arm),
@@ -125,13 +128,19 @@ def _row(evidence: Evidence, arm: Arm) -> tuple[str, ...]:
 def _score(evidence: Evidence, arm: Arm) -> str:
     sign = 1 if evidence.metric == "accuracy" else -1
     low, high = sorted(sign * score for score in (min(arm.scores), max(arm.scores)))
-    range_ = "" if len(arm.runs) < 2 else f" [{plain(low)}-{plain(high)}]"
-    return f"{plain(sign * arm.score)}{range_}"
+    range_ = "" if len(arm.runs) < 2 else f" [{_score_number(low)}-{_score_number(high)}]"
+    return f"{_score_number(sign * arm.score)}{range_}"
+
+
+def _score_number(value: float) -> str:
+    """Return three decimals, without the zero in front: columns are narrow."""
+    return f"{value:.3f}".removeprefix("0") if abs(value) < 100 else plain(value)
 
 
 def _change(evidence: Evidence, arm: Arm) -> str:
     sign = 1 if evidence.metric == "accuracy" else -1
-    return f"{sign * evidence.gain(arm):+.3f}"
+    gain = sign * evidence.gain(arm)
+    return f"{gain:+.3f}".replace("0.", ".", 1) if abs(gain) < 100 else plain(gain)
 
 
 def _below(evidence: Evidence, width: int) -> list[Text]:
@@ -139,6 +148,7 @@ def _below(evidence: Evidence, width: int) -> list[Text]:
     chance = "" if evidence.chance is None else f"; chance {plain(abs(evidence.chance))}"
     text = (
         f"{counted(len(evidence.seeds), 'seed')}, {counted(evidence.steps, 'step')}{planned} each, the same batches; "
+        "stuck: seeds whose loss did not fall; "
         f"score: held-out {evidence.metric}, median [range]{chance}; per layer: the gradient's factor towards the "
         "input at the first step; gradients: before and after; step: its time over that of the untreated network; "
         f"{evidence.test}"
@@ -151,7 +161,8 @@ def _dropped(evidence: Evidence | None, width: int) -> list[Text]:
         return []
     lines = [Text("not compared:", style="bold")]
     for one in evidence.dropped:
-        lines += wrap(Text(sentence(f"{one.prescription.label}: {one.reason}")), width, "  - ", "    ")
+        factor = "" if one.transmission is None else f" ({one.transmission:.2f}x per layer)"
+        lines += wrap(Text(sentence(f"{one.prescription.label}: {one.reason}{factor}")), width, "  - ", "    ")
     return lines
 
 
@@ -190,6 +201,6 @@ def _source(cured: Cured) -> list[Text]:
     ]
 
 
-def _fill(text: str, width: int, *, left: bool) -> str:
+def _fill(text: str, width: int, *, left: bool = True) -> str:
     gap = " " * max(width - cells(text), 0)
     return text + gap if left else gap + text

@@ -16,7 +16,7 @@ from unvanish.errors import UnsupportedError
 from unvanish.trial.better import beats_chance, test_words
 from unvanish.trial.plan import FEWEST_STEPS, SHARE, Plan
 from unvanish.trial.trainer import Trainer
-from unvanish.trial.trials import Judge, Progress, Spent, Trained, Trials, arm_of
+from unvanish.trial.trials import Judge, Progress, Spent, Trained, Trials, arm_of, transmission
 
 DECADES = 1.5
 """Decades over all kernels beyond which a forecast is that of a sick network (THEORY 4: the band of rule GF101)."""
@@ -24,7 +24,7 @@ ALIKE = 3
 """Of one cure, at one invasiveness, so many are trained."""
 FIRST_PART, SECOND_PART = 4, 2
 """The short trainings take one part in so many of the steps of the compared ones."""
-KEPT = 5
+KEPT = 3
 """Arms that get the second short training, beside the best of every invasiveness."""
 LONGER = 1000
 """Steps from which on labels without signal are told from learnable ones with 200 held-out samples (see GF901)."""
@@ -113,22 +113,24 @@ class _Search:
             if seen[one.name, one.invasiveness] >= ALIKE:
                 self._drop(one, f"{ALIKE} others of its kind were tried")
                 continue
-            reason = self._look(one)
-            if reason:
-                self._drop(one, reason)
+            if not self._look(one):
                 continue
             seen[one.name, one.invasiveness] += 1
             well.append(one)
         return well
 
-    def _look(self, one: Prescription) -> str:
-        """Return why the candidate is not worth training; empty when it is."""
+    def _look(self, one: Prescription) -> bool:
+        """Say whether the candidate is worth training; drop it when it is not."""
         try:
             found: Diagnosis = self._trials.look(one, SEARCH_SEED)
         except UnsupportedError as error:
-            return f"does not fit: {error.what}"
+            self._drop(one, f"does not fit: {error.what}")
+            return False
         silent = any(isinstance(edit, AddResidual) for edit in one.edits)  # its gain is zero: judged after training
-        return "" if found.verdict in ("healthy", "undecided") or silent else f"at the first step {found.verdict}"
+        if found.verdict in ("healthy", "undecided") or silent:
+            return True
+        self._drop(one, f"{found.verdict} at the first step", transmission(found))
+        return False
 
     def _first_round(self, candidates: Sequence[Prescription]) -> list[Prescription]:
         """Return those that are best after a quarter of the steps, of every invasiveness one at least."""
@@ -198,16 +200,17 @@ class _Search:
     def _part(self, part: int) -> int:
         return max(1, self._steps // part)
 
-    def _drop(self, one: Prescription, reason: str) -> None:
-        self._dropped[one.label] = Dropped(prescription=one, reason=reason)
+    def _drop(self, one: Prescription, reason: str, factor: float | None = None) -> None:
+        self._dropped[one.label] = Dropped(prescription=one, reason=reason, transmission=factor)
 
     def _drop_others(
         self, candidates: Sequence[Prescription], kept: Sequence[Prescription], ordered: Sequence[Prescription]
     ) -> None:
         for one in candidates:
             if one not in kept:
-                run, best = self._short[one.label].run, self._short[ordered[0].label].run
-                self._drop(one, f"after {run.steps} steps {run.score:.3f}; {ordered[0].label} {best.score:.3f}")
+                short, best = self._short[one.label], self._short[ordered[0].label].run
+                words = f"{_signless(short.run.score)} after {short.run.steps} steps, the best {_signless(best.score)}"
+                self._drop(one, words, short.transmission)
 
     def _evidence(self, cut: str) -> Evidence | None:
         trainer, compared = self._trials.trainer, self._compared
@@ -233,6 +236,11 @@ class _Search:
             held_out=self._trials.held_out,
             longer=self._longer,
         )
+
+
+def _signless(score: float) -> str:
+    """Return an accuracy, or a loss (its score is minus the loss)."""
+    return f"{abs(score):.3f}"
 
 
 def _label(one: Prescription | None) -> str:
