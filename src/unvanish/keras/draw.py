@@ -43,7 +43,7 @@ def drawn(model: Any, edits: Sequence[Edit], seed: int) -> Values:
 
 def carry_untrained(model: Any, copy: Operated) -> None:
     """Give the copy the weights of layers that training does not move."""
-    _carry(model, copy, lambda layer: not layer.trainable or not layer.trainable_variables)
+    _carry(model, copy, lambda layer: not layer.trainable_variables)  # a frozen one has none
 
 
 def carry(model: Any, copy: Operated) -> None:
