@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import operator
+import os
 import shlex
 import sys
 from collections.abc import Callable
@@ -75,9 +76,6 @@ ADAPTERS: tuple[Adapter, ...] = (
     Adapter("torch.nn", "Module", "unvanish.torch"),
 )
 
-LOOKED_AT = "Keras 3 on TensorFlow, JAX or torch"
-"""What error messages say that this version takes."""
-
 NOT_YET: tuple[tuple[str, str, str], ...] = (
     ("flax.nnx", "Module", "Flax"),
     ("tf_keras", "Model", "Keras 2 (tf_keras)"),
@@ -85,6 +83,7 @@ NOT_YET: tuple[tuple[str, str, str], ...] = (
 """Known models that this version cannot look at: module, class, name."""
 
 LOOKED_AT = "Keras 3 on TensorFlow, JAX or torch; PyTorch"
+"""What error messages say that this version takes."""
 
 BACKENDS: dict[str, str] = {"jax": "JAX", "keras": "Keras", "tensorflow": "TensorFlow", "torch": "PyTorch"}
 """Module -> the name people know it by."""
@@ -92,6 +91,15 @@ BACKENDS: dict[str, str] = {"jax": "JAX", "keras": "Keras", "tensorflow": "Tenso
 
 EXTRAS: dict[str, str] = {"jax": "jax", "keras": "tensorflow", "tensorflow": "tensorflow", "torch": "torch"}
 """Module -> the extra of this package that installs it."""
+
+_TENSORFLOW_CPU = 'without a GPU "unvanish[tensorflow-cpu]" is half as large (Linux x86-64)'
+LIGHTER: dict[str, str] = {
+    "keras": _TENSORFLOW_CPU,
+    "tensorflow": _TENSORFLOW_CPU,
+    "torch": 'without a GPU first install the CPU build, as PyTorch\'s page "Get Started" says (on Linux the other one '
+    "brings CUDA, several GB)",
+}
+"""Module -> what else can be installed where there is no GPU."""
 
 
 def adapter_of(model: object) -> Adapter:
@@ -108,19 +116,24 @@ def adapter_of(model: object) -> Adapter:
                 numbers={"looked at": LOOKED_AT},
                 hint="build the same network with Keras 3",
             )
-    require("keras")
+    if not any(is_installed(module) for module in ("keras", "torch")):
+        raise missing_backend("keras")
     raise UsageError(
         f"{_short(model)} is not a model that can be looked at",
         found=f"an object of the class {kind}",
         numbers={"looked at": LOOKED_AT},
-        hint="pass a compiled Keras model, or a torch.nn.Module with its loss: unvanish.check(model, x, y, loss=loss)",
+        hint=_instead_of(model),
     )
 
 
-def require(module: str) -> None:
-    """Raise UsageError when the module of a backend is not installed. Imports nothing."""
-    if not is_installed(module):
-        raise missing_backend(module)
+def _instead_of(model: object) -> str:
+    """Return what to pass, or to type, in place of something that is no model."""
+    if isinstance(model, str | os.PathLike):
+        path = shlex.quote(os.fspath(model) if isinstance(model, os.PathLike) else model)
+        return f"a script is looked at from the shell: unvanish check {path}"
+    if isinstance(model, type):
+        return f"pass an object of the class: {model.__name__}(...)"
+    return "pass a compiled Keras model, or a torch.nn.Module with its loss, as loss=torch.nn.MSELoss()"
 
 
 def is_installed(module: str) -> bool:
@@ -137,11 +150,12 @@ def missing_backend(module: str, *, wanted_by: str = "") -> UsageError:
     """Return the error that names the missing backend and the line to type. wanted_by: the line that asked for it."""
     extra = EXTRAS.get(module)
     install = f"{shlex.quote(sys.executable)} -m pip install " + (f'"unvanish[{extra}]"' if extra else module)
+    lighter = f"; {LIGHTER[module]}" if module in LIGHTER else ""
     return UsageError(
         f"{BACKENDS.get(module, module)} is not installed where unvanish runs",
         found=f"no module named {module!r}" + (f", asked for at {wanted_by}" if wanted_by else ""),
         numbers={"python": sys.executable},
-        hint=install,
+        hint=install + lighter,
     )
 
 

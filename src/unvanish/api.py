@@ -34,7 +34,7 @@ __version__ = "0.1.0"
 
 def check(
     model: Any,
-    x: Any,
+    x: Any = None,
     y: Any = None,
     *,
     loss: Any = None,
@@ -42,7 +42,7 @@ def check(
     validation: tuple[Any, Any] | None = None,
     batch_size: int = 32,
     steps: int = 60,
-    ignore: Sequence[str] = (),
+    ignore: str | Sequence[str] = (),
     progress: Progress | None = None,
 ) -> Diagnosis:
     """Say whether the model's gradient lets it learn, where not, and why.
@@ -52,22 +52,31 @@ def check(
     module, a function of (outputs, targets), or `bce`, `bce_with_logits`, `cross_entropy`, `mse`. optimizer: one of
     torch.optim; Adam with a learning rate of 0.001 where none is given.
     validation: held-out (x, y); without it a fifth of the data is held out. steps: optimizer steps of the short watched
-    training. ignore: rule codes to leave out. progress: called with (what, done, total); without it a line is shown in
-    a notebook and on a terminal.
+    training. ignore: rule codes to leave out, one or several. progress: called with (what, done, total); without it a
+    line is shown in a notebook and on a terminal.
 
     The model, its optimizer and every random number generator are put back to the bit, also when this raises.
     Raise UnvanishError (UsageError, DataError, UnsupportedError) when there is nothing that could be looked at.
     """
     from unvanish.adapters import adapter_of
+    from unvanish.arguments import codes_of, count_of, require_progress
 
-    adapter, options = (
-        adapter_of(model),
-        {"validation": validation, "batch_size": batch_size, "plan": Plan(steps=steps)},
-    )
-    options |= {name: given for name, given in (("loss", loss), ("optimizer", optimizer)) if given is not None}
+    look, codes = adapter_of(model).check, codes_of(ignore)
+    plan, size = Plan(steps=count_of("steps", steps)), count_of("batch_size", batch_size)
+    require_progress(progress)
     with _shown(progress) as shown:
-        seen, cost = adapter.check(model, x, y, progress=shown, **options)
-    return diagnose(seen, ignore=ignore, title=seen.network.name, cost=cost)
+        seen, cost = look(
+            model,
+            x,
+            y,
+            loss=loss,
+            optimizer=optimizer,
+            validation=validation,
+            batch_size=size,
+            plan=plan,
+            progress=shown,
+        )
+    return diagnose(seen, ignore=codes, title=seen.network.name, cost=cost)
 
 
 def cure(
@@ -103,9 +112,10 @@ def cure(
 def forecast(model: Any, *, input: Any = None) -> Forecast:
     """Predict the gradient of every layer from the architecture and the weights alone: no training.
 
-    model: a core Network, a built Keras model, or a torch.nn.Module. input: for a torch.nn.Module, which has no graph
-    before it is called: an example of what it takes; its shape matters, its values do not. Nothing is changed. Raise
-    UsageError for anything else.
+    model: a core Network, a built Keras model, or a torch.nn.Module. input: an example of what the model takes, for one
+    that has no graph before it is called: a torch.nn.Module, a subclassed Keras model. Its shape matters, its values do
+    not.
+    Nothing is changed. Raise UnvanishError (UsageError, DataError, UnsupportedError) when there is nothing to predict.
     """
     from unvanish.theory.forecast import forecast_network
 
@@ -113,8 +123,7 @@ def forecast(model: Any, *, input: Any = None) -> Forecast:
         return forecast_network(model)
     from unvanish.adapters import adapter_of
 
-    read = adapter_of(model).describe
-    return forecast_network(read(model) if input is None else read(model, input=input))
+    return forecast_network(adapter_of(model).describe(model, input=input))
 
 
 def plot_grad_flow(model: Any, x: Any = None, y: Any = None, *, loss: Any = None, batch_size: int = 32) -> Figure:
@@ -127,16 +136,17 @@ def plot_grad_flow(model: Any, x: Any = None, y: Any = None, *, loss: Any = None
     Raise UnvanishError when there is nothing to draw.
     """
     from unvanish.adapters import adapter_of
+    from unvanish.arguments import count_of
     from unvanish.report.pictures import of_gradients
 
-    options = {"batch_size": batch_size} | ({} if loss is None else {"loss": loss})
-    network, profile = adapter_of(model).look_once(model, x, y, **options)
+    look, size = adapter_of(model).look_once, count_of("batch_size", batch_size)
+    network, profile = look(model, x, y, loss=loss, batch_size=size)
     figure = of_gradients(network, profile)
     if figure is None:
         raise UsageError(
             f"the model {network.name!r} has no kernel whose gradient could be drawn",
             found=f"{len(network.layers)} layers, {len(network.kernels)} of them with a kernel",
-            hint="unvanish.check(model, x, y) says what was seen of each layer",
+            hint="what is drawn is the gradient of weight matrices: of dense, convolutional and recurrent layers",
         )
     return figure
 

@@ -229,6 +229,40 @@ def test_unknown_rule_to_ignore(called: Gives, capfd: pytest.CaptureFixture[str]
     assert record.times == 0
 
 
+@pytest.mark.parametrize(
+    ("arguments", "what", "found"),
+    [
+        (["--json", "train.py"], "cannot write train.py", "it is the script itself"),
+        (["--html", "./train.py"], "cannot write train.py", "it is the script itself"),
+        (["--json", ""], "cannot write .", "it is a folder"),
+        (["--html", "facts", "--json", "./facts"], "cannot write facts", "it is asked for twice"),
+    ],
+)
+def test_files_that_a_report_must_not_be_written_to(
+    called: Gives, tmp_path: Path, arguments: list[str], what: str, found: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "train.py").write_text("the script")
+    record = called(sick())
+    assert run(["check", "train.py", *arguments]) == 2
+    assert parts(capfd.readouterr().err)[:2] == [what, found]
+    assert (record.times, (tmp_path / "train.py").read_text()) == (0, "the script")
+
+
+def test_a_page_is_not_for_standard_output(called: Gives, capfd: pytest.CaptureFixture[str]) -> None:
+    record = called(sick())
+    assert run(["check", "train.py", "--html", "-"]) == 2
+    assert "--html takes a file" in capfd.readouterr().err
+    assert record.times == 0
+
+
+def test_a_name_that_no_file_can_have(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(["check", "a" * 300 + ".py", "-q"]) == 2
+    assert parts(capfd.readouterr().err)[1] == "File name too long"
+
+
 def test_option_of_the_script_before_the_dashes(called: Gives, capfd: pytest.CaptureFixture[str]) -> None:
     called(healthy())
     assert run(["check", "train.py", "--epochs", "3"]) == 2

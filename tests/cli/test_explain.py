@@ -47,3 +47,13 @@ def test_nothing_close(capsys: pytest.CaptureFixture[str]) -> None:
     err = capsys.readouterr().err
     assert "  found:  nothing close to it\n" in err
     assert "  try:    unvanish explain (lists all rules)\n" in err
+
+
+def test_a_verdict_word_lists_its_rules(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["explain", "VANISHING"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "vanishing: the gradient, or the signal, dies on its way through the layers"
+    assert lines[2] == "GF101  gradient-vanishes-with-depth"
+    assert [line.split()[0] for line in lines[2:]] == ["GF101", "GF103", "GF104", "GF601", "GF701"]
+    assert run(["explain", "healthy"]) == 0
+    assert capsys.readouterr().out == "healthy: every layer receives a gradient that it can learn from\n"

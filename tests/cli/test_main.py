@@ -145,6 +145,27 @@ def test_a_reader_that_has_gone_is_no_error(facts: Path) -> None:
     assert done.stderr == "0\n"
 
 
+def shell(closed: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run the command with standard streams that the shell closes before, for example `>&-`."""
+    code = f'exec "$0" -m unvanish "$@" {closed}'
+    run_it = ["sh", "-c", code, sys.executable, *arguments]
+    return subprocess.run(run_it, cwd=cwd, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", "<&- >&- 2>&-"])
+def test_closed_standard_streams_are_no_error(facts: Path, closed: str) -> None:
+    script = "import os, sys\nprint('here')\nopen('seen', 'w').write(str(os.fstat(1).st_mode))\nsys.exit(5)\n"
+    (facts.parent / "train.py").write_text(script)
+    for arguments, code in ((("report", facts.name), 0), (("explain", "GF101"), 0), (("check", "train.py"), 3)):
+        done = shell(closed, *arguments, cwd=facts.parent)
+        assert done.returncode == code
+        assert "Traceback" not in done.stderr
+        assert ("error: train.py called sys.exit" in done.stderr) == (code == 3 and "2>" not in closed)
+        assert ("VANISHING" in done.stdout) == (arguments[0] == "report" and ">&-" not in closed.replace("2>&-", ""))
+    assert (facts.parent / "seen").exists()
+    assert "here" in (facts.parent / ".unvanish" / "train" / "output.txt").read_text()
+
+
 def test_a_full_standard_output_is_said(facts: Path, full: Path) -> None:
     with full.open("w") as nowhere:
         done = python(REPORT, "report", str(facts), stdout=nowhere, stderr=subprocess.PIPE, capture_output=False)

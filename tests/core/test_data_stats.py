@@ -79,6 +79,13 @@ def test_classes_have_a_range_but_no_spread():
         ("mean_squared_error", [[1.0], [3.0]], 1.0),
         ("mean_absolute_error", [[0.0], [0.0], [3.0]], 1.0),
         ("other", [[1.0]], None),
+        ("binary_crossentropy", [[1], [1]], 0.0),
+        ("binary_crossentropy", [[0, 1], [0, 0]], math.log(2) / 2),
+        ("binary_crossentropy", [[3], [4]], None),  # no guess has the smallest loss: it falls without end
+        ("binary_crossentropy", [[-1], [1]], None),
+        ("categorical_crossentropy", [[0, 2], [1, 1]], None),
+        ("mean_squared_error", [[0.1]] * 7, 0.0),
+        ("mean_squared_error", [[1e8], [1e8 + 8]], 16.0),
     ],
 )
 def test_chance_is_the_best_constant_prediction(kind, labels, chance):

@@ -55,5 +55,6 @@ def test_a_keras_model_needs_data():
 def test_a_model_without_a_kernel_is_refused():
     model = keras.Sequential([keras.Input((20,)), keras.layers.BatchNormalization()])
     model.compile("adam", "mse")
-    with pytest.raises(unvanish.UnvanishError, match="no kernel"):
+    with pytest.raises(unvanish.UnvanishError, match="no kernel") as caught:
         unvanish.plot_grad_flow(model, np.ones((40, 20)), np.ones((40, 20)))
+    assert "weight matrices" in caught.value.hint

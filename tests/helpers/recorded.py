@@ -33,7 +33,7 @@ class Recorded:
         self.session.interval = 1
         self.roots = Roots(lambda: self.steps.pass_begins(), lambda: self.steps.backward_ended())
         self.clips = Noted(lambda parameter: self.steps.wants(parameter))
-        self.steps = Steps(model.parameters(), self.session, Tally(kernels), self.clips, self.roots)
+        self.steps = Steps(model.parameters(), self.session, Tally(kernels), self.clips, self.roots, self.roots.loss)
 
     @property
     def recording(self):

@@ -3,6 +3,7 @@
 import inspect
 import linecache
 from pathlib import Path
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -261,3 +262,85 @@ def test_wrong_arguments_get_the_error_of_keras_itself():
     with capture() as seen, pytest.raises(TypeError, match="nonsense"):
         made().fit(*data(), nonsense=1)
     assert seen.error is None
+
+
+@pytest.mark.parametrize(
+    ("fits", "plan", "found"),
+    [
+        ([{"epochs": 0}], {}, "fit ran, and took no step: epochs=0, initial_epoch=0"),
+        ([{"epochs": 3, "initial_epoch": 3}], {}, "fit ran, and took no step: epochs=3, initial_epoch=3"),
+        ([{"epochs": 1}, {"epochs": 1}], {"fit": 3}, "2 trainings were seen, and --fit 3 asks for a later one"),
+        ([], {}, None),
+    ],
+)
+def test_fits_that_are_no_training_to_look_at_are_told(fits, plan, found):
+    x, y = data()
+    model = made()
+    with capture(**plan) as seen:
+        for arguments in fits:
+            model.fit(x, y, verbose=0, **arguments)
+    assert (seen.observation, seen.error) == (None, None)
+    assert (seen.idle and seen.idle.found) == found
+
+
+def test_a_fit_of_no_step_before_the_training_is_not_told():
+    x, y = data()
+    model = made()
+    with capture() as seen:
+        model.fit(x, y, epochs=0, verbose=0)
+        with pytest.raises(Enough):
+            model.fit(x, y, epochs=1, verbose=0)
+    assert seen.observation is not None
+    assert seen.idle is None
+
+
+class Unasked(keras.Model):
+    """A model that trains without ever being called."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.inner = L.Dense(1)
+
+    def build(self, shape):
+        self.inner.build(shape)
+
+    def train_step(self, data):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean((self.inner(data[0]) - tf.cast(data[1], tf.float32)) ** 2)
+        weights = self.trainable_variables
+        self.optimizer.apply_gradients(zip(tape.gradient(loss, weights), weights, strict=True))
+        return {"loss": loss}
+
+
+@pytest.mark.parametrize("way", ["fit", "train_on_batch"])
+def test_a_model_that_trains_but_cannot_be_looked_at_is_no_failure_of_the_script(way):
+    model, (x, y) = Unasked(name="unasked"), data()
+    model.compile("adam")
+    with capture() as seen, pytest.raises(Enough):
+        model.fit(x, y, verbose=0) if way == "fit" else model.train_on_batch(x, y)
+    assert isinstance(seen.error, UnsupportedError)
+    assert "'unasked' trains, but it could not be looked at" in str(seen.error)
+    assert int(model.optimizer.iterations) == 1
+
+
+def test_a_training_that_fails_as_its_look_does_fails_with_its_own_words():
+    model, (x, _) = made(), data()
+    with pytest.raises(ValueError, match="same shape"), capture() as seen:
+        model.fit(x, np.zeros((40, 3)), verbose=0)
+    assert seen.error is None
+
+
+def test_replicas_are_refused_since_their_gradients_are_parts():
+    model, (x, y) = made(), data()
+    model._distribute_strategy = SimpleNamespace(num_replicas_in_sync=2)
+    with capture() as seen, pytest.raises(Enough):
+        model.fit(x, y, verbose=0)
+    assert "2 replicas" in str(seen.error)
+
+
+def test_a_model_made_in_the_scope_of_a_strategy_is_looked_at():
+    with tf.distribute.MirroredStrategy(["CPU:0"]).scope():
+        model = made()
+    seen = looked(model, *data(), batch_size=8)
+    assert seen.error is None
+    assert seen.observation.recording.total_steps == 5

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 from looking import look, sick
 
+import unvanish
 from unvanish.keras.describe import describe
 from unvanish.keras.graph import forward, graph
 from unvanish.keras.probe import probe
@@ -244,6 +245,58 @@ def test_a_random_layer_draws_the_same_in_both():
     model = Of(lambda m, x: m.head(m.drop(m.a(x))), a=dense(64), drop=L.Dropout(0.5), head=dense(1))
     told(model)
     assert graph(model).forward is not None
+
+
+def in_a_function(model, x):
+    return model.head(tf.nn.relu(model.b(O.tanh(model.a(x)))))
+
+
+class Whole(Of):
+    """A model that is compiled as a whole."""
+
+    @tf.function
+    def call(self, x, training=None):
+        return in_a_function(self, x)
+
+
+class Half(Of):
+    """A model that calls a compiled function of its own."""
+
+    def call(self, x, training=None):
+        return self.within(x)
+
+    @tf.function(jit_compile=True)
+    def within(self, x):
+        return in_a_function(self, x)
+
+
+@pytest.mark.parametrize("kind", [Whole, Half])
+def test_what_the_user_compiled_is_seen_as_if_it_were_not(kind):
+    parts = {"a": dense(name="a"), "b": dense(name="b"), "head": dense(1, name="head")}
+    plain, compiled = (of(in_a_function, **parts) for of in (Of, kind))
+    expected, network = told(plain), told(compiled)
+    assert [(layer.name, layer.kind) for layer in network.layers] == [(x.name, x.kind) for x in expected.layers]
+    assert edges(network) == edges(expected)
+    by_hand, seen = (probe(model, [(X, Y, None)], 0) for model in (plain, compiled))
+    assert seen.layers == by_hand.layers
+    assert all(layer.output_gradient_norm for layer in seen.layers if layer.name in parts)
+    assert not tf.config.functions_run_eagerly()
+
+
+def test_a_compiled_model_is_trained_after_a_look_as_before_it():
+    losses = []
+    for looked in (False, True):
+        keras.utils.set_random_seed(3)
+        model = Whole(in_a_function, a=dense(), b=dense(), head=dense(1))
+        for layer in model.layers:
+            layer.build((None, 8))
+        model.compile("sgd", "mse")
+        model.build((None, 8))
+        if looked:
+            assert unvanish.check(model, X, Y, steps=3).recording.total_steps == 3
+        model(X)
+        losses.append([model.fit(X, Y, epochs=2, verbose=0).history["loss"], model.predict(X, verbose=0).tolist()])
+    assert losses[0] == losses[1]
 
 
 def everything(model):

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from unvanish.rules.judge import judge
 from unvanish.testing.observations import Recipe, observation
 
 BENCH = Path(__file__).parents[2] / "bench"
@@ -103,3 +104,18 @@ def test_recording_reads_back(zoo: Any, tmp_path: Path) -> None:
     seen = observation(Recipe())
     zoo["record"].write(tmp_path / "a.json.gz", seen)
     assert zoo["record"].load(tmp_path / "a.json.gz") == seen
+
+
+def test_every_recording_names_the_library_that_it_was_written_in(zoo: Any) -> None:
+    for name, _, path in zoo["record"].recordings():
+        assert zoo["record"].load(path).network.library == name.split("-")[0], path.name
+
+
+def test_biases_are_blamed_for_dead_units_where_they_were_set_and_nowhere_else(zoo: Any) -> None:
+    blamed = {
+        name
+        for name, _, path in zoo["record"].recordings()
+        for finding in judge(zoo["record"].load(path)).findings
+        if "bias_mean" in finding.evidence
+    }
+    assert blamed == {"keras-relu-low-biases", "torch-relu-low-biases"}

@@ -9,6 +9,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from rich.console import Console
 from syrupy.assertion import SnapshotAssertion
 
@@ -19,7 +20,10 @@ from unvanish.report.inert import HIDDEN, cells, crop, inert, place, sentence, s
 from unvanish.report.numbers import counted, percent, plain, scientific, seconds
 from unvanish.report.page import render_rule_page
 from unvanish.report.progress import TerminalProgress
+from unvanish.report.remedies import smallest_first
+from unvanish.rules.judge import judge
 from unvanish.testing.diagnoses import bare, deep, sick, undecided
+from unvanish.testing.specimens import SPECIMENS
 
 
 @given(st.text(), st.integers(4, 60))
@@ -209,3 +213,11 @@ def test_headline_is_the_evidence_of_the_rules() -> None:
     assert headline(deep())[0].value == "1.2x"  # GF101 did not look: GF102 tells
     assert [number.value for number in headline(bare())] == ["-", "-", "-"]
     assert headline(undecided())[0].band == "fewer than three layers received a gradient that could be read"
+
+
+def test_a_remedy_that_two_findings_offer_is_listed_once() -> None:
+    seen = SPECIMENS["swelling"]()
+    judged = judge(replace(seen, optimizer=replace(seen.optimizer, family="sgd", epsilon=None)))
+    names = [remedy.name for remedy in smallest_first(judged.findings)]
+    assert len(names) == len(set(names))
+    assert "clip-gradient" in names

@@ -21,6 +21,7 @@ from unvanish.report.inert import cells
 from unvanish.report.numbers import percent, plain, scientific, seconds
 from unvanish.report.rows import kernel_rows, layer_rows
 from unvanish.report.text import header, print_diagnosis, render_text
+from unvanish.report.text_table import table_lines
 from unvanish.report.time_table import time_lines
 from unvanish.testing.diagnoses import deep, forgetful, healthy, sick
 from unvanish.testing.hostile import HOSTILE_NAMES, hostile, rename_layers
@@ -244,3 +245,37 @@ def test_hostile_specimen_is_hostile() -> None:
     joined = "".join(HOSTILE_NAMES)
     assert all(part in joined for part in ("<script>", "\x1b[", "\u202e", "\ud800", "[bold", "{{", "🦖", '"', "'", "$"))
     assert max(map(len, HOSTILE_NAMES)) == 10_000
+
+
+def test_a_healthy_network_with_layers_of_no_theory_costs_one_line_more() -> None:
+    diagnosis = healthy()
+    network = diagnosis.network
+    odd = tuple(replace(layer, kind="recurrent") if i in (3, 4) else layer for i, layer in enumerate(network.layers))
+    names = ", ".join(f"{odd[i].name} ({odd[i].type})" for i in (3, 4))
+    seen = replace(
+        diagnosis.observation,
+        network=replace(network, layers=odd),
+        not_checked=tuple(f"{odd[i].name} (LSTM): not modelled" for i in (3, 4)),
+    )
+    lines = render_text(replace(diagnosis, observation=seen), width=100).splitlines()
+    assert lines[2:] == [f"not modelled: {names}: measured, without a forecast"]
+
+
+def test_the_numbers_of_a_table_stand_below_each_other() -> None:
+    """A share of 100 % is wider than its heading."""
+    diagnosis = sick()
+    dead = tuple(replace(p, dead_share=1.0 if i == 3 else 0.3) for i, p in enumerate(diagnosis.profile.layers))
+    seen = replace(diagnosis.observation, profiles=(replace(diagnosis.profile, layers=dead),))
+    finding = replace(diagnosis.findings[0], code="GF202")
+    rows = layer_rows(replace(diagnosis, observation=seen))
+    lines = [line.plain for line in table_lines(finding, rows, 80)]
+    assert {line.index("%") for line in lines[1:]} == {lines[4].index("%")}
+    assert {line.index("█") for line in lines[1:]} == {lines[4].index("█")}
+
+
+def test_the_layers_of_a_stack_by_one_name_are_told_apart() -> None:
+    diagnosis = forgetful()
+    (time,) = diagnosis.profile.through_time
+    seen = replace(diagnosis.observation, profiles=(replace(diagnosis.profile, through_time=(time, time)),))
+    lines = time_lines(replace(diagnosis, observation=seen), diagnosis.findings[0], 80)
+    assert [line.plain.split("rnn")[0].strip(" |") for line in lines[1:]] == [f"{time.layer} 1/2", f"{time.layer} 2/2"]

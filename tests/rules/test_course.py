@@ -88,6 +88,22 @@ def test_converged_is_five_percent_of_chance() -> None:
     assert not Course(0.7, 0.03, None).converged
 
 
+@pytest.mark.parametrize(
+    ("first", "last", "learned", "diverged"),
+    [(-0.6, -0.5, False, False), (-0.6, -0.8, False, False), (-0.6, -1.0, True, False), (-0.1, 0.05, False, False)],
+)
+def test_a_loss_below_zero_learns_by_falling(first: float, last: float, learned: bool, diverged: bool) -> None:
+    way = Course(first, last, None, batches=last, peak=last)
+    assert (way.learned, way.diverged, way.thrown) == (learned, diverged, diverged)
+    assert not Course(first, last, 0.693).converged
+
+
+def test_a_guess_that_is_always_right_is_nothing_to_compare_with() -> None:
+    seen = SPECIMENS["healthy_relu"]()
+    assert course(seen).chance is not None
+    assert course(replace(seen, loss=replace(seen.loss, chance=0.0))).chance is None
+
+
 def test_the_words_hold_all_three_numbers() -> None:
     assert Course(0.694, 0.693, 0.6931).words == "loss 0.694 -> 0.693 (chance = 0.693)"
     assert Course(0.694, None, None).words == "loss 0.694"

@@ -162,10 +162,10 @@ def test_an_exception_of_a_rule_is_not_swallowed(monkeypatch: pytest.MonkeyPatch
 
 def test_the_sentences_hold_the_numbers(judged: Judged) -> None:
     sick = judged("tutorial_sigmoid")
-    assert sick.sentence == "layer 1 receives 0.1 millionths of the gradient the last layer gets (12 layers)"
+    assert sick.sentence == "the first layer receives 0.1 millionths of the last one's gradient (12 layers)"
     healthy = judged("healthy_relu")
     assert healthy.sentence == "12 layers, 0.99x per layer, first/last 0.88, 34 % dead, 60 steps"
-    assert judged("underflowing").sentence.startswith("layer 1 receives none of the gradient")
+    assert judged("underflowing").sentence.startswith("the first layer receives none of the last one's gradient")
     assert judged("one_layer").sentence == "1 layer, 60 steps"
     assert "2,452x" in judged("exploding").sentence
     assert judged("dead_layer").sentence == "all 64 units of dense_3 are zero on every sample"
@@ -223,3 +223,24 @@ def _finite(value: object) -> object:
     if isinstance(value, dict):
         return {key: _finite(item) for key, item in value.items()}
     return [_finite(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("learns_anyway", "GF601, GF101 are only warnings: the loss falls all the same"),
+        ("recovered", "the profile recovered while training"),
+        ("small_learning_rate", "GF301 is only a warning: it need not keep the layers from learning"),
+    ],
+)
+def test_a_healthy_sentence_says_why_a_warning_does_not_make_it_sick(name: str, reason: str) -> None:
+    found = judge(SPECIMENS[name]())
+    assert found.verdict == "healthy"
+    assert found.sentence.endswith(reason)
+
+
+def test_a_healthy_sentence_without_warnings_says_nothing_of_them() -> None:
+    for name in SPECIMENS:
+        found = judge(SPECIMENS[name]())
+        warned = found.verdict == "healthy" and any(f.severity == "warning" for f in found.findings)
+        assert ("only a warning" in found.sentence or "only warnings" in found.sentence) == warned, name

@@ -27,6 +27,9 @@ CURES = {
     "lower-epsilon",
     "scale-inputs",
     "scale-loss",
+    "scale-targets",
+    "lower-learning-rate",
+    "zero-bias",
     "orthogonal-recurrence",
     "forget-gate-bias",
 }

@@ -6,6 +6,7 @@ from msgspec.structs import replace
 from unvanish.core.observation import Observation
 from unvanish.core.profile import LayerProfile
 from unvanish.rules.harm import starved, swamped
+from unvanish.rules.judge import judge
 from unvanish.rules.learning_time import fastest, learning_times, planned_steps, too_long
 from unvanish.rules.signal import SignalProfile, first_nonfinite, signal_profile
 from unvanish.testing.observations import Recipe, observation
@@ -110,3 +111,14 @@ def test_an_unknown_plan_is_assumed() -> None:
     assert planned_steps(seen) == 10_000
     assert not too_long(seen, 1e5)
     assert too_long(seen, 1.1e5)
+
+
+def test_only_an_output_that_can_saturate_is_called_saturated() -> None:
+    seen = SPECIMENS["swelling"]()
+    assert swamped(seen).endswith("the output is saturated")
+    logits = replace(seen, loss=replace(seen.loss, head="linear", from_logits=True))
+    assert swamped(logits).endswith("the output is saturated")
+    linear = replace(seen, loss=replace(seen.loss, kind="mean_squared_error", head="linear", from_logits=None))
+    assert swamped(linear).endswith("the output is off the targets' scale")
+    for found in judge(linear).findings:
+        assert not {"saturated", "clipped"} & set(f"{found.message} {found.why} {found.note}".split()), found.code

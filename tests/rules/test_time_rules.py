@@ -25,7 +25,7 @@ def test_horizon_and_factor_are_those_of_a_power(factor: float) -> None:
     (one,), started = latest(recurrent("rnn", factor, 200))
     assert one.factor == pytest.approx(factor, rel=0.01, abs=0)
     assert one.horizon == pytest.approx(-1.5 / math.log10(factor), rel=0.05, abs=0)
-    assert started[one.layer] == one
+    assert started[one.label] == one
 
 
 def test_a_short_horizon_at_chance_is_an_error() -> None:
@@ -104,7 +104,10 @@ def test_growth_is_judged_by_what_it_does(factor: float, steps: int, last: float
 def test_growth_says_how_much_and_offers_clipping() -> None:
     found = finding(gf702.judge(SPECIMENS["rnn_explodes"]()))
     assert found.evidence["decades_over_sequence"] == pytest.approx(99 * math.log10(1.2), rel=0.01, abs=0)
-    assert [cure.name for cure in found.cures] == ["orthogonal-recurrence", "clip-gradient"]
+    assert [cure.name for cure in found.cures] == ["orthogonal-recurrence"]  # Adam divides the size out
+    seen = SPECIMENS["rnn_grows"]()
+    sgd = finding(gf702.judge(replace(seen, optimizer=replace(seen.optimizer, family="sgd"))))
+    assert [cure.name for cure in sgd.cures] == ["orthogonal-recurrence", "clip-gradient"]
     assert isinstance(gf702.judge(SPECIMENS["rnn_grows_clipped"]()), Clear)
 
 
@@ -142,3 +145,16 @@ def test_a_quarter_of_the_time_to_learn_is_enough_to_tell(rate: float, severity:
     seen = recurrent("rnn", 0.5)
     slower = replace(seen, optimizer=replace(seen.optimizer, learning_rate=rate))
     assert finding(gf701.judge(slower)).severity == severity
+
+
+def test_the_layers_of_a_stack_are_told_apart_and_named_once() -> None:
+    """PyTorch's stack goes by one name: its first layer carries far, its second one does not."""
+    far, near = (recurrent("rnn", factor).profiles[0].through_time[0] for factor in (0.99, 0.5))
+    seen = SPECIMENS["rnn_forgets"]()
+    stacked = replace(seen, profiles=tuple(replace(profile, through_time=(far, near)) for profile in seen.profiles))
+    found, started = latest(stacked)
+    assert [one.label for one in found] == [f"{far.layer} 1/2", f"{far.layer} 2/2"]
+    assert [started[one.label].factor for one in found] == pytest.approx([0.99, 0.5], rel=1e-3, abs=0)
+    verdict = finding(gf701.judge(stacked))
+    assert f"the gradient of {far.layer} 2/2 carries" in verdict.message
+    assert verdict.layers == (far.layer,)

@@ -17,7 +17,13 @@ from unvanish.rules import gf502_gradient_exactly_zero as gf502
 from unvanish.rules import gf901_labels_carry_no_signal as gf901
 from unvanish.rules import gf903_already_converged as gf903
 from unvanish.rules import gf905_normalisation_statistics_lag as gf905
-from unvanish.testing.specimen_edits import edit_profiles, edit_rows, only_start, with_evaluation, with_losses
+from unvanish.testing.specimen_edits import (
+    edit_profiles,
+    edit_rows,
+    only_start,
+    with_evaluation,
+    with_losses,
+)
 from unvanish.testing.specimens import SPECIMENS
 
 
@@ -285,6 +291,21 @@ def test_convergence_needs_the_chance_loss_and_enough_samples() -> None:
     assert isinstance(gf903.judge(replace(seen, loss=replace(seen.loss, chance=None))), Undecided)
     few = replace(seen, profiles=tuple(replace(p, batches=3, batch_size=1) for p in seen.profiles))
     assert isinstance(gf903.judge(few), Clear)
+
+
+@pytest.mark.parametrize(
+    ("chance", "loss", "reason"),
+    [
+        (None, -0.6, "the loss of a guess is not known for this loss and these labels"),
+        (0.0, 0.7, "guessing alone brings the loss to 0: all labels are the same"),
+        (0.693, -0.6, "the loss is -0.6, and what guessing gives says nothing of one below 0"),
+    ],
+)
+def test_what_cannot_be_compared_with_guessing_is_said(chance: float | None, loss: float, reason: str) -> None:
+    seen = with_losses(SPECIMENS["converged_at_start"](), loss, loss)
+    verdict = gf903.judge(replace(seen, loss=replace(seen.loss, chance=chance)))
+    assert isinstance(verdict, Undecided)
+    assert verdict.reason == reason
 
 
 def test_the_lag_is_momentum_to_the_power_of_the_steps() -> None:

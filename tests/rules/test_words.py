@@ -73,3 +73,11 @@ def test_a_hostile_name_does_not_fill_the_sentence() -> None:
 def test_article() -> None:
     assert article("sigmoid") == "a sigmoid"
     assert article("elu") == "an elu"
+
+
+def test_a_name_that_is_a_number_is_called_a_layer() -> None:
+    """PyTorch's Sequential numbers its modules: `in 0..6` would read as a range of numbers."""
+    assert short("12") == "layer 12"
+    assert span(["0", "2"]) == "layer 0, layer 2"
+    assert span(["0", "2", "4", "6"]) == "layers 0..6 (4 layers)"
+    assert short("net.12") == "net.12"

@@ -19,7 +19,7 @@ from unvanish.core.profile import LayerProfile, Profile
 from unvanish.core.recording import LAYER_STATS, Recording
 from unvanish.errors import UnvanishError
 from unvanish.script.run import ScriptRun, run_script
-from unvanish.watching.session import Enough
+from unvanish.watching.session import Enough, Idle
 from unvanish.watching.sites import first_frame_of, site_of
 
 TOYFRAME = """
@@ -67,6 +67,7 @@ class ToyCapture:
     """Watch toyframe as the real captures watch their frameworks."""
 
     entered = 0
+    idle: Idle | None = None
 
     def __init__(self, script: Path, error: UnvanishError | None = None) -> None:
         self.script, self.error = script, error

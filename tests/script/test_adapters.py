@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from unvanish.adapters import ADAPTERS, LOOKED_AT, NOT_YET, adapter_of, missing_backend, require
+from unvanish.adapters import ADAPTERS, LOOKED_AT, NOT_YET, adapter_of, is_installed, missing_backend
 from unvanish.errors import UnsupportedError, UsageError
 
 
@@ -65,10 +66,7 @@ def test_something_else(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(error.what) < 110
     assert error.found == "an object of the class builtins.list"
     assert error.numbers == {"looked at": LOOKED_AT}
-    assert (
-        error.hint
-        == "pass a compiled Keras model, or a torch.nn.Module with its loss: unvanish.check(model, x, y, loss=loss)"
-    )
+    assert error.hint == "pass a compiled Keras model, or a torch.nn.Module with its loss, as loss=torch.nn.MSELoss()"
 
 
 def test_a_framework_that_is_half_imported_takes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,20 +81,31 @@ def test_missing_backend_names_the_line_to_type(monkeypatch: pytest.MonkeyPatch)
     assert error.what == "Keras is not installed where unvanish runs"
     assert error.found == "no module named 'keras', asked for at train.py:1  import keras"
     assert error.numbers == {"python": "/my env/python"}
-    assert error.hint == "'/my env/python' -m pip install \"unvanish[tensorflow]\""
-    assert missing_backend("torch").hint.endswith('-m pip install "unvanish[torch]"')
+    assert error.hint.startswith("'/my env/python' -m pip install \"unvanish[tensorflow]\"; without a GPU ")
+    assert '-m pip install "unvanish[torch]"; without a GPU ' in missing_backend("torch").hint
+    assert missing_backend("jax").hint.endswith('-m pip install "unvanish[jax]"')
 
 
-def test_require(monkeypatch: pytest.MonkeyPatch) -> None:
-    require("json")
-    require("wave")
+def test_without_any_framework_its_absence_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert is_installed("wave")
     monkeypatch.setattr(sys, "path", [])
-    monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
-    with pytest.raises(UsageError, match="TensorFlow is not installed"):
-        require("tensorflow")
-    monkeypatch.setitem(sys.modules, "keras", None)  # what Python keeps for "this cannot be imported"
+    for name in ("keras", "torch", "torch.nn"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
     with pytest.raises(UsageError, match="Keras is not installed"):
-        require("keras")
+        adapter_of([])
+    monkeypatch.setitem(sys.modules, "torch", ModuleType("torch"))
+    with pytest.raises(UsageError, match="is not a model"):  # of PyTorch, which is there
+        adapter_of([])
+    monkeypatch.setitem(sys.modules, "keras", None)  # what Python keeps for "this cannot be imported"
+    assert not is_installed("keras")
+
+
+@pytest.mark.parametrize("path", ["train.py", Path("train.py")])
+def test_a_path_is_looked_at_from_the_shell(monkeypatch: pytest.MonkeyPatch, path: str | Path) -> None:
+    fake(monkeypatch, "keras", "Model")
+    with pytest.raises(UsageError, match="is not a model") as caught:
+        adapter_of(path)
+    assert caught.value.hint == "a script is looked at from the shell: unvanish check train.py"
 
 
 def test_no_framework_is_imported() -> None:

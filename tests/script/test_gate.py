@@ -56,6 +56,7 @@ class Seen:
         self.sites: dict[str, object] = {}
         self.suspended = ()
         self.trainer = None
+        self.idle = None
 
     def __enter__(self) -> Seen:
         self.log.append("entered")
@@ -224,7 +225,8 @@ def test_missing_backend(
     assert error.what == f"{name} is not installed where unvanish runs"
     assert error.found == f"no module named {module!r}, asked for at train.py:1  {text.strip()}"
     assert error.numbers == {"python": sys.executable}
-    assert error.hint == f'{sys.executable} -m pip install "unvanish[tensorflow]"'
+    assert error.hint.startswith(f'{sys.executable} -m pip install "unvanish[tensorflow]"; without a GPU ')
+    assert '"unvanish[tensorflow-cpu]"' in error.hint
 
 
 def test_a_wrong_name_in_a_backend_is_the_script_s_own_error(run: Run, home: Path) -> None:
@@ -250,6 +252,15 @@ def test_another_keras_backend_that_is_missing(
     assert run("import jax\n").outcome == "raised"
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     error = refusal(run("import jax\n"))
-    assert error.what == "train.py runs Keras on JAX, which this version cannot look at"
-    assert (error.found, error.numbers) == ("no module named 'jax' either", {"KERAS_BACKEND": "jax"})
-    assert error.hint == "KERAS_BACKEND=tensorflow unvanish check train.py"
+    assert error.what == "JAX is not installed where unvanish runs"
+    assert error.found == "no module named 'jax', asked for at train.py:1  import jax"
+    assert error.hint == f'{sys.executable} -m pip install "unvanish[jax]"'
+
+
+def test_a_missing_pytorch_is_told_with_its_light_build(run: Run, blocked: Callable[..., None]) -> None:
+    blocked("torch")
+    error = refusal(run("import torch.nn as nn\n"))
+    assert error.what == "PyTorch is not installed where unvanish runs"
+    assert error.found == "no module named 'torch', asked for at train.py:1  import torch.nn as nn"
+    assert error.hint.startswith(f'{sys.executable} -m pip install "unvanish[torch]"; without a GPU ')
+    assert "the CPU build" in error.hint

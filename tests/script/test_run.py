@@ -8,11 +8,13 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from unvanish.errors import UnsupportedError, UsageError
 from unvanish.script.run import ScriptRun, run_script
+from unvanish.watching.session import Idle
 
 Run = Callable[..., ScriptRun]
 
@@ -173,6 +175,17 @@ def test_never_trained(run: Run) -> None:
     )
     assert numbers == {"training steps seen": 0}
     assert "unvanish check train.py -- " in hint
+
+
+def test_what_was_seen_in_place_of_a_training_is_told(
+    run: Run, toy_capture: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(toy_capture, "idle", Idle("fit ran, and took no step", "one epoch or more"))
+    what, found, _, hint = parts(run("import toyframe\n"))
+    assert what == "train.py ended without a training that could be looked at"
+    assert found == "fit ran, and took no step"
+    assert hint.startswith("one epoch or more; arguments of the script go behind --")
+    assert parts(run("import toyframe\n1 / 0\n"))[0] == "train.py raised ZeroDivisionError before it trained anything"
 
 
 @pytest.mark.parametrize(

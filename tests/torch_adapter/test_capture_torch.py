@@ -216,3 +216,41 @@ def test_a_parameter_that_no_optimizer_holds():
     assert {p.name: p.optimised for p in seen.network.parameters}["head.weight"] is False
     assert {p.name: p.optimised for p in seen.network.parameters}["first.weight"] is True
     assert seen.recording.array("update_norm")[0, -1] == 0
+
+
+def test_plain_tensors_are_told_to_become_a_module():
+    def loop(net, x, y):
+        weights = [torch.randn(6, 8, requires_grad=True), torch.randn(8, 3, requires_grad=True)]
+        opt = torch.optim.SGD(weights, lr=0.1)
+        for _ in range(3):
+            opt.zero_grad()
+            functional.cross_entropy(torch.tanh(x @ weights[0]) @ weights[1], y).backward()
+            opt.step()
+
+    seen = looked(loop)
+    assert seen.observation is None
+    assert seen.error.what == "what SGD trains belongs to no torch.nn.Module"
+    assert seen.error.numbers == {"tensors of the optimizer": 2, "shapes": "(6, 8), (8, 3)"}
+    assert "torch.nn.Parameter" in seen.error.hint
+    assert "compile" not in str(seen.error)
+
+
+def test_steps_by_hand_are_told_to_become_an_optimizers():
+    def loop(net, x, y):
+        for _ in range(3):
+            functional.cross_entropy(net(x), y).backward()
+            with torch.no_grad():
+                for p in net.parameters():
+                    p -= 0.1 * p.grad
+
+    seen = looked(loop)
+    assert (seen.observation, seen.error) == (None, None)
+    assert seen.idle.found == "3 backward passes, and no step of an optimizer of torch.optim"
+    assert "torch.optim.SGD(model.parameters()" in seen.idle.hint
+    assert looked(lambda *_: None).idle is None
+
+
+def test_fewer_trainings_than_asked_for_are_counted():
+    seen = looked(plain, fit=3)
+    assert seen.idle.found == "1 training was seen, and --fit 3 asks for a later one"
+    assert looked(plain).idle is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import copy
 import random
 
@@ -220,7 +221,7 @@ def test_a_forecast_needs_an_example_and_draws_nothing_else():
     assert forecast.layers == measured.layers or len(forecast.layers) == len(measured.layers)
     with pytest.raises(UsageError, match="not known before it was called") as caught:
         unvanish.forecast(model)
-    assert "input=torch.randn(32, 20)" in str(caught.value)
+    assert "input=torch.randn(32, 6)" in str(caught.value)
 
 
 def test_plot_grad_flow_of_data_and_of_the_gradients_that_are_there():
@@ -286,3 +287,49 @@ def test_inputs_that_are_not_finite_are_found():
     diagnosis = unvanish.check(nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 2)), x, y, loss="cross_entropy")
     assert diagnosis.verdict == "nonfinite"
     assert diagnosis.observation.data.input_nonfinite == 1
+
+
+class Keeping(nn.Module):
+    """Keep numbers of every pass in whatever holds them."""
+
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Linear(6, 2)
+        self.sums, self.means = {"x": torch.zeros(6)}, [torch.zeros(6)]
+        self.array, self.last = np.zeros(6), collections.deque(maxlen=3)
+        self.nested = {"calls": [0], "seen": ({"n": 0},)}
+
+    def forward(self, x):
+        self.sums["x"] += x.sum(0)
+        self.means[0].copy_(x.mean(0))
+        self.array += 1
+        self.last.append(float(x.mean()))
+        self.nested["calls"][0] += 1
+        self.nested["seen"][0]["n"] += 1
+        return self.head(x)
+
+    def kept(self):
+        return copy.deepcopy((self.sums, self.means, self.array, self.last, self.nested))
+
+
+def test_what_a_model_keeps_in_containers_is_put_back():
+    model, (x, y) = Keeping(), data()
+    model(x)
+    before, held = model.kept(), (model.sums["x"], model.array, model.last, model.nested["seen"][0])
+    unvanish.check(model, x, y, loss="cross_entropy", steps=3)
+    after = model.kept()
+    assert torch.equal(before[0]["x"], after[0]["x"])
+    assert torch.equal(before[1][0], after[1][0])
+    assert np.array_equal(before[2], after[2])
+    assert before[3:] == after[3:]
+    now = (model.sums["x"], model.array, model.last, model.nested["seen"][0])
+    assert all(a is b for a, b in zip(held, now, strict=True))
+
+
+def test_a_buffer_that_was_made_in_inference_mode():
+    model, (x, y) = made(), data()
+    with torch.inference_mode():
+        model.register_buffer("table", torch.ones(3))
+    before = [p.detach().clone() for p in model.parameters()]
+    unvanish.check(model, x, y, loss="cross_entropy", steps=3)
+    assert all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))

@@ -158,3 +158,41 @@ def test_global_optimizer_hooks_may_give_other_arguments() -> None:
         optimizer.step(closure=closure)
     assert order[:2] == ["closure", "before"]
     assert order.count("before") == order.count("after") == 2
+
+
+def test_making_an_optimizer_imports_the_compiler() -> None:
+    """So that its import says nothing about what a training compiles."""
+    code = (
+        "import sys, torch; torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=0.1); "
+        "from unvanish.torch import compat; print(compat.compiler_is_loaded(), compat.compiler_at_work())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "False"]
+
+
+def test_what_is_compiled_is_known() -> None:
+    model = nn.Sequential(nn.Linear(2, 2), nn.ReLU())
+    assert not compat.holds_compiled(model)
+    assert compat.holds_compiled(torch.compile(model))
+    assert compat.holds_compiled(nn.Sequential(torch.compile(model)))
+    model[1].compile()
+    assert compat.holds_compiled(model)
+
+
+def test_a_function_that_the_compiler_passes_by() -> None:
+    seen: list[Any] = []
+
+    def inner(x: Any) -> Any:
+        return x * 2
+
+    def outer(x: Any) -> Any:
+        seen.append(compat.compiler_at_work())
+        return inner(x) + 1
+
+    compat.passed_by(outer)
+    graphs: list[Any] = []
+    fast = torch.compile(outer, backend=lambda graph, _: graphs.append(graph) or graph.forward)
+    assert float(fast(torch.ones(()))) == 3
+    assert seen == [True]
+    assert [node.target.__name__ for node in graphs[0].graph.nodes if node.op == "call_function"] == ["mul"]
+    torch._dynamo.reset()

@@ -313,6 +313,7 @@ def test_the_keys_of_the_records_are_those_of_the_other_adapter() -> None:
     network, _ = see(Net(), torch.randn(6, 3, 9, 8))
     conv, norm, relu, pool, mean, drop, head = network.layers[1:]
     assert network.framework.startswith("PyTorch 2.")
+    assert network.library == "torch"
     assert (network.name, network.traced, network.outputs) == ("Net", True, ("head",))
     assert (network.layer("input").shape, conv.shape, pool.shape, mean.shape) == ((9, 8, 3), (7, 7, 4), (3, 3, 4), (4,))
     assert (conv.kind, conv.fan_in, conv.fan_out, conv.units, conv.parameters) == ("conv", 18, 24, 4, 72)

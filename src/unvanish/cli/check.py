@@ -11,7 +11,6 @@ import click
 
 from unvanish.cli import files, streams
 from unvanish.cli.exits import FAIL_ON, exit_code
-from unvanish.cli.rules import codes_of
 from unvanish.errors import UsageError
 
 if TYPE_CHECKING:
@@ -46,6 +45,12 @@ def _steps(_ctx: click.Context, _param: click.Parameter, value: str | None) -> i
     return int(value)
 
 
+def _file(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
+    if value == "-":
+        raise click.BadParameter("--html takes a file; standard output is for the text, or for --json -.")
+    return value
+
+
 @click.command(epilog=EPILOG)
 @click.argument("script", type=click.Path(path_type=Path))
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[-- ARGS]")
@@ -60,7 +65,11 @@ def _steps(_ctx: click.Context, _param: click.Parameter, value: str | None) -> i
 )
 @click.option("--json", "json_path", metavar="FILE", help="Write the facts as JSON; - for standard output.")
 @click.option(
-    "--html", "html_path", metavar="FILE", help="Write the report there.  [default: .unvanish/<script>/report.html]"
+    "--html",
+    "html_path",
+    callback=_file,
+    metavar="FILE",
+    help="Write the report there.  [default: .unvanish/<script>/report.html]",
 )
 @click.option(
     "--fail-on", type=click.Choice(FAIL_ON), default="error", show_default=True, help="Exit with 1 from here on."
@@ -82,8 +91,10 @@ def check(
     verbose: bool,
 ) -> int:
     """Run a training script until enough is seen, and say what its gradients do."""
-    html, json = (Path(path) if path and path != "-" else None for path in (html_path, json_path))
-    files.ensure_writable(html, json)
+    html, json = (None if path in (None, "-") else Path(path) for path in (html_path, json_path))
+    files.ensure_writable(html, json, script=script)
+    from unvanish.arguments import codes_of
+
     codes = codes_of(ignore)
     from unvanish.api import check_script
     from unvanish.script.check import shown_live

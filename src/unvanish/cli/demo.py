@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 import unvanish
+from unvanish.cli import files
 from unvanish.core.diagnosis import Clear, Diagnosis, Finding
 from unvanish.watching.session import Plan, Progress
 
@@ -19,6 +21,14 @@ if TYPE_CHECKING:
 NETWORKS = ("sick", "improved", "relu", "leaky_relu", "elu", "tanh", "batch_norm", "clipping", "residual")
 LABELS = (("learnable", "labels that can be learnt (a fixed teacher)"), ("random", "the tutorial's random labels"))
 
+LEGEND = (
+    "per layer: factor by which the hidden kernels' gradient RMS changes from one layer to the next towards the input, "
+    "measured and forecast; first/last: gradient norm of the first kernel over the output kernel's, so with the step "
+    "into the output layer; moved: |W - W0|/|W0| of the first kernel; batch loss: of the first and the last training "
+    "batch (the loss in a report is that of the same batches before and after); AUC: area under the ROC curve on "
+    "held-out samples, 0.5 is chance."
+)
+
 
 @click.command()
 @click.option("--output", type=click.Path(path_type=Path), default=Path(".unvanish/demo"), show_default=True)
@@ -27,7 +37,7 @@ def demo(output: Path) -> None:
 
     Nine scripts (examples/) are run on two sets of labels, each for its own five epochs. Every script starts from the
     same seed, so that networks which differ in the optimizer alone start alike and see the same batches. Needs
-    TensorFlow; takes about two minutes. The reports are written to the output folder.
+    TensorFlow; takes about a minute. The reports are written to the output folder.
     """
     from rich.console import Console
 
@@ -37,7 +47,7 @@ def demo(output: Path) -> None:
 
     started = time.perf_counter()
     console = Console(width=None if sys.stdout.isatty() else 100)
-    output.mkdir(parents=True, exist_ok=True)
+    files.ensure_folder(output)
     for labels, title in LABELS:
         diagnoses: dict[str, Diagnosis] = {}
         for name in NETWORKS:
@@ -54,7 +64,18 @@ def demo(output: Path) -> None:
     console.print()
     console.print(f"Pictures: {output}/learnable.png, {output}/random.png (gradient against depth, all networks)")
     console.print(f"Reports:  {output}/learnable-sick.html, ... ({len(LABELS) * len(NETWORKS)} files)")
-    console.print(f"{time.perf_counter() - started:.0f} s. Next: unvanish check your_script.py")
+    console.print(
+        f"{time.perf_counter() - started:.0f} s. Next: {command_words()} check your_script.py", soft_wrap=True
+    )
+
+
+def command_words() -> str:
+    """Return what to type for this command: `unvanish` where the shell finds it, else the path of its script."""
+    script = Path(sys.executable).with_name("unvanish")
+    if shutil.which("unvanish") or not script.exists():
+        return "unvanish"
+    here = Path.cwd()
+    return str(script.relative_to(here) if script.is_relative_to(here) else script)
 
 
 def check_example(name: str, labels: str, progress: Progress) -> Diagnosis:
@@ -86,8 +107,8 @@ def _print_table(console: Console, title: str, diagnoses: dict[str, Diagnosis]) 
         collapse_padding=True,
         pad_edge=False,
     )
-    left_out = () if console.width >= 100 else ("loss", "moved")
-    headings = ("network", "verdict", "per layer", "forecast", "first/last", "moved", "loss", "AUC", "found")
+    left_out = () if console.width >= 100 else ("batch loss", "moved")
+    headings = ("network", "verdict", "per layer", "forecast", "first/last", "moved", "batch loss", "AUC", "found")
     for heading in (h for h in headings if h not in left_out):
         left = heading in ("network", "verdict", "found")
         table.add_column(heading, justify="left" if left else "right", no_wrap=heading != "found", overflow="fold")
@@ -95,12 +116,7 @@ def _print_table(console: Console, title: str, diagnoses: dict[str, Diagnosis]) 
         cells = zip(headings, (name, diagnosis.verdict, *_numbers(diagnosis), _found(diagnosis)), strict=True)
         table.add_row(*(cell for heading, cell in cells if heading not in left_out))
     console.print(table)
-    console.print(
-        "per layer: factor by which the kernels' gradient changes towards the input, measured and forecast; "
-        "first/last: gradient norm of the first kernel over the output kernel's; moved: |W - W0|/|W0| of the first "
-        "kernel; loss: first and last watched step; AUC: area under the ROC curve on held-out samples, 0.5 is chance.",
-        style="dim",
-    )
+    console.print(LEGEND, style="dim")
 
 
 def _numbers(diagnosis: Diagnosis) -> tuple[str, ...]:

@@ -10,14 +10,21 @@ from pathlib import Path
 from unvanish.errors import UsageError
 
 
-def ensure_writable(*paths: Path | None) -> None:
-    """Raise UsageError when one of the files could not be written where it is asked for. Leaves nothing behind."""
-    for path in filter(None, paths):
+def ensure_writable(*paths: Path | None, script: Path | None = None) -> None:
+    """Raise UsageError when one of the files could not be written where it is asked for. Leaves nothing behind.
+
+    script: a file that must not be written over.
+    """
+    taken = {os.path.realpath(script): "it is the script itself"} if script is not None else {}
+    for path in (path for path in paths if path is not None):
         folder = path.parent
         try:
             if path.is_dir():
                 raise IsADirectoryError(0, "it is a folder")
             if not path.exists() or path.is_file():
+                if os.path.realpath(path) in taken:
+                    raise FileExistsError(0, taken[os.path.realpath(path)])
+                taken[os.path.realpath(path)] = "it is asked for twice"
                 with tempfile.TemporaryFile(dir=folder):
                     pass
         except OSError as error:
@@ -27,6 +34,19 @@ def ensure_writable(*paths: Path | None) -> None:
                 numbers={"folder": folder.absolute()},
                 hint="name a file in a folder that exists and can be written",
             ) from None
+
+
+def ensure_folder(path: Path) -> None:
+    """Make the folder where there is none. Raise UsageError when that fails."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"cannot make the folder {path}",
+            found=error.strerror or str(error),
+            numbers={"in": path.absolute().parent},
+            hint="name a folder, or where one can be made",
+        ) from None
 
 
 def write(path: Path, text: str) -> None:

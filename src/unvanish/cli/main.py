@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 import click
 
 from unvanish import __version__
+from unvanish.cli import streams
 from unvanish.errors import UnvanishError
 
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -79,6 +80,7 @@ def unvanish() -> None:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code. Every error has been told on standard error."""
+    streams.open_closed()
     _write_what_cannot_be_encoded_as_question_marks()
     try:
         code: Any = unvanish.main(arguments, prog_name="unvanish", standalone_mode=False)

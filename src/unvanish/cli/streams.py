@@ -19,6 +19,26 @@ if TYPE_CHECKING:
     from unvanish.watching.session import Progress
 
 
+def open_closed() -> None:
+    """Let standard streams that are closed lead nowhere: a file opened later would be in their place.
+
+    What would have been written there is lost, as it was meant to be.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            if nowhere == number:
+                os.set_inheritable(number, True)
+            else:
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+        if getattr(sys, name) is None:  # what Python makes of a closed one
+            mode = "w" if number else "r"
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115  # stays
+
+
 @contextlib.contextmanager
 def console() -> Iterator[Console]:
     """Give the console of standard output: colours, width and encoding as it has them; NO_COLOR is honoured.

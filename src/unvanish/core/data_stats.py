@@ -15,6 +15,8 @@ from unvanish.core.observation import DataInfo
 
 SAMPLE = 1024
 """Samples that the statistics are taken on, spread over all that there are."""
+_ROUNDING = 1e-2
+"""By how much the shares of many classes in half precision may miss a sum of 1."""
 
 
 def data_info(x: Any, y: Any, *, samples: int | None, held_out: int, batch_size: int, loss_kind: str) -> DataInfo:
@@ -84,23 +86,32 @@ def label_kind(loss_kind: str, labels: NDArray[Any] | None) -> str:
 def chance_loss(loss_kind: str, labels: Any) -> float | None:
     """Return the smallest mean loss that a constant prediction can have; None where it is not known.
 
-    labels: array of the training labels, or None.
+    labels: array of the training labels, or None. Exactly 0 for labels that are all the same. None for a cross-entropy
+    of labels that are no probabilities, too: such a loss falls without end.
     """
     if labels is None or isinstance(labels, dict | list | tuple) or not np.asarray(labels).size:
         return None
     y = np.asarray(labels).reshape(len(labels), -1).astype(np.float64)
+    if loss_kind in ("binary_crossentropy", "categorical_crossentropy") and not _are_shares(y, loss_kind):
+        return None
     if loss_kind == "binary_crossentropy":
-        p = np.clip(y.mean(axis=0), 1e-12, 1 - 1e-12)
-        return float(-(p * np.log(p) + (1 - p) * np.log(1 - p)).mean())
+        p = y.mean(axis=0).clip(0, 1)
+        return _entropy(np.stack([p, 1 - p])) / len(p)
     if loss_kind == "categorical_crossentropy":
         return _entropy(y.mean(axis=0))
     if loss_kind == "sparse_categorical_crossentropy":
         return _entropy(np.unique(y, return_counts=True)[1] / y.size)
     if loss_kind == "mean_squared_error":
-        return float(y.var(axis=0).mean())
+        return float((y - y[0]).var(axis=0).mean())  # of a constant that floats cannot hold: 0 even so
     if loss_kind == "mean_absolute_error":
         return float(np.abs(y - np.median(y, axis=0)).mean())
     return None
+
+
+def _are_shares(y: NDArray[np.float64], loss_kind: str) -> bool:
+    """Say whether labels are probabilities, those of classes with a sum of 1; to the rounding of half precision."""
+    within = bool(np.all((y >= -_ROUNDING) & (y <= 1 + _ROUNDING)))
+    return within and (loss_kind == "binary_crossentropy" or bool(np.all(np.abs(y.sum(axis=1) - 1) <= _ROUNDING)))
 
 
 def _part(array: NDArray[Any]) -> NDArray[Any]:
@@ -115,4 +126,4 @@ def _extreme(of: Callable[..., Any], array: NDArray[Any], finite: NDArray[np.boo
 
 def _entropy(shares: NDArray[np.float64]) -> float:
     positive = shares[shares > 0]
-    return float(-(positive * np.log(positive)).sum())
+    return float(-(positive * np.log(positive)).sum()) + 0.0  # which has no sign where it is 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import msgspec
 
@@ -125,6 +126,8 @@ class Network(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     framework: str
     """For display, for example `Keras 3.15.1 (tensorflow)`."""
+    library: Literal["keras", "torch"] = "keras"
+    """Whose words a change is told in: what the user's source is written with, not what computes it."""
     layers: tuple[Layer, ...]
     edges: tuple[Edge, ...] = ()
     outputs: tuple[str, ...] = ()

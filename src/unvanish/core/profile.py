@@ -76,7 +76,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     batches: int
     batch_size: int
     loss: float
-    """Mean over the batches, regularisation included."""
+    """Mean over the batches, regularisation included; without what a loop multiplies its loss by, unlike gradients."""
     dtype: str
     """Compute dtype of the layers: float32, float16, bfloat16 or float64."""
     layers: tuple[LayerProfile, ...]

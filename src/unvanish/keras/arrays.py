@@ -85,7 +85,7 @@ def as_arrays(value: Any, *, lists: bool = False) -> Any:
     other leaves, DataError for a leaf without a sample axis.
     """
     if lists and isinstance(value, list | tuple) and not any(hasattr(v, "shape") for v in keras.tree.flatten(value)):
-        value = np.asarray(value)
+        value = _as_array(value)
     return _mapped(_array, value)
 
 
@@ -120,7 +120,7 @@ def _array(leaf: Any) -> Any:
     if foreign.is_torch_tensor(leaf):
         leaf = leaf.detach().cpu()  # else numpy refuses one that is on a device, or wants a gradient
     frame = hasattr(leaf, "to_numpy")
-    array = leaf.to_numpy() if frame else np.asarray(leaf)
+    array = leaf.to_numpy() if frame else _as_array(leaf)
     if array.ndim == 0:
         raise DataError(
             "the data have no axis of samples",
@@ -128,6 +128,18 @@ def _array(leaf: Any) -> Any:
             hint="pass arrays, one row a sample",
         )
     return array[:, None] if frame and array.ndim == 1 else array  # Keras makes a pandas Series a column
+
+
+def _as_array(value: Any) -> NDArray[Any]:
+    try:
+        return np.asarray(value)
+    except ValueError as error:
+        raise DataError(
+            "the data are no array",
+            found=f"a {type(value).__name__} of rows of different lengths",
+            numbers={"rows": len(value)},
+            hint="rows of one length: keras.utils.pad_sequences(rows)",
+        ) from error
 
 
 def _mapped(function: Callable[[Any], Any], value: Any) -> Any:
@@ -148,7 +160,7 @@ def _length(x: Any, y: Any, weight: Any) -> int:
             lengths[f"samples in {name}" + (f"[{number}]" if len(leaves) > 1 else "")] = len(leaf)
     if not lengths or min(lengths.values()) == 0:
         raise DataError(
-            "the training data are empty",
+            "the data are empty",
             found="no samples to train on",
             numbers=lengths,
             hint="pass at least one sample",

@@ -51,7 +51,7 @@ class Batches:
             validation = None
         if inspect.isgenerator(x):
             return cls(Generated(x, given["class_weight"]), _validation(validation))
-        if _is_stream(x):
+        if is_stream(x):
             return cls(Stream(x, given["class_weight"]), _validation(validation))
         _refuse_iterators(x)
         x, y, weight = as_arrays(x), as_arrays(y), as_arrays(weight)
@@ -85,12 +85,13 @@ class Batches:
         out without validation).
         validation: (x, y) or a stream. Raise as `of_fit` does.
         """
-        if _is_stream(x):
+        if is_stream(x):
             return cls(Stream(x), _validation(validation, lists=True))
         _refuse_iterators(x)
         whole = Arrays(as_arrays(x, lists=True), as_arrays(y, lists=True), None, batch_size)
-        out = whole.samples // HELD_OUT_SHARE
-        if validation is not None or out == 0:
+        out = 0 if validation is not None else whole.samples // HELD_OUT_SHARE
+        whole.batch_size = min(batch_size, whole.samples - out)
+        if out == 0:
             return cls(whole, _validation(validation, lists=True))
         order = np.random.default_rng(0).permutation(whole.samples)
         return cls(whole.part(np.sort(order[out:])), whole.part(np.sort(order[:out])))
@@ -163,14 +164,15 @@ def _kept(stream: Stream) -> Arrays:
         ) from error
 
 
-def _is_stream(x: Any) -> bool:
+def is_stream(x: Any) -> bool:
+    """Say whether batches can be read from it again and again."""
     return foreign.is_dataset(x) or loaders.is_loader(x) or isinstance(x, keras.utils.PyDataset)
 
 
 def _validation(data: Any, *, lists: bool = False) -> Source | None:
     if data is None:
         return None
-    if _is_stream(data):
+    if is_stream(data):
         return Stream(data)
     _refuse_iterators(data)
     x, y, *_ = (*data, None) if isinstance(data, tuple | list) else (data, None)

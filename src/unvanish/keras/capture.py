@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import sys
@@ -19,13 +20,15 @@ from unvanish.core.observation import Observation
 from unvanish.errors import UnvanishError
 from unvanish.keras import compat
 from unvanish.keras.batches import Batches
+from unvanish.keras.failing import LookError, of_the_look, unsupported
 from unvanish.keras.graph import leaves
+from unvanish.keras.handmade import Loops
 from unvanish.keras.observe import looking, observe
 from unvanish.keras.patches import Patches, defining
 from unvanish.keras.reading import read
 from unvanish.keras.requirements import require_model
 from unvanish.keras.shadow import shadowed
-from unvanish.watching.session import Enough, Plan, Progress
+from unvanish.watching.session import Enough, Idle, Plan, Progress, too_few
 from unvanish.watching.sites import first_frame_of, site_of
 
 WRITERS = (
@@ -55,20 +58,21 @@ class Capture:
         self._plan, self._progress, self._script = plan, progress, Path(script).absolute()
         self._trainings = 0
         self._over = self._inside = False
+        self._empty = ""
         self._made: WeakKeyDictionary[Any, tuple[str, int]] = WeakKeyDictionary()
         self._on_batches: WeakSet[Any] = WeakSet()
         self._watched: Any = None
         self._look_on = ExitStack()
+        self._failed: LookError | None = None
         self._patches = Patches()
-        self._loops = _loops(self)
+        self._loops = Loops(self)
 
     def __enter__(self) -> Capture:
         """Patch the ways to train where Keras defines them, and the construction of layers."""
         self._patches.patch(defining(keras.Model, "fit"), "fit", self._fit)
         self._patches.patch(defining(keras.Model, "train_on_batch"), "train_on_batch", self._train_on_batch)
         self._patches.patch(keras.layers.Layer, "__init__", self._layer)
-        if self._loops is not None:
-            self._loops.patch(self._patches)
+        self._loops.patch(self._patches)
         return self
 
     def __exit__(
@@ -85,6 +89,17 @@ class Capture:
     def keep(self, seen: Observation, cost: Cost) -> None:
         """Keep the best observation so far."""
         self.observation, self.cost = seen, cost
+
+    @property
+    def idle(self) -> Idle | None:
+        """Return what was seen in place of the plan's training."""
+        if self.observation is not None:
+            return None
+        if 0 < self._trainings < self._plan.fit:
+            return too_few(self._trainings, self._plan.fit)
+        if self._trainings or not self._empty:
+            return None
+        return Idle(f"fit ran, and took no step: {self._empty}", "let it train for one epoch or more")
 
     def wants(self) -> bool:
         """Count a training that begins; say whether it is the one to look at."""
@@ -131,7 +146,7 @@ class Capture:
         """Remember which line of the script made the layer."""
         frame = first_frame_of(self._script)
         original(layer, *args, **kwargs)
-        if self._loops is not None and isinstance(layer, keras.Model):
+        if isinstance(layer, keras.Model):
             self._loops.models.add(layer)
         if frame is not None:
             self._made[layer] = frame
@@ -141,8 +156,10 @@ class Capture:
         if self._over:  # the script caught what should have ended it
             raise Enough
         arguments = _bound(original, model, args, kwargs)
-        nothing = arguments is None or arguments["epochs"] <= arguments["initial_epoch"]
-        if arguments is None or nothing or self._inside or not self.wants():
+        if arguments is not None and arguments["epochs"] <= arguments["initial_epoch"]:
+            self._empty = f"epochs={arguments['epochs']}, initial_epoch={arguments['initial_epoch']}"
+            arguments = None
+        if arguments is None or self._inside or not self.wants():
             with self._busy():
                 return original(model, *args, **kwargs)
         try:
@@ -150,11 +167,17 @@ class Capture:
                 self._looked_at(functools.partial(original, model), model, arguments)
         except UnvanishError as error:
             self.error = error
+        except LookError as failed:
+            if self.observation is None:
+                with self._busy():
+                    _try(original, model, args, kwargs)
+            self.error = unsupported(model, failed)
         return self.over()
 
     def _looked_at(self, fit: Callable[..., Any], model: Any, arguments: dict[str, Any]) -> None:
         batches = Batches.of_fit(model, arguments)
-        self.prepare(model, batches)
+        with of_the_look():
+            self.prepare(model, batches)
         arguments["x"] = batches.for_fit(arguments["x"])
         epochs = arguments["epochs"] - arguments["initial_epoch"]
         planned = batches.planned_steps(epochs, arguments["steps_per_epoch"])
@@ -172,27 +195,32 @@ class Capture:
                 self._begin(model, arguments)
         try:
             with self._busy():
-                return original(model, *args, **kwargs)
+                result = original(model, *args, **kwargs)
         except Enough as enough:
             self._end(enough)
             return self.over()
+        if self._failed is None:
+            return result
+        self.error = unsupported(model, self._failed)
+        return self.over()
 
     def _begin(self, model: Any, arguments: dict[str, Any]) -> None:
         """Look at the model before its first step, and go on watching."""
         try:
             batches = Batches.of_batch(*(arguments[name] for name in ("x", "y", "sample_weight", "class_weight")))
-            with self._busy():
+            with self._busy(), of_the_look():
                 self.prepare(model, batches)
                 self._look_on.enter_context(looking(model, batches, self._plan, self._progress, None, self.keep))
         except UnvanishError as error:
             self.error = error
             self.over()
+        except LookError as failed:
+            self._failed = failed
 
     def _end(self, error: BaseException | None) -> None:
         """End the look at a loop, as far as it has come."""
         with self._busy():
-            if self._loops is not None:
-                self._loops.end(error)
+            self._loops.end(error)
             if error is None:
                 self._look_on.close()
             else:
@@ -229,13 +257,16 @@ class Capture:
             yield kept
 
 
-def _loops(capture: Capture) -> Any:
-    """Return what watches loops of the script's own; None on backends where they cannot be watched."""
-    if keras.backend.backend() != "tensorflow":
-        return None
-    from unvanish.keras.handmade import Loops  # imports TensorFlow, as Keras did
+def _try(fit: Callable[..., Any], model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Take the first step of a fit; raise what it raises."""
 
-    return Loops(capture)
+    arguments = _bound(fit, model, args, kwargs) or {}
+    with contextlib.suppress(Enough):
+        fit(model, **{**arguments, "callbacks": [keras.callbacks.LambdaCallback(on_train_batch_end=_end_it)]})
+
+
+def _end_it(*_: Any, **__: Any) -> None:
+    raise Enough
 
 
 def _bound(original: Callable[..., Any], model: Any, args: Any, kwargs: Any) -> dict[str, Any] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -283,6 +283,22 @@ def take_state(model: Any, state: Any) -> None:
 def _groups(model: Any) -> tuple[list[Any], ...]:
     variables = (model.trainable_variables, model.non_trainable_variables)
     return (*variables, model.optimizer.variables, model.metrics_variables)
+
+
+@contextmanager
+def lent(values: Sequence[tuple[Any, Any]]) -> Iterator[None]:
+    """Let variables on JAX hold other values for a while (`_value`); `assign` would need those of theirs to be there.
+
+    values: (variable, array). Afterwards each holds the very array that it held, also one that was given away.
+    """
+    held = [(variable, variable._value) for variable, _ in values]
+    for variable, value in values:
+        variable._value = keras.ops.convert_to_tensor(value, dtype=variable.dtype)
+    try:
+        yield
+    finally:
+        for variable, value in held:
+            variable._value = value
 
 
 # --- tf.data (replay.py) ----------------------------------------------------------------------------------------------

@@ -112,24 +112,42 @@ def _in_training(call: Any) -> Any:
 
 
 def _pass(model: Any, data: tuple[Any, Any], batch_size: int, *, on_batch: bool) -> Seen:
-    """Run the samples through the model in few, large batches; y may be None.
+    """Run the samples through the model in few, large batches; y may be None. States are put back afterwards.
 
-    A batch larger than the training's gives steadier batch statistics: those that moving averages would settle at.
+    A batch larger than the training's gives steadier batch statistics: those that moving averages would settle at. A
+    model that takes batches of one size alone (a stateful layer, a fixed shape) gets those, the last one filled up.
     """
-    x, y = data
-    samples = _length(x)
-    pieces = max(1, samples // max(batch_size, min(LEAST, ENTRIES // 8 // features(x))))
-    outputs, losses = [], []
-    with batch_statistics(model) if on_batch else ExitStack():
-        for rows in np.array_split(np.arange(samples), pieces):
-            part = keras.tree.map_structure(lambda leaf, rows=rows: keras.ops.convert_to_tensor(leaf[rows]), x)
-            output = model(part, training=False)
+    samples = _length(data[0])
+    pieces = max(1, samples // max(batch_size, min(LEAST, ENTRIES // 8 // features(data[0]))))
+    large = [(rows, len(rows)) for rows in np.array_split(np.arange(samples), pieces)]
+    own = [
+        (np.arange(start, start + batch_size) % samples, min(batch_size, samples - start))
+        for start in range(0, samples, batch_size)
+    ]
+    try:
+        return _run(model, data, large, on_batch=on_batch)
+    except Exception:  # each backend and each layer says in its own way that the size is another one
+        return _run(model, data, own, on_batch=on_batch)
+
+
+def _run(model: Any, data: tuple[Any, Any], parts: list[tuple[NDArray[Any], int]], *, on_batch: bool) -> Seen:
+    """Run parts of the samples (their indices, and how many of them count) through the model."""
+    (x, y), outputs, losses = data, [], []
+    with batch_statistics(model) if on_batch else restored(model):
+        for rows, count in parts:
+            output = model(_tensors(x, rows), training=False)
+            if count < len(rows):  # else left alone: a slice does not remember the logits of a sigmoid
+                output = keras.tree.map_structure(lambda part, count=count: part[:count], output)
             outputs.append(_numpy(output))
             if y is not None:
-                loss = compat.loss_of(model, part, keras.ops.convert_to_tensor(y[rows]), output)
-                losses.append(float(loss) * len(rows))
-    loss = sum(losses) / samples if losses else math.nan
+                x_, y_ = (_tensors(part, rows[:count]) for part in data)
+                losses.append(compat.loss_of(model, x_, y_, output) * count)
+    loss = sum(losses) / _length(x) if losses else math.nan
     return Seen(np.concatenate(outputs), loss if math.isfinite(loss) else None)
+
+
+def _tensors(data: Any, rows: NDArray[Any]) -> Any:
+    return keras.tree.map_structure(lambda leaf: keras.ops.convert_to_tensor(leaf[rows]), data)
 
 
 def threshold_of(model: Any, outputs: NDArray[Any]) -> float:

@@ -10,6 +10,7 @@ import keras
 
 from unvanish.errors import UnsupportedError
 from unvanish.keras import compat
+from unvanish.keras.backends.uncompiled import uncompiled
 from unvanish.keras.between import Between
 
 Source = tuple[int, int, int]
@@ -60,7 +61,7 @@ def graph(model: Any) -> Graph:
         raise UnsupportedError(
             f"the model {model.name!r} has no static graph to read",
             found=f"a subclassed model ({type(model).__name__}) that was not run on data yet",
-            hint="call it once on a batch, or unvanish.check(model, x, y), which does",
+            hint="an example of what it takes, unvanish.forecast(model, input=x); unvanish.check(model, x, y) has one",
         )
     return _static(model)
 
@@ -83,7 +84,7 @@ def forward(model: Any) -> Callable[..., Any]:
     """Return what computes the model's outputs from its inputs, called as (x, training=...), leaf by leaf."""
     found = _READ.get(model)
     run: Callable[..., Any] = model if found is None or found.forward is None else found.forward
-    return run
+    return uncompiled()(run)
 
 
 def walk(

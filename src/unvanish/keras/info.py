@@ -71,6 +71,23 @@ def compute_dtype(model: Any) -> str:
     return found[0][0] if found else str(model.compute_dtype)
 
 
+def fixed_batch(model: Any) -> int | None:
+    """Return the number of samples that a batch of the model has to have; None where any will do, or is not known.
+
+    A stateful layer remembers a state for each. An input that is declared with its batch axis may ask for as many.
+    """
+    inputs = keras.tree.flatten(getattr(model, "inputs", None))
+    sizes = [state_size(model), *(tensor.shape[0] for tensor in inputs if tensor is not None)]
+    return next((int(size) for size in sizes if size), None)
+
+
+def state_size(model: Any) -> int | None:
+    """Return the number of samples for which the model's stateful layers remember a state; None without any."""
+    layers = [layer for layer in compat.flat_layers(model) if getattr(layer, "stateful", False) is True]
+    states = [state for layer in layers for state in keras.tree.flatten(getattr(layer, "states", None))]
+    return next((int(state.shape[0]) for state in states if state is not None), None)
+
+
 def loss_info(loss: Any, labels: Any, network: Network) -> LossInfo:
     """Return the loss as data, with the loss of the best constant prediction on these labels.
 

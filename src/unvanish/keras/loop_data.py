@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import keras
 import numpy as np
-import tensorflow as tf
 
-from unvanish.keras.witness import Witness
-
-Arguments = tuple[tuple[Any, ...], dict[str, Any]]
+from unvanish.keras.loops import Ways
+from unvanish.keras.witness import Called, Lost
 
 
 class Way(NamedTuple):
@@ -21,6 +19,8 @@ class Way(NamedTuple):
     """The loss object, for its description."""
     compute: Callable[..., Any]
     """Called as `compute_loss` of a model is."""
+    plain: bool = True
+    """Whether it can be compared with chance."""
 
 
 class LoopData(NamedTuple):
@@ -39,58 +39,43 @@ class LoopData(NamedTuple):
         return len(keras.tree.flatten(self.like)[0])
 
 
-def loop_data(model: Any, witness: Witness, arguments: Sequence[Arguments]) -> LoopData:
-    """Return what the witness saw of the model's last step.
-
-    arguments: those with which compiled functions were called, the one that counts last.
-    """
-    called, lost = witness.calls.get(model), witness.lost
+def loop_data(model: Any, called: Called | None, lost: Lost | None, ways: Ways) -> LoopData:
+    """Return what is known of a step from the call of the model and the call of the loss that the witness saw."""
     if called is None:
         return LoopData(np.zeros((1, 1), np.float32), None, None, None, ())
-    x = _concrete(called.x, arguments)
+    x = _concrete(called.x, ways)
     like = _like(called.x) if x is None else x
-    if lost is None or lost.output is not called.output or x is None:
+    if lost is None or x is None or not ways.same(called.output, lost.output):
         return LoopData(like, x, None, None, ())
-    y, weight = _concrete(lost.y, arguments), _concrete(lost.weight, arguments)
+    y, weight = _concrete(lost.y, ways), _concrete(lost.weight, ways)
     if y is None or (weight is None) != (lost.weight is None):
         return LoopData(like, x, None, None, ())
-    return LoopData(like, x, y, weight, _ways(model, lost.loss))
+    return LoopData(like, x, y, weight, _ways(model, lost, reshaped=lost.output is not called.output))
 
 
-def _ways(model: Any, loss: Any) -> tuple[Way, ...]:
+def _ways(model: Any, lost: Lost, *, reshaped: bool) -> tuple[Way, ...]:
+    shape = tuple(lost.output.shape) if reshaped else None
+
     def alone(_: Any, y: Any, y_pred: Any, sample_weight: Any, **__: Any) -> Any:
-        return loss(y, y_pred, sample_weight)
+        return lost.compute(y, y_pred if shape is None else keras.ops.reshape(y_pred, shape), sample_weight)
 
     def penalised(*given: Any, **__: Any) -> Any:
         return alone(*given) + keras.ops.sum(keras.ops.stack(model.losses))
 
     known = getattr(model, "loss", None) if getattr(model, "compiled", False) else None
-    described = loss if known is None else known
-    both = (Way(described, alone), Way(described, penalised))
+    described = lost.loss if known is None else known
+    both = (Way(described, alone, lost.plain), Way(described, penalised, lost.plain))
     return both if model.losses else both[:1]
 
 
-def _concrete(value: Any, arguments: Sequence[Arguments]) -> Any:
-    """Return the value as arrays, also of a tensor that is an argument of the function being compiled; else None."""
+def _concrete(value: Any, ways: Ways) -> Any:
+    """Return the value as arrays; None where the value of a tensor is not known."""
     if value is None:
         return None
-    found = [_array(tensor, arguments) for tensor in keras.tree.flatten(value)]
+    found = [ways.array(tensor) for tensor in keras.tree.flatten(value)]
     if any(array is None for array in found):
         return None
     return keras.tree.pack_sequence_as(value, found)
-
-
-def _array(tensor: Any, arguments: Sequence[Arguments]) -> Any:
-    if not tf.is_tensor(tensor) or hasattr(tensor, "numpy"):
-        return np.asarray(tensor)
-    entries = tensor.graph.inputs
-    place = next((number for number, entry in enumerate(entries) if entry is tensor), None)
-    given = [leaf for leaf in tf.nest.flatten(arguments[-1]) if hasattr(leaf, "shape")] if arguments else []
-    if place is None or place >= len(given) or not hasattr(given[place], "__array__"):
-        return None
-    array = np.asarray(given[place])
-    fits = tensor.shape.is_compatible_with(array.shape) and array.dtype == tensor.dtype.as_numpy_dtype
-    return array if fits else None
 
 
 def _like(value: Any) -> Any:
@@ -99,7 +84,8 @@ def _like(value: Any) -> Any:
 
     def made(tensor: Any) -> Any:
         shape = [4 if size is None else size for size in tensor.shape]
-        drawn = random.standard_normal(shape) if tensor.dtype.is_floating else np.zeros(shape)
-        return drawn.astype(tensor.dtype.as_numpy_dtype)
+        dtype = keras.backend.standardize_dtype(tensor.dtype)
+        drawn = random.standard_normal(shape) if keras.backend.is_float_dtype(dtype) else np.zeros(shape)
+        return drawn.astype(dtype)
 
     return keras.tree.map_structure(made, value)

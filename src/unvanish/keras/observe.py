@@ -22,8 +22,9 @@ from unvanish.keras.batches import Batches
 from unvanish.keras.clock import Clock
 from unvanish.keras.describe import describe
 from unvanish.keras.evaluate import evaluate
+from unvanish.keras.failing import of_the_look
 from unvanish.keras.graph import graph, leaves
-from unvanish.keras.info import loss_info, optimizer_info
+from unvanish.keras.info import fixed_batch, loss_info, optimizer_info
 from unvanish.keras.kinds import kernel_of
 from unvanish.keras.probe import probe
 from unvanish.keras.raw_profile import UNKNOWN, raw_profile
@@ -74,15 +75,16 @@ def looking(
     """Look at the model before, and watch the steps that it takes in the context, through `fit` or `train_on_batch`.
 
     Arguments as of `observe`. Enough ends the context without being raised on. When it was left by anything but
-    another exception, the model is probed again and evaluated.
+    another exception, the model is probed again and evaluated. Raise LookError for what a look raised.
     """
     clock = Clock()
     with clock.compiling():
         _start_libraries()
     progress("reading the network", 0, 0)
-    drawn = batches.take(3) if model.count_params() <= _SMALL else [_cut(batch) for batch in batches.take(1)]
-    read(model, drawn[0][0])
-    seen = first_look(model, batches, drawn, planned, progress)
+    with of_the_look():
+        drawn = batches.take(3) if model.count_params() <= _SMALL else [_cut(model, batch) for batch in batches.take(1)]
+        read(model, drawn[0][0])
+        seen = first_look(model, batches, drawn, planned, progress)
     kernels = {leaf.name: kernel for leaf in leaves(model)[0] if (kernel := kernel_of(leaf.operation)) is not None}
     sizes = {layer.name: layer.kernel.size for layer in seen.network.kernels if layer.kernel is not None}
     session = Session(plan, list(sizes), list(sizes.values()), planned, progress)
@@ -102,12 +104,13 @@ def looking(
         if seen.profiles:
             keep(seen, clock.cost(session.done))
     if session.done and compat.has_loss(model):
-        progress("probing after the last step", 0, 0)
-        seen = replace(seen, profiles=(*seen.profiles, probe_whole(model, drawn, session.done)))
-        keep(seen, clock.cost(session.done))
-        progress("evaluating", 0, 0)
-        seen = replace(seen, evaluation=_evaluation(model, batches, session.done, seen))
-        keep(seen, clock.cost(session.done))
+        with of_the_look():
+            progress("probing after the last step", 0, 0)
+            seen = replace(seen, profiles=(*seen.profiles, probe_whole(model, drawn, session.done)))
+            keep(seen, clock.cost(session.done))
+            progress("evaluating", 0, 0)
+            seen = replace(seen, evaluation=_evaluation(model, batches, session.done, seen))
+            keep(seen, clock.cost(session.done))
 
 
 def _start_libraries() -> None:
@@ -161,8 +164,10 @@ def not_looked_at(model: Any, network: Network) -> tuple[str, ...]:
     return (*passed_over, *graph(model).notes, *(f"{name}: in no layer that the forward pass calls" for name in idle))
 
 
-def _cut(batch: Batch) -> Batch:
-    """Return the first samples of a batch (x, y, sample weight)."""
+def _cut(model: Any, batch: Batch) -> Batch:
+    """Return the first samples of a batch (x, y, sample weight); all of them where the model takes no fewer."""
+    if fixed_batch(model) is not None:
+        return batch
     x, y, weight = keras.tree.map_structure(lambda array: None if array is None else array[:_ROWS], batch)
     return x, y, weight
 

@@ -1,10 +1,11 @@
-"""Put functions of ours in place of a class's own for a while."""
+"""Put functions of ours in place of those of a class or a module for a while."""
 
 from __future__ import annotations
 
 import functools
 import inspect
 from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
 from typing import Any
 
 _MISSING = object()
@@ -15,10 +16,10 @@ class Patches:
 
     def __init__(self) -> None:
         """Patch nothing yet."""
-        self._patched: list[tuple[type, str, Any]] = []
+        self._stack = ExitStack()
 
-    def patch(self, owner: type, name: str, wrapper: Callable[..., Any]) -> None:
-        """Let calls of the method go to `wrapper(original, *args, **kwargs)`; the signature stays what it was."""
+    def patch(self, owner: Any, name: str, wrapper: Callable[..., Any]) -> None:
+        """Let calls go to `wrapper(original, *args, **kwargs)`; the signature stays what it was."""
         before = vars(owner).get(name, _MISSING)
         original = getattr(owner, name)
 
@@ -27,17 +28,23 @@ class Patches:
             return wrapper(original, *args, **kwargs)
 
         patched.__signature__ = inspect.signature(original)  # type: ignore[attr-defined]  # Keras reads it for configs
-        self._patched.append((owner, name, before))
+        self._stack.callback(_put_back, owner, name, before)
         setattr(owner, name, patched)
+
+    def enter(self, context: AbstractContextManager[Any]) -> None:
+        """Enter a context that is left when the patches are undone."""
+        self._stack.enter_context(context)
 
     def undo(self) -> None:
         """Put everything back, the latest first."""
-        while self._patched:
-            owner, name, before = self._patched.pop()
-            if before is _MISSING:
-                delattr(owner, name)
-            else:
-                setattr(owner, name, before)
+        self._stack.close()
+
+
+def _put_back(owner: Any, name: str, before: Any) -> None:
+    if before is _MISSING:
+        delattr(owner, name)
+    else:
+        setattr(owner, name, before)
 
 
 def defining(owner: type, name: str) -> type:

@@ -14,6 +14,7 @@ import keras
 import numpy as np
 
 from unvanish.keras import compat
+from unvanish.keras.backends.uncompiled import uncompiled
 from unvanish.keras.graph import Graph, inside, is_made_of_layers, remember, walk
 from unvanish.keras.shadow import shadowed
 from unvanish.keras.tracing import Watched, traced_graph, watch
@@ -113,12 +114,13 @@ def read(model: Any, x: Any) -> None:
         compat.has_graph(layer) or not is_made_of_layers(layer) for layer in inside(model)
     ):
         return
-    seen = watch(model, x)
-    try:
-        found = symbolic_graph(model, x)
-        agrees = _agrees(model, found, seen, x)
-    except Exception:  # code that symbolic tensors do not go through: NumPy, the backend's own functions, conditions
-        agrees = False
+    with uncompiled():
+        seen = watch(model, x)
+        try:
+            found = symbolic_graph(model, x)
+            agrees = _agrees(model, found, seen, x)
+        except Exception:  # code that symbolic tensors do not go through: NumPy, the backend's functions, conditions
+            agrees = False
     remember(model, found if agrees else traced_graph(seen))
 
 

@@ -34,7 +34,7 @@ class Stream:
         self._ahead(1)
         if not self._cached:
             raise DataError(
-                "the training data are empty",
+                "the data are empty",
                 found=f"a {type(source).__name__} without a batch",
                 numbers={"batches": 0},
                 hint="pass at least one batch",
@@ -42,7 +42,7 @@ class Stream:
         self.batch_size = _rows(self._batch(self._cached[0]))
         if self.batch_size == 0:
             raise DataError(
-                "the training data are empty",
+                "the data are empty",
                 found=f"the first batch of a {type(source).__name__} has no samples",
                 numbers={"samples in the first batch": 0},
                 hint="pass at least one sample",

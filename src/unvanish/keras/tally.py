@@ -42,7 +42,8 @@ class Tally:
         values = (
             (backends.current().view(kernel), step) for kernel, step in zip(self.kernels, self._strides, strict=True)
         )
-        self._initial = [np.ravel(value)[::step].copy() for value, step in values]
+        self.initial = [np.ravel(value)[::step].copy() for value, step in values]
+        """The chosen entries of each kernel at the start."""
 
     def read(self) -> tuple[Any, ...]:
         """Return the chosen entries of the kernels as they are now (copies, not the live variables)."""
@@ -64,7 +65,7 @@ class Tally:
         """Return the sums with what a step did not give as nan: a train step of the user's own may do otherwise."""
         nan = float("nan")
         if "gradients" not in found:
-            nothing = tuple(keras.ops.full(value.shape, nan) for value in self._initial)
+            nothing = tuple(keras.ops.full(value.shape, nan) for value in self.initial)
             found |= {"before": nothing, "after": nothing, "gradients": self.gradients({})}
         return {"loss": keras.ops.full((), nan), "scale": keras.ops.ones(()), **found}
 
@@ -78,7 +79,7 @@ class Tally:
         return float(sums["loss"]), {stat: [row[stat] for row in numbers] for stat in _STATS}
 
     def _row(self, index: int, sums: Sums, scale: float) -> dict[str, float]:
-        initial = _single(self._initial[index])
+        initial = _single(self.initial[index])
         before, after = (initial if (v := sums[key][index]) is None else _single(v) for key in ("before", "after"))
         root = (len(initial) / np.prod(self.kernels[index].shape)) ** 0.5
         largest, squares, nonfinite = (float(number) for number in sums["gradients"][index])

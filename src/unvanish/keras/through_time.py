@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from unvanish.core.profile import TimeProfile
 from unvanish.keras import backends, compat
 from unvanish.keras.graph import Leaf, forward, leaves
+from unvanish.keras.info import fixed_batch
 from unvanish.keras.kinds import kind_of
 from unvanish.keras.probe import restored
 from unvanish.keras.shadow import shadowed
@@ -58,7 +59,8 @@ def through_time(model: Any, x: Any) -> tuple[TimeProfile, ...]:
 
 def _given(model: Any, found: Sequence[Leaf], x: Any) -> dict[str, _Read]:
     """Run the model forward once, and return what each recurrent leaf was given."""
-    part = keras.tree.map_structure(lambda array: keras.ops.convert_to_tensor(array[:MOST]), x)
+    most = fixed_batch(model) or MOST
+    part = keras.tree.map_structure(lambda array: keras.ops.convert_to_tensor(array[:most]), x)
     seen: dict[str, _Read] = {}
     with ExitStack() as stack:
         for operation in {id(leaf.operation): leaf.operation for leaf in found}.values():

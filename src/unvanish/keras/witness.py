@@ -1,13 +1,13 @@
-"""Remember, while a script runs, what its own loop did last: which model it called, which loss, which gradient."""
+"""Remember, while a script runs, what its own loop did last: which model it called, and which loss."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import keras
-import tensorflow as tf
 
 from unvanish.keras.patches import Patches
 
@@ -24,42 +24,52 @@ class Lost(NamedTuple):
     """Hold the last call of a loss."""
 
     loss: Any
+    """The loss object, for its description."""
+    compute: Callable[..., Any]
+    """Computes it again from (y, output, sample weight)."""
     y: Any
     weight: Any
     output: Any
+    plain: bool = True
+    """Whether it is the mean over equally weighed samples, so that its value can be compared with chance."""
 
 
 class Witness:
-    """See calls of models, of `keras.losses.Loss` objects and of `tf.GradientTape.gradient`; change none of them."""
+    """See calls of models and of `keras.losses.Loss` objects; change none of them."""
 
     def __init__(self, looks_away: Callable[[], bool]) -> None:
         """looks_away: says whether what happens now is not the script's own loop."""
         self.called: Called | None = None
         self.calls: WeakKeyDictionary[Any, Called] = WeakKeyDictionary()
         self.lost: Lost | None = None
-        self.target: Any = None
+        self.inside = False
+        """Whether a model is running."""
         self._looks_away = looks_away
-        self._depth = 0
 
     def patch(self, patches: Patches) -> None:
         """Begin; the patches end it."""
         patches.patch(keras.Model, "__call__", self._model)
         patches.patch(keras.losses.Loss, "__call__", self._loss)
-        patches.patch(tf.GradientTape, "gradient", self._gradient)
 
     def forget(self) -> None:
         """Let go of all tensors."""
-        self.called = self.lost = self.target = None
+        self.called = self.lost = None
         self.calls.clear()
 
-    def _model(self, original: Callable[..., Any], model: Any, *args: Any, **kwargs: Any) -> Any:
-        if self._looks_away() or self._depth:
-            return original(model, *args, **kwargs)
-        self._depth += 1
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Let what happens in the context be inside of a model."""
+        self.inside = True
         try:
-            output = original(model, *args, **kwargs)
+            yield
         finally:
-            self._depth -= 1
+            self.inside = False
+
+    def _model(self, original: Callable[..., Any], model: Any, *args: Any, **kwargs: Any) -> Any:
+        if self._looks_away() or self.inside:
+            return original(model, *args, **kwargs)
+        with self.running():
+            output = original(model, *args, **kwargs)
         plain = len(args) == 1 and not keras.utils.is_keras_tensor(keras.tree.flatten(args)[0])
         if plain and kwargs.get("training") is not False:
             self.called = self.calls[model] = Called(model, args[0], output)
@@ -68,10 +78,6 @@ class Witness:
     def _loss(self, original: Callable[..., Any], loss: Any, *args: Any, **kwargs: Any) -> Any:
         result = original(loss, *args, **kwargs)
         if not self._looks_away() and len(args) in (2, 3):
-            self.lost = Lost(loss, args[0], args[2] if len(args) == 3 else kwargs.get("sample_weight"), args[1])
+            weight = args[2] if len(args) == 3 else kwargs.get("sample_weight")
+            self.lost = Lost(loss, loss, args[0], weight, args[1])
         return result
-
-    def _gradient(self, original: Callable[..., Any], tape: Any, target: Any, *args: Any, **kwargs: Any) -> Any:
-        if not self._looks_away():
-            self.target = target
-        return original(tape, target, *args, **kwargs)

@@ -13,7 +13,13 @@ GLOSSARY = (
         "Epsilon over (epsilon + gradient RMS): how much of the denominator is the constant. Near 1, Adam no longer "
         "divides the gradient's size out, and small gradients make small steps.",
     ),
+    ("chance", "Loss of the best constant guess on these labels: what a network reaches that sees no input."),
     ("dead unit", "A unit whose output is zero on every sample of every probed batch: no gradient passes it."),
+    (
+        "first/last",
+        "Gradient norm of the first kernel over the output kernel's. It holds the step into the output layer and the "
+        "sizes of both kernels as well, so it is not the factor per layer to the power of the depth.",
+    ),
     (
         "forecast",
         "What mean-field theory expects from architecture and weights alone, averaged over initialisations; its band "
@@ -30,6 +36,12 @@ GLOSSARY = (
         "Of a recurrent layer: the steps back in time until less than 3 % (10^-1.5) of the gradient at the last step "
         "is left. What lies further back can hardly teach.",
     ),
+    (
+        "layers",
+        "In counts and depths: the layers with a kernel (dense, convolution, recurrent), the output layer included. "
+        "Embeddings, normalisations and activations are not counted; a stack of recurrent layers in one PyTorch module "
+        "counts once, and its parts are told apart as 1/2, 2/2 where the gradient through time is shown.",
+    ),
     ("movement", "Distance of the weights from where they started, relative to their size then: |W - W0| / |W0|."),
     (
         "no path",
@@ -37,9 +49,15 @@ GLOSSARY = (
         "zero, and than a frozen weight.",
     ),
     (
+        "per layer",
+        "Factor by which the gradient RMS changes from one hidden layer to the next towards the input: the slope of a "
+        "robust line through all of them. 1.0 is neutral.",
+    ),
+    (
         "saturated",
         "Of a unit on a sample: the activation's slope there is below 1 % of its largest: almost no gradient passes.",
     ),
+    ("signal q", "Mean square of what enters a layer's activation."),
     (
         "transmission",
         "Gradient that leaves a layer over the gradient that reaches it, on the way back. Over many layers the factors "

@@ -43,7 +43,8 @@ PICTURES = (
         "depth",
         "Gradient by depth",
         "RMS over the entries of each kernel's gradient, raw, of the batch-mean loss. Input at the left. The shaded "
-        "wedge is where a healthy gradient lies: within 1.5 decades over the whole depth. Dashed: the forecast from "
+        "wedge, drawn from three layers on, is where a healthy gradient lies: within 1.5 decades over the whole depth. "
+        "Dashed: the forecast from "
         "architecture and weights alone, relative to the output kernel, with two standard deviations from one "
         "initialisation to the next.",
         gradient_by_depth.draw,

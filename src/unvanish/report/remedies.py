@@ -15,7 +15,11 @@ def smallest_first(findings: Sequence[Finding]) -> list[Remedy]:
     What would help against a warning alone is left out where there is an error: it would not be sufficient.
     """
     errors = [finding for finding in findings if finding.severity == "error"]
-    remedies = {(r.name, r.change): r for finding in errors or findings for r in finding.cures}
+    remedies: dict[tuple[str, str], Remedy] = {}
+    for remedy in (remedy for finding in errors or findings for remedy in finding.cures):
+        known = remedies.get((remedy.name, remedy.change))
+        if known is None or not known.forecast:
+            remedies[remedy.name, remedy.change] = remedy
     return sorted(remedies.values(), key=_invasiveness)
 
 

@@ -10,17 +10,17 @@ from rich.console import Console
 from rich.text import Text
 
 from unvanish.core.diagnosis import SEVERITIES, Diagnosis, Finding
+from unvanish.report.expectation import expectation
 from unvanish.report.glyphs import SEVERITIES as MARKS
 from unvanish.report.glyphs import verdict_mark
-from unvanish.report.headline import SLOPE, evidence_of
 from unvanish.report.inert import cells, crop, inert, place, sentence, shorten
 from unvanish.report.lines import can_write, plain_line, wrap
-from unvanish.report.numbers import counted, plain, seconds
+from unvanish.report.numbers import counted, seconds
 from unvanish.report.remedies import smallest_first
 from unvanish.report.rows import layer_rows
 from unvanish.report.text_table import family_of, table_lines
 from unvanish.report.time_table import time_lines
-from unvanish.rules.words import times
+from unvanish.rules.words import span
 
 WIDEST = 100
 GLYPHS = "✓✗·…←█▏"
@@ -65,8 +65,7 @@ def header(diagnosis: Diagnosis) -> str:
 def _lines(diagnosis: Diagnosis, width: int, report: str) -> list[Text]:
     if diagnosis.verdict == "healthy":
         told = [x for f in diagnosis.findings for x in _message(f, width)]
-        skipped = diagnosis.observation.not_checked if diagnosis.network.not_modelled else ()
-        return _verdict(diagnosis, width) + told + _listed("not checked", skipped, width)  # a layer passed over is told
+        return _verdict(diagnosis, width) + told + _not_modelled(diagnosis, width)
     blocks = [
         wrap(Text(header(diagnosis), style="dim"), width, "", ""),
         _verdict(diagnosis, width),
@@ -173,19 +172,15 @@ def _fixes(findings: Sequence[Finding], width: int) -> list[Text]:
 
 def _forecast(diagnosis: Diagnosis, width: int) -> list[Text]:
     """Return what theory expected, beside the measured number where a rule gave one."""
-    expected = diagnosis.forecast
-    if expected is None or expected.gradient_factor_per_layer is None:
-        return []
-    text = f"{times(expected.gradient_factor_per_layer)} per layer"
-    measured = evidence_of(diagnosis, SLOPE).get("transmission_per_layer")
-    if measured is not None:
-        text += f" (measured {times(measured)})"
-    if expected.log10_first_over_last is not None:
-        band = f" +- {plain(expected.log10_sd, 2)}" if expected.log10_sd is not None else ""
-        text += f", first/last gradient 10^({plain(expected.log10_first_over_last, 3)}{band})"
-    if expected.safe_depth is not None:
-        text += f", healthy up to {counted(expected.safe_depth, 'layer')}"
-    return wrap(Text(text), width, "forecast: ", " " * 10, style="bold")
+    text = expectation(diagnosis)
+    return wrap(Text(text), width, "forecast: ", " " * 10, style="bold") if text else []
+
+
+def _not_modelled(diagnosis: Diagnosis, width: int) -> list[Text]:
+    """Return one line on the layers that theory passes over; nothing without any."""
+    skipped = [f"{layer.name} ({layer.type})" for layer in diagnosis.network.layers if not layer.modelled]
+    text = f"{sentence(span(skipped))}: measured, without a forecast"
+    return wrap(Text(text), width, "not modelled: ", INDENT) if skipped else []
 
 
 def _listed(label: str, items: Iterable[str], width: int) -> list[Text]:

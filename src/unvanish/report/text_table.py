@@ -109,6 +109,7 @@ class _Table:
         self.positions = fold(len(rows), self._worst())
         shown = [rows[i] for i in self.positions if i != "..."]
         self.names = {row.index: shorten(row.layer.name, LONGEST_NAME) for row in shown}
+        self.number_width = max(len(drawn.heading), *(cells(drawn.form(drawn.number(row))) for row in shown))
         self.name_width = max([len("layer"), *map(cells, self.names.values())])
         self.beside = [c for c in beside if any(c.number(row) is not None for row in rows)]
         self.scale = SHARES if shares else decades(drawn.number(row) for row in rows)
@@ -124,8 +125,8 @@ class _Table:
         return [heading, *map(self._row, [-1, *self.positions], self.positions, [*self.positions[1:], len(self.rows)])]
 
     def _room(self, width: int) -> int:
-        columns = [self.drawn, *self.beside]
-        return width - cells(FRAME) - self.name_width - sum(2 + _width(c) for c in columns) - 2 - 2
+        columns = self.number_width + sum(2 + _width(c) for c in self.beside)
+        return width - cells(FRAME) - self.name_width - 2 - columns - 2 - 2
 
     def _worst(self) -> list[int]:
         """Return the positions of the marked rows, then of the lowest numbers, as they matter to the reader."""
@@ -158,7 +159,7 @@ class _Table:
 
     def _line(self, name: str, number: str, drawn: str, beside: Sequence[str]) -> Text:
         text = FRAME + name + " " * (self.name_width - cells(name))
-        text += "  " + number.rjust(len(self.drawn.heading))
+        text += "  " + number.rjust(self.number_width)
         if self.bar_width >= NARROWEST_BAR:
             text += "  " + drawn.ljust(self.bar_width)
         for column, value in zip(self.beside, beside, strict=True):

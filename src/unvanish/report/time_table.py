@@ -35,7 +35,7 @@ def time_lines(diagnosis: Diagnosis, finding: Finding, width: int) -> list[Text]
     fits = width >= cells(FRAME) + LONGEST_NAME + _width(HEADINGS) + len(MARK)
     headings = HEADINGS if fits else HEADINGS[1:]
     longest = min(LONGEST_NAME, width - cells(FRAME) - _width(headings) - len(MARK))
-    names = [shorten(one.layer, longest) for one in shown]
+    names = [shorten(one.label, longest) for one in shown]
     room = max([len("layer"), *map(cells, names)])
     free = width - cells(FRAME) - room - _width(headings) - 2 - len(MARK)
     lines = [_line("layer", headings, "of the sequence", room, free)]

@@ -49,22 +49,22 @@ class Course(NamedTuple):
         """Say whether the loss fell clearly below what guessing gives."""
         best = self.first if self.chance is None else min(self.first, self.chance)
         part = LEARNED_UNKNOWN if self.chance is None else LEARNED
-        probed = self.last is not None and math.isfinite(self.last) and self.last < part * best
-        return probed or (self.batches is not None and self.batches < LEARNED_BATCHES * best)
+        probed = self.last is not None and math.isfinite(self.last) and self.last < _down_to(part, best)
+        return probed or (self.batches is not None and self.batches < _down_to(LEARNED_BATCHES, best))
 
     @property
     def falling(self) -> bool:
         """Say whether the loss has begun to fall below what guessing gives, or has learned."""
         best = self.first if self.chance is None else min(self.first, self.chance)
         part = FALLING_UNKNOWN if self.chance is None else FALLING
-        return self.learned or (self.last is not None and self.last < part * best)
+        return self.learned or (self.last is not None and self.last < _down_to(part, best))
 
     @property
     def diverged(self) -> bool:
         """Say whether the training made the loss far worse than it was, or not a number."""
         if self.last is None or not math.isfinite(self.first):
             return False
-        worst = DIVERGED * max(self.first, self.chance or 0.0)
+        worst = DIVERGED * max(abs(self.first), self.chance or 0.0)
         if not math.isfinite(self.last) or self.batches is None:
             return not self.last <= worst
         return not min(self.last, self.batches) <= worst
@@ -78,18 +78,18 @@ class Course(NamedTuple):
         """
         if self.diverged or self.peak is None or not math.isfinite(self.first):
             return self.diverged
-        return self.peak > THROWN * max(self.first, self.chance or 0.0) and not self.learned
+        return self.peak > THROWN * max(abs(self.first), self.chance or 0.0) and not self.learned
 
     @property
     def converged_at_start(self) -> bool:
         """Say whether the loss was next to nothing before the first step."""
-        return self.chance is not None and self.first < CONVERGED * self.chance
+        return self.chance is not None and 0 <= self.first < CONVERGED * self.chance
 
     @property
     def converged(self) -> bool:
         """Say whether the loss is next to nothing now."""
         now = self.first if self.last is None else self.last
-        return self.chance is not None and now < CONVERGED * self.chance
+        return self.chance is not None and 0 <= now < CONVERGED * self.chance
 
     @property
     def still(self) -> bool:
@@ -117,12 +117,18 @@ class Course(NamedTuple):
         return {name: number for name, number in known.items() if number is not None}
 
 
+def _down_to(part: float, loss: float) -> float:
+    """Return that part of a loss; of one below 0, what lies below it by as much."""
+    return loss - (1 - part) * abs(loss)
+
+
 def course(seen: Observation) -> Course:
     """Return the course of the loss: the same batches at the first and the last probe where there are two.
 
-    With one probe the last loss is the median of the last recorded batch losses, or None when no step was watched.
+    With one probe the last loss is the median of the last recorded batch losses, or None when no step was watched. A
+    chance loss of 0 (labels that are all the same) is nothing that could be compared with: None.
     """
-    first, chance = seen.profiles[0].loss, seen.loss.chance
+    first, chance = seen.profiles[0].loss, seen.loss.chance or None
     tail = seen.recording.losses[-_TAIL:]
     batches = None if not tail else median(tail) if all(math.isfinite(loss) for loss in tail) else math.nan
     last = seen.profiles[-1].loss if len(seen.profiles) > 1 else batches

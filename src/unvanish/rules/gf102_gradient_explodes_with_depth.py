@@ -27,8 +27,8 @@ note within the limit.
 ## Remedies
 
 Weights at the critical gain (He for ReLU, LeCun for tanh), orthogonal kernels, or residual connections whose
-branches start at zero. Gradient clipping bounds the step and keeps training from diverging; it leaves the profile
-as it is.
+branches start at zero. Under SGD, gradient clipping bounds the step and keeps training from diverging; it leaves the
+profile as it is. Adam and its like divide the gradient's size out again: there clipping changes nothing.
 
 Beliefs that were measured and are false: "batch norm fixes it for good" (without shortcuts the gradient of ReLU
 networks grows by sqrt(pi/(pi-1)) = 1.21x per layer); "the logged norm is the raw one" (it is often taken after

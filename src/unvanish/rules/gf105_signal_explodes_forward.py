@@ -1,4 +1,4 @@
-"""The forward signal grows at every layer until the output is saturated, or no longer a number.
+"""The forward signal grows at every layer until the output is saturated, off all scales, or no longer a number.
 
 ## What it measures
 

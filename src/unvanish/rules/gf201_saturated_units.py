@@ -59,7 +59,7 @@ from unvanish.core.observation import Observation
 from unvanish.rules.course import course
 from unvanish.rules.gradients import LIMIT_DECADES
 from unvanish.rules.learning_time import BEYOND, hidden_movement
-from unvanish.rules.remedies import against_large_inputs
+from unvanish.rules.remedies import against_large_inputs, initialised
 from unvanish.rules.scales import first_kernels, input_scale
 from unvanish.rules.signal import LARGE_INPUT
 from unvanish.rules.units import BLOCKING, Saturating, can_saturate, saturating
@@ -148,8 +148,8 @@ def _cause(seen: Observation, first: Saturating, evidence: dict[str, float]) -> 
     if entry and rms is not None and rms > math.sqrt(LARGE_INPUT):
         return f"the inputs have an RMS of {rms:.3g} (GF902)", (against_large_inputs(),)
     gain = _gain(_kernel(seen, first))
-    cure = Remedy(name="rescale-init", change="kernel_initializer='glorot_uniform'", invasiveness="initialisation only")
-    return f"the weights have gain {two_digits(gain)}" if gain else "the pre-activations are large", (cure,)
+    words = f"the weights have gain {two_digits(gain)}" if gain else "the pre-activations are large"
+    return words, (initialised(seen, "glorot_uniform"),)
 
 
 def _kernel(seen: Observation, found: Saturating) -> Layer | None:

@@ -20,7 +20,8 @@ and five layers.
 ## Evidence
 
 `dead_share` of the worst layer and `dead_share_at_start` of the same one, its number of `units`, the `samples` that
-were looked at, `layers_affected`. Where all units are silent, the samples of the watched steps count as well since
+were looked at, `layers_affected`; where biases outweigh what the weights make of the input, `bias_mean` and
+`preactivation_rms_without_bias`. Where all units are silent, the samples of the watched steps count as well since
 which the layer's kernel has had a gradient of exactly zero: they say the same.
 
 An error when a layer has at most a tenth of its units left, no shortcut leads around it, and the loss did not fall
@@ -29,9 +30,9 @@ end or on the way, are a warning here: the step is the cause (GF302).
 
 ## Remedies
 
-He's initialisation with zero biases (not negative ones); an activation with a slope below zero (leaky ReLU, ELU,
-GELU); normalisation before the activation, which centres its input; a smaller learning rate when units died while
-training.
+Zero biases where negative ones hold the units below zero: no other kernel helps there. Else He's initialisation;
+an activation with a slope below zero (leaky ReLU, ELU, GELU); normalisation before the activation, which centres its
+input; a smaller learning rate when units died while training.
 
 ## When it is harmless
 
@@ -54,9 +55,10 @@ from unvanish.core.diagnosis import Clear, Finding, Undecided, Verdict
 from unvanish.core.measures.chance import silent_by_chance
 from unvanish.core.observation import Observation
 from unvanish.core.profile import Profile
+from unvanish.rules.biases import LowBias, low_bias
 from unvanish.rules.course import course
 from unvanish.rules.gradients import of_profile
-from unvanish.rules.remedies import against_dead_units
+from unvanish.rules.remedies import against_dead_units, against_low_biases
 from unvanish.rules.words import percent, short
 
 CODE = "GF202"
@@ -126,10 +128,7 @@ def _finding(seen: Observation, worst: Layer, affected: list[Layer], evidence: d
         "a shortcut leads around it": worst.blocking and not blocks,
         "the loss falls all the same": way.learned,
     }
-    low, high = seen.data.input_min, seen.data.input_max
-    alike = ""
-    if low is not None and low == high:
-        alike = f"every input is {low + 0.0:g}: there is nothing to tell samples by; "
+    alike, low = _alike_words(seen), low_bias(seen, affected[0].name)
     count = "all" if worst.share == 1 else percent(worst.share) + " of the"
     return Finding(
         code=CODE,
@@ -139,11 +138,34 @@ def _finding(seen: Observation, worst: Layer, affected: list[Layer], evidence: d
         message=f"{count} {worst.units} units of {short(worst.name)} are zero on every sample",
         healthy=f"below {percent(min(BLOCKING, silent_by_chance(worst.units)))} at this width",
         layers=tuple(layer.name for layer in affected),
-        evidence=evidence | way.evidence,
-        why=f"{alike}no gradient passes a unit that is zero on every sample, so its weights never move again",
+        evidence=evidence | _numbers(low) | way.evidence,
+        why=(
+            f"{alike}{_bias_words(low)}no gradient passes a unit that is zero on every sample, so its weights never "
+            "move again"
+        ),
         effect=way.words,
         note="; ".join(text for text, holds in reasons.items() if holds),
-        cures=() if alike else against_dead_units(seen),
+        cures=() if alike else against_low_biases(seen) if low else against_dead_units(seen),
+    )
+
+
+def _alike_words(seen: Observation) -> str:
+    low, high = seen.data.input_min, seen.data.input_max
+    if low is None or low != high:
+        return ""
+    return f"every input is {low + 0.0:g}: there is nothing to tell samples by; "
+
+
+def _numbers(low: LowBias | None) -> dict[str, float]:
+    return {} if low is None else {"bias_mean": low.mean, "preactivation_rms_without_bias": low.rest}
+
+
+def _bias_words(low: LowBias | None) -> str:
+    if low is None:
+        return ""
+    return (
+        f"the biases of {short(low.layer)} (mean {low.mean:.3g}) outweigh what its weights make of its input "
+        f"(RMS {low.rest:.3g}) and hold its units below zero; "
     )
 
 

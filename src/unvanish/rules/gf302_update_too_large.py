@@ -26,7 +26,8 @@ the rule (for SGD: a single one above 1) and the loss did not fall clearly below
 ## Remedies
 
 A smaller learning rate: take the rate that the finding names; a warm-up; inputs and regression targets of
-unit scale (the gradient of a squared error grows with the target); gradient clipping, which is made for this.
+unit scale (the gradient of a squared error grows with the target); under SGD gradient
+clipping, which is made for this.
 
 ## When it is harmless
 
@@ -47,13 +48,14 @@ import math
 
 import numpy as np
 
-from unvanish.core.diagnosis import Clear, Finding, Remedy, Undecided, Verdict
+from unvanish.core.diagnosis import Clear, Finding, Undecided, Verdict
 from unvanish.core.measures.time_to_learn import DIVIDES_BY_GRADIENT
 from unvanish.core.measures.update_ratio import update_ratio
 from unvanish.core.network import Layer
 from unvanish.core.observation import Observation
 from unvanish.rules.course import Course, course
 from unvanish.rules.learning_time import learning_times
+from unvanish.rules.remedies import against_large_steps, rate_for
 from unvanish.rules.scales import targets_words
 from unvanish.rules.words import times
 
@@ -122,7 +124,7 @@ def _predicted(seen: Observation, way: Course) -> Verdict:
 def _finding(seen: Observation, way: Course, ratio: float, reason: str, evidence: dict[str, float]) -> Finding:
     severe = not way.learned
     rate = seen.optimizer.learning_rate
-    clip = Remedy(name="clip-gradient", change="clipnorm=1.0 in the optimizer", invasiveness="optimizer")
+    wanted = rate_for(rate, ratio)
     return Finding(
         code=CODE,
         name=NAME,
@@ -132,10 +134,11 @@ def _finding(seen: Observation, way: Course, ratio: float, reason: str, evidence
         healthy=f"below {times(LARGE)}; about 0.001x is usual",
         layers=tuple(layer.name for layer in seen.network.kernels),
         evidence=evidence | way.evidence,
-        why=f"{reason}; learning rate {rate:g}, a step of 1 % would take about {rate * 1e-2 / ratio:.0e}",
+        why=f"{reason}; learning rate {rate:g}"
+        + ("" if wanted is None else f", a step of 1 % would take {wanted:.1g}"),
         effect=way.words,
         note=targets_words(seen),
-        cures=() if seen.optimizer.clipping or seen.optimizer.family in DIVIDES_BY_GRADIENT else (clip,),
+        cures=against_large_steps(seen, ratio),
     )
 
 

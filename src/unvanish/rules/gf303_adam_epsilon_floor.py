@@ -87,5 +87,5 @@ def judge(seen: Observation) -> Verdict:
         layers=tuple(floored),
         evidence=evidence,
         why="the gradient of these layers is so small that the optimizer no longer divides its size out",
-        cures=(against_epsilon(epsilon),),
+        cures=(against_epsilon(seen, epsilon),),
     )

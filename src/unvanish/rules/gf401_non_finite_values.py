@@ -25,7 +25,7 @@ cause and gives the verdict its word.
 
 For data: find and fill or drop the rows (`numpy.isfinite`). For overflow: inputs of unit size, weights at the
 critical gain. For a loss that takes the logarithm of an output: the form that takes logits (`from_logits=True`).
-For steps: a smaller learning rate, clipping. For float16: a loss scale.
+For steps: a smaller learning rate, clipping under SGD. For float16: a loss scale.
 
 ## When it is harmless
 

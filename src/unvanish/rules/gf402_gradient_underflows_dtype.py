@@ -52,6 +52,7 @@ from unvanish.core.diagnosis import Clear, Finding, Remedy, Undecided, Verdict
 from unvanish.core.observation import Observation
 from unvanish.rules.course import course
 from unvanish.rules.gradients import moving_kernels
+from unvanish.rules.spellings.choose import spelling
 from unvanish.rules.words import percent, power, span
 
 CODE = "GF402"
@@ -99,13 +100,7 @@ def judge(seen: Observation) -> Verdict:
         why=f"their RMS is {_size(largest)}, the smallest number of float16 {power(SMALLEST)}",
         effect=way.words,
         note="the loss falls all the same" if way.learned else "",
-        cures=(
-            Remedy(
-                name="scale-loss",
-                change="a dynamic loss scale (torch.amp.GradScaler, keras.optimizers.LossScaleOptimizer)",
-                invasiveness="one line",
-            ),
-        ),
+        cures=(Remedy(name="scale-loss", change=spelling(seen).loss_scale(), invasiveness="one line"),),
     )
 
 

@@ -48,7 +48,7 @@ from unvanish.core.observation import Observation
 from unvanish.core.profile import Profile
 from unvanish.rules.course import course
 from unvanish.rules.gradients import at_start, depth_profile, hidden_by_design, moving_kernels, of_profile
-from unvanish.rules.harm import swamped
+from unvanish.rules.harm import squashed, swamped
 from unvanish.rules.heads import constant_form
 from unvanish.rules.paths import paths
 from unvanish.rules.words import short, span
@@ -127,4 +127,4 @@ def _why(seen: Observation, profile: Profile) -> str:
     if all(k.kernel is not None and k.kernel.second_moment == 0 for k in seen.network.kernels):
         return "all weights are zero, so all units stay equal and silent"
     swollen = swamped(seen)
-    return f"{swollen}, and clipped probabilities have no slope" if swollen else ""
+    return f"{swollen}, and clipped probabilities have no slope" if swollen and squashed(seen) else ""

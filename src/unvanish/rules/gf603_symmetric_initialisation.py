@@ -42,7 +42,7 @@ problem". Goodfellow, Bengio & Courville 2016, *Deep learning*, section 8.4. Zha
 
 from __future__ import annotations
 
-from unvanish.core.diagnosis import Clear, Finding, Remedy, Undecided, Verdict
+from unvanish.core.diagnosis import Clear, Finding, Undecided, Verdict
 from unvanish.core.network import Layer
 from unvanish.core.observation import Observation
 from unvanish.core.profile import LayerProfile
@@ -51,6 +51,7 @@ from unvanish.rules.course import course
 from unvanish.rules.gradients import moving_kernels
 from unvanish.rules.parts import hidden_activation
 from unvanish.rules.paths import between, readers
+from unvanish.rules.remedies import initialised
 from unvanish.rules.words import short, span
 
 CODE = "GF603"
@@ -88,7 +89,6 @@ def judge(seen: Observation) -> Verdict:
 def _finding(seen: Observation, stuck: list[Layer], evidence: dict[str, float]) -> Finding:
     way, several = course(seen), len(stuck) > 1
     _, initializer = SHIPPED_GAIN.get(hidden_activation(seen) or "", (0.0, "glorot_uniform"))
-    change = f"kernel_initializer='{initializer}'"
     return Finding(
         code=CODE,
         name=NAME,
@@ -102,7 +102,7 @@ def _finding(seen: Observation, stuck: list[Layer], evidence: dict[str, float]) 
         why="units with equal weights on both sides get equal gradients, and stay equal whatever the training does",
         effect=way.words,
         note="one unit is enough for what was learnt so far" if way.learned else "",
-        cures=(Remedy(name="rescale-init", change=change, invasiveness="initialisation only"),),
+        cures=(initialised(seen, initializer),),
     )
 
 

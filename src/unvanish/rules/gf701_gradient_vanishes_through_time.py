@@ -74,12 +74,12 @@ def judge(seen: Observation) -> Verdict:
     if not found:
         return Undecided(code=CODE, name=NAME, reason="the gradient through time of the recurrent layers was not seen")
     worst = min(found, key=lambda one: one.horizon / one.steps)
-    evidence = worst.evidence(started.get(worst.layer))
+    evidence = worst.evidence(started.get(worst.label))
     steps = fastest(seen)
     if steps is not None and math.isfinite(steps):
         evidence["steps_to_learn"] = steps
     way = course(seen)
-    severity = _severity(seen, worst, started.get(worst.layer))
+    severity = _severity(seen, worst, started.get(worst.label))
     if severity is None or way.falling or way.converged:
         return Clear(code=CODE, name=NAME, evidence=evidence)
     severe = severity == "error"
@@ -89,16 +89,16 @@ def judge(seen: Observation) -> Verdict:
         severity=severity,
         verdict="vanishing" if severe else None,
         message=(
-            f"the gradient of {short(worst.layer)} carries {worst.horizon:.0f} of {worst.steps} steps back: "
+            f"the gradient of {short(worst.label)} carries {worst.horizon:.0f} of {worst.steps} steps back: "
             f"{times(worst.factor)} per step"
         ),
         healthy=f"at least {SHORT * worst.steps:.0f} steps",
-        layers=tuple(one.layer for one in found if one.horizon < SHORT * one.steps),
+        layers=tuple(dict.fromkeys(one.layer for one in found if one.horizon < SHORT * one.steps)),
         evidence=evidence | way.evidence,
         why=f"{worst.steps} such steps leave 10^{worst.decades:.0f} of it: what comes early cannot teach",
         effect=way.words,
         note=_note(seen, worst),
-        cures=against_forgetting(worst.cell, worst.steps),
+        cures=against_forgetting(seen, worst.cell, worst.steps),
     )
 
 

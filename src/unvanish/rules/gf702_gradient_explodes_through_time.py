@@ -21,8 +21,9 @@ did not fall; a note where it falls all the same and nothing is clipped.
 
 ## Remedies
 
-Gradient clipping by norm; orthogonal recurrent weights, whose product neither grows nor shrinks; recurrent weights of
-a smaller gain; a gated cell; layer normalisation inside the cell; truncated backpropagation.
+Under SGD, gradient clipping by norm (Adam and its like bound the step by themselves); orthogonal recurrent weights,
+whose product neither grows nor shrinks; recurrent weights of a smaller gain; a gated cell; layer normalisation inside
+the cell; truncated backpropagation.
 
 ## When it is harmless
 
@@ -60,7 +61,7 @@ def judge(seen: Observation) -> Verdict:
     if not found:
         return Undecided(code=CODE, name=NAME, reason="the gradient through time of the recurrent layers was not seen")
     worst = max(found, key=lambda one: one.decades)
-    evidence = worst.evidence(started.get(worst.layer))
+    evidence = worst.evidence(started.get(worst.label))
     severity = _severity(seen) if _grows(worst) else None
     if severity is None:
         return Clear(code=CODE, name=NAME, evidence=evidence)
@@ -70,14 +71,14 @@ def judge(seen: Observation) -> Verdict:
         name=NAME,
         severity=severity,
         verdict="exploding" if severe else None,
-        message=f"the gradient of {short(worst.layer)} grows {times(worst.factor)} per step back",
+        message=f"the gradient of {short(worst.label)} grows {times(worst.factor)} per step back",
         healthy=f"within {LIMIT_DECADES:g} decades over {worst.steps} steps",
-        layers=tuple(one.layer for one in found if _grows(one)),
+        layers=tuple(dict.fromkeys(one.layer for one in found if _grows(one))),
         evidence=evidence | way.evidence,
         why=f"{worst.decades:.1f} decades over {worst.steps} steps: the first step weighs more than all others",
         effect=way.words,
         note="the loss falls all the same" if way.learned else swamped(seen),
-        cures=against_growth_in_time(clipped=bool(seen.optimizer.clipping)),
+        cures=against_growth_in_time(seen),
     )
 
 

@@ -52,12 +52,12 @@ from __future__ import annotations
 
 import math
 
-from unvanish.core.diagnosis import Clear, Finding, Remedy, Undecided, Verdict
+from unvanish.core.diagnosis import Clear, Finding, Undecided, Verdict
 from unvanish.core.observation import Observation
 from unvanish.rules.course import course
 from unvanish.rules.gains import unnormalised
 from unvanish.rules.harm import OFF_SCALE
-from unvanish.rules.remedies import against_large_inputs
+from unvanish.rules.remedies import against_large_inputs, against_large_targets
 from unvanish.rules.scales import UNSCALED_TARGETS, first_kernels, input_scale, target_spread
 from unvanish.rules.signal import LARGE_INPUT
 from unvanish.rules.units import BLOCKING, saturating
@@ -121,7 +121,7 @@ def _finding(seen: Observation, message: str, evidence: dict[str, float]) -> Fin
     both = targets is not None and targets > UNSCALED_TARGETS
     also = f"the targets have a standard deviation of {targets:.3g}: scale them too" if both else ""
     of_targets = message.startswith("the targets")
-    change = Remedy(name="scale-inputs", change="(y - y.mean(0)) / y.std(0)", invasiveness="data")
+    change = against_large_targets()
     return Finding(
         code=CODE,
         name=NAME,

@@ -59,9 +59,9 @@ FELL_DECADES = 1.0
 def judge(seen: Observation) -> Verdict:
     """Judge the loss against guessing."""
     way = course(seen)
-    if way.chance is None or way.chance <= 0:
-        return Undecided(code=CODE, name=NAME, reason="the loss of a guess is not known for this loss and these labels")
     now = way.first if way.last is None else way.last
+    if way.chance is None or min(way.first, now) < 0:
+        return Undecided(code=CODE, name=NAME, reason=_incomparable(seen, way.chance, min(way.first, now)))
     fell = _fell(seen)
     judged = seen.profiles[0 if way.converged_at_start else -1]
     samples = judged.batches * judged.batch_size
@@ -82,6 +82,15 @@ def judge(seen: Observation) -> Verdict:
         evidence=evidence | way.evidence,
         why="convergence makes the gradient of all layers small alike",
     )
+
+
+def _incomparable(seen: Observation, chance: float | None, loss: float) -> str:
+    """Return why the loss cannot be compared with what guessing gives."""
+    if seen.loss.chance == 0:
+        return "guessing alone brings the loss to 0: all labels are the same"
+    if chance is None:
+        return "the loss of a guess is not known for this loss and these labels"
+    return f"the loss is {loss:.3g}, and what guessing gives says nothing of one below 0"
 
 
 def _fell(seen: Observation) -> float | None:

@@ -56,6 +56,7 @@ from unvanish.core.observation import Observation
 from unvanish.rules.course import course
 from unvanish.rules.gradients import of_profile
 from unvanish.rules.heads import CATEGORICAL, CROSSENTROPY, SQUARED, Head, constant_form, head, squashed_before
+from unvanish.rules.spellings.choose import spelling
 from unvanish.rules.words import article, short
 
 CODE = "GF904"
@@ -185,7 +186,7 @@ def _note(seen: Observation, found: Head) -> str:
 
 def _cures(seen: Observation, found: Head, severity: Severity) -> tuple[Remedy, ...]:
     if found.units == 1 and (found.activation == "softmax" or seen.loss.kind in CATEGORICAL):
-        change = "one unit: activation='sigmoid' with binary cross-entropy"
+        change = f"one unit: {spelling(seen).activation('sigmoid')} with binary cross-entropy"
     elif severity == "note":
         change = "binary cross-entropy as the loss"
     elif _twice(seen, found):
@@ -193,7 +194,8 @@ def _cures(seen: Observation, found: Head, severity: Severity) -> tuple[Remedy, 
     elif seen.loss.from_logits or seen.loss.kind in SQUARED:
         change = "no activation in the output layer"
     else:
-        change = f"activation='{'softmax' if seen.loss.kind in CATEGORICAL else 'sigmoid'}' in the output layer"
+        own = "softmax" if seen.loss.kind in CATEGORICAL else "sigmoid"
+        change = f"{spelling(seen).activation(own)} in the output layer"
     return (Remedy(name="swap-activation", change=change, invasiveness="one word"),)
 
 

@@ -5,10 +5,13 @@ Shared by GF104, GF105 and the rules that ask whether they agree.
 
 from __future__ import annotations
 
+import math
+
 from unvanish.core.measures.time_to_learn import DIVIDES_BY_GRADIENT
 from unvanish.core.observation import Observation
 from unvanish.rules.course import course
 from unvanish.rules.gradients import at_start, depth_profile
+from unvanish.rules.heads import CROSSENTROPY, RANGES
 from unvanish.rules.learning_time import fastest, planned_steps, too_long
 from unvanish.rules.words import count, power, times
 
@@ -38,5 +41,12 @@ def swamped(seen: Observation) -> str:
     if not isinstance(gradients, str) and gradients.explodes:
         return f"the gradient grows {times(gradients.transmission)} per layer as well"
     if way.chance is not None and not way.first <= OFF_SCALE * way.chance:
-        return f"the first loss is {way.first:.3g} where guessing gives {way.chance:.3g}: the output is saturated"
+        place = "saturated" if squashed(seen) else "off the targets' scale"
+        return f"the first loss is {way.first:.3g} where guessing gives {way.chance:.3g}: the output is {place}"
     return ""
+
+
+def squashed(seen: Observation) -> bool:
+    """Say whether head or loss bring the output between bounds, where it can saturate."""
+    low, high = RANGES.get(seen.loss.head, (-math.inf, math.inf))
+    return seen.loss.kind in CROSSENTROPY or (math.isfinite(low) and math.isfinite(high))

@@ -9,12 +9,24 @@ from __future__ import annotations
 
 import math
 
+from msgspec.structs import replace
+
 from unvanish.core.diagnosis import Remedy
+from unvanish.core.measures.time_to_learn import DIVIDES_BY_GRADIENT
 from unvanish.core.observation import Observation
 from unvanish.cures.initialisations import LOOKS_LINEAR, SAME_GAIN, SHIPPED_GAIN, SIGMOIDS
 from unvanish.rules.parts import hidden_activation, median_gain
+from unvanish.rules.scales import targets_words
+from unvanish.rules.spellings.choose import spelling
 from unvanish.rules.what_if import Change, both, forecast_words, with_activation, with_gain
-from unvanish.rules.words import power
+from unvanish.rules.words import power, times
+
+SCALE_FREE = DIVIDES_BY_GRADIENT | {"adadelta", "adagrad"}
+"""Optimizers whose step does not follow the gradient's size: each divides by a root mean square of past gradients."""
+MEANT = 0.01
+"""Update/weight that a lower rate aims at: a first step far from divergence, ten times the usual 0.001."""
+LOWEST = 1e-6
+"""Part of the present rate below which another one is no answer: then something else makes the step."""
 
 
 def against_vanishing(seen: Observation) -> tuple[Remedy, ...]:
@@ -39,12 +51,12 @@ def against_exploding(seen: Observation) -> tuple[Remedy, ...]:
     activation = hidden_activation(seen) or "linear"
     if _normalised(seen):
         return _residual(seen)
-    clip = Remedy(
-        name="clip-gradient",
-        change="clipnorm=1.0 in the optimizer: bounds the step, leaves the profile as it is",
-        invasiveness="optimizer",
+    return (
+        *_rescale(seen, activation, growth=True),
+        *_orthogonal(seen, activation, growth=True),
+        _layer_norm(seen),
+        *clipping(seen),
     )
-    return (*_rescale(seen, activation, growth=True), *_orthogonal(seen, activation, growth=True), _layer_norm(), clip)
 
 
 def against_dead_units(seen: Observation) -> tuple[Remedy, ...]:
@@ -52,11 +64,15 @@ def against_dead_units(seen: Observation) -> tuple[Remedy, ...]:
     activation = hidden_activation(seen) or "relu"
     return (
         *_rescale(seen, activation, told=False),
-        Remedy(name="swap-activation", change="activation='elu'", invasiveness="one word"),
-        Remedy(
-            name="add-batch-norm", change="BatchNormalization() before every activation", invasiveness="architecture"
-        ),
+        Remedy(name="swap-activation", change=spelling(seen).hidden_activation("elu"), invasiveness="one word"),
+        _batch_norm(seen),
     )
+
+
+def against_low_biases(seen: Observation) -> tuple[Remedy, ...]:
+    """Return what lifts units that their biases hold below zero."""
+    zero = Remedy(name="zero-bias", change=spelling(seen).zero_bias(), invasiveness="initialisation only")
+    return (zero, *(() if _normalised(seen) else (_batch_norm(seen),)))
 
 
 def against_large_inputs() -> Remedy:
@@ -64,25 +80,73 @@ def against_large_inputs() -> Remedy:
     return Remedy(name="scale-inputs", change="(x - x.mean(0)) / x.std(0)", invasiveness="data")
 
 
-def against_epsilon(epsilon: float) -> Remedy:
+def against_large_targets() -> Remedy:
+    """Return the change for regression targets that are far from unit size."""
+    return Remedy(name="scale-targets", change="(y - y.mean(0)) / y.std(0)", invasiveness="data")
+
+
+def against_epsilon(seen: Observation, epsilon: float) -> Remedy:
     """Return the change for an epsilon that swallows the gradient."""
-    return Remedy(name="lower-epsilon", change=f"epsilon={power(min(epsilon, 1e-7) * 1e-5)}", invasiveness="optimizer")
+    change = spelling(seen).epsilon(power(min(epsilon, 1e-7) * 1e-5))
+    return Remedy(name="lower-epsilon", change=change, invasiveness="optimizer")
 
 
-def against_forgetting(cell: str, steps: int) -> tuple[Remedy, ...]:
+def against_forgetting(seen: Observation, cell: str, steps: int) -> tuple[Remedy, ...]:
     """Return what may carry a gradient further back in time. cell: as in TimeProfile; steps: of the sequence."""
     bias = Remedy(
         name="forget-gate-bias",
         change=f"forget-gate bias {math.log(max(steps, 3)):.1f}, about log of {steps} steps",
         invasiveness="initialisation only",
     )
-    return (_orthogonal_recurrence(),) if cell == "rnn" else (bias, _orthogonal_recurrence())
+    return (_orthogonal_recurrence(seen),) if cell == "rnn" else (bias, _orthogonal_recurrence(seen))
 
 
-def against_growth_in_time(*, clipped: bool) -> tuple[Remedy, ...]:
-    """Return what may keep a gradient from growing back in time. clipped: whether the optimizer clips already."""
-    clip = Remedy(name="clip-gradient", change="clipnorm=1.0 in the optimizer", invasiveness="optimizer")
-    return (_orthogonal_recurrence(), *(() if clipped else (clip,)))
+def against_growth_in_time(seen: Observation) -> tuple[Remedy, ...]:
+    """Return what may keep a gradient from growing back in time."""
+    return (_orthogonal_recurrence(seen), *clipping(seen))
+
+
+def against_large_steps(seen: Observation, ratio: float) -> tuple[Remedy, ...]:
+    """Return what may tame steps that change the weights by `ratio` of their size."""
+    rate = seen.optimizer.learning_rate
+    wanted = rate_for(rate, ratio)
+    lower = Remedy(
+        name="lower-learning-rate",
+        change=spelling(seen).learning_rate(f"{rate / 10 if wanted is None else wanted:.1g}"),
+        invasiveness="optimizer",
+        forecast="" if wanted is None else f"{times(ratio)} -> {times(MEANT)} per step",
+    )
+    targets = (against_large_targets(),) if targets_words(seen) else ()
+    meant = wanted is None or wanted >= LOWEST * rate
+    return (*targets, *((lower,) if meant else ()), *clipping(seen))
+
+
+def rate_for(rate: float, ratio: float) -> float | None:
+    """Return the rate at which such a step changes the weights by 1 %; None where that is not a tenth of it or less."""
+    return rate * MEANT / ratio if ratio >= 10 * MEANT else None
+
+
+def clipping(seen: Observation) -> tuple[Remedy, ...]:
+    """Return clipping, with what it does and what not; nothing where the optimizer clips already.
+
+    Nor where it divides the gradient's size out again: half the gradient makes the same step there.
+    """
+    if seen.optimizer.clipping or seen.optimizer.family in SCALE_FREE:
+        return ()
+    return (
+        Remedy(
+            name="clip-gradient",
+            change=spelling(seen).clipping(),
+            invasiveness="optimizer",
+            forecast="bounds the step, not the profile",
+        ),
+    )
+
+
+def initialised(seen: Observation, initializer: str) -> Remedy:
+    """Return the change to an initialiser that the framework ships."""
+    change = spelling(seen).initializer(initializer)
+    return Remedy(name="rescale-init", change=change, invasiveness="initialisation only")
 
 
 def data_driven() -> Remedy:
@@ -97,7 +161,7 @@ def data_driven() -> Remedy:
 def _swap(seen: Observation, old: str, new: str) -> Remedy:
     return Remedy(
         name="swap-activation",
-        change=f"activation='{new}'",
+        change=spelling(seen).hidden_activation(new),
         invasiveness="one word",
         forecast=forecast_words(seen, with_activation(old, new)),
     )
@@ -121,14 +185,7 @@ def _rescale(seen: Observation, activation: str, *, growth: bool = False, told: 
     if not gain or _normalised(seen) or (found is not None and abs(found / gain - 1) < SAME_GAIN):
         return ()
     words = forecast_words(seen, with_gain(gain), growth=growth) if told else ""
-    return (
-        Remedy(
-            name="rescale-init",
-            change=f"kernel_initializer='{initializer}'",
-            invasiveness="initialisation only",
-            forecast=words,
-        ),
-    )
+    return (replace(initialised(seen, initializer), forecast=words),)
 
 
 def _orthogonal(seen: Observation, activation: str, *, growth: bool = False) -> tuple[Remedy, ...]:
@@ -139,7 +196,7 @@ def _orthogonal(seen: Observation, activation: str, *, growth: bool = False) -> 
     return (
         Remedy(
             name="orthogonal-init",
-            change=f"kernel_initializer=Orthogonal(gain={gain:.3g})",
+            change=spelling(seen).orthogonal(gain),
             invasiveness="initialisation only",
             forecast=forecast_words(seen, change, growth=growth),
         ),
@@ -169,19 +226,30 @@ def _residual(seen: Observation) -> tuple[Remedy, ...]:
     )
 
 
-def _orthogonal_recurrence() -> Remedy:
+def _orthogonal_recurrence(seen: Observation) -> Remedy:
     return Remedy(
         name="orthogonal-recurrence",
-        change="recurrent_initializer='orthogonal'",
+        change=spelling(seen).orthogonal_recurrence(),
         invasiveness="initialisation only",
         forecast="1.0x per step where the units are linear",
     )
 
 
-def _layer_norm() -> Remedy:
+def _layer_norm(seen: Observation) -> Remedy:
     return Remedy(
-        name="add-layer-norm", change="LayerNormalization() before every activation", invasiveness="architecture"
+        name="add-layer-norm", change=spelling(seen).layer_norm(_spatial_axes(seen)), invasiveness="architecture"
     )
+
+
+def _batch_norm(seen: Observation) -> Remedy:
+    return Remedy(
+        name="add-batch-norm", change=spelling(seen).batch_norm(_spatial_axes(seen)), invasiveness="architecture"
+    )
+
+
+def _spatial_axes(seen: Observation) -> int:
+    """Return the number of axes beside the channels of what the convolutions give; 0 without convolutions."""
+    return max((len(layer.shape) - 1 for layer in seen.network.layers if layer.kind == "conv"), default=0)
 
 
 def _normalised(seen: Observation) -> bool:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from unvanish.core.diagnosis import Finding, Undecided
 from unvanish.core.observation import Observation
+from unvanish.rules.course import course
+from unvanish.rules.easing import eased
 from unvanish.rules.gradients import at_start, depth_profile, first_over_last
 from unvanish.rules.words import percent, small_part, times
 
@@ -15,7 +17,7 @@ GRADIENT_CODES = frozenset({"GF101", "GF102"})
 def sentence(seen: Observation, word: str, findings: Sequence[Finding], undecided: Sequence[Undecided]) -> str:
     """Return what the verdict word means here; one line."""
     if word == "healthy":
-        return _healthy(seen)
+        return "; ".join(filter(None, (_healthy(seen), _warned(seen, findings))))
     if word == "undecided":
         return f"no fault was found, but {len(undecided)} rules could not look: {undecided[0].reason}"
     errors = [finding for finding in findings if finding.severity == "error" and finding.verdict == word]
@@ -30,9 +32,9 @@ def _first_over_last(seen: Observation, word: str) -> str | None:
     if ratio is None:
         return None
     if word == "vanishing" and ratio < 0.1:
-        return f"layer 1 receives {small_part(ratio)} the gradient the last layer gets ({depth} layers)"
+        return f"the first layer receives {small_part(ratio)} the last one's gradient ({depth} layers)"
     if word == "exploding" and ratio > 10:
-        return f"layer 1 receives {times(ratio)} the gradient the last layer gets ({depth} layers)"
+        return f"the first layer receives {times(ratio)} the last one's gradient ({depth} layers)"
     return None
 
 
@@ -51,3 +53,16 @@ def _healthy(seen: Observation) -> str:
     steps = seen.recording.total_steps
     parts.append(f"{steps} step{'s' if steps != 1 else ''}")
     return ", ".join(parts)
+
+
+def _warned(seen: Observation, findings: Sequence[Finding]) -> str:
+    """Return why the warnings of a healthy run are no more than that; empty without warnings."""
+    warnings = [finding for finding in findings if finding.severity == "warning"]
+    if not warnings:
+        return ""
+    relief = "the loss falls all the same" if course(seen).learned else eased(seen)
+    told = course(seen).learned or any(relief and relief in warning.note for warning in warnings)
+    need = "it need not" if len(warnings) == 1 else "they need not"
+    reason = relief if told else f"{need} keep the layers from learning"
+    are = "is only a warning" if len(warnings) == 1 else "are only warnings"
+    return f"{', '.join(warning.code for warning in warnings)} {are}: {reason}"

@@ -26,12 +26,16 @@ class Recurrence(NamedTuple):
     """Hold what one recurrent layer shows over its sequence."""
 
     layer: str
+    label: str
+    """The layer's name; with its place, `rnn 1/2`, where a stack of layers or directions goes by one name."""
     cell: str
     steps: int
     slope: Slope
     """Decades per step back."""
     horizon: float
     """Steps back until less than 10^-1.5 of the gradient at the last step is left; inf where it does not shrink."""
+    log10_gradient: tuple[float, ...] = ()
+    """As in TimeProfile."""
 
     @property
     def factor(self) -> float:
@@ -65,19 +69,20 @@ class Recurrence(NamedTuple):
 
 def recurrences(profile: Profile) -> tuple[Recurrence, ...]:
     """Return the recurrent layers of one probe, those with fewer than two steps left out."""
-    found = (_recurrence(time) for time in profile.through_time)
+    names = [time.layer for time in profile.through_time]
+    found = (_recurrence(time, _label(names, i)) for i, time in enumerate(profile.through_time))
     return tuple(one for one in found if one is not None)
 
 
 def latest(seen: Observation) -> tuple[tuple[Recurrence, ...], dict[str, Recurrence]]:
-    """Return what the last probe that looked shows, and what the first one did, by layer.
+    """Return what the last probe that looked shows, and what the first one did, by label.
 
     A probe whose gradients are not numbers (the training broke: GF401) shows nothing, and the one before it counts.
     """
     looked = [profile for profile in seen.profiles if profile.through_time and _finite(profile)]
     if not looked:
         return (), {}
-    return recurrences(looked[-1]), {one.layer: one for one in recurrences(looked[0])}
+    return recurrences(looked[-1]), {one.label: one for one in recurrences(looked[0])}
 
 
 def _finite(profile: Profile) -> bool:
@@ -96,9 +101,14 @@ def every_step_is_read(seen: Observation) -> bool:
     return any(len(shape) > 1 for shape in shapes)
 
 
-def _recurrence(time: TimeProfile) -> Recurrence | None:
+def _label(names: list[str], place: int) -> str:
+    name, count = names[place], names.count(names[place])
+    return name if count == 1 else f"{name} {names[: place + 1].count(name)}/{count}"
+
+
+def _recurrence(time: TimeProfile, label: str) -> Recurrence | None:
     line = time_slope(time.log10_gradient)
     horizon = time_horizon(time.log10_gradient, LIMIT_DECADES)
     if line is None or horizon is None:
         return None
-    return Recurrence(time.layer, time.cell, len(time.log10_gradient), line, horizon)
+    return Recurrence(time.layer, label, time.cell, len(time.log10_gradient), line, horizon, time.log10_gradient)

@@ -60,11 +60,15 @@ def span(names: Sequence[str]) -> str:
     shown = [short(name) for name in names]
     if len(shown) <= 3:
         return ", ".join(shown)
-    return f"{shown[0]}..{shown[-1]} ({len(shown)} layers)"
+    numbered = all(name.isdecimal() for name in names)
+    ends = f"layers {names[0]}..{names[-1]}" if numbered else f"{shown[0]}..{shown[-1]}"
+    return f"{ends} ({len(shown)} layers)"
 
 
 def short(name: str) -> str:
-    """Return a name cut to a length that a sentence can carry."""
+    """Return a name as a sentence can carry it: cut to a length, and `layer 3` where it is no more than a number."""
+    if name.isdecimal() and len(name) < LONGEST_NAME // 2:
+        return f"layer {name}"
     return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 3]}..."
 
 

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from unvanish.core.diagnosis import Cost, Site
 from unvanish.core.observation import Observation
 from unvanish.errors import UnvanishError
-from unvanish.watching.session import Plan, Progress
+from unvanish.watching.session import Idle, Plan, Progress
 
 
 class Capture(AbstractContextManager["Capture"], Protocol):
@@ -46,6 +46,10 @@ class Capture(AbstractContextManager["Capture"], Protocol):
     @property
     def error(self) -> UnvanishError | None:
         """Return why the training could not be looked at."""
+
+    @property
+    def idle(self) -> Idle | None:
+        """Return what was seen in place of a training; None where there was nothing at all."""
 
 
 Factory = Callable[[], Capture]

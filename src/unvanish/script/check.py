@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
@@ -44,7 +45,7 @@ def look(path: Path, argv: Sequence[str], plan: Plan, progress: Progress, captur
     live = _LIVE.get()
     started, home = time.perf_counter(), Path.cwd()
     path = Path(path)
-    folder, note = folder_for(path) if path.is_file() else (None, "")
+    folder, note = folder_for(path) if os.path.isfile(path) else (None, "")
     output = Output(folder / OUTPUT if folder is not None else None, live=live)
     progress("starting", 0, 0)
     with output:

@@ -11,7 +11,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from unvanish.adapters import BACKENDS, is_installed, missing_backend
-from unvanish.errors import ScriptError, UnsupportedError, UnvanishError
+from unvanish.errors import ScriptError, UnvanishError
 from unvanish.script.gate import legacy_refused, wants_legacy
 from unvanish.script.outcome import ScriptRun
 from unvanish.script.trace import last_line, own_traceback
@@ -63,12 +63,14 @@ def _interrupted(run: ScriptRun) -> ScriptError:
 
 
 def _never_trained(run: ScriptRun) -> ScriptError:
+    words = ["no such call of fit or train_on_batch was seen", *_other_loops(run.script)]
+    kinds = "this version looks at models of Keras 3 and of PyTorch, and at loops with an optimizer of theirs"
+    found, hint = run.idle or (", and ".join(words), kinds)
     return ScriptError(
         f"{run.script.name} ended without a training that could be looked at",
-        found=", and ".join(["no such call of fit or train_on_batch was seen", *_other_loops(run.script)]),
+        found=found,
         numbers={"training steps seen": 0},
-        hint="this version looks at models of Keras 3 and of PyTorch, and at loops with an optimizer of theirs; "
-        f"arguments of the script go behind --: unvanish check {_quoted(run.script)} -- --train",
+        hint=f"{hint}; arguments of the script go behind --: unvanish check {_quoted(run.script)} -- --train",
     )
 
 
@@ -113,15 +115,9 @@ def _missing(failure: BaseException, script: Path) -> UnvanishError | None:
     if "tf_keras" in f"{name} {failure}" or (through_tensorflow and wants_legacy()):
         return legacy_refused()
     name = "keras" if through_tensorflow else name
-    if name in ("keras", "tensorflow") and not is_installed(name):
+    wanted = name in ("keras", "tensorflow", "torch") or name == os.environ.get("KERAS_BACKEND")
+    if wanted and name in BACKENDS and not is_installed(name):
         return missing_backend(name, wanted_by=last_line(failure, script))
-    if name in BACKENDS and name == os.environ.get("KERAS_BACKEND"):
-        return UnsupportedError(
-            f"{script.name} runs Keras on {BACKENDS[name]}, which this version cannot look at",
-            found=f"no module named {name!r} either",
-            numbers={"KERAS_BACKEND": name},
-            hint=f"KERAS_BACKEND=tensorflow unvanish check {_quoted(script)}",
-        )
     return None
 
 

@@ -10,6 +10,7 @@ import msgspec
 from unvanish.core.diagnosis import Cost, Site
 from unvanish.core.observation import Observation
 from unvanish.errors import UnvanishError
+from unvanish.watching.session import Idle
 
 Outcome = Literal["enough", "finished", "exited", "raised", "syntax", "interrupted", "refused"]
 """enough: everything asked for was seen, or the script ended by itself after a training was seen. finished, exited,
@@ -26,6 +27,8 @@ class ScriptRun(msgspec.Struct, frozen=True, kw_only=True):
     """What to tell the user; None only when enough was seen."""
     traceback: str = ""
     """Python's own text about what the script raised, our frames left out."""
+    idle: Idle | None = None
+    """What a capture saw in place of a training."""
     script_exit: int | None = None
     """The code of the script's own sys.exit; None where it made no such call."""
     observation: Observation | None = None

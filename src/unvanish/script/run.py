@@ -54,6 +54,7 @@ def run_script(path: Path, argv: Sequence[str], captures: Mapping[str, Factory])
             suspended=tuple(seen.suspended),
             trainer=seen.trainer,
         )
+    run = replace(run, idle=next((capture.idle for capture in gate.entered if capture.idle is not None), None))
     refusal = gate.refusal or (seen.error if seen is not None else None)
     return ended(run, failure, interrupted.is_set(), refusal)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from pathlib import Path
 from types import CodeType
 from typing import NoReturn
@@ -39,7 +40,7 @@ def syntax_failure(script: Path, error: SyntaxError) -> ScriptError:
 
 
 def _read(path: Path) -> bytes:
-    if path.is_dir():
+    if os.path.isdir(path):  # which raises for no path
         _refuse_folder(path)
     if path.suffix.lower() == ".ipynb":
         raise UsageError(
@@ -77,7 +78,9 @@ def _refuse_missing(path: Path) -> NoReturn:
     close = difflib.get_close_matches(path.name, scripts, n=1)
     raise UsageError(
         f"there is no script {str(path)!r}",
-        found=f"in {path.absolute().parent}: {_some(scripts)}" if path.parent.is_dir() else f"no folder {path.parent}",
+        found=f"in {path.absolute().parent}: {_some(scripts)}"
+        if os.path.isdir(path.parent)
+        else f"no folder {path.parent}",
         numbers={"Python files there": len(scripts)},
         hint=f"unvanish check {path.parent / close[0]}" if close else "check the name, or the folder you are in",
     )

@@ -33,7 +33,7 @@ def sick() -> Diagnosis:
     names = layer_names(recipe)
     return Diagnosis(
         verdict="vanishing",
-        sentence="layer 1 receives 0.08 millionths of the gradient the last layer gets (12 layers)",
+        sentence="the first layer receives 0.08 millionths of the last one's gradient (12 layers)",
         findings=(_vanishing(names), _epsilon_floor(names), _growth_note()),
         clear=_clear(),
         undecided=(_no_power(),),
@@ -112,7 +112,7 @@ def deep(depth: int = 200) -> Diagnosis:
     return replace(
         sick(),
         verdict="exploding",
-        sentence=f"layer 1 receives 1.211^{depth} times the gradient the last layer gets ({depth} layers)",
+        sentence=f"the first layer receives 1.211^{depth} times the last one's gradient ({depth} layers)",
         findings=(exploding,),
         observation=observation(recipe),
         sites=_sites(names[:3]),

@@ -26,6 +26,11 @@ GRADIENTS = (
 PARTS = ("transmission", "activation_transmission", "weight_transmission")
 
 
+def in_pytorch(seen: Observation) -> Observation:
+    """Return the observation as the PyTorch adapter would have written it."""
+    return replace(seen, network=replace(seen.network, framework="PyTorch 2.13.0", library="torch"))
+
+
 def edit_kernels(seen: Observation, edit: LayerEdit) -> Observation:
     """Return the observation with every kernel layer edited; the edit is given its place among them, from 0."""
     names = [layer.name for layer in seen.network.kernels]

@@ -112,6 +112,7 @@ SPECIMENS: dict[str, Callable[[], Observation]] = {
     "saturation_unseen": scale.saturation_unseen,
     "shallow_sigmoid": depth.shallow_sigmoid,
     "shallow_sigmoid_sgd": depth.shallow_sigmoid_sgd,
+    "silenced_by_bias": training.silenced_by_bias,
     "silent_by_chance": training.silent_by_chance,
     "silent_first_sample": training.silent_first_sample,
     "small_learning_rate": training.small_learning_rate,

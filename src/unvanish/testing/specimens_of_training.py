@@ -88,6 +88,19 @@ def dead_layer() -> Observation:
     return _killed(seen, first=True)
 
 
+def silenced_by_bias() -> Observation:
+    """Return the same where the fourth layer's biases start at -0.6, three times what its weights make of the input."""
+
+    def sink(i: int, layer: Layer) -> Layer:
+        low = WeightStats(mean=-0.6, variance=0.0, size=layer.units or 1)
+        return replace(layer, bias=low) if i == 3 else layer
+
+    def shift(i: int, layer: LayerProfile) -> LayerProfile:
+        return replace(layer, preactivation_second_moment=0.36 + 0.04) if i == 3 else layer
+
+    return edit_kernels(edit_profiles(dead_layer(), shift), sink)
+
+
 def died_at_chance() -> Observation:
     """Return a ReLU network that one large step killed; the loss stands at chance since."""
     seen = with_losses(_with_sgd(healthy_relu()), 2.1, 0.6931)

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from unvanish.torch.requirements import require_data, require_pair, require_stream
+from unvanish.core.numeric import numeric
+from unvanish.torch.samples import pair_of, require_batch, require_data, require_some, require_stream
 from unvanish.torch.structures import leaves, length, mapped
 
 HELD_OUT_SHARE = 5
@@ -46,17 +47,22 @@ class Batches:
         if next(leaves(x), None) is None or y is None:
             require_stream(x, y)
             self._stream, self.samples = x, None
-            first = self.take(1)[0]
-            self.batch_size = length(first.x)
+            first = self.take(1)
+            require_some(first, x)
+            self.batch_size = length(first[0].x)
         else:
             require_data(x, y)
             self._rows = np.arange(length(x))
             if validation is None:
                 self._hold_out()
             self.samples, self.batch_size = len(self._rows), min(batch_size, len(self._rows))
+            self.take(1)
         if validation is not None:
-            require_pair(validation)
-            self._held_out = _first(validation, MOST) if next(leaves(validation), None) is None else Batch(*validation)
+            pair = pair_of(validation)
+            if pair is not None:
+                require_data(*pair, of=" of the validation data")
+            self._held_out = _first(validation, MOST) if pair is None else Batch(*pair)
+            self.held_out(1)
 
     def _hold_out(self) -> None:
         out = len(self._rows) // HELD_OUT_SHARE
@@ -96,7 +102,7 @@ class Batches:
     def _epoch(self, seed: int) -> Iterator[Batch]:
         if self._stream is not None:
             for pair in self._stream:
-                yield self._placed(Batch(*require_pair(pair)[:2]))
+                yield self._placed(Batch(*require_batch(pair)[:2]))
             return
         order = np.random.default_rng(seed).permutation(self._rows)
         for start in range(0, len(order), self.batch_size):
@@ -106,19 +112,25 @@ class Batches:
         return Batch(*(mapped(part, operator.itemgetter(rows)) for part in (self._x, self._y)))
 
     def _placed(self, batch: Batch) -> Batch:
-        return Batch(*(tensors_for(self._model, part) for part in batch))
+        return Batch(*(tensors_for(self._model, part, what) for part, what in zip(batch, ("x", "y"), strict=True)))
 
 
-def tensors_for(model: torch.nn.Module, value: Any) -> Any:
-    """Return the structure with tensors on the model's device; arrays of numpy in its float type, or as int64."""
+def tensors_for(model: torch.nn.Module, value: Any, what: str) -> Any:
+    """Return the structure with tensors on the model's device; arrays of numpy in its float type, or as int64.
+
+    what: what it is, for the DataError about arrays that hold no numbers.
+    """
     parameter = next((p for p in model.parameters() if p.is_floating_point()), torch.empty(0))
 
     def placed(leaf: Any) -> torch.Tensor:
         if isinstance(leaf, torch.Tensor):
             return leaf.to(parameter.device)
-        tensor = torch.from_numpy(np.ascontiguousarray(leaf))
-        small = tensor.dtype in (torch.bool, torch.uint8)
-        kind = parameter.dtype if tensor.is_floating_point() else tensor.dtype if small else torch.int64
+        if not (leaf.dtype.kind == "c" and any(p.is_complex() for p in model.parameters())):
+            numeric(what, leaf.dtype)
+        wide = leaf.dtype.kind == "f" and leaf.dtype.itemsize > 8  # a long double, which torch does not have
+        tensor = torch.from_numpy(np.ascontiguousarray(leaf, dtype=np.float64 if wide else None))
+        kept = tensor.dtype in (torch.bool, torch.uint8) or tensor.is_complex()
+        kind = parameter.dtype if tensor.is_floating_point() else tensor.dtype if kept else torch.int64
         return tensor.to(parameter.device, kind)
 
     return mapped(value, placed)
@@ -128,10 +140,11 @@ def _first(stream: Any, most: int) -> Batch:
     """Return the first samples of a stream, joined."""
     pairs, count = [], 0
     for pair in stream:
-        pairs.append(Batch(*require_pair(pair)[:2]))
+        pairs.append(Batch(*require_batch(pair)[:2]))
         count += length(pairs[-1].x)
         if count >= most:
             break
+    require_some(pairs, stream)
     x, y = (_joined([pair[part] for pair in pairs], most) for part in (0, 1))
     return Batch(x, y)
 

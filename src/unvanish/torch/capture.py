@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 import torch
 
@@ -17,17 +17,17 @@ from unvanish.core.observation import Observation
 from unvanish.errors import UnvanishError
 from unvanish.torch.around import around
 from unvanish.torch.clips import Clips
-from unvanish.torch.compat import belongs_to_keras
+from unvanish.torch.compat import belongs_to_keras, transformed
+from unvanish.torch.compiling import Compiling
 from unvanish.torch.hooks import Hooks
 from unvanish.torch.inputs import Inputs
-from unvanish.torch.look import Look
+from unvanish.torch.looking import Looking
 from unvanish.torch.losses import Losses
 from unvanish.torch.patches import Patches
-from unvanish.torch.replayed import Replayed
-from unvanish.torch.requirements import unsupported
+from unvanish.torch.requirements import unreadable, unsupported
 from unvanish.torch.roots import Roots
-from unvanish.torch.watched import Watched, look_for
-from unvanish.watching.session import Enough, Plan, Progress
+from unvanish.torch.watched import Watched
+from unvanish.watching.session import Enough, Idle, Plan, Progress, too_few
 from unvanish.watching.sites import first_frame_of, site_of
 
 UNSEEN = 1000
@@ -54,17 +54,19 @@ class Capture:
         self._thread = threading.get_ident()
         self._inside = False
         self._over = False
-        self._unseen = 0
+        self._unseen = self._passes = 0
         self._why: UnvanishError | None = None
         self._around: dict[int, torch.nn.Module] = {}
+        self._of_keras: WeakSet[torch.nn.Module] = WeakSet()
         self._watched: Watched | None = None
         self._earlier: dict[int, torch.optim.Optimizer] = {}
-        self._looks: dict[int, Look | Replayed] = {}
+        self._looks: dict[int, Looking] = {}
         self._inputs: dict[int, Inputs] = {}
         self._models: dict[int, torch.nn.Module] = {}
         self._roots = Roots(self._pass_begins, self._pass_ends)
         self._clips = Clips(lambda parameter: self._watched is None or self._watched.steps.wants(parameter))
         self._losses = Losses()
+        self._compiling = Compiling(self._compile_begins)
 
     def __enter__(self) -> Capture:
         """Patch what torch calls on the way from a module's making to an optimizer's step."""
@@ -72,7 +74,7 @@ class Capture:
         self._stack.callback(patches.undo)
         patches.wrap(torch.nn.Module, "__init__", self._module)
         patches.wrap(torch.nn.Module, "__call__", self._call)
-        for part in (self._roots, self._clips, self._losses):
+        for part in (self._roots, self._clips, self._losses, self._compiling):
             part.install(patches)
         self._stack.enter_context(Hooks(self._before, self._after))
         return self
@@ -85,8 +87,9 @@ class Capture:
             if self._watched is not None:
                 self._watched.end()
         finally:
-            self._forget_looks()
-            self._stack.close()
+            with self._stack:
+                self._losses.forget()
+                self._forget_looks()
 
     @property
     def observation(self) -> Observation | None:
@@ -96,7 +99,22 @@ class Capture:
     @property
     def error(self) -> UnvanishError | None:
         """Return why the training could not be looked at."""
-        return None if self._watched is not None else self._why
+        return self._why if self.observation is None else None
+
+    @property
+    def idle(self) -> Idle | None:
+        """Return what was seen in place of the plan's training: an earlier one, or gradients that no optimizer took."""
+        if self._watched is not None or self._why is not None:
+            return None
+        if self._earlier:
+            return too_few(len(self._earlier), self._plan.fit)
+        if not self._passes:
+            return None
+        passes = "1 backward pass" if self._passes == 1 else f"{self._passes:,} backward passes"
+        return Idle(
+            f"{passes}, and no step of an optimizer of torch.optim",
+            "let one take the steps, of a torch.nn.Module: torch.optim.SGD(model.parameters(), lr=0.1).step()",
+        )
 
     @property
     def cost(self) -> Cost | None:
@@ -124,25 +142,37 @@ class Capture:
 
     def _call(self, original: Callable[..., Any], module: torch.nn.Module, *args: Any, **kwargs: Any) -> Any:
         """Let a module run; one that is called from outside of any other, and may be trained, is looked at."""
-        if self._inside or not torch.is_grad_enabled() or threading.get_ident() != self._thread:
+        if self._inside or not torch.is_grad_enabled() or threading.get_ident() != self._thread or transformed():
             return original(module, *args, **kwargs)
-        if not any(p.requires_grad for p in module.parameters()) or belongs_to_keras(module):
+        if belongs_to_keras(module):
+            self._of_keras.add(module)
+        if not any(p.requires_grad for p in module.parameters()) or not _readable(module):
             return original(module, *args, **kwargs)
         self._pass_begins()
+        known = self._watched is not None  # else only this module is not looked at
+        with self._ours(ending=known):
+            self._arm(module, args, kwargs)
         self._inside = True
         try:
-            self._arm(module, args, kwargs)
             result = original(module, *args, **kwargs)
         finally:
             self._inside = False
+            for look in (self._looks.get(id(module)), self._watched):
+                if look is not None:
+                    look.rest()
+        with self._ours(ending=known):
+            self._ran(module, args, kwargs, result)
+        return result
+
+    def _ran(self, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
+        """Take what the module was called with and what it returned."""
         if self._watched is None:
             self._inputs.setdefault(id(module), Inputs()).add(args, kwargs)
             look = self._looks.get(id(module))
-            if isinstance(look, Replayed):
+            if look is not None:
                 look.ran(args, kwargs, result)
         elif self._watched.is_model(module):
             self._watched.ran(args, kwargs, result)
-        return result
 
     def _arm(self, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Look at the pass that begins, if it is one to look at."""
@@ -152,8 +182,7 @@ class Capture:
             return
         look = self._looks.get(id(module))
         if look is not None and look.seen < PASSES:
-            if isinstance(look, Replayed):
-                look.begins()
+            look.begins()
             return
         if look is not None:
             look.__exit__(None, None, None)
@@ -162,8 +191,8 @@ class Capture:
         outer = around(module)
         if outer is not None:
             self._around[id(module)] = outer
-        self._looks[id(module)], self._models[id(module)] = look_for(module), module
-        self._looks[id(module)].__enter__()
+        self._looks[id(module)] = Looking(module, self._compiling).__enter__()
+        self._models[id(module)] = module
 
     def _before(self, optimizer: torch.optim.Optimizer) -> None:
         with self._ours():
@@ -173,12 +202,19 @@ class Capture:
                 self._watched.before(optimizer)
 
     def _after(self, optimizer: torch.optim.Optimizer) -> None:
-        if self._watched is not None:
-            self._watched.after(optimizer)
-        else:
+        if self._watched is None:
             self._roots.forget()
             self._clips.forget()
-            self._losses.calls.clear()
+            self._losses.forget()
+            return
+        with self._ours():
+            self._watched.after(optimizer)
+
+    def _compile_begins(self) -> None:
+        for look in self._looks.values():
+            look.let_go()
+        if self._watched is not None:
+            self._watched.let_go()
 
     def _pass_begins(self) -> None:
         if self._over:  # the script caught what should have ended it
@@ -187,18 +223,33 @@ class Capture:
             self._watched.steps.pass_begins()
 
     def _pass_ends(self) -> None:
+        self._passes += 1
         with self._ours():
             if self._watched is not None:
                 self._watched.backward_ended()
 
     @contextmanager
-    def _ours(self) -> Iterator[None]:
-        """Let by the passes that are made in the context: they are our own."""
+    def _ours(self, *, ending: bool = True) -> Iterator[None]:
+        """Let by the passes that are made in the context: they are our own. What goes wrong there is kept.
+
+        The script's own pass or step is made as if nobody looked. ending: nothing more is to be seen after that.
+        """
         outside, self._inside = self._inside, True
         try:
             yield
+        except Exception as error:
+            self._failed(error, ending)
         finally:
             self._inside = outside
+
+    def _failed(self, error: Exception, ending: bool) -> None:
+        """Keep what went wrong. ending: end the script when its next pass begins."""
+        model = next(iter(self._models.values()), None) if self._watched is None else self._watched.model
+        name = "of the script" if model is None else type(model).__name__
+        why = error if isinstance(error, UnvanishError) else unreadable(name, error)
+        self._why, self._over = self._why or why, self._over or ending
+        if self._watched is not None:
+            self._watched.failed(why)
 
     # --- the model ----------------------------------------------------------------------------------------------------
 
@@ -210,6 +261,12 @@ class Capture:
         outer = [self._around[key] for key in trained if key in self._around]
         most = max((owned[key] for key in trained), default=0)
         beyond = [module for module in outer if sum(id(p) in held for p in module.parameters()) > most]
+        if not trained and any(id(p) in held for model in self._of_keras for p in model.parameters()):
+            return  # a loop around a model of Keras, which is Keras' to look at
+        failed = [(self._models[k], why) for k in owned if owned[k] and (why := self._looks[k].failure) is not None]
+        if not trained and failed:
+            self._refuse(unreadable(type(failed[0][0]).__name__, failed[0][1]))
+            return
         if not trained or beyond:
             self._refuse(unsupported(optimizer, beyond[0] if beyond else None))
             return
@@ -217,7 +274,8 @@ class Capture:
         if len(self._earlier) < self._plan.fit:
             return
         chosen = max(trained, key=owned.__getitem__)
-        others = [type(self._models[key]).__name__ for key in trained if key != chosen]
+        parts = set(self._models[chosen].modules())
+        others = [type(self._models[key]).__name__ for key in trained if self._models[key] not in parts]
         watched = Watched(
             self._models[chosen],
             self._looks.pop(chosen),
@@ -227,6 +285,7 @@ class Capture:
             self._roots,
             self._clips,
             self._losses,
+            self._compiling,
             self._inputs[chosen],
             self._finished,
             tuple(f"{name}: trained by the same optimizer, and not looked at" for name in others),
@@ -251,3 +310,8 @@ class Capture:
         self._around.clear()
         self._models.clear()
         self._inputs.clear()
+
+
+def _readable(module: torch.nn.Module) -> bool:
+    """Say whether a module can be looked into here: none of Keras, which has a capture of its own, or TorchScript."""
+    return not (belongs_to_keras(module) or isinstance(module, torch.jit.ScriptModule))

@@ -16,10 +16,11 @@ from unvanish.core.diagnosis import Cost
 from unvanish.core.network import Network
 from unvanish.core.observation import Evaluation, Observation
 from unvanish.core.profile import Profile
-from unvanish.torch.batches import Batch, Batches, tensors_for
+from unvanish.torch.batches import MOST, Batch, Batches, tensors_for
 from unvanish.torch.clips import Clips
 from unvanish.torch.clock import Clock
 from unvanish.torch.evaluate import evaluate
+from unvanish.torch.failures import computed, explained
 from unvanish.torch.held_gradients import held_gradients
 from unvanish.torch.hooks import Hooks
 from unvanish.torch.info import held_by, optimizer_info, with_optimised
@@ -29,8 +30,6 @@ from unvanish.torch.losses import Losses
 from unvanish.torch.patches import Patches
 from unvanish.torch.probe import LossOf, look_at, probe
 from unvanish.torch.requirements import (
-    computed,
-    require_counts,
     require_example,
     require_loss,
     require_model,
@@ -64,7 +63,6 @@ def check(
 
     loss: a module, a function of (outputs, targets), or a word. optimizer: copied; None: Adam with a rate of 0.001.
     """
-    require_counts(batch_size=batch_size, steps=plan.steps)
     require_model(model)
     require_loss(loss)
     require_optimizer(optimizer, model)
@@ -74,7 +72,8 @@ def check(
         if not model.training:
             model.train()
         batches = Batches(model, x, y, validation, batch_size)
-        return _Check(model, batches, loss_function(loss), optimizer, plan, progress).run()
+        with explained(model, lambda: [part.x for part in (batches.take(1)[0], batches.held_out(MOST)) if part]):
+            return _Check(model, batches, loss_function(loss), optimizer, plan, progress).run()
 
 
 def look_once(model: torch.nn.Module, x: Any, y: Any, *, loss: Any = None, batch_size: int) -> tuple[Network, Profile]:
@@ -85,12 +84,12 @@ def look_once(model: torch.nn.Module, x: Any, y: Any, *, loss: Any = None, batch
     if x is None:
         require_model(model)
         return held_gradients(model)
-    require_counts(batch_size=batch_size)
     require_model(model)
     require_loss(loss)
     with untouched([model, loss] if isinstance(loss, torch.nn.Module) else [model]), torch.enable_grad():
         batches = Batches(model, x, y, None, batch_size).take(3)
-        look, profile = look_at(model, batches, _loss(loss_function(loss)), 0)
+        with explained(model, lambda: [batches[0].x]):
+            look, profile = look_at(model, batches, _loss(loss_function(loss)), 0)
         return look.network(), profile
 
 
@@ -98,8 +97,9 @@ def describe(model: torch.nn.Module, input: Any = None) -> Network:
     """Return the network as one forward pass on the example input shows it. Nothing is changed."""
     require_model(model)
     require_example(model, input)
-    with untouched([model]), torch.enable_grad(), Look(model) as look:
-        model(tensors_for(model, input))
+    x = tensors_for(model, input, "the input")
+    with untouched([model]), torch.enable_grad(), explained(model, lambda: [x]), Look(model) as look:
+        model(x)
     return look.network()
 
 
@@ -153,15 +153,19 @@ class _Check:
 
         try:
             self._losses.install(patches)
-            return look_at(self._model, drawn, noted, 0)
+            looked = look_at(self._model, drawn, noted, 0)
+            self._losses.require_weight_one(len(drawn))
+            self._losses.keep()
+            return looked
         finally:
+            self._losses.forget()
             patches.undo()
 
     def _train(self, optimizer: torch.optim.Optimizer, session: Session, tally: Tally) -> None:
         """Take the steps, in an order of batches of our own, and sample them."""
         patches, model = Patches(), self._model
         roots = Roots(lambda: None, lambda: None)
-        steps = Steps(model.parameters(), session, tally, self._clips, roots)
+        steps = Steps(model.parameters(), session, tally, self._clips, roots, roots.loss)
 
         def closure(batch: Batch) -> torch.Tensor:
             optimizer.zero_grad()
@@ -189,7 +193,7 @@ class _Check:
         head = network.layer(network.outputs[0]).activation if network.outputs else "linear"
         loss, sample = self._losses.info(head), batches.train_sample()
         found = [next(leaves(part), None) for part in sample]
-        x, y = (None if t is None else t.detach().cpu().double().numpy() for t in found)
+        x, y = (None if t is None or t.is_complex() else t.detach().cpu().double().numpy() for t in found)
         return Observation(
             network=network,
             profiles=tuple(profiles),

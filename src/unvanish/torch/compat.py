@@ -28,8 +28,37 @@ def uncompiled(model: Any) -> Any:
 
 
 def compiler_is_loaded() -> bool:
-    """Say whether anything may have been compiled: `torch._dynamo` is imported by the first torch.compile."""
+    """Say whether `torch._dynamo` is imported: else nothing can be compiled. Any optimizer that is made imports it."""
     return "torch._dynamo" in sys.modules
+
+
+_EVAL_FRAME: Any = torch._C._dynamo.eval_frame
+"""Where the compiler hears of every Python function that runs; there without `torch._dynamo`. No public name for it."""
+_PASSED_BY = _EVAL_FRAME._FrameExecStrategy(_EVAL_FRAME._FrameAction.SKIP, _EVAL_FRAME._FrameAction.DEFAULT)
+
+
+def compiler_at_work() -> bool:
+    """Say whether this runs in code that a compiler traces, or listens to between two parts that it compiled."""
+    return torch.compiler.is_compiling() or _EVAL_FRAME.get_eval_frame_callback() is not None
+
+
+def passed_by(function: Callable[..., Any]) -> None:
+    """Let the compiler not begin with this function, though with those that it calls: as it treats torch's own."""
+    _EVAL_FRAME.set_code_exec_strategy(function.__code__, _PASSED_BY)
+
+
+passed_by(compiler_at_work)
+
+
+def transformed() -> bool:
+    """Say whether tensors have no values of their own here: in torch.func.grad or vmap, or under a FakeTensorMode."""
+    fake = torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.FAKE)
+    return torch._C._functorch.peek_interpreter_stack() is not None or fake is not None
+
+
+def holds_compiled(model: torch.nn.Module) -> bool:
+    """Say whether the model or a part of it is compiled: wrapped (`_orig_mod`), or in place (`_compiled_call_impl`)."""
+    return any("_orig_mod" in m._modules or m._compiled_call_impl is not None for m in model.modules())
 
 
 def base_of(tensor: torch.Tensor) -> torch.Tensor | None:

@@ -40,6 +40,7 @@ def describe(model: torch.nn.Module, trace: Trace, output: Any) -> Described:
     network = Network(
         name=type(model).__name__,
         framework=f"PyTorch {torch.__version__.split('+')[0]}",
+        library="torch",
         layers=tuple(layers),
         edges=tuple(edges),
         outputs=tuple(dict.fromkeys(names[call.key] for call in last)),

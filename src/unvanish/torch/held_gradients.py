@@ -38,4 +38,5 @@ def held_gradients(model: torch.nn.Module) -> tuple[Network, Profile]:
         )
     kind = next((str(p.dtype).removeprefix("torch.") for p in kernels.values()), "float32")
     profile = Profile(step=0, batches=1, batch_size=0, loss=math.nan, dtype=kind, layers=tuple(profiles))
-    return Network(name=type(model).__name__, framework=f"PyTorch {torch.__version__}", layers=tuple(layers)), profile
+    framework = f"PyTorch {torch.__version__}"
+    return Network(name=type(model).__name__, framework=framework, library="torch", layers=tuple(layers)), profile

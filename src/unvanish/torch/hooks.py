@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
+from unvanish.torch.compat import compiler_at_work
 from unvanish.torch.patches import Patches
 
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
@@ -39,7 +40,12 @@ class Hooks:
         self._stack.close()
 
     def _pre(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> Arguments | None:
-        """Call `before`: at once, or after the first run of a closure, which computes the gradients."""
+        """Call `before`: at once, or after the first run of a closure, which computes the gradients.
+
+        A step that is compiled stays as it is, and is not heard of.
+        """
+        if compiler_at_work():
+            return None
         self._calls += 1
         closure = kwargs.get("closure", args[1] if len(args) > 1 else None)
         if closure is None:
@@ -60,7 +66,8 @@ class Hooks:
         return (args[0], first_read, *args[2:]), kwargs
 
     def _post(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:  # noqa: ARG002  # torch's
-        self._after(optimizer)
+        if not compiler_at_work():
+            self._after(optimizer)
 
     def _scaler_step(self, original: Callable[..., Any], scaler: Any, optimizer: Any, *args: Any, **kwargs: Any) -> Any:
         """Tell of a step also where a gradient overflowed and the scaler does not even call the optimizer."""

@@ -16,11 +16,12 @@ from unvanish.core.profile import LayerProfile, Profile, TimeProfile
 from unvanish.errors import UnsupportedError
 from unvanish.torch.arrays import tensors_in
 from unvanish.torch.call import Key
-from unvanish.torch.compat import compiler_is_loaded, uncompiled
+from unvanish.torch.compat import compiler_is_loaded, transformed, uncompiled
 from unvanish.torch.depth import depths
 from unvanish.torch.describe import Described, describe
 from unvanish.torch.expressions import Recogniser
 from unvanish.torch.places import Places
+from unvanish.torch.requirements import unreadable
 from unvanish.torch.sums import Sums
 from unvanish.torch.through_time import through_time
 from unvanish.torch.trace import Trace
@@ -44,13 +45,18 @@ class Look:
             loss.backward()
         look.network(), look.profile(0, float(loss))
 
-    Passes without gradients (an evaluation under no_grad) are let by. A compiled model runs uncompiled meanwhile.
+    Passes without gradients (an evaluation under no_grad) are let by.
     """
 
-    def __init__(self, model: torch.nn.Module) -> None:
-        """Keep the model; nothing is hooked before the context is entered."""
+    def __init__(self, model: torch.nn.Module, *, eager: bool = True) -> None:
+        """Keep the model; nothing is hooked before the context is entered.
+
+        eager: let what is compiled run uncompiled meanwhile, in the whole process; to be False while a training runs
+        whose passes are not compiled, though other things may be.
+        """
         self.seen = 0
         """Forward passes that were seen."""
+        self._eager = eager
         self._model: torch.nn.Module = uncompiled(model)
         self._sums = Sums()
         self._weights = Weights(self._sums)
@@ -63,7 +69,10 @@ class Look:
         """Why -> the first layer that was not looked at over time."""
         self._batch_size = 0
         self._troubles: dict[str, str] = {}
+        self.failure: Exception | None = None
+        """What went wrong with a pass, which is not counted as seen."""
         self._stack = contextlib.ExitStack()
+        self._handles: list[Any] = []
         self._running: tuple[Trace, Places] | None = None
         self._inside = 0
         self._started = time.perf_counter()
@@ -71,13 +80,10 @@ class Look:
     def __enter__(self) -> Look:
         """Arm: from now on passes of the model are seen."""
         self._started = time.perf_counter()
-        if compiler_is_loaded():  # hooks that were not there when a model was compiled would not fire
+        if self._eager and compiler_is_loaded():  # hooks that were not there when a model was compiled would not fire
             self._stack.enter_context(torch.compiler.set_stance("force_eager"))
-        for handle in (
-            self._model.register_forward_pre_hook(self._start, with_kwargs=True),
-            self._model.register_forward_hook(self._end, always_call=True),
-        ):
-            self._stack.callback(handle.remove)
+        self.listen()
+        self._stack.callback(self.rest)
         self._stack.callback(self._weights.close)
         self._stack.callback(self._sums.close)
         self._weights.hook(self._model.parameters())
@@ -89,10 +95,25 @@ class Look:
         self._weights.next_pass()
         self._stack.close()
 
+    def listen(self) -> None:
+        """Put hooks on the model, if they are not there."""
+        if not self._handles:
+            self._handles = [
+                self._model.register_forward_pre_hook(self._start, with_kwargs=True),
+                self._model.register_forward_hook(self._end, always_call=True),
+            ]
+
+    def rest(self) -> None:
+        """Take the hooks off the model until `listen`: one that is copied or saved meanwhile has none."""
+        while self._handles:
+            self._handles.pop().remove()
+
     @property
     def not_checked(self) -> tuple[str, ...]:
         """Return what could not be looked at, in words."""
         found = []
+        if self.failure is not None:
+            found.append(f"a pass of the model: {type(self.failure).__name__}: {self.failure}".splitlines()[0])
         if not self.seen:
             found.append("no forward pass of the model was seen")
         elif not self._weights.arrived and not self._sums.backward:
@@ -150,6 +171,8 @@ class Look:
 
     def _required(self) -> Described:
         if self._described is None:
+            if self.failure is not None:
+                raise unreadable(type(self._model).__name__, self.failure) from self.failure
             raise UnsupportedError(
                 "the model was not seen at work",
                 found="no forward pass with gradients was made while it was looked at",
@@ -171,8 +194,15 @@ class Look:
 
     def _start(self, _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self._inside += 1
-        if self._inside > 1 or not torch.is_grad_enabled():
+        if self._inside > 1 or not torch.is_grad_enabled() or transformed():
             return
+        try:
+            self._begin(args, kwargs)
+        except Exception as error:  # as in _end
+            self.failure = self.failure or error
+            self._stop()
+
+    def _begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self._weights.next_pass()
         self._sums.next_pass()
         places = Places(self._model)
@@ -181,8 +211,8 @@ class Look:
         for name, tensor in _inputs(args, kwargs):
             trace.enter(name, tensor)
         self._running = trace, places
-        places.open()
         trace.start()
+        places.open()
 
     def _end(self, _: Any, __: Any, output: Any) -> None:
         self._inside = max(self._inside - 1, 0)
@@ -192,8 +222,14 @@ class Look:
         self._stop()
         if output is None and sys.exc_info()[0] is not None:  # the forward pass failed
             return
+        try:
+            self._read(trace, output)
+        except Exception as error:  # the user's pass goes on, and what was not seen is named
+            self.failure = self.failure or error
+
+    def _read(self, trace: Trace, output: Any) -> None:
+        """Take what a pass showed, and be there when its gradients come."""
         trace.adopt(output)
-        self.seen += 1
         self._troubles.update(trace.troubles)
         self._weights.hook(self._model.parameters())
         for call in trace.calls:
@@ -208,6 +244,7 @@ class Look:
             self._depths = depths(output, self._sums.made, self._model)
             first = next((call for call in trace.calls if call.kind == "input" and call.shape), None)
             self._batch_size = first.shape[0] if first is not None else 0
+        self.seen += 1
 
     def _over_time(self, trace: Trace) -> None:
         """Look at each recurrent layer over time, at its first call."""

@@ -1,10 +1,14 @@
-"""Which losses the training computes, and on which labels: seen where torch's own loss functions are called."""
+"""Which losses the training computes, and on which labels: seen where torch's own loss functions are called.
+
+A loop may multiply a loss by hand before it is run: against underflow, to average over micro-batches. By how much is
+read where the gradient of what was run arrives at the loss function.
+"""
 
 from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +18,9 @@ from torch.nn import functional
 
 from unvanish.core.data_stats import chance_loss
 from unvanish.core.observation import LossInfo
+from unvanish.torch.compat import transformed
 from unvanish.torch.patches import Patches
+from unvanish.torch.taps import on_output
 
 MOST = 4096
 """Samples whose labels are kept at most."""
@@ -63,6 +69,8 @@ class LossCall(NamedTuple):
     units: int
     plain: bool
     """Whether it is the mean over equally weighed samples, so that its value can be compared with chance."""
+    weight: list[torch.Tensor]
+    """What it was multiplied by in what was run backward, on its device: one number of each backward pass."""
 
 
 class Losses:
@@ -74,6 +82,9 @@ class Losses:
         self._chosen: LossCall | None = None
         self._labels: list[NDArray[Any]] = []
         self._inside = False
+        self._weight = math.nan
+        self._comparable = True
+        self._handles: list[Any] = []
 
     def install(self, patches: Patches) -> None:
         """Wrap the loss functions; the modules (`nn.MSELoss`) call them."""
@@ -85,14 +96,45 @@ class Losses:
         equal = [call for call in self.calls if math.isclose(float(call.value), root, rel_tol=1e-3)]
         candidates = self.calls if len({call.kind for call in self.calls}) == 1 else equal
         self._chosen = candidates[0] if candidates else None
-        self.keep()
 
     def keep(self) -> None:
         """Keep the labels of the calls since the last step, and begin anew."""
-        for call in self.calls:
-            if self._chosen is not None and call.kind == self._chosen.kind and call.labels is not None:
-                self._labels.append(call.labels)
+        if self.calls:
+            self._weight = self._weighed()
+        self._labels += [call.labels for call in self._own() if call.labels is not None]
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew: an optimizer stepped."""
         self.calls.clear()
+        while self._handles:
+            self._handles.pop().remove()
+
+    def true(self, root: float, scale: float = 1.0) -> float:
+        """Return the loss of which `root` is a multiple: what the calls since the last step count with in it, made one.
+
+        scale: what a gradient scaler multiplied by; it is not in root. A loss that is not brought down stays as it is,
+        and is not compared with chance.
+        """
+        if self._chosen is None:
+            return root
+        weight = (self._weighed() if self.calls else self._weight) / scale
+        if not math.isfinite(weight):
+            return root
+        self._comparable = self._comparable and weight > 0
+        return root / weight if weight > 0 else root
+
+    def require_weight_one(self, calls: int) -> None:
+        """Compare the loss with chance only if it is no multiple of that of the loss function, in so many passes."""
+        self._comparable = math.isclose(self._weighed(), calls, rel_tol=1e-3)
+
+    def _own(self) -> list[LossCall]:
+        return [call for call in self.calls if self._chosen is not None and call.kind == self._chosen.kind]
+
+    def _weighed(self) -> float:
+        """Return the sum of the weights of the calls since the last step; nan where none was run backward."""
+        weights = [float(weight) for call in self._own() for weight in call.weight]
+        return sum(weights) if weights else math.nan
 
     def labels(self) -> NDArray[Any] | None:
         """Return the labels that were seen; None when they are not known."""
@@ -104,11 +146,11 @@ class Losses:
         loss = self._chosen
         if loss is None:
             return LossInfo(kind="other", head=head)
-        chance = chance_loss(loss.kind, self.labels()) if loss.plain else None
+        chance = chance_loss(loss.kind, self.labels()) if loss.plain and self._comparable else None
         return LossInfo(kind=loss.kind, chance=chance, head=head, from_logits=loss.from_logits, units=loss.units)
 
     def _called(self, name: str, original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        if self._inside or not torch.is_grad_enabled():
+        if self._inside or not torch.is_grad_enabled() or transformed():
             return original(*args, **kwargs)
         self._inside = True
         try:
@@ -117,28 +159,46 @@ class Losses:
             self._inside = False
         outputs, target = (kwargs.get(n, args[i] if len(args) > i else None) for i, n in enumerate(("input", "target")))
         if isinstance(result, torch.Tensor) and result.requires_grad and isinstance(outputs, torch.Tensor):
-            self.calls.append(self._call(name, result.detach(), outputs, target, args, kwargs))
+            call = self._call(name, result.detach(), outputs, target, args, kwargs)
+            self.calls.append(call)
+            if result.grad_fn is not None:
+                arrives = functools.partial(_weigh, call)
+                self._handles.append(on_output((result.grad_fn, result.output_nr), arrives))
         return result
 
     def _call(
         self, name: str, result: torch.Tensor, outputs: torch.Tensor, target: Any, args: Any, kwargs: Any
     ) -> LossCall:
-        kind, from_logits = KINDS.get(name, ("other", None))
-        indices = isinstance(target, torch.Tensor) and not target.is_floating_point()
-        if name == "cross_entropy" and not indices:
-            kind = "categorical_crossentropy"
+        kind, from_logits = kind_of(name, target)
         per_class = name in ("cross_entropy", "nll_loss") and outputs.ndim > 1
-        third = args[2] if name in _WEIGHED and len(args) > 2 else None
-        weighed = any(w is not None for w in (kwargs.get("weight", third), kwargs.get("pos_weight")))
-        reduced = kwargs.get("reduction", "mean") == "mean" and result.ndim == 0
         return LossCall(
             kind=kind,
             from_logits=from_logits,
             value=result.double().mean(),
             labels=None if sum(map(len, self._labels)) >= MOST else _labels(target, kwargs.get("ignore_index", -100)),
             units=int(outputs.shape[1 if per_class else -1]) if outputs.ndim else 1,
-            plain=reduced and not weighed and not kwargs.get("label_smoothing", 0.0),
+            plain=is_plain(name, result, args, kwargs),
+            weight=[],
         )
+
+
+def kind_of(name: str, target: Any) -> tuple[str, bool | None]:
+    """Return the kind of a function of torch.nn.functional, and whether it applies the sigmoid or softmax itself."""
+    kind, from_logits = KINDS.get(name, ("other", None))
+    indices = isinstance(target, torch.Tensor) and not target.is_floating_point()
+    return "categorical_crossentropy" if name == "cross_entropy" and not indices else kind, from_logits
+
+
+def is_plain(name: str, result: torch.Tensor, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
+    """Say whether a call of a loss took the mean over equally weighed samples. result: what it returned."""
+    third = args[2] if name in _WEIGHED and len(args) > 2 else None
+    weighed = any(w is not None for w in (kwargs.get("weight", third), kwargs.get("pos_weight")))
+    reduced = kwargs.get("reduction", "mean") == "mean" and result.ndim == 0
+    return reduced and not weighed and not kwargs.get("label_smoothing", 0.0)
+
+
+def _weigh(call: LossCall, gradient: torch.Tensor) -> None:
+    call.weight.append(gradient.detach().double().sum())
 
 
 def _labels(target: Any, ignored: int) -> NDArray[Any] | None:

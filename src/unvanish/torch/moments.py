@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
 from unvanish.core.measures import distinct_units as core
@@ -17,4 +18,7 @@ def stats(weights: torch.Tensor | None, *, orthogonal: bool = False) -> WeightSt
 
 def distinct_units(matrix: torch.Tensor, bias: torch.Tensor | None) -> int:
     """Return the number of different rows of a matrix (units, inputs), each with its bias."""
-    return core.distinct_units(array(matrix).T, None if bias is None else array(bias))
+    columns, ends = array(matrix).reshape(len(matrix), -1).T, None if bias is None else array(bias)
+    if ends is not None and ends.ndim > 1:  # a complex bias, which is two numbers
+        columns, ends = np.concatenate([columns, ends.T]), None
+    return core.distinct_units(columns, ends)

@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-import torch
+from unvanish.torch.compat import compiler_at_work, passed_by
 
 
 class Patches:
@@ -19,7 +19,7 @@ class Patches:
         self._over = False
 
     def wrap(self, owner: Any, name: str, wrapper: Callable[..., Any]) -> None:
-        """Let `owner.name(...)` call `wrapper(original, ...)`; not in code that is being compiled: that stays as it is.
+        """Let `owner.name(...)` call `wrapper(original, ...)`; not in code that is compiled: that stays as it is.
 
         A function that lies under several names is to be wrapped under each.
         """
@@ -27,10 +27,11 @@ class Patches:
 
         @functools.wraps(original)
         def wrapped(*args: Any, **kwargs: Any) -> Any:
-            if self._over or torch.compiler.is_compiling():
+            if self._over or compiler_at_work():
                 return original(*args, **kwargs)
             return wrapper(original, *args, **kwargs)
 
+        passed_by(wrapped)
         wrapped.__signature__ = inspect.signature(original)  # type: ignore[attr-defined]  # asked for by callers
         self._made.append((owner, name, original, wrapped))
         setattr(owner, name, wrapped)

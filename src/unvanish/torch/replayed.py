@@ -7,6 +7,7 @@ enough for a pass of our own, whatever the loss is.
 
 from __future__ import annotations
 
+import warnings
 from contextlib import nullcontext
 from typing import Any
 
@@ -19,6 +20,7 @@ from unvanish.torch.arrays import tensors_in
 from unvanish.torch.compat import uncompiled
 from unvanish.torch.look import Look
 from unvanish.torch.probe import look_at
+from unvanish.torch.snapshot import same_attributes, same_plain_tensors
 
 
 class Replayed:
@@ -94,15 +96,23 @@ class Replayed:
 
     def _look(self) -> tuple[Look, Profile]:
         if self._looked is None:
-            self._looked = look_at(self._model, [self._call], self._again, 0)
+            with warnings.catch_warnings():  # those of the user's own pass were shown already
+                warnings.simplefilter("ignore")
+                parts = list(self._model.modules())
+                with same_attributes(parts), same_plain_tensors(parts):
+                    self._looked = look_at(self._model, [self._call], self._again, 0)
         return self._looked
 
     def _again(self, model: torch.nn.Module, call: tuple[tuple[Any, ...], dict[str, Any]]) -> torch.Tensor:
-        """Return a number whose gradient is that of the user's loss: outputs weighed by what it sends back to them."""
+        """Return a number whose gradient is that of the user's loss: outputs weighed by what it sends back to them.
+
+        Where it sent nothing back, the number has no gradient.
+        """
         torch.set_rng_state(self._stream)
         own = {name: buffer.detach().clone() for name, buffer in model.named_buffers()}
         with self._autocast:  # buffers of its own: a graph of the user's may have saved those of the model
             output = torch.func.functional_call(model, own, *call)
         found = [t for t in tensors_in(output) if t.requires_grad]
         pairs = [(t, c) for t, c in zip(found, self._cotangents, strict=False) if c is not None]
-        return torch.stack([(t * c).sum().to(torch.float64) for t, c in pairs]).sum()
+        parts = [(t * c).sum().to(torch.float64) for t, c in pairs]
+        return torch.stack(parts).sum() if parts else torch.zeros(())

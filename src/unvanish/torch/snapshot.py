@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import copy
 import random
-from collections.abc import Iterable, Iterator, MutableMapping
-from contextlib import ExitStack, contextmanager
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
 import torch
 
 from unvanish.errors import UnsupportedError
+from unvanish.torch.arrays import tensors_in
 
 
 @contextmanager
@@ -20,7 +22,8 @@ def untouched(modules: Iterable[torch.nn.Module], parameters: Iterable[torch.Ten
 
     Values of parameters and buffers are kept in copies on their device; `.grad` is taken off and given back, the same
     tensor; so are the attributes of every submodule (training mode, hooks, what a forward pass keeps for itself), and
-    the random states of Python, numpy and torch. parameters: more tensors to put back, for example an optimizer's.
+    the random states of Python, numpy and torch; not what an object of another class holds. parameters: more tensors to
+    put back, for example an optimizer's.
     """
     parts = list({id(part): part for module in modules for part in module.modules()}.values())
     tensors = [*parameters]
@@ -29,7 +32,7 @@ def untouched(modules: Iterable[torch.nn.Module], parameters: Iterable[torch.Ten
     with ExitStack() as stack:
         stack.enter_context(_same_randomness())
         stack.enter_context(_same_values(list({id(t): t for t in tensors}.values())))
-        stack.enter_context(_same_attributes(parts))
+        stack.enter_context(same_attributes(parts))
         yield
 
 
@@ -82,14 +85,15 @@ def _same_values(tensors: list[torch.Tensor]) -> Iterator[None]:
         with torch.no_grad():
             while kept:  # one after the other, so that no two copies of everything are there
                 tensor, value, requires_grad, gradient = kept.pop()
-                tensor.copy_(value)
+                with torch.inference_mode() if tensor.is_inference() else nullcontext():  # else it cannot be written
+                    tensor.copy_(value)
                 if tensor.is_leaf:
                     tensor.requires_grad_(requires_grad)
                     tensor.grad = gradient
 
 
 @contextmanager
-def _same_attributes(parts: list[torch.nn.Module]) -> Iterator[None]:
+def same_attributes(parts: list[torch.nn.Module]) -> Iterator[None]:
     """Put back which attributes the modules had, and what was in those that are containers."""
     kept = [(part.__dict__, dict(part.__dict__), _contents(part.__dict__)) for part in parts]
     try:
@@ -103,24 +107,45 @@ def _same_attributes(parts: list[torch.nn.Module]) -> Iterator[None]:
                 _refill(container, items)
 
 
-def _contents(attributes: dict[str, Any]) -> list[tuple[Any, Any]]:
-    """Return (container, copy of what is in it) for the attributes that are containers."""
-    return [
-        (value, copy.copy(value)) for value in attributes.values() if isinstance(value, list | set | MutableMapping)
-    ]
+@contextmanager
+def same_plain_tensors(parts: list[torch.nn.Module]) -> Iterator[None]:
+    """Put back the values of the tensors that modules keep as plain attributes or in containers, where they changed."""
+    kept = [(tensor, tensor.detach().clone()) for part in parts for tensor in _plain_tensors(part)]
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for tensor, value in kept:
+                if not torch.equal(tensor, value):
+                    tensor.copy_(value)
+
+
+def _contents(value: Any, depth: int = 4) -> list[tuple[Any, Any]]:
+    """Return (container, copy of what is in it) for the containers and arrays among what a container holds."""
+    found: list[tuple[Any, Any]] = []
+    for part in value.values() if isinstance(value, Mapping) else value:
+        if isinstance(part, np.ndarray | deque | list | set | MutableMapping):
+            found.append((part, copy.copy(part)))
+        if depth and isinstance(part, deque | list | tuple | Mapping):
+            found += _contents(part, depth - 1)
+    return found
 
 
 def _refill(container: Any, items: Any) -> None:
     if isinstance(container, list):
         container[:] = items
+    elif isinstance(container, np.ndarray):
+        if container.flags.writeable:
+            container[...] = items
     else:
         container.clear()
-        container.update(items)
+        (container.extend if isinstance(container, deque) else container.update)(items)
 
 
 def _plain_tensors(part: torch.nn.Module) -> list[torch.Tensor]:
-    """Return the tensors that a module keeps as plain attributes, for example a state of its own."""
-    return [value for value in vars(part).values() if isinstance(value, torch.Tensor)]
+    """Return the tensors that a module keeps as plain attributes or in containers, for example a state of its own."""
+    own = {name: value for name, value in vars(part).items() if name not in ("_parameters", "_buffers", "_modules")}
+    return list(tensors_in(own, 4))
 
 
 def _is_lazy(tensor: torch.Tensor) -> bool:

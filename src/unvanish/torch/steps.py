@@ -45,15 +45,19 @@ class Steps:
         tally: Tally,
         clips: Clips,
         roots: Roots,
+        loss: Callable[[], float],
         counted: Callable[[], None] = lambda: None,
     ) -> None:
-        """parameters: all of the model. counted: called after every iteration, never from within a backward pass."""
+        """parameters: all of the model. loss: of the passes since the last step.
+
+        counted: called after every iteration, never from within a backward pass.
+        """
         self.held: set[int] = set()
         """Ids of the parameters that an optimizer was seen to hold."""
         self._parameters = list(parameters)
         self._ids = {id(p) for p in self._parameters}
         self._session, self._tally, self._clips, self._roots = session, tally, clips, roots
-        self._counted = counted
+        self._loss, self._counted = loss, counted
         self._open: Iteration | None = None
         self._stepping = False
 
@@ -137,7 +141,7 @@ class Steps:
             held_by(optimizer),
             getattr(optimizer, "grad_scale", None),
         )  # set for the step of a fused optimizer
-        opened.loss = self._roots.loss() if math.isnan(opened.loss) else opened.loss
+        opened.loss = self._loss() if math.isnan(opened.loss) else opened.loss
         for position, kernel in enumerate(self._tally.kernels):
             if id(kernel) in held:
                 norm, nonfinite = self._clips.raw(kernel, gradient_of(kernel))

@@ -11,17 +11,17 @@ import torch
 from unvanish.core.data_stats import data_info
 from unvanish.core.observation import Observation
 from unvanish.core.profile import Profile
+from unvanish.errors import UnvanishError
 from unvanish.torch.clips import Clips
 from unvanish.torch.clock import Clock
-from unvanish.torch.compat import compiler_is_loaded
+from unvanish.torch.compiling import Compiling
 from unvanish.torch.info import optimizer_info, with_optimised
 from unvanish.torch.inputs import Inputs, batch_size
-from unvanish.torch.look import Look
+from unvanish.torch.looking import Looking
 from unvanish.torch.losses import Losses
-from unvanish.torch.replayed import Replayed
 from unvanish.torch.roots import Roots
 from unvanish.torch.steps import Steps
-from unvanish.torch.tally import Tally
+from unvanish.torch.tally import Tally, gradient_of
 from unvanish.watching.session import Plan, Progress, Session
 
 NOT_KNOWN = "how well it does on data that it was not trained on: a loop of its own does not say which those are"
@@ -39,24 +39,20 @@ class LookedAt(NamedTuple):
     scale: float
 
 
-def look_for(model: torch.nn.Module) -> Look | Replayed:
-    """Return what looks at the passes of a model without changing a bit of them."""
-    return Replayed(model) if compiler_is_loaded() else Look(model)
-
-
 class Watched:
     """Hold everything about the training from its first step on; made when the first gradients are there."""
 
     def __init__(
         self,
         model: torch.nn.Module,
-        look: Look | Replayed,
+        look: Looking,
         optimizer: torch.optim.Optimizer,
         plan: Plan,
         progress: Progress,
         roots: Roots,
         clips: Clips,
         losses: Losses,
+        compiling: Compiling,
         inputs: Inputs,
         finished: Callable[[], None],
         not_checked: tuple[str, ...],
@@ -64,19 +60,23 @@ class Watched:
         """look: has seen the first passes. finished: called when enough was seen; ends the script."""
         self.model, self.inputs, self.clock = model, inputs, Clock()
         self._optimizer, self._roots, self._clips, self._losses = optimizer, roots, clips, losses
+        self._compiling = compiling
         self._finished, self._not_checked, self._looked = finished, not_checked, False
         with self.clock.ours():
             progress("reading the network", 0, 0)
             self.network = look.network()
             self._profiles: list[Profile] = []
-            self._look: Look | Replayed | None = look
+            self._look: Looking | None = look
             self._seen: list[LookedAt] = []
+            self._once_more = False
+            self._initial = True
+            """Whether no step moved the weights so far, nor is the first profile final."""
             self._window = WINDOW if sum(p.numel() for p in model.parameters()) <= SMALL else WINDOW_OF_LARGE
             kernels = look.kernels()
             sizes = [kernel.numel() for kernel in kernels.values()]
             self._session = Session(plan, list(kernels), sizes, None, progress)
             tally = Tally(list(kernels.values()))
-            self.steps = Steps(model.parameters(), self._session, tally, clips, roots, self._counted)
+            self.steps = Steps(model.parameters(), self._session, tally, clips, roots, self._loss, self._counted)
             losses.choose(roots.loss())
 
     def is_model(self, module: torch.nn.Module) -> bool:
@@ -99,17 +99,26 @@ class Watched:
         remnant = 2 * batch_size(args, kwargs) < usual
         if remnant:
             self._end_look()
-        elif self._look is None and step > 0 and (step & (step - 1) == 0 or step >= last):
-            self._look = look_for(self.model)
-            self._look.__enter__()
-        if isinstance(self._look, Replayed):
+        elif self._look is None and step > 0 and (self._once_more or step & (step - 1) == 0 or step >= last):
+            self._look = Looking(self.model, self._compiling).__enter__()
+        if self._look is not None:
             self._look.begins()
 
     def ran(self, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
         """Take what the model was called with and what it returned."""
         self.inputs.add(args, kwargs)
-        if isinstance(self._look, Replayed):
+        if self._look is not None:
             self._look.ran(args, kwargs, output)
+
+    def rest(self) -> None:
+        """Be told that a pass of the model is over, also by an exception."""
+        if self._look is not None:
+            self._look.rest()
+
+    def let_go(self) -> None:
+        """Let a pass go that is looked into: something is about to be compiled."""
+        if self._look is not None:
+            self._look.let_go()
 
     def before(self, optimizer: torch.optim.Optimizer) -> None:
         """Read what an optimizer's step is about to apply."""
@@ -118,8 +127,8 @@ class Watched:
         with self.clock.ours():
             if not self._roots.running:
                 self._take()
-            self._losses.keep()
             self.steps.before(optimizer)
+            self._losses.keep()
 
     def backward_ended(self) -> None:
         """Take the gradients of a pass in the middle of which optimizers stepped, and count its iteration."""
@@ -132,6 +141,12 @@ class Watched:
         """Read what the step did."""
         with self.clock.ours():
             self.steps.after(optimizer)
+
+    def failed(self, why: UnvanishError) -> None:
+        """Look no more: something went wrong on our side."""
+        self._not_checked += (f"anything after {self._session.done} steps: {why.what}: {why.found}",)
+        self._seen.clear()
+        self._end_look()
 
     def end(self) -> None:
         """Count the iteration that is open, and look no more."""
@@ -167,17 +182,37 @@ class Watched:
             not_checked=(*not_modelled, *dict.fromkeys(self._not_checked), NOT_KNOWN),
         )
 
+    def _loss(self) -> float:
+        """Return the loss since the last step, that of its loss function: without what the loop multiplied it by."""
+        return self._losses.true(self._roots.loss(), self._roots.scale())
+
     def _take(self) -> None:
-        """Take the loss of a looked-at step, now that all its gradients are there; after a few, what the look shows."""
+        """Take the loss of a looked-at step, now that all its gradients are there; after a few, what the look shows.
+
+        A step that a gradient scaler is about to skip moves nothing, and its gradients are those of too large a scale:
+        what it shows is kept only until the next pass has shown better.
+        """
         look, step = self._look, self._session.done
         if look is None or not look.seen or not self._roots.passes:
             return
-        if isinstance(look, Replayed):
-            look.catch()
-        self._seen.append(LookedAt(step, self._roots.loss(), self._roots.scale() / self._roots.passes))
-        self._looked = True
-        if not self._profiles or len(self._seen) >= self._window or step == self._session.limit - 1:
+        self._looked, self._once_more = True, self._roots.dynamic_scale and self._overflowed()
+        if self._once_more and not self._initial:
+            self._seen.clear()
             self._end_look()
+            return
+        look.catch()
+        at = 0 if self._initial else step
+        self._seen.append(LookedAt(at, self._loss(), self._roots.scale() / self._roots.passes))
+        if self._initial:
+            self._profiles.clear()
+            self._initial = self._once_more
+            self._end_look()
+        elif len(self._seen) >= self._window or step == self._session.limit - 1:
+            self._end_look()
+
+    def _overflowed(self) -> bool:
+        """Say whether an entry of a gradient is not finite."""
+        return any(float(gradient_of(p).nonfinite) > 0 for p in self.model.parameters() if p.grad is not None)
 
     def _end_look(self) -> None:
         """Keep what the look shows: of all looks only the first and the newest."""

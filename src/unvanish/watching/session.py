@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -15,6 +16,19 @@ Progress = Callable[[str, int, int], None]
 
 class Enough(BaseException):
     """Stop the user's script: everything asked for was seen. Not an Exception, so that scripts do not catch it."""
+
+
+class Idle(NamedTuple):
+    """Say what was seen of a script in place of a training that could be looked at, and what to try."""
+
+    found: str
+    hint: str
+
+
+def too_few(seen: int, wanted: int) -> Idle:
+    """Return what to say where a script has fewer trainings than the one that was asked for."""
+    trainings = "1 training was" if seen == 1 else f"{seen} trainings were"
+    return Idle(f"{trainings} seen, and --fit {wanted} asks for a later one", f"--fit {seen}")
 
 
 _ENDLESS = 1_000_000

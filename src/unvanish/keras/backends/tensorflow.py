@@ -135,7 +135,10 @@ def build_ahead(model: Any, batches: list[Any]) -> None:
     """
     if not batches:
         return
-    with contextlib.suppress(Exception):  # only a shortcut: the first step builds what is missing, or says why not
+    with (
+        model.distribute_strategy.scope(),
+        contextlib.suppress(Exception),
+    ):  # only a shortcut: the first step builds what is missing, or says why not
         compat.build(model, batches[0])
 
 

@@ -72,14 +72,17 @@ def settings() -> Iterator[None]:
         yield
 
 
-def new_figure(names: Sequence[str] = (), *, height: float = 3.0, panels: int = 1) -> tuple[Figure, list[Axes]]:
-    """Return a figure and its panels side by side, with room below for the layers' names."""
-    named = 0 < len(names) <= NAMED_LAYERS
+def new_figure(
+    names: Sequence[str] = (), *, height: float = 3.0, panels: int = 1, legend_lines: int = 1
+) -> tuple[Figure, list[Axes]]:
+    """Return a figure and its panels side by side, with room below for the layers' names and above for the legend."""
+    named = 0 < len(names) <= NAMED_LAYERS and not _numbered(names)
     below = 0.22 + 0.055 * max(map(len, labels(names))) if named else 0.5
-    figure = Shown(figsize=(WIDTH, height + below))
+    above = 0.1 + 0.2 * legend_lines
+    figure = Shown(figsize=(WIDTH, height + below + above - 0.3))
     axes = [figure.add_subplot(1, panels, 1 + i) for i in range(panels)]
-    total = height + below
-    figure.subplots_adjust(left=0.085, right=0.985, bottom=below / total, top=1 - 0.3 / total, wspace=0.2)
+    total = height + below + above - 0.3
+    figure.subplots_adjust(left=0.085, right=0.985, bottom=below / total, top=1 - above / total, wspace=0.2)
     for ax in axes:
         ax.grid(visible=True, axis="y")
         ax.set_axisbelow(True)
@@ -90,12 +93,20 @@ def layer_axis(ax: Axes, names: Sequence[str], most: int = NAMED_LAYERS) -> Arra
     """Label the x axis with the layers in forward order, by name up to `most`; return their positions, from 1."""
     x = np.arange(1, len(names) + 1, dtype=np.float64)
     ax.set_xlim(0.5, max(len(names), 1) + 0.5)
-    if len(names) <= most:
+    if len(names) <= most and _numbered(names):
+        ax.set_xticks(x, labels(names))
+        ax.set_xlabel("layer")
+    elif len(names) <= most:
         ax.set_xticks(x, labels(names), rotation=40, ha="right", rotation_mode="anchor")
     else:
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         ax.set_xlabel("layer, in forward order")
     return x
+
+
+def _numbered(names: Sequence[str]) -> bool:
+    """Say whether the layers have numbers for names, as those of PyTorch's Sequential do."""
+    return bool(names) and all(name.isdecimal() for name in names)
 
 
 def decade_axis(ax: Axes, label: str) -> None:

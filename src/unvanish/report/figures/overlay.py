@@ -29,6 +29,8 @@ def draw(diagnoses: Mapping[str, Diagnosis]) -> Figure:
         colour, marker = CATEGORIES[i % len(CATEGORIES)], MARKERS[i % len(MARKERS)]
         dash, width = DASHES[i % len(DASHES)], WIDEST - (WIDEST - 1) * i / max(len(diagnoses) - 1, 1)
         plot(ax, x, log10(rms), marker=marker, colour=colour, dash=dash, label=label, width=width)
+        if i >= len(CATEGORIES):  # a colour for the second time, perhaps on top of the first
+            ax.lines[-1].set_markerfacecolor("white")
         odd.append((x, rms))
         deepest = max(deepest, len(rms))
     for x, rms in odd:

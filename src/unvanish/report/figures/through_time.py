@@ -16,21 +16,21 @@ from unvanish.rules.through_time import latest
 from unvanish.rules.words import times
 
 MOST_LINES = 6
+COLUMNS = 2
+"""Of the legend, whose entries are sentences."""
 
 
 def draw(diagnosis: Diagnosis) -> Figure | None:
     """Return the picture; None when no recurrent layer was looked at. Of many layers those that carry the least."""
     found, _ = latest(diagnosis.observation)
-    looked = [profile for profile in diagnosis.observation.profiles if profile.through_time]
     if not found:
         return None
-    profiles = {time.layer: time.log10_gradient for time in looked[-1].through_time}
-    figure, (ax,) = new_figure(height=2.6)
     worst = sorted(found, key=lambda one: one.horizon / one.steps)[:MOST_LINES]
-    names = labels([one.layer for one in worst])
+    names = labels([one.label for one in worst])
+    figure, (ax,) = new_figure(height=2.6, legend_lines=math.ceil((len(worst) + 1) / COLUMNS))
     for place, (name, one) in enumerate(zip(names, worst, strict=True)):
         back = np.arange(one.steps, dtype=np.float64)
-        values = np.asarray(profiles[one.layer][::-1], dtype=np.float64)
+        values = np.asarray(one.log10_gradient[::-1], dtype=np.float64)
         values = np.where(np.isfinite(values), values, np.nan)
         carries = f"{one.horizon:.0f} steps" if math.isfinite(one.horizon) else "all steps"
         plot(
@@ -46,5 +46,5 @@ def draw(diagnosis: Diagnosis) -> Figure | None:
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set_xlabel("steps back from the last one")
     decade_axis(ax, "gradient, part of the last step's")
-    legend(ax, columns=2)
+    legend(ax, columns=COLUMNS)
     return figure

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -10,13 +12,12 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from unvanish.keras import backends
+from unvanish.keras.loops.protocol import Left
 
 CAPACITY = 256
 """Steps that a compiled function may take before what they left is read; of more, the latest are known."""
 _NUMBERS = 6
 """Scale, sum of squares / scale, non-finite entries of the gradient; sums of squares of weight, update, movement."""
-Row = tuple[float, dict[str, list[float]]]
-"""The loss, and the statistics of a recording."""
 
 
 class Ring:
@@ -31,25 +32,40 @@ class Ring:
         self._count = tf.Variable(0, dtype=tf.int64, trainable=False)
         self._read = 0
 
-    def before(self) -> list[Any]:
-        """Return the weights as they are (copies, not the live variables)."""
-        return [backends.current().read(kernel) for kernel in self._kernels]
+    def step(self, apply: Callable[[], Any], gradients: Mapping[int, Any], loss: Any, scale: Any) -> Any:
+        """Take the step, and write its numbers; gradients: id(kernel variable) -> gradient."""
+        before = [backends.current().read(kernel) for kernel in self._kernels]  # copies, not the live variables
+        result = apply()
+        self._write(gradients, before, loss, scale)
+        return result
 
-    def write(self, gradients: Mapping[int, Any], before: Sequence[Any], loss: Any, scale: Any) -> None:
-        """Write the numbers of the step that was just taken; gradients: id(kernel variable) -> gradient."""
-        columns = [self._column(i, gradients, value) for i, value in enumerate(before)]
-        ends = [tf.cast(tf.reduce_sum(loss), tf.float64), tf.cast(scale, tf.float64)]
-        self._rows[self._count % CAPACITY].assign(tf.concat([*columns, ends], axis=0))
-        self._count.assign_add(1)
-
-    def read(self) -> list[tuple[int, Row]]:
-        """Return (step, numbers) of the steps since the last call, those that are known."""
+    def read(self) -> list[Left]:
+        """See `protocol.Trail`."""
+        if not tf.executing_eagerly():
+            return []
         count, first = int(self._count), max(self._read, int(self._count) - CAPACITY)
         if count == self._read:
             return []
         self._read = count
         rows = self._rows.numpy()
-        return [(step, self._row(rows[step % CAPACITY])) for step in range(first, count)]
+        return [self._left(step, rows[step % CAPACITY]) for step in range(first, count)]
+
+    def data(self) -> None:
+        """See `protocol.Trail`; it was known when the function was compiled, or never is."""
+
+    def knows(self, step: int) -> bool:  # noqa: ARG002
+        """See `protocol.Trail`."""
+        return True
+
+    def values(self, step: int) -> AbstractContextManager[None]:  # noqa: ARG002
+        """See `protocol.Trail`; the variables have them."""
+        return nullcontext()
+
+    def _write(self, gradients: Mapping[int, Any], before: Sequence[Any], loss: Any, scale: Any) -> None:
+        columns = [self._column(i, gradients, value) for i, value in enumerate(before)]
+        ends = [tf.cast(tf.reduce_sum(loss), tf.float64), tf.cast(scale, tf.float64)]
+        self._rows[self._count % CAPACITY].assign(tf.concat([*columns, ends], axis=0))
+        self._count.assign_add(1)
 
     def _column(self, index: int, gradients: Mapping[int, Any], before: Any) -> Any:
         kernel, after = self._kernels[index], backends.current().read(self._kernels[index])
@@ -61,7 +77,7 @@ class Ring:
             first = tf.zeros(3, tf.float64) if gradient is None else backends.current().gradient_sums(gradient)
         return tf.concat([first, tf.stack(moves)], axis=0)
 
-    def _row(self, row: NDArray[np.float64]) -> Row:
+    def _left(self, step: int, row: NDArray[np.float64]) -> Left:
         loss, scale = float(row[-2]), float(row[-1])
         largest, squares, bad, weight, update, moved = row[:-2].reshape(len(self._kernels), _NUMBERS).T
         start = np.array(self._norms)
@@ -73,7 +89,8 @@ class Ring:
                 "movement": np.where(moved == 0, 0.0, np.sqrt(moved) / start),
                 "gradient_nonfinite": bad,
             }
-        return loss / scale, {stat: values.tolist() for stat, values in rows.items()}
+        found = {stat: values.tolist() for stat, values in rows.items()}
+        return Left(step, loss / scale, found, time.perf_counter())
 
 
 def _squares(value: Any) -> Any:
