@@ -4,10 +4,22 @@ import unvanish
 print(unvanish.check(model, x, y))      # a compiled Keras model and its data
 """
 
-from unvanish.api import __version__, check, forecast, plot_grad_flow
+from unvanish.api import __version__, check, cure, forecast, plot_grad_flow
 from unvanish.core.diagnosis import Diagnosis
 from unvanish.core.forecast import Forecast
 from unvanish.core.recording import Recording
 from unvanish.errors import UnvanishError
+from unvanish.trial.cure import Cure
 
-__all__ = ["Diagnosis", "Forecast", "Recording", "UnvanishError", "__version__", "check", "forecast", "plot_grad_flow"]
+__all__ = [
+    "Cure",
+    "Diagnosis",
+    "Forecast",
+    "Recording",
+    "UnvanishError",
+    "__version__",
+    "check",
+    "cure",
+    "forecast",
+    "plot_grad_flow",
+]

@@ -9,7 +9,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from unvanish.errors import UnsupportedError, UsageError
 
@@ -51,6 +51,25 @@ class Adapter(NamedTuple):
         read: Callable[..., Network] = importlib.import_module(f"{self.room}.check").describe
         return read
 
+    @property
+    def trainer_of(self) -> Callable[..., Any]:
+        """Return the function that makes a trainer of a model and its data, imported now.
+
+        Raise UnsupportedError where this version can look at such models but not train copies of them.
+        """
+        if self.room not in TRAINED:
+            raise UnsupportedError(
+                f"this version cannot try cures on models of {BACKENDS[self.framework.partition('.')[0]]}",
+                found=f"a model of the class {self.framework}.{self.base}",
+                numbers={"cured": "Keras 3, Sequential and Functional models"},
+                hint="unvanish.check(model, x, y) names what is worth changing",
+            )
+        make: Callable[..., Any] = importlib.import_module(f"{self.room}.trial").trainer_of
+        return make
+
+
+TRAINED = frozenset({"unvanish.keras"})
+"""Rooms that can train copies of a model."""
 
 ADAPTERS: tuple[Adapter, ...] = (
     Adapter("keras", "Model", "unvanish.keras"),  # first: on the torch backend a Keras model is a torch module too

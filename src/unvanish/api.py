@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
@@ -10,18 +11,23 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
+from unvanish.core.cured import Cured
 from unvanish.core.diagnosis import Cost, Diagnosis, Site
 from unvanish.core.forecast import Forecast
 from unvanish.core.network import Network
 from unvanish.core.observation import Observation
 from unvanish.core.renderers import RENDERERS
-from unvanish.errors import UsageError
+from unvanish.errors import UnsupportedError, UsageError
 from unvanish.watching.session import Plan, Progress
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from unvanish.core.edit import Prescription
     from unvanish.script.run import ScriptRun
+    from unvanish.trial.cure import Cure
+    from unvanish.trial.plan import Plan as TrialPlan
+    from unvanish.trial.trainer import Trainer
 
 __version__ = "0.1.0"
 
@@ -71,6 +77,36 @@ def check(
             progress=shown,
         )
     return diagnose(seen, ignore=codes, title=seen.network.name, cost=cost)
+
+
+def cure(
+    model: Any,
+    x: Any,
+    y: Any = None,
+    *,
+    validation: tuple[Any, Any] | None = None,
+    batch_size: int = 32,
+    seeds: int = 3,
+    steps: int | None = None,
+    budget: float | None = None,
+    progress: Progress | None = None,
+) -> Cure:
+    """Try changes on copies of the model, and prescribe the smallest one that is sufficient, with its evidence.
+
+    model: a compiled Sequential or Functional Keras model. x, y, validation, batch_size: as for `check`. seeds: of the
+    trainings that are compared, at least 3. steps: optimizer steps of each of them; without it 250. budget: seconds for
+    everything. progress: as for `check`. Ctrl-C ends the trials; what was measured is returned.
+
+    The model, its optimizer and every random number generator are left as they were, to the bit.
+    Raise UnvanishError (UsageError, DataError, UnsupportedError) when there is nothing that could be tried.
+    """
+    from unvanish.adapters import adapter_of
+    from unvanish.trial.plan import Plan as TrialPlan
+
+    plan = TrialPlan(seeds=seeds, steps=steps, seconds=budget)
+    make = adapter_of(model).trainer_of
+    with _shown(progress) as shown:
+        return try_cures(make(model, x, y, validation=validation, batch_size=batch_size), plan, shown)
 
 
 def forecast(model: Any, *, input: Any = None) -> Forecast:
@@ -149,6 +185,69 @@ def with_forecast(seen: Observation) -> Observation:
     return replace(seen, forecast=forecast_network(seen.network, batch_size=seen.profiles[0].batch_size, **moments))
 
 
+def try_cures(trainer: Trainer, plan: TrialPlan, progress: Progress, *, title: str = "") -> Cure:
+    """Look at the untreated network, search for the smallest change that helps, and decide."""
+    from unvanish.cures.table import answered, proposals
+    from unvanish.trial.cure import Cure
+    from unvanish.trial.decide import answerable, decide
+    from unvanish.trial.search import SEARCH_SEED, search
+
+    started = time.perf_counter()
+    untreated = diagnose(trainer.look(None, SEARCH_SEED), title=title)
+    candidates = proposals(untreated.observation) if answerable(untreated, answered()) else ()
+    searched = search(trainer, candidates, diagnose, plan, progress)
+    decision = decide(searched.evidence, untreated, answered(), searched.cut)
+    source, unwritten = _source_of(trainer, decision.prescription)
+    record = Cured(
+        verdict=decision.verdict,
+        sentence=decision.sentence,
+        prescription=decision.prescription,
+        evidence=searched.evidence,
+        diagnosis=untreated,
+        notes=(*decision.notes, *unwritten),
+        cut=searched.cut,
+        source=source,
+        title=title or untreated.network.name,
+        version=__version__,
+        created=datetime.now().astimezone().isoformat(timespec="seconds"),
+        seconds=time.perf_counter() - started,
+    )
+    return Cure(record, trainer)
+
+
+def _source_of(trainer: Trainer, prescription: Prescription | None) -> tuple[str, tuple[str, ...]]:
+    """Return the source of the cured model, and why there is none; nothing of both without a prescription."""
+    if prescription is None:
+        return "", ()
+    try:
+        return trainer.source(prescription), ()
+    except UnsupportedError as error:
+        return "", (f"no source of the cured model: {error.what} ({error.found})",)
+
+
+def cure_script(
+    path: str | Path, argv: Sequence[str] = (), *, plan: TrialPlan, fit: int = 1, progress: Progress
+) -> tuple[ScriptRun, Cure | None]:
+    """Run a training script up to its fit, and try cures on copies of its model; return how it ran, and the cure.
+
+    fit: which of its calls of fit. Raise UnsupportedError where copies of what the script trains cannot be made.
+    """
+    from unvanish.script.captures import FOR_TRIALS
+    from unvanish.script.check import look
+
+    run = look(Path(path), list(argv), Plan(fit=fit), progress, FOR_TRIALS)
+    if run.exit_code is not None:
+        return run, None
+    if run.trainer is None:
+        raise UnsupportedError(
+            f"this version cannot try cures on what {Path(path).name} trains",
+            found="a training that is no call of model.fit of a Keras model",
+            numbers={"cured": "Keras 3, Sequential and Functional models, trained by fit"},
+            hint=f"unvanish check {path} names what is worth changing",
+        )
+    return run, try_cures(run.trainer, plan, progress, title=Path(path).name)
+
+
 def check_script(
     path: str | Path, argv: Sequence[str] = (), *, plan: Plan, progress: Progress, ignore: Sequence[str] = ()
 ) -> tuple[ScriptRun, Diagnosis | None]:
@@ -180,6 +279,12 @@ def _text(record: Any) -> str:
     return render_text(record)
 
 
+def _cure_text(record: Any) -> str:
+    from unvanish.report.cure_text import render_cure
+
+    return render_cure(record)
+
+
 def _html(record: Any) -> str:
     from unvanish.report.html import render_fragment
 
@@ -192,4 +297,4 @@ def _page(record: Any) -> str:
     return render_html(record)
 
 
-RENDERERS.update({"html": _html, "page": _page, "text": _text})
+RENDERERS.update({"cure": _cure_text, "html": _html, "page": _page, "text": _text})

@@ -52,3 +52,10 @@ def test_kernels_of_another_kind_are_not() -> None:
     assert not is_orthogonal(nearly)
     assert not is_orthogonal(np.full((4, 4), np.nan))
     assert not is_orthogonal(np.ones((5, 1)))
+
+
+def test_enormous_kernels_are_told_to_be_orthogonal_without_overflow():
+    q = np.linalg.qr(np.random.default_rng(0).normal(size=(8, 8)))[0].astype("float32")
+    assert is_orthogonal(q * np.float32(1e30))
+    assert not is_orthogonal((q + 0.5) * np.float32(1e30))
+    assert not is_orthogonal(np.full((3, 3), np.inf, "float32"))

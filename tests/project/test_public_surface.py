@@ -12,7 +12,18 @@ import pytest
 import unvanish
 
 ROOT = Path(__file__).parents[2]
-PUBLIC = {"Diagnosis", "Forecast", "Recording", "UnvanishError", "__version__", "check", "forecast", "plot_grad_flow"}
+PUBLIC = {
+    "Cure",
+    "Diagnosis",
+    "Forecast",
+    "Recording",
+    "UnvanishError",
+    "__version__",
+    "check",
+    "cure",
+    "forecast",
+    "plot_grad_flow",
+}
 FRAMEWORKS = ("jax", "keras", "tensorflow", "torch")
 HEAVY = ("jinja2", "matplotlib", "numpy", "rich", "scipy", "sklearn")
 

@@ -55,6 +55,7 @@ class Seen:
         self.cost, self.error = None, None
         self.sites: dict[str, object] = {}
         self.suspended = ()
+        self.trainer = None
         self.idle = None
 
     def __enter__(self) -> Seen:

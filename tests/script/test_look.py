@@ -25,7 +25,7 @@ def quiet(what: str, done: int, total: int) -> None:
 def toy(home: Path, monkeypatch: pytest.MonkeyPatch, toy_capture: Callable[[Path], object]) -> Path:
     """Let `look` watch toyframe."""
 
-    def factories(plan: Plan, progress: Progress, script: Path) -> Mapping[str, Factory]:
+    def factories(plan: Plan, progress: Progress, script: Path, captures: object) -> Mapping[str, Factory]:
         assert (script.is_absolute(), plan.fit) == (True, 2)
         return {"toyframe": lambda: toy_capture(script)}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,6 @@ from unvanish.errors import UsageError
 
 if TYPE_CHECKING:
     from unvanish.core.diagnosis import Diagnosis
-    from unvanish.watching.session import Progress
 
 ALL_STEPS = 1_000_000_000
 
@@ -102,7 +101,7 @@ def check(
     from unvanish.watching.session import Plan
 
     plan = Plan(steps=steps, fit=fit)
-    with shown_live(verbose), _progress(script, silent=quiet or verbose) as progress:
+    with shown_live(verbose), streams.progress(script.name, silent=quiet or verbose) as progress:
         run, diagnosis = check_script(script, arguments, plan=plan, progress=progress, ignore=codes)
     problems: list[UsageError] = []
     if diagnosis is not None:
@@ -157,14 +156,3 @@ def _seen_from_here(path: Path) -> str:
     with contextlib.suppress(ValueError):
         return str(path.relative_to(Path.cwd()))
     return str(path)
-
-
-@contextlib.contextmanager
-def _progress(script: Path, *, silent: bool) -> Iterator[Progress]:
-    if silent:
-        yield lambda what, done, total: None  # noqa: ARG005  # the protocol's names
-        return
-    from unvanish.report.progress import TerminalProgress
-
-    with streams.kept_stderr() as stream, TerminalProgress(script.name, stream=stream) as progress:
-        yield progress

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from unvanish.core.cured import Cured
     from unvanish.core.diagnosis import Diagnosis
     from unvanish.script.outcome import ScriptRun
 
@@ -16,6 +17,19 @@ def exit_code(run: ScriptRun, diagnosis: Diagnosis | None, fail_on: str) -> int:
     if run.exit_code is not None:
         return run.exit_code
     return 3 if diagnosis is None else verdict_code(diagnosis, fail_on)
+
+
+def cure_code(run: ScriptRun, cured: Cured | None) -> int:
+    """Return the exit code of a cure: 0 cured or nothing to cure, 1 no cure helped, 4 undecided, 130 interrupted."""
+    if run.exit_code is not None:
+        return run.exit_code
+    if cured is None:
+        return 3
+    if cured.cut == "interrupted":
+        return 130
+    if cured.verdict == "undecided":
+        return 4
+    return 0 if cured.healthy or cured.verdict in ("cured", "optional") else 1
 
 
 def verdict_code(diagnosis: Diagnosis, fail_on: str) -> int:

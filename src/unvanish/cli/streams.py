@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from unvanish.script.outcome import ScriptRun
+    from unvanish.watching.session import Progress
 
 
 def open_closed() -> None:
@@ -94,6 +95,18 @@ def kept_stderr() -> Iterator[TextIO]:
         return
     with open(descriptor, "w", encoding=sys.stderr.encoding, errors="replace", buffering=1) as stream:
         yield stream
+
+
+@contextlib.contextmanager
+def progress(title: str, *, silent: bool) -> Iterator[Progress]:
+    """Give what shows progress on standard error while a script's output is redirected; nothing where silent."""
+    if silent:
+        yield lambda what, done, total: None  # noqa: ARG005  # the protocol's names
+        return
+    from unvanish.report.progress import TerminalProgress
+
+    with kept_stderr() as stream, TerminalProgress(title, stream=stream) as shown:
+        yield shown
 
 
 def notes(lines: Iterable[str]) -> None:

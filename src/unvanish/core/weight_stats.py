@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ _NEARLY = 1e-9
 """A variance below this part of the mean square may be the rounding of zero: then every entry is looked at."""
 _CLOSE = 1e-3
 """How far the Gram matrix of float32 weights that are orthogonal may be from a multiple of the identity, relative."""
+_LARGE = 1e12
+"""Entries above this are scaled first: their fourth powers, summed, would overflow float32."""
 
 
 def weight_stats(array: NDArray[Any], *, orthogonal: bool = False) -> WeightStats:
@@ -39,6 +42,11 @@ def is_orthogonal(kernel: NDArray[Any]) -> bool:
     matrix = matrix if matrix.shape[0] >= matrix.shape[1] else matrix.T
     if matrix.shape[1] < 2:
         return False
+    largest = float(np.abs(matrix).max())
+    if not math.isfinite(largest):
+        return False
+    if largest > _LARGE:
+        matrix = matrix / largest
     few = matrix[:, :3].T @ matrix[:, :3]  # three of them tell nearly every other kernel, at next to no cost
     if not np.all(np.abs(few - few[0, 0] * np.eye(len(few))) < _CLOSE * abs(few[0, 0])):
         return False

@@ -39,6 +39,10 @@ class Arrays:
         """Return the rows (counted in the whole arrays) as arrays of their own; nothing is copied."""
         return Arrays(*self._data, self.batch_size, rows)
 
+    def of_part(self, rows: NDArray[np.intp]) -> Arrays:
+        """Return the rows (counted in these samples) as arrays of their own; nothing is copied."""
+        return self.part(_indices(self._rows)[rows])
+
     def draw(self, indices: NDArray[np.intp]) -> Batch:
         """Return copies of the samples with these indices; floats as Keras casts them."""
         chosen = _indices(self._rows)[indices]

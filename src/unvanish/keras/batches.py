@@ -96,6 +96,19 @@ class Batches:
         order = np.random.default_rng(0).permutation(whole.samples)
         return cls(whole.part(np.sort(order[out:])), whole.part(np.sort(order[:out])))
 
+    def for_trials(self) -> Batches:
+        """Return data that can be drawn in the same order again and again, a fifth held out where nothing was.
+
+        Of a stream that are its first samples, as many as are kept in memory. Raise UnsupportedError for a stream whose
+        batches do not fit together.
+        """
+        whole = self._training if isinstance(self._training, Arrays) else _kept(self._training)
+        if self._held_out is not None:
+            return Batches(whole, self._held_out)
+        order = np.random.default_rng(0).permutation(whole.samples)
+        out = max(1, whole.samples // HELD_OUT_SHARE)
+        return Batches(whole.of_part(np.sort(order[out:])), whole.of_part(np.sort(order[:out])))
+
     @property
     def held_out_samples(self) -> int:
         """Return the number of held-out samples; of a stream, those that `held_out` would give."""
@@ -138,6 +151,17 @@ class Batches:
     def for_fit(self, x: Any) -> Any:
         """Return what fit is to be given for x, so that it trains on the batches that it would have had."""
         return self._training.for_fit() if isinstance(self._training, Stream) else x
+
+
+def _kept(stream: Stream) -> Arrays:
+    try:
+        return Arrays(*stream.some(MOST, 0), stream.batch_size)
+    except ValueError as error:
+        raise UnsupportedError(
+            "the batches of the training data cannot be kept together",
+            found=f"batches of different shapes: {error}",
+            hint="pad all batches to one length, or pass arrays",
+        ) from error
 
 
 def is_stream(x: Any) -> bool:

@@ -54,6 +54,7 @@ class Capture:
         self.cost: Cost | None = None
         self.suspended: tuple[str, ...] = ()
         self.error: UnvanishError | None = None
+        self.trainer: Any = None
         self._plan, self._progress, self._script = plan, progress, Path(script).absolute()
         self._trainings = 0
         self._over = self._inside = False
@@ -163,7 +164,7 @@ class Capture:
                 return original(model, *args, **kwargs)
         try:
             with self._busy():
-                self._look(functools.partial(original, model), model, arguments)
+                self._looked_at(functools.partial(original, model), model, arguments)
         except UnvanishError as error:
             self.error = error
         except LookError as failed:
@@ -173,10 +174,10 @@ class Capture:
             self.error = unsupported(model, failed)
         return self.over()
 
-    def _look(self, fit: Callable[..., Any], model: Any, arguments: dict[str, Any]) -> None:
+    def _looked_at(self, fit: Callable[..., Any], model: Any, arguments: dict[str, Any]) -> None:
         batches = Batches.of_fit(model, arguments)
         with of_the_look():
-            self._prepare(model, batches)
+            self.prepare(model, batches)
         arguments["x"] = batches.for_fit(arguments["x"])
         epochs = arguments["epochs"] - arguments["initial_epoch"]
         planned = batches.planned_steps(epochs, arguments["steps_per_epoch"])
@@ -208,7 +209,7 @@ class Capture:
         try:
             batches = Batches.of_batch(*(arguments[name] for name in ("x", "y", "sample_weight", "class_weight")))
             with self._busy(), of_the_look():
-                self._prepare(model, batches)
+                self.prepare(model, batches)
                 self._look_on.enter_context(looking(model, batches, self._plan, self._progress, None, self.keep))
         except UnvanishError as error:
             self.error = error
@@ -225,7 +226,8 @@ class Capture:
             else:
                 self._look_on.__exit__(type(error), error, error.__traceback__)
 
-    def _prepare(self, model: Any, batches: Batches) -> None:
+    def prepare(self, model: Any, batches: Batches) -> None:
+        """Build and read the model, and find the lines that made it. Raise UsageError for one that cannot train."""
         build(model, batches)
         require_model(model)
         read(model, batches.take(1)[0][0])

@@ -307,3 +307,34 @@ def lent(values: Sequence[tuple[Any, Any]]) -> Iterator[None]:
 def variant_of(dataset: Any) -> Any:
     """Return the tensor that a dataset stands for; the constructor of a subclass takes it."""
     return dataset._variant_tensor
+
+
+# --- copies of models (surgery.py, recompile.py) ----------------------------------------------------------------------
+
+
+def compile_settings(model: Any) -> dict[str, Any]:
+    """Return the arguments that compile was given, the objects themselves (`_compile_config`)."""
+    return dict(model._compile_config.config)
+
+
+def forget_global_seed() -> None:
+    """Let Keras make its global seed generator anew, from Python's `random`, when it is needed next."""
+    vars(global_state()).pop("global_seed_generator", None)
+
+
+def given_learning_rate(optimizer: Any) -> Any:
+    """Return the learning rate as it was given: a variable, a schedule or a function; `learning_rate` calls those."""
+    return optimizer._learning_rate
+
+
+def is_users_class(model: Any) -> bool:
+    """Say whether the model is of a class of the user's; `keras.Model(inputs, outputs)` gives one of Keras' own."""
+    return type(model).__module__.partition(".")[0] != "keras"
+
+
+def told_loss(model: Any) -> float | None:
+    """Return the mean loss since the metrics were reset (`_loss_tracker`); None where no step has told its loss."""
+    tracker = loss_tracker(model)
+    if float(keras.ops.convert_to_numpy(tracker.count)) == 0:
+        return None
+    return float(keras.ops.convert_to_numpy(tracker.result()))

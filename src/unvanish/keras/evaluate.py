@@ -53,7 +53,7 @@ def evaluate(model: Any, batches: Batches, step: int) -> Evaluation | None:
         return None
     seen = _pass(model, training, batches.batch_size, on_batch=True)
     score = task.part(slice(0, count)).score(seen.outputs)
-    threshold = _threshold(model, seen.outputs)
+    threshold = threshold_of(model, seen.outputs)
     result = Evaluation(
         step=step,
         train=score,
@@ -150,7 +150,7 @@ def _tensors(data: Any, rows: NDArray[Any]) -> Any:
     return keras.tree.map_structure(lambda leaf: keras.ops.convert_to_tensor(leaf[rows]), data)
 
 
-def _threshold(model: Any, outputs: NDArray[Any]) -> float:
+def threshold_of(model: Any, outputs: NDArray[Any]) -> float:
     """Return the output above which a sample is put into the second class."""
     logits = bool(getattr(model.loss, "from_logits", False))
     with np.errstate(invalid="ignore"):

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from unvanish.keras import backends, compat
+from unvanish.keras.arrays import Batch
 from unvanish.keras.batches import Batches
 
 
@@ -19,7 +20,7 @@ def train(model: Any, batches: Batches, limit: int, seed: int) -> None:
     """
     drawn = batches.epochs_order(limit, seed)
     # not train_on_batch: it would hand a train step of the user's own another structure than fit does
-    data = (keras.utils.pack_x_y_sample_weight(*(_tensors(part) for part in batch)) for batch in drawn)
+    data = (packed(batch) for batch in drawn)
     first = next(data, None)
     if first is None:
         return
@@ -27,6 +28,11 @@ def train(model: Any, batches: Batches, limit: int, seed: int) -> None:
     model.make_train_function()
     model.reset_metrics()
     backends.current().train(model, itertools.chain([first], data))
+
+
+def packed(batch: Batch) -> Any:
+    """Return a batch (x, y, sample weight) as fit hands it to a train step."""
+    return keras.utils.pack_x_y_sample_weight(*(_tensors(part) for part in batch))
 
 
 def _tensors(data: Any) -> Any:

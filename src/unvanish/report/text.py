@@ -7,13 +7,14 @@ from collections.abc import Iterable, Sequence
 
 from msgspec.structs import replace
 from rich.console import Console
-from rich.text import Span, Text
+from rich.text import Text
 
 from unvanish.core.diagnosis import SEVERITIES, Diagnosis, Finding
 from unvanish.report.expectation import expectation
 from unvanish.report.glyphs import SEVERITIES as MARKS
-from unvanish.report.glyphs import to_ascii, verdict_mark
+from unvanish.report.glyphs import verdict_mark
 from unvanish.report.inert import cells, crop, inert, place, sentence, shorten
+from unvanish.report.lines import can_write, plain_line, wrap
 from unvanish.report.numbers import counted, seconds
 from unvanish.report.remedies import smallest_first
 from unvanish.report.rows import layer_rows
@@ -38,15 +39,15 @@ def render_text(
         file=out, width=width, force_terminal=colour, color_system="standard" if colour else None, legacy_windows=False
     )
     for line in _lines(diagnosis, width, report):
-        console.print(_plain(line) if ascii_only else line, soft_wrap=True, highlight=False)
+        console.print(plain_line(line) if ascii_only else line, soft_wrap=True, highlight=False)
     return out.getvalue()
 
 
 def print_diagnosis(diagnosis: Diagnosis, console: Console, *, report: str = "") -> None:
     """Print the report to the console: its width (at most 100), its colours, ASCII where its encoding needs it."""
-    ascii_only = not _can_write(GLYPHS, console.encoding)
+    ascii_only = not can_write(GLYPHS, console.encoding)
     for line in _lines(diagnosis, min(console.width, WIDEST), report):
-        line = _plain(line) if ascii_only or not _can_write(line.plain, console.encoding) else line
+        line = plain_line(line) if ascii_only or not can_write(line.plain, console.encoding) else line
         console.print(line, soft_wrap=True, highlight=False)
 
 
@@ -66,7 +67,7 @@ def _lines(diagnosis: Diagnosis, width: int, report: str) -> list[Text]:
         told = [x for f in diagnosis.findings for x in _message(f, width)]
         return _verdict(diagnosis, width) + told + _not_modelled(diagnosis, width)
     blocks = [
-        _wrap(Text(header(diagnosis), style="dim"), width, "", ""),
+        wrap(Text(header(diagnosis), style="dim"), width, "", ""),
         _verdict(diagnosis, width),
         *_findings(diagnosis, width),
         _fixes(diagnosis.findings, width),
@@ -84,7 +85,7 @@ def _lines(diagnosis: Diagnosis, width: int, report: str) -> list[Text]:
 def _verdict(diagnosis: Diagnosis, width: int) -> list[Text]:
     mark = verdict_mark(diagnosis.verdict)
     head = f"{mark.glyph} {diagnosis.verdict.upper()}   "
-    return _wrap(Text(sentence(diagnosis.sentence)), width, head, " " * len(head), style=mark.style)
+    return wrap(Text(sentence(diagnosis.sentence)), width, head, " " * len(head), style=mark.style)
 
 
 def _findings(diagnosis: Diagnosis, width: int) -> list[list[Text]]:
@@ -113,7 +114,7 @@ def _error(diagnosis: Diagnosis, finding: Finding, table: list[Text], width: int
     for label, text in (("why", finding.why), ("effect", finding.effect), ("note", finding.note)):
         if text:
             head = f"  = {label}: "
-            lines += _wrap(Text(sentence(text)), width, head, " " * len(head), style="bold blue")
+            lines += wrap(Text(sentence(text)), width, head, " " * len(head), style="bold blue")
     return lines
 
 
@@ -121,7 +122,7 @@ def _message(finding: Finding, width: int) -> list[Text]:
     head = f"{finding.severity}[{finding.code}] "
     healthy = f" (healthy: {finding.healthy})" if finding.healthy else ""
     text = Text(sentence(finding.message + healthy))
-    return _wrap(text, width, head, " " * len(head), style=MARKS[finding.severity].style)
+    return wrap(text, width, head, " " * len(head), style=MARKS[finding.severity].style)
 
 
 def _sites(diagnosis: Diagnosis, finding: Finding, width: int) -> list[Text]:
@@ -144,7 +145,7 @@ def _source(diagnosis: Diagnosis, heading: str, width: int) -> list[Text]:
     text += f" of {probe.batch_size}"
     if "update/weight" in heading:
         text += f"; update/weight, moved at step {seen.recording.steps[-1]}"
-    return _wrap(Text(text, style="dim"), width, "  |  ", "  |  ", style="dim")
+    return wrap(Text(text, style="dim"), width, "  |  ", "  |  ", style="dim")
 
 
 def _fixes(findings: Sequence[Finding], width: int) -> list[Text]:
@@ -153,7 +154,7 @@ def _fixes(findings: Sequence[Finding], width: int) -> list[Text]:
     if not ordered:
         return []
     title = Text("to change, smallest first", style="bold").append(" (forecasts, not measured on your data):", "none")
-    lines = _wrap(title, width, "", "")
+    lines = wrap(title, width, "", "")
     changes = [sentence(remedy.change) for remedy in ordered]
     forecasts = [sentence(remedy.forecast) for remedy in ordered]
     columns = max(map(cells, changes)), max(len(r.invasiveness) for r in ordered), max(map(cells, forecasts))
@@ -162,28 +163,28 @@ def _fixes(findings: Sequence[Finding], width: int) -> list[Text]:
         gap = " " * (columns[0] - cells(change)) if beside else ""
         text = Text(f"{change}{gap}   {remedy.invasiveness:<{columns[1] if beside else 0}}   ")
         text.append(forecast, style="green" if beside else "")
-        lines += _wrap(text if beside else Text(change), width, f"{number:>3}  ", " " * 7)
+        lines += wrap(text if beside else Text(change), width, f"{number:>3}  ", " " * 7)
         if not beside:
             below = " · ".join(filter(None, (remedy.invasiveness, forecast)))
-            lines += _wrap(Text(below, style="green"), width, " " * 7, " " * 7)
+            lines += wrap(Text(below, style="green"), width, " " * 7, " " * 7)
     return lines
 
 
 def _forecast(diagnosis: Diagnosis, width: int) -> list[Text]:
     """Return what theory expected, beside the measured number where a rule gave one."""
     text = expectation(diagnosis)
-    return _wrap(Text(text), width, "forecast: ", " " * 10, style="bold") if text else []
+    return wrap(Text(text), width, "forecast: ", " " * 10, style="bold") if text else []
 
 
 def _not_modelled(diagnosis: Diagnosis, width: int) -> list[Text]:
     """Return one line on the layers that theory passes over; nothing without any."""
     skipped = [f"{layer.name} ({layer.type})" for layer in diagnosis.network.layers if not layer.modelled]
     text = f"{sentence(span(skipped))}: measured, without a forecast"
-    return _wrap(Text(text), width, "not modelled: ", INDENT) if skipped else []
+    return wrap(Text(text), width, "not modelled: ", INDENT) if skipped else []
 
 
 def _listed(label: str, items: Iterable[str], width: int) -> list[Text]:
-    lines = [line for item in items for line in _wrap(Text(sentence(item)), width, "  - ", INDENT)]
+    lines = [line for item in items for line in wrap(Text(sentence(item)), width, "  - ", INDENT)]
     return [Text(f"{label}:", style="bold"), *lines] if lines else []
 
 
@@ -196,31 +197,4 @@ def _counts(diagnosis: Diagnosis, report: str, width: int) -> list[Text]:
     named = f"report: {inert(report)}" if report else ""
     if named and cells(f"{line} · {named}") <= width:
         line, named = f"{line} · {named}", ""
-    return [x for text in (line, named) if text for x in _wrap(Text(text, style="bold"), width, "", "")]
-
-
-def _wrap(text: Text, width: int, head: str, hang: str, *, style: str = "") -> list[Text]:
-    """Return the text in lines of at most `width` columns: `head` (in `style`) before the first, `hang` the others."""
-    room = max(width - max(len(head), len(hang)), 10)
-    console = Console(width=width, file=io.StringIO())
-    lines = []
-    for number, line in enumerate(text.wrap(console, room, overflow="fold")):
-        line.rstrip()
-        before = Text().append(hang, "dim" if hang.strip() else "") if number else Text().append(head, style)
-        lines.append(before.append_text(line))
-    return lines
-
-
-def _plain(line: Text) -> Text:
-    """Return the line in ASCII; its styles move with the characters where some are left out."""
-    place = [len(to_ascii(line.plain[:i])) for i in range(len(line.plain) + 1)]
-    spans = [Span(place[span.start], place[min(span.end, len(line.plain))], span.style) for span in line.spans]
-    return Text(to_ascii(line.plain), style=line.style, spans=spans)
-
-
-def _can_write(text: str, encoding: str) -> bool:
-    try:
-        text.encode(encoding)
-    except (LookupError, UnicodeEncodeError):
-        return False
-    return True
+    return [x for text in (line, named) if text for x in wrap(Text(text, style="bold"), width, "", "")]

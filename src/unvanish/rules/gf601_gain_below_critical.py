@@ -44,10 +44,11 @@ from __future__ import annotations
 
 from unvanish.core.diagnosis import Clear, Finding, Undecided, Verdict
 from unvanish.core.observation import Observation
+from unvanish.cures.initialisations import SIGMOIDS
 from unvanish.rules.easing import eased
 from unvanish.rules.gains import LIMIT_DECADES, Gains, agrees, gains
 from unvanish.rules.parts import hidden_activation
-from unvanish.rules.remedies import SIGMOIDS, against_vanishing
+from unvanish.rules.remedies import against_vanishing
 from unvanish.rules.words import power, two_digits
 
 CODE = "GF601"

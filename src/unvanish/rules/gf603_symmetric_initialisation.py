@@ -46,11 +46,12 @@ from unvanish.core.diagnosis import Clear, Finding, Undecided, Verdict
 from unvanish.core.network import Layer
 from unvanish.core.observation import Observation
 from unvanish.core.profile import LayerProfile
+from unvanish.cures.initialisations import SHIPPED_GAIN
 from unvanish.rules.course import course
 from unvanish.rules.gradients import moving_kernels
 from unvanish.rules.parts import hidden_activation
 from unvanish.rules.paths import between, readers
-from unvanish.rules.remedies import SHIPPED_GAIN, initialised
+from unvanish.rules.remedies import initialised
 from unvanish.rules.words import short, span
 
 CODE = "GF603"

@@ -14,39 +14,19 @@ from msgspec.structs import replace
 from unvanish.core.diagnosis import Remedy
 from unvanish.core.measures.time_to_learn import DIVIDES_BY_GRADIENT
 from unvanish.core.observation import Observation
+from unvanish.cures.initialisations import LOOKS_LINEAR, SAME_GAIN, SHIPPED_GAIN, SIGMOIDS
 from unvanish.rules.parts import hidden_activation, median_gain
 from unvanish.rules.scales import targets_words
 from unvanish.rules.spellings.choose import spelling
 from unvanish.rules.what_if import Change, both, forecast_words, with_activation, with_gain
 from unvanish.rules.words import power, times
 
-SIGMOIDS = frozenset({"sigmoid", "hard_sigmoid"})
-"""Activations without a useful critical gain of their own: their mean is not zero, their slope at most 1/4."""
-LOOKS_LINEAR = frozenset({"relu", "gelu", "gelu_tanh", "silu", "softplus", "leaky_relu"})
-"""Activations with f(u) - f(-u) = u, up to a factor (Balduzzi et al. 2017)."""
-SHIPPED_GAIN: dict[str, tuple[float, str]] = {
-    "relu": (2**0.5, "he_normal"),
-    "leaky_relu": (2**0.5, "he_normal"),
-    "elu": (1.0, "lecun_normal"),
-    "selu": (1.0, "lecun_normal"),
-    "tanh": (1.0, "lecun_normal"),
-    "softsign": (1.0, "lecun_normal"),
-    "erf": (1.0, "lecun_normal"),
-    "linear": (1.0, "lecun_normal"),
-    "gelu": (2**0.5, "he_normal"),
-    "gelu_tanh": (2**0.5, "he_normal"),
-    "silu": (2**0.5, "he_normal"),
-    "mish": (2**0.5, "he_normal"),
-}
-"""Activation -> the gain of the shipped initialiser nearest to its critical gain, and that initialiser's name."""
 SCALE_FREE = DIVIDES_BY_GRADIENT | {"adadelta", "adagrad"}
 """Optimizers whose step does not follow the gradient's size: each divides by a root mean square of past gradients."""
 MEANT = 0.01
 """Update/weight that a lower rate aims at: a first step far from divergence, ten times the usual 0.001."""
 LOWEST = 1e-6
 """Part of the present rate below which another one is no answer: then something else makes the step."""
-SAME_GAIN = 0.1
-"""Relative difference below which another gain is no change."""
 
 
 def against_vanishing(seen: Observation) -> tuple[Remedy, ...]:

@@ -8,8 +8,9 @@ from functools import lru_cache
 
 from msgspec.structs import replace
 
-from unvanish.core.network import Layer, Network, WeightStats
+from unvanish.core.network import Layer, Network
 from unvanish.core.observation import Observation
+from unvanish.cures.edited import redrawn, swapped
 from unvanish.rules.words import times
 from unvanish.theory.forecast import forecast_network
 
@@ -47,7 +48,7 @@ def with_activation(old: str, new: str) -> Change:
     """Return the change that replaces one activation by another, weights left as they are."""
 
     def change(layer: Layer) -> Layer:
-        return replace(layer, activation=new, activation_parameter=None) if layer.activation == old else layer
+        return swapped(layer, new) if layer.activation == old else layer
 
     return change
 
@@ -58,15 +59,7 @@ def with_gain(gain: float, *, orthogonal: bool = False) -> Change:
     Biases become zero. Source: He et al. 2015, eq. 10; Saxe et al. 2014 for orthogonal kernels.
     """
 
-    def change(layer: Layer) -> Layer:
-        if layer.kernel is None or not layer.fan_in:
-            return layer
-        side = max(layer.fan_in, layer.fan_out or 0) if orthogonal else layer.fan_in
-        kernel = WeightStats(mean=0.0, variance=gain * gain / side, size=layer.kernel.size, orthogonal=orthogonal)
-        bias = None if layer.bias is None else replace(layer.bias, mean=0.0, variance=0.0)
-        return replace(layer, kernel=kernel, bias=bias)
-
-    return change
+    return lambda layer: redrawn(layer, gain, orthogonal=orthogonal)
 
 
 def both(first: Change, second: Change) -> Change:

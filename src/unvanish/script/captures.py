@@ -7,7 +7,7 @@ import importlib
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from unvanish.core.diagnosis import Cost, Site
 from unvanish.core.observation import Observation
@@ -40,6 +40,10 @@ class Capture(AbstractContextManager["Capture"], Protocol):
         """Return the names of the user's callbacks that would have written files and were not run."""
 
     @property
+    def trainer(self) -> Any:
+        """Return what can train copies of the model (trial.trainer.Trainer); None where the capture made none."""
+
+    @property
     def error(self) -> UnvanishError | None:
         """Return why the training could not be looked at."""
 
@@ -50,13 +54,17 @@ class Capture(AbstractContextManager["Capture"], Protocol):
 
 Factory = Callable[[], Capture]
 
-CAPTURES: tuple[tuple[str, str], ...] = (("keras", "unvanish.keras.capture"), ("torch", "unvanish.torch.capture"))
+Captures = tuple[tuple[str, str], ...]
+
+CAPTURES: Captures = (("keras", "unvanish.keras.capture"), ("torch", "unvanish.torch.capture"))
 """Framework -> the module whose `Capture` looks at it. A model of Keras is Keras', whatever it computes with."""
+FOR_TRIALS: Captures = (("keras", "unvanish.keras.taking"), ("torch", "unvanish.torch.capture"))
+"""The same, where copies of the model are to be trained: PyTorch has no trainer yet, and is looked at as ever."""
 
 
-def factories(plan: Plan, progress: Progress, script: Path) -> Mapping[str, Factory]:
+def factories(plan: Plan, progress: Progress, script: Path, captures: Captures = CAPTURES) -> Mapping[str, Factory]:
     """Return, for each framework, what makes its capture; nothing is imported before a factory is called."""
-    return {framework: functools.partial(_capture, module, plan, progress, script) for framework, module in CAPTURES}
+    return {framework: functools.partial(_capture, module, plan, progress, script) for framework, module in captures}
 
 
 def _capture(module: str, plan: Plan, progress: Progress, script: Path) -> Capture:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from unvanish.script.captures import factories
+from unvanish.script.captures import CAPTURES, Captures, factories
 from unvanish.script.folder import folder_for
 from unvanish.script.outcome import ScriptRun
 from unvanish.script.output import Output
@@ -34,12 +34,13 @@ def shown_live(live: bool) -> Iterator[None]:
         _LIVE.reset(token)
 
 
-def look(path: Path, argv: Sequence[str], plan: Plan, progress: Progress) -> ScriptRun:
+def look(path: Path, argv: Sequence[str], plan: Plan, progress: Progress, captures: Captures = CAPTURES) -> ScriptRun:
     """Run the script until enough of its training was seen; return that, and how the run ended.
 
     What the script writes goes to `.unvanish/<stem>/output.txt`; inside `shown_live(True)` to standard error instead.
     The files of the sites are as seen from the working directory. Whatever the script raises is told in the result,
-    never raised. Raise UsageError when there is no such script.
+    never raised. captures: `FOR_TRIALS` of script.captures ends the script at its fit, and gives a trainer. Raise
+    UsageError when there is no such script.
     """
     live = _LIVE.get()
     started, home = time.perf_counter(), Path.cwd()
@@ -48,7 +49,7 @@ def look(path: Path, argv: Sequence[str], plan: Plan, progress: Progress) -> Scr
     output = Output(folder / OUTPUT if folder is not None else None, live=live)
     progress("starting", 0, 0)
     with output:
-        run = run_script(path, argv, factories(plan, progress, path.absolute()))
+        run = run_script(path, argv, factories(plan, progress, path.absolute(), captures))
     seconds = time.perf_counter() - started
     return replace(
         run,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -36,6 +36,8 @@ class ScriptRun(msgspec.Struct, frozen=True, kw_only=True):
     cost: Cost | None = None
     suspended: tuple[str, ...] = ()
     """The user's callbacks that would have written files and were not run."""
+    trainer: Any = None
+    """What can train copies of the model (trial.trainer.Trainer), where that was asked for and is possible."""
     folder: Path | None = None
     """Where everything about this script is kept; None when nothing can be."""
     output: Path | None = None

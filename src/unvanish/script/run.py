@@ -47,7 +47,12 @@ def run_script(path: Path, argv: Sequence[str], captures: Mapping[str, Factory])
     seen = gate.seen()
     if seen is not None:
         run = replace(
-            run, observation=seen.observation, sites=dict(seen.sites), cost=seen.cost, suspended=tuple(seen.suspended)
+            run,
+            observation=seen.observation,
+            sites=dict(seen.sites),
+            cost=seen.cost,
+            suspended=tuple(seen.suspended),
+            trainer=seen.trainer,
         )
     run = replace(run, idle=next((capture.idle for capture in gate.entered if capture.idle is not None), None))
     refusal = gate.refusal or (seen.error if seen is not None else None)

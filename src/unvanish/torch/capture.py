@@ -47,6 +47,7 @@ class Capture:
     def __init__(self, plan: Plan, progress: Progress, script: Path) -> None:
         """Patch nothing yet."""
         self.suspended: tuple[str, ...] = ()
+        self.trainer: None = None
         self._plan, self._progress, self._script = plan, progress, Path(script).absolute()
         self._made: WeakKeyDictionary[torch.nn.Module, tuple[str, int]] = WeakKeyDictionary()
         self._stack = ExitStack()

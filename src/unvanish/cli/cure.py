@@ -1,0 +1,97 @@
+"""`unvanish cure SCRIPT`: try changes on copies of the script's model, and prescribe the smallest that suffices."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from unvanish.cli import files, streams
+from unvanish.cli.exits import cure_code
+
+if TYPE_CHECKING:
+    from unvanish.trial.cure import Cure
+
+EPILOG = """\b
+Examples:
+  unvanish cure train.py
+  unvanish cure train.py --budget 2m     what can be proven in two minutes
+  unvanish cure train.py --seeds 5       more certain, and longer
+  unvanish cure train.py --json - -q     only the facts, on standard output
+  unvanish cure train.py -- --epochs 3   the script's arguments go behind --
+\b
+The script runs up to its fit; model and data are taken from there, and
+copies are trained, each for at most an eighth of the steps that the fit
+would take (at least 100). Nothing of the script is changed. Ctrl-C ends
+the trials and shows what was measured.
+\b
+Exit codes: 0 cured, or nothing to cure; 1 no cure helped; 2 wrong usage or
+a missing backend; 3 the script failed or never trained; 4 undecided;
+130 interrupted.
+"""
+UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def _budget(_ctx: click.Context, _param: click.Parameter, value: str | None) -> float | None:
+    """Return seconds: `90`, `90s`, `2m`, `1.5h`."""
+    if value is None:
+        return None
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)", value.strip())
+    if match is None or float(match[1]) == 0:
+        raise click.BadParameter(f"{value!r} is no time: 90s, 2m, 1.5h.")
+    return float(match[1]) * UNITS[match[2]]
+
+
+@click.command(epilog=EPILOG)
+@click.argument("script", type=click.Path(path_type=Path))
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[-- ARGS]")
+@click.option("--seeds", type=click.IntRange(min=3), default=3, show_default=True, help="Seeds that are compared.")
+@click.option("--steps", type=click.IntRange(min=1), metavar="N", help="Steps of each training that is compared.")
+@click.option("--budget", callback=_budget, metavar="TIME", help="Time for everything: 90s, 2m, 1h.")
+@click.option("--fit", type=click.IntRange(min=1), default=1, metavar="N", help="Which call of fit.  [default: 1]")
+@click.option("--json", "json_path", metavar="FILE", help="Write the facts as JSON; - for standard output.")
+@click.option("--quiet", "-q", is_flag=True, help="No progress and no notes, only the report.")
+@click.option("--verbose", "-v", is_flag=True, help="Show what the script writes while it runs.")
+def cure(
+    script: Path,
+    arguments: tuple[str, ...],
+    *,
+    seeds: int,
+    steps: int | None,
+    budget: float | None,
+    fit: int,
+    json_path: str | None,
+    quiet: bool,
+    verbose: bool,
+) -> int:
+    """Try changes on copies of a script's model, and prescribe the smallest that suffices."""
+    json = Path(json_path) if json_path and json_path != "-" else None
+    files.ensure_writable(json)
+    from unvanish.api import cure_script
+    from unvanish.script.check import shown_live
+    from unvanish.trial.plan import Plan
+
+    plan = Plan(seeds=seeds, steps=steps, seconds=budget)
+    with shown_live(verbose), streams.progress(script.name, silent=quiet or verbose) as progress:
+        run, found = cure_script(script, arguments, plan=plan, fit=fit, progress=progress)
+    if not quiet:
+        streams.notes(run.notes)
+    if run.error is not None:
+        streams.failure(run)
+    if found is not None:
+        _show(found, on_stdout="json" if json_path == "-" else "text")
+        if json is not None:
+            files.write(json, found.to_json())
+    return cure_code(run, None if found is None else found.record)
+
+
+def _show(found: Cure, *, on_stdout: str) -> None:
+    if on_stdout == "json":
+        streams.say(found.to_json())
+        return
+    from unvanish.report.cure_text import print_cure
+
+    with streams.console() as console:
+        print_cure(found.record, console)

@@ -1,0 +1,80 @@
+"""A change of a network or of its training, as data; an adapter carries it out on a copy."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Invasiveness = Literal["initialisation only", "one word", "one line", "architecture"]
+INVASIVENESS: tuple[Invasiveness, ...] = ("initialisation only", "one word", "one line", "architecture")
+"""From the smallest change to the largest."""
+
+
+class SwapActivation(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Let these layers apply another activation."""
+
+    layers: tuple[str, ...]
+    """Names of the kernel or activation layers that apply the activation now."""
+    activation: str
+    """Canonical name (see core.activations)."""
+    parameter: float | None = None
+
+
+class Redraw(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Draw the kernels of these layers anew, and set their biases."""
+
+    layers: tuple[str, ...]
+    scheme: Literal["normal", "orthogonal", "centred_orthogonal", "looks_linear"]
+    """normal: independent entries, sd = gain / sqrt(fan_in). orthogonal: gain x a (semi-)orthogonal matrix. Those with
+    zero biases. centred_orthogonal: the same with b = -W.1/2. looks_linear: Balduzzi 2017, zero biases."""
+    gain: float = 1.0
+
+
+class AddNorm(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Put a normalisation behind these kernel layers: before or after the activation that follows."""
+
+    layers: tuple[str, ...]
+    kind: Literal["batch_norm", "layer_norm"]
+    before: bool
+
+
+class AddResidual(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Add the input of each of these kernel layers to what leaves its activation, times a gain that starts at zero."""
+
+    layers: tuple[str, ...]
+
+
+class Clip(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Let the optimizer clip the gradient."""
+
+    kind: Literal["norm", "global_norm", "value"]
+    """norm: of each array by itself (Keras' clipnorm). global_norm: of all together. value: every entry."""
+    bound: float
+
+
+Edit = SwapActivation | Redraw | AddNorm | AddResidual | Clip
+
+
+class Prescription(msgspec.Struct, frozen=True, kw_only=True):
+    """Name one change worth trying: what it edits, how invasive it is, and what theory expects of it."""
+
+    name: str
+    """A cure of DESIGN's list, for example `swap-activation`."""
+    variant: str = ""
+    """Which of them, for example `tanh`."""
+    change: str
+    """In the user's words, for example `activation='tanh'`."""
+    invasiveness: Invasiveness
+    edits: tuple[Edit, ...]
+    answers: tuple[str, ...]
+    """The rules whose finding it answers, for example `GF101`."""
+    harm: str = ""
+    """When it does harm, in one sentence."""
+    transmission: float | None = None
+    """What the forecast expects of each layer with it; None where theory does not say."""
+
+    @property
+    def label(self) -> str:
+        """Return the name with its variant."""
+        return f"{self.name} ({self.variant})" if self.variant else self.name

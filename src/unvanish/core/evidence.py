@@ -1,0 +1,119 @@
+"""What trials showed: trainings of a network with and without a change, over the same seeds, batches and steps."""
+
+from __future__ import annotations
+
+import math
+import statistics
+
+import msgspec
+
+from unvanish.core.edit import Clip, Prescription
+from unvanish.core.measures.paired import paired_p
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold one training."""
+
+    seed: int
+    """Draws the weights and the order of the batches: equal for all arms."""
+    learning_rate: float
+    steps: int
+    loss_before: float
+    """Held-out loss at the initialisation."""
+    loss: float
+    """Held-out loss at the end; nan where it was not finite."""
+    score: float
+    """Held-out metric at the end, higher is better: accuracy, or minus the loss where there is none."""
+    train_score: float
+    """The same on as many training samples."""
+    stuck: bool
+    """Whether the training loss did not fall by more than it varies."""
+    seconds: float
+    """Of the training itself, compiling apart."""
+
+
+class Arm(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold all trainings with one change, or with none."""
+
+    prescription: Prescription | None
+    """None: the network as it is."""
+    runs: tuple[Run, ...]
+    """At the learning rate that served this arm best, one for each seed."""
+    verdict: str
+    """The verdict word on the initial profile and on the last one: the worse."""
+    transmission: float | None
+    """Measured per layer at the initialisation, median over seeds."""
+    step_cost: float = 1.0
+    """Seconds a step over those of the untreated network."""
+
+    @property
+    def label(self) -> str:
+        """Return what the arm is called in a table."""
+        return "as it is" if self.prescription is None else self.prescription.label
+
+    @property
+    def score(self) -> float:
+        """Return the median held-out score over seeds."""
+        return statistics.median(run.score for run in self.runs)
+
+    @property
+    def scores(self) -> tuple[float, ...]:
+        """Return the held-out scores, one for each seed."""
+        return tuple(run.score for run in self.runs)
+
+    @property
+    def clips(self) -> bool:
+        """Say whether clipping is all that it does."""
+        return self.prescription is not None and all(isinstance(edit, Clip) for edit in self.prescription.edits)
+
+    @property
+    def stuck(self) -> int:
+        """Return how many seeds did not move."""
+        return sum(run.stuck for run in self.runs)
+
+
+class Dropped(msgspec.Struct, frozen=True, kw_only=True):
+    """Name a change that was not trained to the end, and why."""
+
+    prescription: Prescription
+    reason: str
+    transmission: float | None = None
+    """Measured per layer, where it was looked at."""
+
+
+class Evidence(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold all arms that were trained over the same seeds."""
+
+    metric: str
+    """`accuracy` or `loss`."""
+    chance: float | None
+    """Score of the best constant answer; None where it is not known."""
+    baseline: Arm
+    arms: tuple[Arm, ...]
+    """The best first."""
+    dropped: tuple[Dropped, ...]
+    steps: int
+    """Optimizer steps of each training."""
+    planned_steps: int | None
+    """Optimizer steps of the user's own training."""
+    seeds: tuple[int, ...]
+    test: str
+    """The statistical test by which an arm counts as better."""
+    seconds: float
+    held_out: int = 0
+    """Number of held-out samples; 0 where it is not known."""
+    longer: tuple[str, Run] | None = None
+    """Label of an arm and one longer training of it: taken where no arm told the labels from chance."""
+
+    def gain(self, arm: Arm) -> float:
+        """Return by how much the arm's median score is above the untreated network's."""
+        return arm.score - self.baseline.score if math.isfinite(arm.score) else -math.inf
+
+    def p(self, arm: Arm, other: Arm | None = None) -> float | None:
+        """Return the one-sided p value of the arm being better than another (the untreated network), over common seeds.
+
+        None for fewer than two common seeds. See core.measures.paired.
+        """
+        known = {run.seed: run.score for run in (other or self.baseline).runs}
+        pairs = [(run.score, known[run.seed]) for run in arm.runs if run.seed in known]
+        return paired_p([a for a, _ in pairs], [b for _, b in pairs])

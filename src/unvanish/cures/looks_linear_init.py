@@ -1,0 +1,39 @@
+"""Draw mirrored orthogonal kernels: with f(u) - f(-u) = u the network starts as an orthogonal linear map.
+
+Hidden kernels are [[O, -O], [-O, O]], the first one [O, -O], the output's [A; -A], biases zero (Balduzzi et al. 2017).
+Measured to train a thousand plain layers. Needs even widths, and plain layers from the input to the output: a norm, a
+dropout or a branch between two of them breaks the pairs.
+
+Does harm where widths shrink: what a narrower layer cannot hold is lost.
+"""
+
+from __future__ import annotations
+
+from unvanish.core.edit import Invasiveness, Prescription, Redraw
+from unvanish.core.network import Network
+from unvanish.cures.anatomy import activation_of
+from unvanish.cures.initialisations import LOOKS_LINEAR, may_look_linear
+
+NAME = "looks-linear-init"
+ANSWERS: tuple[str, ...] = ("GF101", "GF102", "GF104", "GF105", "GF202", "GF601", "GF602", "GF603")
+INVASIVENESS: Invasiveness = "initialisation only"
+
+
+def propose(network: Network) -> tuple[Prescription, ...]:
+    """Return the one prescription for a plain network of such an activation; nothing for any other."""
+    found = activation_of(network)
+    if found is None or found[0] not in LOOKS_LINEAR or not may_look_linear(network):
+        return ()
+    return (
+        Prescription(
+            name=NAME,
+            change="kernels [[O, -O], [-O, O]]"
+            + (" / (1 + slope)" if found[0] == "leaky_relu" else "")
+            + " with orthogonal O, zero biases",
+            invasiveness=INVASIVENESS,
+            edits=(Redraw(layers=tuple(layer.name for layer in network.kernels), scheme="looks_linear"),),
+            answers=ANSWERS,
+            harm="where widths shrink from layer to layer: what is projected away does not come back",
+            transmission=1.0,
+        ),
+    )

@@ -1,0 +1,79 @@
+"""All cures, and what they propose for one network: the smallest change first."""
+
+from __future__ import annotations
+
+import math
+
+from msgspec.structs import replace
+
+from unvanish.core.edit import INVASIVENESS, Edit, Prescription
+from unvanish.core.network import Network
+from unvanish.core.observation import Observation
+from unvanish.cures import (
+    add_batch_norm,
+    add_layer_norm,
+    add_residual,
+    centred_orthogonal_init,
+    clip_gradient,
+    looks_linear_init,
+    orthogonal_init,
+    rescale_init,
+    swap_activation,
+)
+from unvanish.cures.cure import Cure
+from unvanish.cures.edited import edited
+from unvanish.theory.forecast import forecast_network
+
+CURES: tuple[Cure, ...] = (
+    add_batch_norm,
+    add_layer_norm,
+    add_residual,
+    centred_orthogonal_init,
+    clip_gradient,
+    looks_linear_init,
+    orthogonal_init,
+    rescale_init,
+    swap_activation,
+)
+
+DEEPEST = 300
+"""Kernels above which nothing is forecast: a look at the first step answers sooner."""
+
+
+def proposals(seen: Observation, cures: tuple[Cure, ...] = CURES) -> tuple[Prescription, ...]:
+    """Return everything that could be tried on the network that was seen, the least invasive first, with its forecast.
+
+    Of equals those of one cure stay together, in its own order. Nothing is changed.
+    """
+    found = [prescription for cure in cures for prescription in cure.propose(seen.network)]
+    found.sort(key=lambda prescription: INVASIVENESS.index(prescription.invasiveness))
+    return tuple(
+        replace(prescription, transmission=expected(seen, prescription.edits))
+        if prescription.transmission is None
+        else prescription
+        for prescription in found
+    )
+
+
+def answered(cures: tuple[Cure, ...] = CURES) -> frozenset[str]:
+    """Return the codes of all rules that some cure answers."""
+    return frozenset(code for cure in cures for code in cure.ANSWERS)
+
+
+def expected(seen: Observation, edits: tuple[Edit, ...]) -> float | None:
+    """Return the transmission per layer that theory expects with the edits, on the data seen; None where it cannot."""
+    network: Network | None = edited(seen.network, edits)
+    if network is None or network == seen.network or len(network.kernels) > DEEPEST:
+        return None
+    data = seen.data
+    if data.input_second_moment is None or data.input_cross_moment is None:
+        found = forecast_network(network, batch_size=data.batch_size)
+    else:
+        found = forecast_network(
+            network,
+            batch_size=data.batch_size,
+            second_moment=data.input_second_moment,
+            cross_moment=data.input_cross_moment,
+        )
+    factor = found.transmission_per_layer
+    return factor if factor and math.isfinite(factor) else None

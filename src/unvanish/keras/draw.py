@@ -1,0 +1,120 @@
+"""Draw all variables of a model, or of its cured copy, from one seed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from unvanish.core.edit import Edit, Redraw
+from unvanish.errors import UnsupportedError, UsageError
+from unvanish.keras import compat
+from unvanish.keras.aside import aside
+from unvanish.keras.graph import Leaf, leaves
+from unvanish.keras.kinds import DEPTHWISE, TRANSPOSED, bias_of, fans_of, kernel_of, kind_of, wrapped
+from unvanish.keras.mirrors import mirrors
+from unvanish.keras.redraw import centring_bias, looks_linear, normal, orthogonal
+from unvanish.keras.surgery import Operated, operated
+from unvanish.keras.weights import array_of
+
+Values = list[NDArray[Any]]
+
+
+def drawn(model: Any, edits: Sequence[Edit], seed: int) -> Values:
+    """Return the values of all variables of `operated(model, edits).model`, in its order, drawn from the seed.
+
+    Each weight is drawn by its layer's own initializer, seeds that the user
+    wrote replaced by others, the same one by the same other; `Redraw` edits come last, in their order. What is not
+    trained keeps the model's own values: frozen layers, and layers without anything to train. Neither the model nor any
+    random state of the process is changed.
+    """
+    with aside(model, seed):
+        copy = operated(model, edits, reseed=lambda old: _mixed(seed, old))
+        carry_untrained(model, copy)
+        for edit in edits:
+            if isinstance(edit, Redraw):
+                redraw(copy.model, edit, seed)
+        return [np.array(keras.ops.convert_to_numpy(variable)) for variable in copy.model.variables]
+
+
+def carry_untrained(model: Any, copy: Operated) -> None:
+    """Give the copy the weights of layers that training does not move."""
+    _carry(model, copy, lambda layer: not layer.trainable_variables)  # a frozen one has none
+
+
+def carry(model: Any, copy: Operated) -> None:
+    """Give the copy all weights of the model that it has a layer for, by object, never by name."""
+    _carry(model, copy, lambda _: True)
+
+
+def redraw(model: Any, edit: Redraw, seed: int) -> None:
+    """Assign new kernels and biases to layers of an uncompiled copy. Raise UnsupportedError for what has none."""
+    found, outputs = leaves(model)
+    places = {leaf.name: place for place, leaf in enumerate(found)}
+    missing = [name for name in edit.layers if name not in places]
+    if missing:
+        raise UsageError(f"the model {model.name!r} has no layer {missing[0]!r}", found=f"layers: {', '.join(places)}")
+    layouts = mirrors(found, outputs, edit.layers) if edit.scheme == "looks_linear" else {}
+    for name in edit.layers:
+        random = np.random.default_rng([seed, places[name]])
+        leaf = found[places[name]]
+        kernel = _require_kernel(leaf, edit.scheme)
+        shape = tuple(int(size) for size in kernel.shape)
+        if edit.scheme == "normal":
+            values = normal(shape, edit.gain, random, fans_of(leaf.operation).fan_in)  # type: ignore[union-attr]
+        elif edit.scheme == "looks_linear":
+            channels, slope, mirrored = layouts[name]
+            gain = edit.gain / (1.0 + slope) if channels is not None else edit.gain
+            values = looks_linear(shape, gain, random, channels=channels, mirrored=mirrored, exact=not mirrored)
+        else:
+            gates = shape[-1] // leaf.operation.units if kind_of(leaf.operation) == "recurrent" else 1
+            part = (*shape[:-1], shape[-1] // gates)
+            values = np.concatenate([orthogonal(part, edit.gain, random) for _ in range(gates)], axis=-1)
+        kernel.assign(values)
+        bias = bias_of(leaf.operation)
+        if bias is not None and kind_of(leaf.operation) != "recurrent":  # an LSTM's has a meaning of its own
+            flat = centring_bias(array_of(kernel).astype(np.float64)) if edit.scheme == "centred_orthogonal" else 0.0
+            bias.assign(np.broadcast_to(flat, tuple(bias.shape)))
+
+
+def _require_kernel(leaf: Leaf, scheme: str) -> Any:
+    kernel, inner = kernel_of(leaf.operation), wrapped(leaf.operation)
+    plain = scheme == "normal" or not isinstance(inner, (*DEPTHWISE, *TRANSPOSED, keras.layers.EinsumDense))
+    if kernel is None or not plain:
+        raise UnsupportedError(
+            f"the kernel of {leaf.name!r} cannot be drawn by the scheme {scheme}",
+            found=f"a layer of the class {type(inner).__name__}",
+            hint="name dense and convolution layers",
+        )
+    if scheme == "centred_orthogonal" and bias_of(leaf.operation) is None:
+        raise UnsupportedError(
+            f"{leaf.name!r} has no bias that could centre its input",
+            found="use_bias=False",
+            hint="use_bias=True",
+        )
+    return kernel
+
+
+def _carry(model: Any, copy: Operated, wanted: Callable[[Any], bool]) -> None:
+    for layer in compat.flat_layers(model):
+        new = copy.made.get(id(layer))
+        if new is None or compat.has_graph(layer):
+            continue
+        parts, new_parts = compat.flat_layers(layer), compat.flat_layers(new)
+        pairs = zip(parts, new_parts, strict=True) if len(parts) == len(new_parts) else [(layer, new)]
+        for old, made in pairs:
+            if wanted(old) and len(old.weights) == len(made.weights):
+                for variable, value in zip(made.weights, old.weights, strict=True):
+                    variable.assign(value)
+                if hasattr(made, "finalize_state"):  # what adapt has found goes into its constants
+                    made.finalize_state()
+
+
+def _mixed(seed: int, old: int) -> int:
+    """Return a seed of 31 bits that depends on both."""
+    digest = hashlib.sha256(f"{seed}:{old}".encode()).digest()
+    return int.from_bytes(digest[:4], "big") >> 1

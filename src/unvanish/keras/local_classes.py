@@ -1,0 +1,113 @@
+"""Classes that Keras does not ship; a cured model's source has its own copy of those that it needs, by `source_of`.
+
+Each stands alone: it uses `keras` and `math` and nothing of ours.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import math
+import textwrap
+from typing import Any
+
+import keras
+
+
+@keras.saving.register_keras_serializable(package="unvanish")
+class BranchGain(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
+    """Multiply by one trained number that starts at zero (ReZero, Bachlechner 2021): the block starts as it is."""
+
+    def build(self, input_shape: Any) -> None:  # noqa: ARG002
+        """Make the gain, a scalar."""
+        self.gain = self.add_weight(name="gain", shape=(), initializer="zeros")
+
+    def call(self, inputs: Any) -> Any:
+        """Return gain x inputs."""
+        return self.gain * inputs
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Return the shape of the input."""
+        return input_shape
+
+
+@keras.saving.register_keras_serializable(package="unvanish")
+class CentredOrthogonal(keras.initializers.Initializer):  # type: ignore[misc]
+    """Draw an orthogonal kernel W, then its bias -W.1/2: inputs of mean 1/2 (a sigmoid's) give mean zero.
+
+    One object for both: `init = CentredOrthogonal(); Dense(8, kernel_initializer=init, bias_initializer=init)`.
+    """
+
+    def __init__(self, gain: float = 4.0) -> None:
+        """gain: 4 makes up for a sigmoid's slope of 1/4."""
+        self.gain = gain
+        self.kernel: Any = None
+
+    def __call__(self, shape: Any, dtype: Any = None) -> Any:
+        """Return the kernel, and when called for a bias the one that belongs to the kernel."""
+        if len(shape) > 1:
+            self.kernel = keras.initializers.Orthogonal(self.gain)(shape, dtype)
+            return self.kernel
+        if self.kernel is None:
+            return keras.ops.zeros(shape, dtype)
+        return -0.5 * keras.ops.sum(keras.ops.reshape(self.kernel, (-1, shape[0])), axis=0)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the constructor."""
+        return {"gain": self.gain}
+
+
+@keras.saving.register_keras_serializable(package="unvanish")
+class LooksLinear(keras.initializers.Initializer):  # type: ignore[misc]
+    """Draw [O, -O], [[O, -O], [-O, O]] or [A; -A] with orthogonal O and A (Balduzzi et al. 2017).
+
+    With f(u) - f(-u) = u, as for ReLU, GELU and SiLU, the network is an orthogonal linear map at the start.
+    """
+
+    def __init__(self, gain: float = 1.0, channels: int | None = None, pairs: bool = True) -> None:
+        """channels: of an input in pairs f(u), f(-u); None for another. pairs: whether the units are to be pairs."""
+        self.gain, self.channels, self.pairs = gain, channels, pairs
+
+    def __call__(self, shape: Any, dtype: Any = None) -> Any:
+        """Return a kernel."""
+        rows, columns = math.prod(shape[:-1]), shape[-1]
+        n = rows if self.channels is None else rows // 2
+        m = columns // 2 if self.pairs else columns
+        block = keras.initializers.Orthogonal(self.gain)((n, m), dtype)
+        if self.pairs and n > m:
+            block = block * (n / m) ** 0.5
+        if self.channels is not None:
+            half = keras.ops.reshape(block, (-1, self.channels // 2, m))
+            block = keras.ops.reshape(keras.ops.concatenate([half, -half], axis=1), (rows, m))
+        if self.pairs:
+            block = keras.ops.concatenate([block, -block], axis=1)
+        return keras.ops.reshape(block, shape)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the constructor."""
+        return {"gain": self.gain, "channels": self.channels, "pairs": self.pairs}
+
+
+LOCAL = (BranchGain, CentredOrthogonal, LooksLinear)
+
+
+def text_of(kind: type) -> str:
+    """Return the source of a class, without annotations and comments."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(kind)))
+    lines = ast.unparse(_Bare().visit(tree)).split("\n")
+    return "\n".join(line if '"' in line else line.replace("'", '"') for line in lines)
+
+
+class _Bare(ast.NodeTransformer):
+    """Take the annotations away."""
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:  # the name is ast's
+        for argument in node.args.args:
+            argument.annotation = None
+        node.returns = None
+        self.generic_visit(node)
+        return node
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
+        assert node.value is not None, "no bare annotation in the classes above"
+        return ast.copy_location(ast.Assign([node.target], node.value), node)

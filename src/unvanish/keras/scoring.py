@@ -1,0 +1,102 @@
+"""Score a copy of a model on held-out samples, and on as many training samples, always the same ones."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from unvanish.core.task import Task, task_of
+from unvanish.keras import compat
+from unvanish.keras.arrays import ENTRIES, features
+from unvanish.keras.batches import Batches
+from unvanish.keras.evaluate import LEAST, MOST, WORK, batch_statistics, threshold_of
+from unvanish.keras.graph import graph
+
+
+class Score(NamedTuple):
+    """Hold how well one model did on one set of samples."""
+
+    loss: float
+    """nan where it is not finite."""
+    score: float
+    """Accuracy where the labels are classes, else minus the loss; -inf where it is not finite."""
+
+
+class Scorer:
+    """Keep the samples, and measure models on them. Batch normalisations use the statistics of the batch.
+
+    The moving averages of a short training lag behind, by different amounts for different learning rates.
+    """
+
+    def __init__(self, model: Any, batches: Batches) -> None:
+        """batches: with held-out samples."""
+        most = min(MOST, max(LEAST, WORK // max(1, model.count_params())), max(1, ENTRIES // batches.features))
+        held_out = batches.held_out(most)
+        assert held_out is not None, "for_trials sees to it"
+        self._batch_size = batches.batch_size
+        self._held_out, self._training = held_out, batches.train_sample(_length(held_out[0]))
+        self._tasks = self._task_of(model, self._held_out[1]), self._task_of(model, self._training[1])
+
+    @property
+    def metric(self) -> str:
+        """Return `accuracy` or `loss`."""
+        task = self._tasks[0]
+        return "accuracy" if task is not None and task.kind != "regression" and task.exclusive else "loss"
+
+    @property
+    def chance(self) -> float | None:
+        """Return the accuracy of always answering the most frequent class of the held-out samples."""
+        if self.metric != "accuracy":
+            return None
+        labels = self._tasks[0].labels  # type: ignore[union-attr]  # there is one, or the metric would be the loss
+        shares = labels.mean(axis=0)
+        return float(max(shares[0], 1.0 - shares[0]) if labels.shape[1] == 1 else shares.max())
+
+    def held_out(self, model: Any) -> Score:
+        """Return how the model does on the held-out samples. Nothing is changed."""
+        return self._score(model, self._held_out, self._tasks[0])
+
+    def training(self, model: Any) -> Score:
+        """Return how it does on the training samples. Nothing is changed."""
+        return self._score(model, self._training, self._tasks[1])
+
+    def _task_of(self, model: Any, y: Any) -> Task | None:
+        shapes = graph(model).shapes
+        if len(shapes) != 1 or len(shapes[0]) != 2 or y is None or keras.tree.is_nested(y):
+            return None
+        return task_of(np.reshape(y, (len(y), -1)), int(shapes[0][-1] or 1))
+
+    def _score(self, model: Any, data: tuple[Any, Any], task: Task | None) -> Score:
+        outputs, loss = self._pass(model, data)
+        if not math.isfinite(loss):
+            return Score(math.nan, -math.inf)
+        accuracy = None
+        if task is not None and self.metric == "accuracy":
+            accuracy = task.accuracy(outputs, threshold_of(model, outputs))
+        return Score(loss, -loss if accuracy is None else accuracy)
+
+    def _pass(self, model: Any, data: tuple[Any, Any]) -> tuple[NDArray[Any], float]:
+        """Return (first output of every sample, mean loss), from few and large batches."""
+        x, y = data
+        samples = _length(x)
+        pieces = max(1, samples // max(self._batch_size, min(LEAST, ENTRIES // 8 // features(x))))
+        outputs, total = [], 0.0
+        with batch_statistics(model):
+            for rows in np.array_split(np.arange(samples), pieces):
+                part, labels = _rows(x, rows), None if y is None else _rows(y, rows)
+                output = model(part, training=False)
+                outputs.append(np.asarray(keras.ops.convert_to_numpy(keras.tree.flatten(output)[0]), dtype=np.float64))
+                total += compat.loss_of(model, part, labels, output) * len(rows)
+        return np.concatenate(outputs), total / samples
+
+
+def _rows(data: Any, rows: NDArray[np.intp]) -> Any:
+    return keras.tree.map_structure(lambda leaf: keras.ops.convert_to_tensor(leaf[rows]), data)
+
+
+def _length(x: Any) -> int:
+    return len(keras.tree.flatten(x)[0])

@@ -1,0 +1,183 @@
+"""Train copies of a Keras model, with a prescription or without, over seeds, on batches that are drawn by ourselves."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import keras
+from msgspec.structs import replace
+
+from unvanish.core.edit import Clip, Edit, Prescription, Redraw
+from unvanish.core.evidence import Run
+from unvanish.core.measures.stuck import stuck
+from unvanish.core.observation import Observation
+from unvanish.core.recording import Recording
+from unvanish.keras.aside import aside
+from unvanish.keras.batches import Batches
+from unvanish.keras.describe import describe
+from unvanish.keras.draw import Values, carry_untrained, drawn
+from unvanish.keras.evaluate import evaluate
+from unvanish.keras.info import optimizer_info
+from unvanish.keras.observe import first_look, probe_whole
+from unvanish.keras.reading import read
+from unvanish.keras.recompile import recompiled
+from unvanish.keras.requirements import require_model
+from unvanish.keras.scoring import Scorer
+from unvanish.keras.source import source_of
+from unvanish.keras.surgery import operated
+from unvanish.keras.trial_copy import TrialCopy, schedule_of
+
+PROBED = 3
+"""Batches of a look: the first ones of the training that it belongs to."""
+
+_KEPT = 2**25
+"""Weights of untrained copies that are kept in memory at most, in entries."""
+
+
+class _Start(NamedTuple):
+    """Hold a copy before its first step."""
+
+    values: Values
+    seen: Observation
+    loss: float
+    """Held out."""
+
+
+class KerasTrainer:
+    """Hold a model that is only read, its data, and one compiled copy for each architecture that is tried.
+
+    Initialisations, seeds and learning rates share a copy: weights are assigned, optimizer and metrics put back to
+    their start. The user's model, optimizer and random states stay what they are, to the bit.
+    """
+
+    def __init__(self, model: Any, batches: Batches, planned_steps: int | None = None) -> None:
+        """model: built and compiled. planned_steps: of the user's own training.
+
+        Raise UsageError for a model that could not be trained, UnsupportedError for data that cannot be kept.
+        """
+        require_model(model)
+        self._model, self._batches = model, batches.for_trials()
+        with aside(model, 0):
+            read(model, self._batches.take(1)[0][0])
+            self.network = describe(model)
+        self.planned_steps = planned_steps
+        self._copies: dict[tuple[tuple[Edit, ...], float], TrialCopy] = {}
+        self._starts: dict[tuple[tuple[Edit, ...], int], _Start] = {}
+        self._scorer = Scorer(model, self._batches)
+
+    @property
+    def metric(self) -> str:
+        """Return what a score is: `accuracy`, or `loss` (then it is minus the loss)."""
+        return self._scorer.metric
+
+    @property
+    def chance(self) -> float | None:
+        """Return the score of the best constant answer; None where it is not known."""
+        return self._scorer.chance
+
+    def learning_rate(self) -> float:
+        """Return that of the user's optimizer; of a schedule the highest of the planned steps."""
+        optimizer = self._model.optimizer
+        schedule = schedule_of(optimizer)
+        if schedule is None:
+            return float(keras.ops.convert_to_numpy(optimizer.learning_rate))
+        last = self.planned_steps or 1000
+        with aside(self._model, 0):
+            rates = [float(keras.ops.convert_to_numpy(schedule(last * part // 100))) for part in range(100)]
+        return max(rates)
+
+    def look(self, prescription: Prescription | None, seed: int) -> Observation:
+        """Return what is seen of a fresh copy before its first step, on the first batches that it would be trained on.
+
+        Raise UnsupportedError where the prescription cannot be carried out on this model.
+        """
+        with aside(self._model, seed):
+            return self._start(prescription, seed).seen
+
+    def train(
+        self, prescription: Prescription | None, seed: int, learning_rate: float, steps: int
+    ) -> tuple[Run, Observation]:
+        """Train a fresh copy; return the run, and what was seen of it before and after.
+
+        Weights and the order of the batches are drawn from the seed alone. A loss that stops being a number ends the
+        training; its score is -inf. Raise as `look` does.
+        """
+        with aside(self._model, seed):
+            values, seen, before = self._start(prescription, seed)
+            copy = self._copy(prescription, learning_rate)
+            copy.compile()
+            copy.reset(values, learning_rate)
+            trained = copy.train(seed, steps, lambda model: self._scorer.training(model).loss)
+            whole = math.isfinite(trained.losses[-1])
+            after, training = self._scorer.held_out(copy.model), self._scorer.training(copy.model)
+            last = probe_whole(copy.model, self._first_batches(seed), trained.steps)
+            found = evaluate(copy.model, self._batches, trained.steps) if whole and math.isfinite(last.loss) else None
+            used = optimizer_info(copy.model.optimizer)
+        run = Run(
+            seed=seed,
+            learning_rate=learning_rate,
+            steps=trained.steps,
+            loss_before=before,
+            loss=after.loss if whole else math.nan,
+            score=after.score if whole else -math.inf,
+            train_score=training.score if whole else -math.inf,
+            stuck=stuck(trained.losses, None if self._model.losses else seen.loss.chance),
+            seconds=trained.seconds,
+        )
+        recording = Recording(layers=(), sizes=(), steps=(), losses=(), rows={}, total_steps=trained.steps)
+        profiles = (*seen.profiles, last)
+        return run, replace(seen, profiles=profiles, recording=recording, evaluation=found, optimizer=used)
+
+    def fresh(self, prescription: Prescription | None, seed: int) -> Any:
+        """Return a new model with the prescription, weights drawn from the seed, compiled as the user's own is."""
+        edits, values = _edits(prescription), self._drawn(prescription, seed)
+        with aside(self._model, seed):
+            copy = operated(self._model, edits)
+            carry_untrained(self._model, copy)
+            new = copy.model
+            for variable, value in zip(new.variables, values, strict=True):
+                variable.assign(value)
+            return recompiled(new, self._model, clip=_clip(edits))
+
+    def source(self, prescription: Prescription | None) -> str:
+        """Return the Python source of the model with the prescription; raise UnsupportedError where it has none."""
+        return source_of(self._model, _edits(prescription))
+
+    def _drawn(self, prescription: Prescription | None, seed: int) -> Values:
+        return drawn(self._model, _edits(prescription), seed)
+
+    def _copy(self, prescription: Prescription | None, learning_rate: float) -> TrialCopy:
+        """Return the copy whose compiled train function this training may use."""
+        kept = tuple(edit for edit in _edits(prescription) if not isinstance(edit, Redraw))
+        scaled = schedule_of(self._model.optimizer) is not None
+        factor = float(f"{learning_rate / self.learning_rate():.5g}") if scaled else 1.0
+        if (kept, factor) not in self._copies:
+            self._copies[kept, factor] = TrialCopy(self._model, kept, self._batches, factor)
+        return self._copies[kept, factor]
+
+    def _start(self, prescription: Prescription | None, seed: int) -> _Start:
+        """Return what a training begins with; kept, since other learning rates and lengths begin with the same."""
+        key = _edits(prescription), seed
+        if key not in self._starts:
+            values = self._drawn(prescription, seed)
+            copy = self._copy(prescription, self.learning_rate())
+            copy.reset(values, self.learning_rate())
+            drawn = self._first_batches(seed)
+            seen = first_look(copy.model, self._batches, drawn, self.planned_steps, lambda *_: None)
+            most = max(1, _KEPT // max(1, self._model.count_params()))
+            while len(self._starts) >= most:
+                self._starts.pop(next(iter(self._starts)))
+            self._starts[key] = _Start(values, seen, self._scorer.held_out(copy.model).loss)
+        return self._starts[key]
+
+    def _first_batches(self, seed: int) -> list[Any]:
+        return list(self._batches.epochs_order(PROBED, seed))
+
+
+def _edits(prescription: Prescription | None) -> tuple[Edit, ...]:
+    return () if prescription is None else prescription.edits
+
+
+def _clip(edits: tuple[Edit, ...]) -> Clip | None:
+    return next((edit for edit in reversed(edits) if isinstance(edit, Clip)), None)

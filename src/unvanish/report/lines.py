@@ -1,0 +1,38 @@
+"""Lines of a terminal report: wrapped under a head, and in ASCII where they have to be."""
+
+from __future__ import annotations
+
+import io
+
+from rich.console import Console
+from rich.text import Span, Text
+
+from unvanish.report.glyphs import to_ascii
+
+
+def wrap(text: Text, width: int, head: str, hang: str, *, style: str = "") -> list[Text]:
+    """Return the text in lines of at most `width` columns: `head` (in `style`) before the first, `hang` the others."""
+    room = max(width - max(len(head), len(hang)), 10)
+    console = Console(width=width, file=io.StringIO())
+    lines = []
+    for number, line in enumerate(text.wrap(console, room, overflow="fold")):
+        line.rstrip()
+        before = Text().append(hang, "dim" if hang.strip() else "") if number else Text().append(head, style)
+        lines.append(before.append_text(line))
+    return lines
+
+
+def plain_line(line: Text) -> Text:
+    """Return the line in ASCII; its styles move with the characters where some are left out."""
+    place = [len(to_ascii(line.plain[:i])) for i in range(len(line.plain) + 1)]
+    spans = [Span(place[span.start], place[min(span.end, len(line.plain))], span.style) for span in line.spans]
+    return Text(to_ascii(line.plain), style=line.style, spans=spans)
+
+
+def can_write(text: str, encoding: str) -> bool:
+    """Say whether a terminal of that encoding can show the text."""
+    try:
+        text.encode(encoding)
+    except (LookupError, UnicodeEncodeError):
+        return False
+    return True

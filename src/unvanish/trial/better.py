@@ -1,0 +1,72 @@
+"""When one arm counts as better than another, and when it tells the labels from chance."""
+
+from __future__ import annotations
+
+import math
+import statistics
+
+from unvanish.core.evidence import Arm, Evidence, Run
+
+LEVEL = 0.05
+"""Share of trials of a useless change that may pass the paired test, over all arms together (Bonferroni)."""
+ERRORS = 3.0
+"""Standard errors of the held-out score: what all arms are compared on is one sample, which no seed draws anew."""
+SHARE = 0.9
+"""A smaller change is sufficient with nine tenths of the best one's gain."""
+
+
+def test_words(seeds: int, arms: int) -> str:
+    """Return how an arm is compared, in words."""
+    shared = f", {100 * LEVEL:.0f} % shared among {arms} arms" if arms > 1 else f", {100 * LEVEL:.0f} %"
+    return (
+        f"one-sided paired t test over {seeds} seeds{shared}; the median gain beyond {ERRORS:.0f} standard errors of "
+        "the held-out score"
+    )
+
+
+def standard_error(evidence: Evidence, score: float, runs: int) -> float:
+    """Return the binomial standard error of a mean accuracy over runs; 0 where the score is no accuracy."""
+    if evidence.metric != "accuracy" or not evidence.held_out or not math.isfinite(score):
+        return 0.0
+    return math.sqrt(max(score * (1 - score), 0.0) / evidence.held_out / max(runs, 1))
+
+
+def is_better(evidence: Evidence, arm: Arm) -> bool:
+    """Say whether the arm is better than the untreated network, beyond seed noise and beyond the held-out sample's."""
+    p = evidence.p(arm)
+    if p is None or p * max(len(evidence.arms), 1) >= LEVEL:
+        return False
+    plain = evidence.baseline.score
+    error = standard_error(evidence, plain if math.isfinite(plain) else arm.score, len(arm.runs))
+    return evidence.gain(arm) > ERRORS * error
+
+
+def is_sufficient(evidence: Evidence, arm: Arm) -> bool:
+    """Say whether the arm is better, its gradients are healthy, and no other does for certain much better."""
+    if arm.verdict != "healthy" or not is_better(evidence, arm):
+        return False
+    best = max((one for one in evidence.arms if one.verdict == "healthy"), key=lambda one: one.score)
+    p = evidence.p(best, arm)
+    beaten = best is not arm and p is not None and p < LEVEL
+    return not (beaten and evidence.gain(arm) < SHARE * evidence.gain(best))
+
+
+def beats_chance(evidence: Evidence, arm: Arm) -> bool:
+    """Say whether the arm's score is above that of the best constant answer; where that is unknown, if it moves."""
+    if evidence.chance is None or evidence.metric != "accuracy":
+        return arm.stuck * 2 < len(arm.runs)
+    error = standard_error(evidence, evidence.chance, len(arm.runs))
+    return arm.score - evidence.chance > ERRORS * error
+
+
+def told_from_chance(evidence: Evidence, run: Run) -> bool:
+    """Say the same of one run."""
+    return beats_chance(evidence, Arm(prescription=None, runs=(run,), verdict="", transmission=None))
+
+
+def fits_training(evidence: Evidence, runs: tuple[Run, ...]) -> bool:
+    """Say whether training labels were learnt that held-out ones do not share."""
+    if evidence.metric != "accuracy":
+        return False
+    gap = statistics.fmean(run.train_score - run.score for run in runs)
+    return gap > ERRORS * math.sqrt(2.0) * standard_error(evidence, evidence.chance or 0.5, len(runs))

@@ -1,0 +1,71 @@
+"""A cure at hand: the verdict of all trials, and the models that it prescribes."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+from unvanish.core.cured import Cured
+from unvanish.core.edit import Prescription
+from unvanish.core.evidence import Evidence
+from unvanish.errors import UsageError
+from unvanish.trial.trainer import Trainer
+
+
+class Cure:
+    """Hold what the trials of one model came to. The model itself is not changed."""
+
+    def __init__(self, record: Cured, trainer: Trainer) -> None:
+        """Use `unvanish.cure`."""
+        self.record = record
+        self._trainer = trainer
+
+    @property
+    def verdict(self) -> str:
+        """Return the verdict word; see core.cured.Cured."""
+        return self.record.verdict
+
+    @property
+    def prescription(self) -> Prescription | None:
+        """Return the smallest change that was sufficient; None where there is none."""
+        return self.record.prescription
+
+    @property
+    def evidence(self) -> Evidence | None:
+        """Return all trials."""
+        return self.record.evidence
+
+    @property
+    def source(self) -> str:
+        """Return the source of the cured model; empty where there is no cure."""
+        return self.record.source
+
+    @property
+    def patch(self) -> None:
+        """Return None: from Python there is no script to patch."""
+
+    @cached_property
+    def model(self) -> Any:
+        """The cured model, compiled, untrained: weights drawn from the seed 0. Raise as `fresh` does."""
+        return self.fresh(0)
+
+    def fresh(self, seed: int) -> Any:
+        """Return a new compiled model with the prescription, its weights drawn from the seed, untrained.
+
+        Raise UsageError where nothing is prescribed.
+        """
+        if self.prescription is None:
+            raise UsageError(
+                "there is no cured model",
+                found=f"the verdict {self.verdict}: {self.record.sentence}",
+                hint="print(cure)",
+            )
+        return self._trainer.fresh(self.prescription, seed)
+
+    def to_json(self) -> str:
+        """Return the record as JSON, with its schema version."""
+        return self.record.to_json()
+
+    def __str__(self) -> str:
+        """Return the terminal report as plain text, 80 columns."""
+        return str(self.record)

@@ -1,0 +1,172 @@
+"""From all trials to a verdict word, a sentence and a prescription: a function of records alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+
+import msgspec
+
+from unvanish.core.cured import Word
+from unvanish.core.diagnosis import Diagnosis
+from unvanish.core.edit import INVASIVENESS, Prescription
+from unvanish.core.evidence import Arm, Evidence
+from unvanish.trial.better import beats_chance, fits_training, is_better, is_sufficient, told_from_chance
+from unvanish.trial.plan import FEWEST_SEEDS, FEWEST_STEPS
+
+UNMOVED = 0.05
+"""Relative change of the transmission below which it is the same."""
+
+
+class Decision(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold what the trials come to."""
+
+    verdict: Word
+    sentence: str
+    prescription: Prescription | None = None
+    notes: tuple[str, ...] = ()
+
+
+def answerable(diagnosis: Diagnosis, answered: Collection[str]) -> bool:
+    """Say whether an error of the diagnosis is one that some cure answers."""
+    return any(finding.severity == "error" and finding.code in answered for finding in diagnosis.findings)
+
+
+def decide(evidence: Evidence | None, untreated: Diagnosis, answered: Collection[str], cut: str = "") -> Decision:
+    """Return the verdict on all trials.
+
+    evidence: None where nothing was trained. untreated: of the network as it is. answered: codes of the rules that
+    cures answer. cut: why the trials ended before their time. Nothing is changed; nothing is raised.
+    """
+    if evidence is None:
+        return Decision(verdict="undecided", sentence=f"nothing was trained: {cut or 'no trial was made'}")
+    if not answerable(untreated, answered):
+        return _not_the_gradients(evidence, untreated)
+    notes = tuple(filter(None, (_of_clipping(evidence, arm) for arm in evidence.arms if arm.clips)))
+    compared = [arm for arm in evidence.arms if len(arm.runs) >= FEWEST_SEEDS]
+    enough = [arm for arm in compared if is_sufficient(evidence, arm)]
+    if enough:
+        chosen = min(enough, key=lambda arm: (_size(arm), -arm.score))
+        assert chosen.prescription is not None
+        return Decision(
+            verdict="cured",
+            sentence=_cured(evidence, chosen, chosen.prescription),
+            prescription=chosen.prescription,
+            notes=notes,
+        )
+    if cut:
+        return Decision(
+            verdict="undecided",
+            sentence=f"no change was proven before the trials ended ({cut}): {_taken(evidence)}",
+            notes=notes,
+        )
+    return _without_a_cure(evidence, notes)
+
+
+def _without_a_cure(evidence: Evidence, notes: tuple[str, ...]) -> Decision:
+    baseline = evidence.baseline
+    if beats_chance(evidence, baseline) and not baseline.stuck:
+        return Decision(
+            verdict="optional",
+            sentence=f"it trains as it is ({scores(evidence, baseline)}); no change made it better beyond seed noise",
+            notes=notes,
+        )
+    healthy = [arm for arm in evidence.arms if arm.verdict == "healthy"]
+    if healthy and not any(beats_chance(evidence, arm) for arm in healthy):
+        return _at_chance(evidence, healthy, notes)
+    words = f"{len(evidence.arms)} changes were compared, {len(evidence.dropped)} dropped before"
+    best = max(evidence.arms, key=lambda arm: arm.score, default=None)
+    if best is not None:
+        sick = "" if best.verdict == "healthy" else f", its gradients {best.verdict}"
+        words += f"; the best is {best.label}: {scores(evidence, best)}{sick}"
+        words += f", against {scores(evidence, baseline)} as it is"
+    return Decision(verdict="no-cure-helped", sentence=f"no change helps beyond seed noise: {words}", notes=notes)
+
+
+def _at_chance(evidence: Evidence, healthy: list[Arm], notes: tuple[str, ...]) -> Decision:
+    """Return the verdict where gradients were cured and no held-out label was told from chance."""
+    by_heart = [arm for arm in healthy if fits_training(evidence, arm.runs)]
+    if evidence.longer is not None:
+        label, run = evidence.longer
+        words = f"{label} scores {run.score:.3f} held-out and {run.train_score:.3f} in training after {run.steps} steps"
+        if told_from_chance(evidence, run):
+            return Decision(
+                verdict="undecided",
+                sentence=f"{evidence.steps} steps are too few to compare changes: {words}",
+                notes=notes,
+            )
+        learnt = fits_training(evidence, (run,))
+    elif by_heart:
+        arm = max(by_heart, key=lambda arm: arm.runs[0].train_score)
+        words, learnt = f"{arm.label}: {scores(evidence, arm)} after {evidence.steps} steps", True
+    else:
+        words, learnt = _taken(evidence), False
+    if learnt:
+        return Decision(
+            verdict="nothing-to-learn",
+            sentence=f"gradients were cured, and the labels carry no signal: {words} (chance {_chance(evidence)})",
+            notes=notes,
+        )
+    return Decision(
+        verdict="no-cure-helped",
+        sentence=f"gradients were cured, and nothing was learnt from the labels: {words} (chance {_chance(evidence)})",
+        notes=notes,
+    )
+
+
+def _not_the_gradients(evidence: Evidence, untreated: Diagnosis) -> Decision:
+    baseline = evidence.baseline
+    trains = beats_chance(evidence, baseline) and not baseline.stuck
+    how = f"{scores(evidence, baseline)} after {baseline.runs[0].steps} steps"
+    if untreated.verdict == "healthy":
+        words = "nothing to cure: " if trains else "the gradients are healthy, and it does not train: "
+        return Decision(verdict="not-the-gradients", sentence=f"{words}{how}; {untreated.sentence}")
+    return Decision(
+        verdict="not-the-gradients", sentence=f"no cure answers what was found: {untreated.sentence}; {how}"
+    )
+
+
+def _cured(evidence: Evidence, arm: Arm, chosen: Prescription) -> str:
+    better = sum(p > b for p, b in zip(arm.scores, evidence.baseline.scores, strict=False))
+    return (
+        f"{chosen.change} ({chosen.invasiveness}): {scores(evidence, arm)} instead of "
+        f"{scores(evidence, evidence.baseline)} after {evidence.steps} steps, "
+        f"better in {better} of {len(arm.runs)} seeds"
+    )
+
+
+def _of_clipping(evidence: Evidence, arm: Arm) -> str:
+    """Return what clipping did, in words."""
+    before, after = evidence.baseline.transmission, arm.transmission
+    if before is None or after is None or is_better(evidence, arm):
+        return ""
+    same = abs(after / before - 1) < UNMOVED
+    profile = f"{before:.2f}x per layer without and {after:.2f}x with it"
+    did = "had no effect" if same else "did not help"
+    return f"clipping {did}: {profile}; {scores(evidence, arm)} with it, {scores(evidence, evidence.baseline)} without"
+
+
+def scores(evidence: Evidence, arm: Arm) -> str:
+    """Return `accuracy 0.850 [0.840-0.865]`: the median and the range over seeds."""
+    sign = 1 if evidence.metric == "accuracy" else -1
+    low, high = sorted((sign * min(arm.scores), sign * max(arm.scores)))
+    range_ = "" if len(arm.runs) < 2 else f" [{_number(low)}-{_number(high)}]"
+    return f"{evidence.metric} {_number(sign * arm.score)}{range_}"
+
+
+def _number(value: float) -> str:
+    return f"{value:.3f}" if math.isfinite(value) and abs(value) < 1e3 else f"{value:.3g}"
+
+
+def _chance(evidence: Evidence) -> str:
+    return "unknown" if evidence.chance is None else f"{abs(evidence.chance):.3f}"
+
+
+def _taken(evidence: Evidence) -> str:
+    few = f", fewer than {FEWEST_STEPS}" if evidence.steps < FEWEST_STEPS else ""
+    return f"{len(evidence.arms)} changes over {len(evidence.seeds)} seeds, {evidence.steps} steps each{few}"
+
+
+def _size(arm: Arm) -> int:
+    assert arm.prescription is not None
+    return INVASIVENESS.index(arm.prescription.invasiveness)

@@ -1,0 +1,53 @@
+"""What a trial needs of an adapter: copies of one model that are looked at and trained."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from unvanish.core.edit import Prescription
+from unvanish.core.evidence import Run
+from unvanish.core.network import Network
+from unvanish.core.observation import Observation
+
+
+class Trainer(Protocol):
+    """Train copies of one model: with a prescription or without, over seeds, on batches that are drawn once."""
+
+    network: Network
+    """Of the model as it is."""
+    planned_steps: int | None
+    """Optimizer steps of the user's own training."""
+
+    @property
+    def metric(self) -> str:
+        """Return what a score is: `accuracy`, or `loss` (then it is minus the loss)."""
+
+    @property
+    def chance(self) -> float | None:
+        """Return the score of the best constant answer; None where it is not known."""
+
+    def look(self, prescription: Prescription | None, seed: int) -> Observation:
+        """Return a step-0 observation of a fresh copy, on the first batches of its own training; nothing is trained.
+
+        Raise UnsupportedError where the prescription cannot be carried out on this model.
+        """
+
+    def train(
+        self, prescription: Prescription | None, seed: int, learning_rate: float, steps: int
+    ) -> tuple[Run, Observation]:
+        """Train a fresh copy; return the run, and an observation whose profiles are before and after.
+
+        Weights and the order of the batches are drawn from the seed alone. Raise as `look` does.
+        """
+
+    def learning_rate(self) -> float:
+        """Return that of the user's own optimizer."""
+
+    def fresh(self, prescription: Prescription | None, seed: int) -> Any:
+        """Return a new model with the prescription, compiled as the user's is, its weights drawn from the seed."""
+
+    def source(self, prescription: Prescription | None) -> str:
+        """Return readable source that builds the model with the prescription.
+
+        Raise UnsupportedError where it cannot be written.
+        """

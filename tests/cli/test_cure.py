@@ -1,0 +1,129 @@
+"""`unvanish cure`: what it calls, where it writes, what it exits with. Nothing is trained here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+from trials import FakeTrainer, Outcome, change, evidence, plain
+
+from unvanish.cli.main import run
+from unvanish.core.cured import Cured
+from unvanish.core.diagnosis import Diagnosis
+from unvanish.errors import ScriptError
+from unvanish.script.outcome import ScriptRun
+from unvanish.testing import diagnoses
+from unvanish.trial.cure import Cure
+from unvanish.trial.plan import Plan
+from unvanish.watching.session import Progress
+
+WORD = change("swap-activation", variant="tanh")
+
+
+def cured(word: str = "cured", *, cut: str = "", diagnosis: Diagnosis | None = None) -> Cured:
+    prescribed = WORD if word == "cured" else None
+    return Cured(
+        verdict=word,  # type: ignore[arg-type]
+        sentence="a sentence",
+        prescription=prescribed,
+        evidence=evidence((0.5, 0.5, 0.5), {WORD: (0.84, 0.85, 0.86)}),
+        diagnosis=diagnosis or diagnoses.sick(),
+        cut=cut,
+        source="model = 1\n" if prescribed else "",
+        title="train.py",
+    )
+
+
+class Called:
+    plan: Plan
+    fit: int
+    arguments: tuple[str, ...]
+
+
+@pytest.fixture
+def gives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Called]:
+    """Return a function that sets what the cure of a script gives."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "80")
+
+    def set_up(record: Cured | None, outcome: str = "enough", **fields: Any) -> Called:
+        called = Called()
+
+        def cure_script(
+            path: Path, argv: Sequence[str], *, plan: Plan, fit: int, progress: Progress
+        ) -> tuple[ScriptRun, Cure | None]:
+            called.plan, called.fit, called.arguments = plan, fit, tuple(argv)
+            progress("learning rates", 1, 2)
+            ran = replace(ScriptRun(script=path, outcome=outcome), **fields)  # type: ignore[arg-type]
+            return ran, None if record is None else Cure(record, FakeTrainer({"": plain(), WORD.label: Outcome(0.8)}))
+
+        monkeypatch.setattr("unvanish.api.cure_script", cure_script)
+        return called
+
+    return set_up
+
+
+@pytest.mark.parametrize(
+    ("word", "code"),
+    [
+        ("cured", 0),
+        ("optional", 0),
+        ("nothing-to-learn", 1),
+        ("no-cure-helped", 1),
+        ("not-the-gradients", 1),
+        ("undecided", 4),
+    ],
+)
+def test_exit_codes(gives: Callable[..., Called], word: str, code: int) -> None:
+    gives(cured(word))
+    assert run(["cure", "train.py"]) == code
+
+
+def test_nothing_to_cure_is_a_success(gives: Callable[..., Called]) -> None:
+    gives(cured("not-the-gradients", diagnosis=diagnoses.healthy()))
+    assert run(["cure", "train.py"]) == 0
+
+
+def test_interrupted_and_failed(gives: Callable[..., Called], capsys: pytest.CaptureFixture[str]) -> None:
+    gives(cured("undecided", cut="interrupted"))
+    assert run(["cure", "train.py"]) == 130
+    assert "interrupted: what was measured until then is shown" in capsys.readouterr().out
+    gives(None, outcome="finished", error=ScriptError("train.py ended", hint="train"))
+    assert run(["cure", "train.py"]) == 3
+    assert "error: train.py ended" in capsys.readouterr().err
+
+
+def test_what_it_is_called_with(gives: Callable[..., Called]) -> None:
+    called = gives(cured())
+    assert run(["cure", "train.py", "--budget", "2m", "--seeds", "5", "--steps", "300", "--fit", "2", "--", "-x"]) == 0
+    assert called.plan == Plan(seeds=5, steps=300, seconds=120.0)
+    assert (called.fit, called.arguments) == (2, ("-x",))
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("90", 90.0), ("90s", 90.0), ("1.5h", 5400.0)])
+def test_budgets(gives: Callable[..., Called], text: str, seconds: float) -> None:
+    called = gives(cured())
+    run(["cure", "train.py", "--budget", text])
+    assert called.plan.seconds == seconds
+
+
+@pytest.mark.parametrize("bad", [["--budget", "soon"], ["--budget", "0"], ["--seeds", "2"], ["--steps", "0"]])
+def test_wrong_usage(gives: Callable[..., Called], bad: list[str]) -> None:
+    gives(cured())
+    assert run(["cure", "train.py", *bad]) == 2
+
+
+def test_json(gives: Callable[..., Called], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    gives(cured())
+    assert run(["cure", "train.py", "--json", "facts.json"]) == 0
+    facts = json.loads((tmp_path / "facts.json").read_text())
+    assert (facts["kind"], facts["record"]["verdict"]) == ("Cured", "cured")
+    assert facts["record"]["evidence"]["arms"][0]["runs"][0]["score"] == 0.84
+    assert "CURED" in capsys.readouterr().out
+    assert run(["cure", "train.py", "--json", "-", "-q"]) == 0
+    assert json.loads(capsys.readouterr().out) == facts

@@ -1,0 +1,230 @@
+"""What each cure proposes, and where it proposes nothing."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+from nets import dense, other, plain, row
+
+from unvanish.core.edit import INVASIVENESS, AddNorm, AddResidual, Clip, Redraw, SwapActivation
+from unvanish.core.network import Edge, Network
+from unvanish.cures import (
+    add_batch_norm,
+    add_layer_norm,
+    add_residual,
+    centred_orthogonal_init,
+    clip_gradient,
+    looks_linear_init,
+    orthogonal_init,
+    rescale_init,
+    swap_activation,
+)
+from unvanish.cures.anatomy import head, hidden
+from unvanish.cures.cure import Cure
+from unvanish.cures.table import CURES
+from unvanish.rules.table import RULES
+
+HIDDEN = ("l1", "l2", "l3", "l4")
+RELU = plain("relu")
+
+
+def labels(cure: Cure, network: Network) -> list[str]:
+    return [one.label for one in cure.propose(network)]
+
+
+def after(network: Network, kind: str) -> Network:
+    """Return the plain network with a layer of that kind behind its first hidden one."""
+    first, *rest = network.layers[1:]
+    return row(first, other(kind), *rest)
+
+
+def shared(network: Network) -> Network:
+    first = network.layers[1]
+    return replace(
+        network, layers=(*network.layers[:2], replace(network.layers[2], shares=first.name), *network.layers[3:])
+    )
+
+
+def test_the_table_is_in_order_and_complete() -> None:
+    names = [cure.NAME for cure in CURES]
+    assert names == sorted(names)
+    assert all(cure.__name__.rpartition(".")[2] == cure.NAME.replace("-", "_") for cure in CURES)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("cure", CURES, ids=lambda cure: cure.NAME)
+def test_every_cure_answers_rules_that_there_are(cure: Cure) -> None:
+    known = {rule.CODE for rule in RULES}
+    assert cure.ANSWERS
+    assert set(cure.ANSWERS) <= known
+    assert cure.__doc__
+    assert "oes harm" in cure.__doc__
+
+
+@pytest.mark.parametrize("cure", CURES, ids=lambda cure: cure.NAME)
+@pytest.mark.parametrize("activation", ["sigmoid", "relu", "tanh", "linear", "other"])
+def test_the_output_layer_keeps_its_activation_and_every_edit_names_layers_that_are_there(
+    cure: Cure, activation: str
+) -> None:
+    network = plain(activation)
+    smallest = min((INVASIVENESS.index(one.invasiveness) for one in cure.propose(network)), default=None)
+    assert smallest is None or smallest >= INVASIVENESS.index(cure.INVASIVENESS)
+    for one in cure.propose(network):
+        assert (one.name, one.answers) == (cure.NAME, cure.ANSWERS)
+        assert one.change
+        for edit in one.edits:
+            names = getattr(edit, "layers", ())
+            assert set(names) <= {layer.name for layer in network.layers}
+            mirrored = isinstance(edit, Redraw) and edit.scheme == "looks_linear"
+            assert mirrored or "l5" not in names
+
+
+def test_labels_are_told_apart() -> None:
+    for activation in ("sigmoid", "relu", "tanh", "linear"):
+        found = [one.label for cure in CURES for one in cure.propose(plain(activation))]
+        assert len(found) == len(set(found))
+
+
+def test_swaps_alone_and_with_what_belongs_to_them() -> None:
+    found = {one.label: one for one in swap_activation.propose(plain())}
+    assert list(found) == [
+        *(f"swap-activation ({name})" for name in ("tanh", "elu", "selu", "relu", "leaky_relu", "gelu", "silu")),
+        "swap-activation (gelu + looks-linear-init)",
+        "swap-activation (relu + looks-linear-init)",
+        *(f"swap-activation ({name} + he_normal)" for name in ("relu", "leaky_relu", "gelu", "silu")),
+    ]
+    tanh = found["swap-activation (tanh)"]
+    assert (tanh.change, tanh.invasiveness) == ("activation='tanh'", "one word")
+    assert tanh.edits == (SwapActivation(layers=HIDDEN, activation="tanh"),)
+    relu = found["swap-activation (relu + he_normal)"]
+    assert relu.invasiveness == "one line"
+    assert relu.edits[1] == Redraw(layers=HIDDEN, scheme="normal", gain=2**0.5)
+    mirrored = found["swap-activation (gelu + looks-linear-init)"]
+    assert mirrored.edits[1] == Redraw(layers=(*HIDDEN, "l5"), scheme="looks_linear")
+    assert mirrored.transmission == 1.0
+
+
+def test_a_swap_touches_only_those_that_apply_the_common_activation() -> None:
+    mixed = row(dense("relu"), dense("sigmoid"), dense("sigmoid"), dense("softmax", 10))
+    assert swap_activation.propose(mixed)[0].edits == (SwapActivation(layers=("l2", "l3"), activation="tanh"),)
+
+
+def test_activation_layers_are_swapped_as_well() -> None:
+    network = row(dense("linear"), other("activation", activation="sigmoid"), dense("linear", 1))
+    assert swap_activation.propose(network)[0].edits == (SwapActivation(layers=("l2",), activation="tanh"),)
+
+
+def test_no_swap_without_an_activation_and_none_to_itself() -> None:
+    assert swap_activation.propose(plain("linear")) == ()
+    assert swap_activation.propose(plain("other")) == ()
+    assert "swap-activation (tanh)" not in labels(swap_activation, plain("tanh"))
+
+
+def test_the_head_reaches_back_to_the_last_kernel() -> None:
+    network = row(dense("tanh"), dense("linear", 10), other("activation", activation="softmax"))
+    assert head(network) == {"l2", "l3"}
+    assert [layer.name for layer in hidden(network)] == ["l0", "l1"]
+
+
+def test_frozen_and_shared_layers_are_left_out() -> None:
+    network = plain("relu")
+    frozen = replace(
+        network, layers=tuple(replace(x, trainable=False) if x.name == "l1" else x for x in network.layers)
+    )
+    assert rescale_init.propose(frozen)[0].edits[0].layers == ("l2", "l3", "l4")  # type: ignore[union-attr]
+    assert rescale_init.propose(shared(network))[0].edits[0].layers == ("l1", "l3", "l4")  # type: ignore[union-attr]
+    assert looks_linear_init.propose(frozen) == ()
+
+
+def test_rescale_init() -> None:
+    (found,) = rescale_init.propose(RELU)
+    assert found.change == "kernel_initializer='he_normal'"
+    assert found.invasiveness == "initialisation only"
+    assert found.edits == (Redraw(layers=HIDDEN, scheme="normal", gain=2**0.5),)
+    assert rescale_init.propose(plain("relu", gain=1.4)) == ()
+    assert rescale_init.propose(plain("sigmoid")) == ()
+    assert rescale_init.propose(after(RELU, "batch_norm")) == ()
+    assert labels(rescale_init, plain("tanh", gain=2.0)) == ["rescale-init (lecun_normal)"]
+
+
+def test_units_that_are_alike_are_drawn_again() -> None:
+    network = plain("tanh")
+    alike = replace(network, layers=tuple(replace(x, distinct_units=1) if x.kernel else x for x in network.layers))
+    assert rescale_init.propose(network) == ()
+    assert labels(rescale_init, alike) == ["rescale-init (lecun_normal)"]
+
+
+def test_orthogonal_init() -> None:
+    (found,) = orthogonal_init.propose(RELU)
+    assert found.edits == (Redraw(layers=HIDDEN, scheme="orthogonal", gain=2**0.5),)
+    assert orthogonal_init.propose(plain("sigmoid")) == ()
+    assert orthogonal_init.propose(after(RELU, "layer_norm")) == ()
+
+
+def test_centred_orthogonal_init() -> None:
+    (found,) = centred_orthogonal_init.propose(plain())
+    assert found.edits == (
+        Redraw(layers=("l1",), scheme="orthogonal", gain=4.0),
+        Redraw(layers=("l2", "l3", "l4"), scheme="centred_orthogonal", gain=4.0),
+    )
+
+
+@pytest.mark.parametrize("kind", ["batch_norm", "dropout", "add", "other", "pool"])
+def test_nothing_is_centred_behind(kind: str) -> None:
+    assert centred_orthogonal_init.propose(after(plain(), kind)) == ()
+
+
+def test_nothing_is_centred_without_a_sigmoid_or_a_bias() -> None:
+    assert centred_orthogonal_init.propose(RELU) == ()
+    network = plain()
+    bare = replace(network, layers=tuple(replace(layer, bias=None) for layer in network.layers))
+    assert centred_orthogonal_init.propose(bare) == ()
+
+
+def test_looks_linear_init() -> None:
+    (found,) = looks_linear_init.propose(RELU)
+    assert found.edits == (Redraw(layers=(*HIDDEN, "l5"), scheme="looks_linear"),)
+    assert found.transmission == 1.0
+    assert looks_linear_init.propose(plain("tanh")) == ()
+    assert looks_linear_init.propose(plain("relu", units=63)) == ()
+
+
+@pytest.mark.parametrize("kind", ["batch_norm", "dropout", "add", "conv", "other"])
+def test_nothing_looks_linear_behind(kind: str) -> None:
+    network = after(RELU, kind)
+    assert looks_linear_init.propose(network) == ()
+    assert not [label for label in labels(swap_activation, after(plain(), kind)) if "looks-linear" in label]
+
+
+def test_a_branch_does_not_look_linear() -> None:
+    assert looks_linear_init.propose(replace(RELU, edges=(*RELU.edges, Edge("l1", "l3")))) == ()
+
+
+@pytest.mark.parametrize(("cure", "kind"), [(add_batch_norm, "batch_norm"), (add_layer_norm, "layer_norm")])
+def test_norms(cure: Cure, kind: str) -> None:
+    found = cure.propose(plain())
+    assert {one.variant: one.edits for one in found} == {
+        "before": (AddNorm(layers=HIDDEN, kind=kind, before=True),),  # type: ignore[arg-type]
+        "after": (AddNorm(layers=HIDDEN, kind=kind, before=False),),  # type: ignore[arg-type]
+    }
+    assert cure.propose(after(plain(), "rms_norm")) == ()
+    assert all(one.invasiveness == "architecture" for one in found)
+
+
+def test_residual_where_the_width_stays() -> None:
+    network = row(
+        dense(units=32),
+        dense(units=32, fan_in=32),
+        dense(units=16, fan_in=32),
+        dense(units=16, fan_in=16),
+        dense("linear", 1, 16),
+    )
+    network = replace(
+        network, layers=tuple(replace(x, shape=(20,)) if x.kind == "input" else x for x in network.layers)
+    )
+    assert add_residual.propose(network)[0].edits == (AddResidual(layers=("l2", "l4")),)
+    assert add_residual.propose(after(plain(), "add")) == ()
+
+
+def test_clip() -> None:
+    (found,) = clip_gradient.propose(plain())
+    assert found.edits == (Clip(kind="global_norm", bound=1.0),)

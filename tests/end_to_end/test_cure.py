@@ -1,0 +1,130 @@
+"""`unvanish cure` from one end to the other, on the tutorial's sick network and on healthy ones."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import unvanish
+
+pytestmark = pytest.mark.keras
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def cured_script(tmp_path: Path, *arguments: str) -> tuple[int, dict[str, Any], str]:
+    """Run `unvanish cure sick.py` in a process of its own; return exit code, facts and text."""
+    for name in ("sick.py", "data.py"):
+        shutil.copy(EXAMPLES / name, tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-m", "unvanish", "cure", "sick.py", "--json", "facts.json", "-q", *arguments],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    facts = tmp_path / "facts.json"
+    assert facts.is_file(), done.stderr
+    return done.returncode, json.loads(facts.read_text())["record"], done.stdout
+
+
+def test_the_sick_network_with_learnable_labels_is_cured_by_a_small_change(tmp_path: Path) -> None:
+    code, facts, text = cured_script(tmp_path)
+    assert (code, facts["verdict"]) == (0, "cured"), text
+    assert facts["prescription"]["invasiveness"] in ("initialisation only", "one word")
+    arms = {arm["prescription"]["name"]: arm for arm in facts["evidence"]["arms"]}
+    clip, untreated = arms["clip-gradient"], facts["evidence"]["baseline"]
+    assert clip["transmission"] == pytest.approx(untreated["transmission"], rel=1e-3, abs=0)
+    assert clip["verdict"] == untreated["verdict"] == "vanishing"
+    assert any(note.startswith("clipping had no effect") for note in facts["notes"])
+    made: dict[str, Any] = {}
+    exec(facts["source"], made)
+    sys.path.insert(0, str(tmp_path))
+    try:
+        from data import load  # type: ignore[import-not-found]
+
+        x, y = load()
+    finally:
+        sys.path.remove(str(tmp_path))
+        sys.modules.pop("data", None)
+    assert unvanish.check(made["build_model"](), x, y, steps=20).verdict == "healthy"
+
+
+@pytest.mark.soak
+def test_random_labels_have_nothing_to_learn(tmp_path: Path) -> None:
+    code, facts, text = cured_script(tmp_path, "--", "random")
+    assert (code, facts["verdict"], facts["prescription"]) == (1, "nothing-to-learn", None), text
+
+
+def test_a_healthy_network_has_nothing_to_cure_and_stays_as_it_is() -> None:
+    from keras.ops import convert_to_numpy
+    from looking import labelled, sick
+
+    x, y = labelled("teacher")
+    model = sick("tanh")
+    model.fit(x, y, epochs=1, verbose=0)
+    kept = [convert_to_numpy(variable) for variable in (*model.variables, *model.optimizer.variables)]
+    state = np.random.get_state()
+    cure = unvanish.cure(model, x, y, steps=100)
+    assert all(
+        np.array_equal(old, convert_to_numpy(new))
+        for old, new in zip(kept, (*model.variables, *model.optimizer.variables), strict=True)
+    )
+    assert all(np.array_equal(a, b) for a, b in zip(state, np.random.get_state(), strict=True))  # type: ignore[arg-type]
+    assert (cure.verdict, cure.prescription, cure.patch, cure.source) == ("not-the-gradients", None, None, "")
+    assert cure.record.healthy
+    assert cure.evidence is not None
+    assert cure.evidence.arms == ()
+    assert "nothing to cure" in str(cure)
+    with pytest.raises(unvanish.UnvanishError, match="there is no cured model"):
+        _ = cure.model
+
+
+def test_the_cured_model_is_fresh_compiled_and_healthy() -> None:
+    from looking import labelled, sick
+
+    x, y = labelled("teacher")
+    cure = unvanish.cure(sick(), x, y, steps=125)
+    assert cure.verdict == "cured", str(cure)
+    first, again, other = cure.fresh(0), cure.fresh(0), cure.fresh(1)
+    assert all(np.array_equal(a, b) for a, b in zip(first.get_weights(), again.get_weights(), strict=True))
+    assert not np.array_equal(first.get_weights()[0], other.get_weights()[0])
+    assert cure.model is cure.model
+    assert unvanish.check(cure.model, x, y, steps=20).verdict == "healthy"
+
+
+def test_what_cannot_be_tried_is_told() -> None:
+    import keras
+    from looking import labelled
+
+    class Own(keras.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.hidden = [keras.layers.Dense(16, "sigmoid") for _ in range(9)]
+            self.head = keras.layers.Dense(1, "sigmoid")
+
+        def call(self, x: Any) -> Any:
+            for layer in self.hidden:
+                x = layer(x)
+            return self.head(x)
+
+    model = Own()
+    model.compile("adam", "binary_crossentropy")
+    x, y = labelled("teacher")
+    model(x[:2])
+    with pytest.raises(unvanish.UnvanishError, match="cannot be rebuilt"):
+        unvanish.cure(model, x, y)
+
+
+@pytest.mark.torch
+def test_a_torch_module_is_told_what_to_do() -> None:
+    import torch
+
+    with pytest.raises(unvanish.UnvanishError, match="cannot try cures on models of PyTorch"):
+        unvanish.cure(torch.nn.Linear(2, 1), np.zeros((4, 2)), np.zeros(4))

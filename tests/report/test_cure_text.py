@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import io
+
+import pytest
+from msgspec.structs import replace
+from rich.console import Console
+from trials import CLIP, change, evidence
+
+from unvanish.core.cured import Cured
+from unvanish.core.evidence import Dropped
+from unvanish.report.cure_text import print_cure, render_cure
+from unvanish.testing import diagnoses
+
+WORD = change("swap-activation", variant="tanh", change="activation='tanh'", harm="where the range has a meaning")
+BRANCH = change("add-residual", "architecture", "residual", variant="a variant with a very long name indeed")
+EVIDENCE = evidence(
+    (0.5, 0.49, 0.51),
+    {WORD: (0.84, 0.85, 0.86), BRANCH: (0.8, 0.81, 0.82), CLIP: (0.5, 0.49, 0.51)},
+    dropped=(Dropped(prescription=change("add-batch-norm"), reason="exploding at the first step", transmission=1.21),),
+)
+CURED = Cured(
+    verdict="cured",
+    sentence="activation='tanh' (one word): accuracy 0.850 instead of 0.500",
+    prescription=WORD,
+    evidence=EVIDENCE,
+    diagnosis=diagnoses.sick(),
+    notes=("clipping had no effect",),
+    source="model = 1\n\nlonger = " + "x" * 90 + "\n",
+    title="train.py",
+    version="0.1.0",
+    seconds=12.3,
+)
+
+
+def test_the_text(snapshot: object) -> None:
+    assert render_cure(CURED) == snapshot
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 140])
+def test_no_line_but_of_source_is_too_wide(width: int) -> None:
+    text = render_cure(CURED, width=width)
+    assert all(len(line) <= width for line in text.splitlines() if "xxx" not in line)
+
+
+def test_every_arm_and_every_number_of_the_record_is_there() -> None:
+    text = render_cure(CURED, width=100)
+    for arm in (EVIDENCE.baseline, *EVIDENCE.arms):
+        row = next(line for line in text.splitlines() if line[2:].startswith(arm.label[:12]))
+        assert f"{arm.stuck}/{len(arm.runs)}" in row
+        assert f"{arm.score:.3f}".removeprefix("0") in row
+        assert arm.verdict in row
+        assert row.startswith(">") == (arm.prescription == WORD)
+    assert "add-batch-norm: exploding at the first step (1.21x per layer)" in text
+
+
+def test_the_source_is_not_broken() -> None:
+    assert "    longer = " + "x" * 90 in render_cure(CURED, width=60).splitlines()
+
+
+def test_without_evidence_prescription_and_source() -> None:
+    bare = replace(CURED, verdict="undecided", prescription=None, evidence=None, source="", notes=(), cut="interrupted")
+    text = render_cure(bare)
+    assert "? UNDECIDED" in text
+    assert "to change" not in text
+    assert "the cured model" not in text
+    assert "interrupted: what was measured until then is shown" in text
+
+
+def test_nothing_to_cure_is_no_alarm() -> None:
+    healthy = replace(CURED, verdict="not-the-gradients", prescription=None, diagnosis=diagnoses.healthy())
+    assert "✓ NOT-THE-GRADIENTS" in render_cure(healthy)
+    assert "as it is  " not in render_cure(replace(healthy, evidence=None))
+    assert "✗ NO-CURE-HELPED" in render_cure(replace(healthy, verdict="no-cure-helped"))
+
+
+def test_a_loss_that_falls_is_a_change_below_zero() -> None:
+    losses = evidence((-1.0, -1.1, -0.9), {WORD: (-0.2, -0.3, -0.1)}, metric="loss", chance=-1.0)
+    text = render_cure(replace(CURED, evidence=losses))
+    assert ".200 [.100-.300]" in text
+    assert "-.800" in text
+
+
+def test_ascii_where_the_terminal_has_nothing_else() -> None:
+    out = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    print_cure(CURED, Console(file=out, width=80, force_terminal=False))
+    out.seek(0)
+    assert "+ CURED" in out.read()

@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+from msgspec.structs import replace
+from trials import ANSWERED, CLIP, change, evidence
+
+from unvanish.core.diagnosis import Finding
+from unvanish.core.evidence import Evidence, Run
+from unvanish.testing import diagnoses
+from unvanish.trial.better import is_better, is_sufficient
+from unvanish.trial.decide import Decision, answerable, decide
+
+SICK = diagnoses.sick()
+INIT, WORD = change("redraw", "initialisation only"), change("swap", "one word")
+LINE, ARCHITECTURE = change("line", "one line"), change("norm", "architecture", "norm")
+AT_CHANCE = (0.5, 0.5, 0.5)
+
+
+def decided(found: Evidence | None, cut: str = "") -> Decision:
+    return decide(found, SICK, ANSWERED, cut)
+
+
+def test_cured() -> None:
+    found = decided(evidence(AT_CHANCE, {WORD: (0.84, 0.85, 0.86)}))
+    assert found == Decision(
+        verdict="cured",
+        prescription=WORD,
+        sentence="do swap (one word): accuracy 0.850 [0.840-0.860] instead of accuracy 0.500 [0.500-0.500] "
+        "after 100 steps, better in 3 of 3 seeds",
+    )
+
+
+@pytest.mark.parametrize("present", range(4))
+def test_the_least_invasive_of_equals(present: int) -> None:
+    arms = [INIT, WORD, LINE, ARCHITECTURE][present:]
+    scores = {one: (0.84 + i / 1000, 0.85, 0.86 + i / 1000) for i, one in enumerate(arms)}
+    assert decided(evidence(AT_CHANCE, scores)).prescription == arms[0]
+
+
+def test_of_one_size_the_better() -> None:
+    other = change("other", "one word")
+    found = evidence(AT_CHANCE, {WORD: (0.84, 0.85, 0.86), other: (0.85, 0.86, 0.87)})
+    assert decided(found).prescription == other
+
+
+def test_a_tenth_of_the_gain_may_be_given_away_for_a_smaller_change() -> None:
+    best = (0.89, 0.9, 0.91)
+    assert decided(evidence(AT_CHANCE, {WORD: (0.86, 0.87, 0.88), LINE: best})).prescription == WORD
+    assert decided(evidence(AT_CHANCE, {WORD: (0.81, 0.82, 0.83), LINE: best})).prescription == LINE
+
+
+def test_noise_is_no_difference_between_two_cures() -> None:
+    found = evidence(AT_CHANCE, {WORD: (0.95, 0.7, 0.8), LINE: (0.8, 0.95, 0.9)})
+    assert not is_sufficient(replace(found, held_out=0), replace(found.arms[1], verdict="vanishing"))
+    assert decided(found).prescription == WORD
+
+
+def test_better_by_hand() -> None:
+    """Differences .10, .20, .30: t = .2 / (.1 / sqrt 3) = 3.46, p = .037; shared between two arms it is not enough."""
+    scores = (0.6, 0.7, 0.8)
+    alone = evidence(AT_CHANCE, {WORD: scores})
+    assert alone.p(alone.arms[0]) == pytest.approx(0.0370899, rel=1e-5, abs=0)
+    assert is_better(alone, alone.arms[0])
+    beside = evidence(AT_CHANCE, {WORD: scores, CLIP: AT_CHANCE})
+    assert not is_better(beside, beside.arms[0])
+
+
+def test_the_held_out_sample_has_an_error_of_its_own() -> None:
+    """At .5 with 200 samples and three seeds: sqrt(.25 / 600) = .0204, three of them .0612."""
+    beyond, within = (evidence(AT_CHANCE, {WORD: (score,) * 3}) for score in (0.562, 0.561))
+    assert is_better(beyond, beyond.arms[0])
+    assert not is_better(within, within.arms[0])
+
+
+def test_gradients_that_are_sick_afterwards_are_no_cure() -> None:
+    found = evidence(AT_CHANCE, {WORD: (0.84, 0.85, 0.86)})
+    found = replace(found, arms=(replace(found.arms[0], verdict="exploding"),))
+    assert decided(found).verdict == "no-cure-helped"
+    assert "its gradients exploding" in decided(found).sentence
+
+
+def test_nothing_that_makes_validation_worse_is_prescribed() -> None:
+    found = decided(evidence((0.8, 0.81, 0.82), {WORD: (0.7, 0.71, 0.72)}))
+    assert (found.verdict, found.prescription) == ("optional", None)
+
+
+def test_optional() -> None:
+    base = evidence((0.84, 0.85, 0.86), {WORD: (0.85, 0.84, 0.87)})
+    found = decided(base)
+    assert (found.verdict, found.prescription) == ("optional", None)
+    assert "accuracy 0.850 [0.840-0.860]" in found.sentence
+
+
+def test_no_cure_helped() -> None:
+    found = decided(evidence(AT_CHANCE, {WORD: (0.95, 0.5, 0.65)}))
+    assert (found.verdict, found.prescription) == ("no-cure-helped", None)
+    assert "the best is swap: accuracy 0.650 [0.500-0.950]" in found.sentence
+
+
+def longer(score: float, train: float) -> Evidence:
+    run = Run(
+        seed=0,
+        learning_rate=0.001,
+        steps=1000,
+        loss_before=0.7,
+        loss=0.7,
+        score=score,
+        train_score=train,
+        stuck=False,
+        seconds=1.0,
+    )
+    return evidence(AT_CHANCE, {WORD: (0.5, 0.49, 0.51)}, longer=("swap", run))
+
+
+def test_nothing_to_learn() -> None:
+    assert decided(longer(0.5, 0.9)).verdict == "nothing-to-learn"
+
+
+def test_a_longer_training_that_learns_says_that_the_budget_was_too_small() -> None:
+    found = decided(longer(0.8, 0.9))
+    assert found.verdict == "undecided"
+    assert "100 steps are too few" in found.sentence
+
+
+def test_a_longer_training_that_learns_nothing_at_all() -> None:
+    assert decided(longer(0.5, 0.52)).verdict == "no-cure-helped"
+
+
+def test_not_the_gradients() -> None:
+    base = evidence((0.84, 0.85, 0.86), {})
+    found = decide(base, diagnoses.healthy(), ANSWERED)
+    assert (found.verdict, found.prescription) == ("not-the-gradients", None)
+    assert found.sentence.startswith("nothing to cure: accuracy 0.850 [0.840-0.860] after 100 steps; ")
+    still = decide(evidence(AT_CHANCE, {}), diagnoses.healthy(), ANSWERED)
+    assert still.sentence.startswith("the gradients are healthy, and it does not train: ")
+
+
+def test_what_no_cure_answers_is_named() -> None:
+    head = Finding(code="GF904", name="head-and-loss-mismatch", severity="error", message="", verdict="blocked")
+    other = replace(SICK, findings=(head,), verdict="blocked", sentence="a softmax over one unit")
+    assert not answerable(other, ANSWERED)
+    assert decide(evidence(AT_CHANCE, {}), other, ANSWERED).sentence.startswith(
+        "no cure answers what was found: a softmax over one unit; "
+    )
+
+
+def test_a_warning_is_nothing_to_cure() -> None:
+    warned = replace(SICK, findings=tuple(replace(f, severity="warning") for f in SICK.findings))
+    assert answerable(SICK, ANSWERED)
+    assert not answerable(warned, ANSWERED)
+
+
+def test_nothing_was_trained() -> None:
+    assert decided(None, "interrupted") == Decision(
+        verdict="undecided", sentence="nothing was trained: interrupted", prescription=None
+    )
+
+
+def test_two_seeds_prove_nothing() -> None:
+    found = decided(evidence((0.5, 0.5), {WORD: (0.9, 0.9)}), "interrupted")
+    assert found.verdict == "undecided"
+
+
+def test_a_budget_below_a_hundred_steps_is_told() -> None:
+    found = decided(evidence(AT_CHANCE, {WORD: (0.5, 0.5, 0.5)}, steps=40))
+    assert "40 steps each, fewer than 100" in found.sentence
+
+
+def test_a_loss_is_lower_when_it_is_better() -> None:
+    found = evidence((-1.0, -1.1, -0.9), {WORD: (-0.2, -0.3, -0.1)}, metric="loss", chance=-1.0)
+    told = decided(found)
+    assert told.verdict == "cured"
+    assert "loss 0.200 [0.100-0.300] instead of loss 1.000 [0.900-1.100]" in told.sentence
+
+
+def test_a_network_that_diverged_is_cured_by_what_does_not() -> None:
+    found = evidence((-math.inf,) * 3, {WORD: (0.84, 0.85, 0.86)})
+    assert decided(found).verdict == "cured"

@@ -1,0 +1,253 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+from trials import ANSWERED, CLIP, FakeTrainer, Outcome, change, judge, plain
+
+from unvanish.core.edit import Prescription
+from unvanish.errors import UsageError
+from unvanish.testing import diagnoses
+from unvanish.trial.decide import Decision, decide
+from unvanish.trial.plan import FEWEST_STEPS, RATES, UNKNOWN, Plan
+from unvanish.trial.search import LONGER, Searched, search
+
+INIT = change("redraw", "initialisation only")
+WORD = change("swap", "one word")
+NORM = change("norm", "architecture", "norm")
+RESIDUAL = change("residual", "architecture", "residual")
+
+
+def run(outcomes: dict[str, Outcome], *candidates: Prescription, **plan: object) -> tuple[FakeTrainer, Searched]:
+    trainer = FakeTrainer({"": plain(), CLIP.label: plain(), **outcomes})
+    return trainer, search(trainer, candidates, judge, Plan(**plan))  # type: ignore[arg-type]
+
+
+def decided(searched: Searched) -> Decision:
+    return decide(searched.evidence, diagnoses.sick(), ANSWERED, searched.cut)
+
+
+def test_the_smallest_sufficient_change_is_prescribed() -> None:
+    outcomes = {"redraw": Outcome(0.84), "swap": Outcome(0.85), "norm": Outcome(0.86)}
+    _, searched = run(outcomes, INIT, WORD, NORM, CLIP)
+    assert decided(searched).prescription == INIT
+
+
+@pytest.mark.parametrize(("removed", "next_best"), [(INIT, WORD), (WORD, INIT)])
+def test_removing_an_arm_changes_the_prescription(removed: Prescription, next_best: Prescription) -> None:
+    outcomes = {"redraw": Outcome(0.84), "swap": Outcome(0.85), "norm": Outcome(0.86)}
+    left = [one for one in (INIT, WORD, NORM, CLIP) if one is not removed]
+    assert decided(run(outcomes, *left)[1]).prescription == next_best
+    alone = [one for one in left if one is not next_best]
+    assert decided(run(outcomes, *alone)[1]).prescription == NORM
+
+
+def test_a_small_change_that_is_much_worse_is_not_sufficient() -> None:
+    _, searched = run({"redraw": Outcome(0.65), "swap": Outcome(0.85)}, INIT, WORD)
+    assert decided(searched).prescription == WORD
+
+
+def test_what_is_no_smaller_and_no_better_than_the_best_is_not_compared() -> None:
+    trainer, searched = run({"swap": Outcome(0.85), "norm": Outcome(0.8)}, WORD, NORM, CLIP)
+    assert searched.evidence is not None
+    assert {arm.label for arm in searched.evidence.arms} == {"swap", "clip-gradient"}
+    assert [(one.prescription, one.reason) for one in searched.evidence.dropped] == [
+        (NORM, "0.790 after 50 steps, the best 0.840")
+    ]
+    assert {key for key, seed, *_ in trainer.trained if seed == 1} == {"", "swap", "clip-gradient"}
+
+
+def test_compared_trainings_share_seeds_and_steps_and_none_of_them_chose_an_arm() -> None:
+    trainer, searched = run({"swap": Outcome(0.85)}, WORD, CLIP, seeds=4)
+    short = [(seed, steps) for *_, seed, _, steps in trainer.trained if seed == 0]
+    assert {steps for _, steps in short} == {25, 50}
+    for label in ("", "swap", "clip-gradient"):
+        assert [(s, n) for key, s, _, n in trainer.trained if key == label and s] == [(i, 100) for i in (1, 2, 3, 4)]
+    assert searched.evidence is not None
+    assert searched.evidence.seeds == (1, 2, 3, 4)
+    assert searched.evidence.steps == 100
+
+
+def test_every_arm_gets_the_same_learning_rates_and_keeps_its_best() -> None:
+    outcomes = {"swap": Outcome(0.85, rates=(3.0,)), "": plain(), CLIP.label: plain(0.7, rates=(1 / 3,))}
+    trainer, searched = run(outcomes, WORD, CLIP)
+    for label in ("", "swap", "clip-gradient"):
+        assert {rate for key, _, rate, steps in trainer.trained if key == label and steps == 50} == {1.0, 3.0, 1 / 3}
+    assert searched.evidence is not None
+    rates = {arm.label: {run.learning_rate for run in arm.runs} for arm in searched.evidence.arms}
+    assert rates == {"swap": {3.0}, "clip-gradient": {1 / 3}}
+
+
+def test_a_forecast_of_the_same_disease_is_not_looked_at() -> None:
+    forecast = change("swap", variant="relu", transmission=0.7)
+    trainer, searched = run({"swap (relu)": Outcome(0.9), "norm": Outcome(0.8)}, forecast, NORM)
+    assert "swap (relu)" not in trainer.looks
+    assert searched.evidence is not None
+    assert [(d.prescription, d.reason) for d in searched.evidence.dropped] == [(forecast, "forecast: 0.70x per layer")]
+
+
+def test_a_first_step_that_is_sick_is_not_trained() -> None:
+    trainer, searched = run({"swap": Outcome(0.9, first="exploding"), "norm": Outcome(0.8)}, WORD, NORM)
+    assert "swap" not in {key for key, *_ in trainer.trained}
+    assert searched.evidence is not None
+    assert searched.evidence.dropped[0].reason == "exploding at the first step"
+
+
+def test_a_branch_of_zero_gain_is_judged_after_training() -> None:
+    _, searched = run({"residual": Outcome(0.8, first="blocked")}, RESIDUAL)
+    assert decided(searched).prescription == RESIDUAL
+
+
+def test_a_change_that_does_not_fit_is_named() -> None:
+    _, searched = run({"swap": Outcome(0.9, fits=False), "norm": Outcome(0.8)}, WORD, NORM)
+    assert searched.evidence is not None
+    assert searched.evidence.dropped[0].reason == "does not fit: widths are odd"
+    assert decided(searched).prescription == NORM
+
+
+def test_of_a_kind_three_are_trained() -> None:
+    many = [change("swap", variant=str(i)) for i in range(5)]
+    trainer, searched = run({one.label: Outcome(0.8) for one in many}, *many)
+    assert {key for key, *_ in trainer.trained} == {"", *(one.label for one in many[:3])}
+    assert searched.evidence is not None
+    assert [one.reason for one in searched.evidence.dropped[:2]] == ["3 others of its kind were tried"] * 2
+
+
+def test_an_arm_whose_loss_is_no_number_loses() -> None:
+    outcomes = {
+        "redraw": Outcome(-math.inf, spread=0.0, word="nonfinite", first="healthy", rates=RATES),
+        "swap": Outcome(0.8),
+    }
+    _, searched = run(outcomes, INIT, WORD)
+    assert searched.evidence is not None
+    assert searched.evidence.arms[-1].score == -math.inf
+    assert searched.evidence.gain(searched.evidence.arms[-1]) == -math.inf
+    assert decided(searched).prescription == WORD
+
+
+def test_clipping_of_a_vanishing_network_is_measured_and_has_no_effect() -> None:
+    _, searched = run({"swap": Outcome(0.8)}, WORD, CLIP)
+    assert decided(searched).notes == (
+        "clipping had no effect: 0.24x per layer without and 0.24x with it; accuracy 0.500 [0.500-0.500] with it, "
+        "accuracy 0.500 [0.500-0.500] without",
+    )
+
+
+def test_labels_without_signal() -> None:
+    trainer, searched = run({"swap": Outcome(0.5, train=0.9)}, WORD, CLIP)  # at a rate of 1 it has .49
+    assert trainer.trained[-1] == ("swap", 0, 3.0, LONGER)
+    found = decided(searched)
+    assert found.verdict == "nothing-to-learn"
+    assert found.prescription is None
+    assert "swap scores 0.500 held-out and 0.900 in training after 1000 steps (chance 0.500)" in found.sentence
+
+
+def test_no_longer_training_where_an_arm_learns() -> None:
+    trainer, _ = run({"swap": Outcome(0.8)}, WORD, CLIP)
+    assert max(steps for *_, steps in trainer.trained) == 100
+
+
+def test_an_empty_list_trains_the_network_alone() -> None:
+    trainer, searched = run({"": Outcome(0.8)})
+    assert trainer.trained == [("", seed, 1.0, 100) for seed in (1, 2, 3)]
+    assert searched.evidence is not None
+    assert searched.evidence.arms == ()
+
+
+@pytest.mark.parametrize("at", range(0, 18))
+def test_ctrl_c_keeps_what_was_measured(at: int) -> None:
+    def press(number: int) -> None:
+        if number == at:
+            raise KeyboardInterrupt
+
+    outcomes = {"": plain(), "swap": Outcome(0.8), CLIP.label: plain()}
+    trainer = FakeTrainer(outcomes, press)
+    searched = search(trainer, [WORD, CLIP], judge, Plan())
+    assert searched.cut == "interrupted"
+    assert (searched.evidence is None) == (at == 0)
+    found = decided(searched)
+    if found.verdict == "cured":
+        assert searched.evidence is not None
+        assert len(searched.evidence.baseline.runs) == 3
+    else:
+        assert found.verdict == "undecided"
+        assert "interrupted" in found.sentence
+    if searched.evidence is not None:
+        named = {one.prescription for one in searched.evidence.dropped}
+        assert named | {arm.prescription for arm in searched.evidence.arms} == {WORD, CLIP}
+
+
+def test_a_proof_that_was_complete_is_kept_when_interrupted() -> None:
+    def press(number: int) -> None:
+        if number == 2 + 9 + 8:  # the last training, of clipping's last seed
+            raise KeyboardInterrupt
+
+    trainer = FakeTrainer({"": plain(), "swap": Outcome(0.8), CLIP.label: plain()}, press)
+    searched = search(trainer, [WORD, CLIP], judge, Plan())
+    assert searched.cut == "interrupted"
+    assert decided(searched).verdict == "cured"
+
+
+def test_a_spent_budget_ends_the_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr("unvanish.trial.trials.time.monotonic", lambda: now[0])
+
+    def passes(number: int) -> None:
+        now[0] += 1.0
+
+    trainer = FakeTrainer({"": plain(), "swap": Outcome(0.8), CLIP.label: plain()}, passes)
+    searched = search(trainer, [WORD, CLIP], judge, Plan(seconds=5.0))
+    assert len(trainer.trained) == 5
+    assert searched.cut == "the budget was spent"
+    assert decided(searched).verdict == "undecided"
+
+
+def test_a_budget_shortens_trainings_but_never_below_what_can_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr("unvanish.trial.trials.time.monotonic", lambda: now[0])
+
+    def compared_steps(seconds: float) -> int:
+        trainer = FakeTrainer({"": plain(), "swap": Outcome(0.8), CLIP.label: plain()}, lambda number: None)
+        train = trainer.train
+
+        def timed(*arguments: object) -> object:
+            now[0] += 0.01 * arguments[-1]  # type: ignore[operator]
+            return train(*arguments)  # type: ignore[arg-type]
+
+        trainer.train = timed  # type: ignore[method-assign, assignment]
+        searched = search(trainer, [WORD, CLIP], judge, Plan(seconds=seconds, steps=400))
+        assert searched.evidence is not None
+        return max(steps for *_, steps in trainer.trained)
+
+    assert compared_steps(1000.0) == 400
+    assert FEWEST_STEPS < compared_steps(40.0) < 400
+    assert compared_steps(12.0) == FEWEST_STEPS
+
+
+def test_steps_of_a_plan() -> None:
+    assert Plan().steps_of(8000) == 1000
+    assert Plan().steps_of(801) == 101
+    assert Plan().steps_of(300) == FEWEST_STEPS
+    assert Plan().steps_of(None) == UNKNOWN
+    assert Plan(steps=7).steps_of(8000) == 7
+
+
+@pytest.mark.parametrize("plan", [{"seeds": 2}, {"seconds": 0.0}, {"steps": 0}])
+def test_a_plan_that_can_prove_nothing(plan: dict[str, int]) -> None:
+    with pytest.raises(UsageError) as caught:
+        Plan(**plan)  # type: ignore[arg-type]
+    assert caught.value.found
+    assert caught.value.hint
+
+
+def test_progress_is_told() -> None:
+    told: list[tuple[str, int, int]] = []
+    trainer = FakeTrainer({"": plain(), "swap": Outcome(0.8), CLIP.label: plain()})
+    search(trainer, [WORD, CLIP], judge, Plan(), lambda *seen: told.append(seen))
+    assert list(dict.fromkeys(what for what, *_ in told)) == [
+        "looking at first steps",
+        "short trainings",
+        "learning rates",
+        "trainings over seeds",
+    ]
+    assert all(0 <= done < total for _, done, total in told)
