@@ -235,3 +235,41 @@ def test_what_has_a_loss():
     optimizer = model.optimizer
     optimizer.build(model.trainable_variables)
     assert compat.optimised_by(optimizer) == model.trainable_variables
+
+
+def test_a_copy_is_compiled_from_what_compile_was_given():
+    model = functional()
+    given = compat.compile_settings(model)
+    assert model._compile_config
+    assert set(inspect.signature(keras.Model.compile).parameters) >= set(given)
+    assert (given["loss"], given["metrics"], given["run_eagerly"]) == ("mse", ["mae"], True)
+    assert given["optimizer"] is model.optimizer
+    assert not compat.is_users_class(model)
+    assert compat.is_users_class(type("Own", (keras.Model,), {"__module__": "mine"})())
+
+
+def test_a_learning_rate_is_given_back_as_it_came():
+    schedule = keras.optimizers.schedules.CosineDecay(0.1, 10)
+    assert compat.given_learning_rate(keras.optimizers.SGD(schedule)) is schedule
+    assert hasattr(compat.given_learning_rate(keras.optimizers.SGD(0.1)), "assign")
+
+
+def test_the_loss_of_the_steps_is_told_once_there_was_one():
+    model, (x, y) = functional(), batch()
+    assert compat.told_loss(model) is None
+    logs = model.train_on_batch(x, y, return_dict=True)
+    assert compat.told_loss(model) == pytest.approx(float(logs["loss"]), rel=1e-6, abs=0)
+    model.reset_metrics()
+    assert compat.told_loss(model) is None
+
+
+def test_the_global_seed_is_drawn_anew():
+    keras.utils.set_random_seed(3)
+    first = keras.random.normal((2,))
+    with compat.private_keras_randomness():
+        kept = vars(compat.global_state())["global_seed_generator"]
+        compat.forget_global_seed()
+        random.seed(5)
+        again = keras.random.normal((2,))
+        vars(compat.global_state())["global_seed_generator"] = kept
+    assert not np.array_equal(np.asarray(first), np.asarray(again))

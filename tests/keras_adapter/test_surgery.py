@@ -219,9 +219,12 @@ def test_weights_are_drawn_from_the_seed_alone():
     seeded = keras.initializers.GlorotUniform(seed=3)
     twin = [L.Dense(6, kernel_initializer=seeded) for _ in range(2)]
     frozen = L.Dense(6, trainable=False)
-    model = jittered(keras.Sequential([keras.Input((6,)), *twin, frozen, L.BatchNormalization(), L.Dropout(0.5)]))
+    model = jittered(
+        keras.Sequential([keras.Input((6,)), *twin, frozen, L.BatchNormalization(), L.Dropout(0.5), L.Dense(3)])
+    )
     first, again, other = drawn(model, (), 0), drawn(model, (), 0), drawn(model, (), 1)
     assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+    assert not np.array_equal(first[-2], other[-2])
     assert not np.array_equal(first[0], other[0]), "a seed that the user wrote is mixed with ours"
     np.testing.assert_array_equal(first[0], first[2])  # and what he wrote twice stays the same twice
     np.testing.assert_array_equal(first[4], value(frozen.kernel))
@@ -240,7 +243,7 @@ def test_compile_settings_are_kept():
     model.compile(keras.optimizers.SGD(schedule, momentum=0.5, clipvalue=3.0), own_loss, metrics=["accuracy", "mae"])
     copy = recompiled(cured(model), model, clip=Clip(kind="global_norm", bound=2.0))
     assert copy.loss is own_loss
-    assert type(copy.optimizer) is keras.optimizers.SGD
+    assert isinstance(copy.optimizer, keras.optimizers.SGD)
     assert copy.optimizer is not model.optimizer
     assert (copy.optimizer.momentum, copy.optimizer.global_clipnorm, copy.optimizer.clipvalue) == (0.5, 2.0, None)
     assert model.optimizer.clipvalue == 3.0

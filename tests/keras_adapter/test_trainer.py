@@ -179,6 +179,58 @@ def test_every_family_trains(family):
     assert run.train_score > -run.loss_before
 
 
+class OwnStep(keras.Model):
+    """A model whose train step tells nobody its loss."""
+
+    def train_step(self, data):
+        import tensorflow as tf
+
+        x, y = data
+        with tf.GradientTape() as tape:
+            loss = self.compute_loss(x, y, self(x, training=True))
+        self.optimizer.apply(tape.gradient(loss, self.trainable_variables), self.trainable_variables)
+        return {}
+
+
+def test_a_train_step_that_tells_no_loss_is_measured():
+    chain = small(activation="tanh")
+    model = OwnStep(chain.inputs, chain.outputs)
+    model.compile("adam", "binary_crossentropy")
+    trials = trainer(model)
+    assert not trials.train(None, 0, 3e-3, 60)[0].stuck
+    assert trials.train(None, 0, 1e-9, 60)[0].stuck
+
+
+def test_half_precision_keeps_its_loss_scale():
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        model = small(keras.optimizers.SGD(0.05, momentum=0.9), activation="tanh")
+        trials = trainer(model)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert trials.learning_rate() == pytest.approx(0.05, rel=1e-6, abs=0)
+    run, seen = trials.train(prescribed(Clip(kind="norm", bound=1.0)), 0, 0.05, 60)
+    assert run.loss < run.loss_before
+    assert seen.optimizer.dynamic_loss_scale
+    assert seen.optimizer.clipping == "clipnorm 1"
+    assert seen.optimizer.learning_rate == pytest.approx(0.05, rel=1e-6, abs=0)
+    assert seen.profiles[0].dtype == "float16"
+    assert isinstance(trials.fresh(None, 0).optimizer, keras.optimizers.LossScaleOptimizer)
+
+
+def test_what_was_adapted_before_the_training_is_kept():
+    x, y = labelled("teacher")
+    scaled = L.Normalization()
+    scaled.adapt(x * 100 + 7)
+    model = keras.Sequential([keras.Input((20,)), scaled, L.Dense(8, "tanh"), L.Dense(1, "sigmoid")])
+    model.compile("adam", "binary_crossentropy")
+    trials = KerasTrainer(model, Batches.of_arrays(x * 100 + 7, y))
+    fresh = trials.fresh(None, 0)
+    part = keras.Model(fresh.inputs, fresh.layers[0].output)
+    assert np.abs(part.predict(x * 100 + 7, verbose=0).mean()) < 1e-3
+    assert trials.train(None, 0, 1e-2, 60)[0].loss < 0.69
+
+
 def test_a_model_of_the_users_own_class_says_why_not():
     class Own(keras.Model):
         def __init__(self):

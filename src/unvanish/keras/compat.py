@@ -314,3 +314,11 @@ def given_learning_rate(optimizer: Any) -> Any:
 def is_users_class(model: Any) -> bool:
     """Say whether the model is of a class of the user's; `keras.Model(inputs, outputs)` gives one of Keras' own."""
     return type(model).__module__.partition(".")[0] != "keras"
+
+
+def told_loss(model: Any) -> float | None:
+    """Return the mean loss since the metrics were reset (`_loss_tracker`); None where no step has told its loss."""
+    tracker = loss_tracker(model)
+    if float(keras.ops.convert_to_numpy(tracker.count)) == 0:
+        return None
+    return float(keras.ops.convert_to_numpy(tracker.result()))

@@ -43,7 +43,7 @@ def drawn(model: Any, edits: Sequence[Edit], seed: int) -> Values:
 
 def carry_untrained(model: Any, copy: Operated) -> None:
     """Give the copy the weights of layers that training does not move."""
-    _carry(model, copy, lambda layer: not layer.trainable or not layer.trainable_variables)
+    _carry(model, copy, lambda layer: not layer.trainable_variables)  # a frozen one has none
 
 
 def carry(model: Any, copy: Operated) -> None:
@@ -74,11 +74,11 @@ def redraw(model: Any, edit: Redraw, seed: int) -> None:
             gates = shape[-1] // leaf.operation.units if kind_of(leaf.operation) == "recurrent" else 1
             part = (*shape[:-1], shape[-1] // gates)
             values = np.concatenate([orthogonal(part, edit.gain, random) for _ in range(gates)], axis=-1)
-        kernel.assign(values.astype(np.float32))
+        kernel.assign(values)
         bias = bias_of(leaf.operation)
         if bias is not None and kind_of(leaf.operation) != "recurrent":  # an LSTM's has a meaning of its own
             flat = centring_bias(array_of(kernel).astype(np.float64)) if edit.scheme == "centred_orthogonal" else 0.0
-            bias.assign(np.broadcast_to(flat, bias.shape).astype(np.float32))
+            bias.assign(np.broadcast_to(flat, tuple(bias.shape)))
 
 
 def _require_kernel(leaf: Leaf, scheme: str) -> Any:
@@ -110,6 +110,8 @@ def _carry(model: Any, copy: Operated, wanted: Callable[[Any], bool]) -> None:
             if wanted(old) and len(old.weights) == len(made.weights):
                 for variable, value in zip(made.weights, old.weights, strict=True):
                     variable.assign(value)
+                if hasattr(made, "finalize_state"):  # what adapt has found goes into its constants
+                    made.finalize_state()
 
 
 def _mixed(seed: int, old: int) -> int:

@@ -50,7 +50,7 @@ class Expressions:
     def path(self, kind: type, within: str = "") -> str:
         """Return the public name of a class; that of the user's own as it stands in his module."""
         for module in (within, *_MODULES):
-            if module and getattr(getattr(keras, module), kind.__name__, None) is kind:
+            if module and _is_public(getattr(getattr(keras, module), kind.__name__, None), kind):
                 return f"{'' if module == 'layers' else 'keras.'}{module}.{kind.__name__}"
         if getattr(keras.optimizers.schedules, kind.__name__, None) is kind:
             return f"keras.optimizers.schedules.{kind.__name__}"
@@ -106,6 +106,12 @@ class Expressions:
         if not homes:
             raise _unwritable(f"the function {name} of Keras, which has no public name")
         return f"keras.{homes[0]}.{name}"
+
+
+def _is_public(public: Any, kind: type) -> bool:
+    """Say whether a class is the public one, or what a backend puts in its place (an optimizer on torch)."""
+    ours = kind.__module__.startswith("keras.")
+    return public is kind or (ours and isinstance(public, type) and issubclass(kind, public))
 
 
 def _live(thing: Any, name: str, value: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 from msgspec.structs import replace
@@ -16,8 +16,9 @@ from unvanish.core.recording import Recording
 from unvanish.keras.aside import aside
 from unvanish.keras.batches import Batches
 from unvanish.keras.describe import describe
-from unvanish.keras.draw import Values, drawn
+from unvanish.keras.draw import Values, carry_untrained, drawn
 from unvanish.keras.evaluate import evaluate
+from unvanish.keras.info import optimizer_info
 from unvanish.keras.observe import first_look, probe_whole
 from unvanish.keras.reading import read
 from unvanish.keras.recompile import recompiled
@@ -29,6 +30,18 @@ from unvanish.keras.trial_copy import TrialCopy, schedule_of
 
 PROBED = 3
 """Batches of a look: the first ones of the training that it belongs to."""
+
+_KEPT = 2**25
+"""Weights of untrained copies that are kept in memory at most, in entries."""
+
+
+class _Start(NamedTuple):
+    """Hold a copy before its first step."""
+
+    values: Values
+    seen: Observation
+    loss: float
+    """Held out."""
 
 
 class KerasTrainer:
@@ -50,6 +63,7 @@ class KerasTrainer:
             self.network = describe(model)
         self.planned_steps = planned_steps
         self._copies: dict[tuple[tuple[Edit, ...], float], TrialCopy] = {}
+        self._starts: dict[tuple[tuple[Edit, ...], int], _Start] = {}
         self._scorer = Scorer(model, self._batches)
 
     @property
@@ -78,11 +92,8 @@ class KerasTrainer:
 
         Raise UnsupportedError where the prescription cannot be carried out on this model.
         """
-        values = self._drawn(prescription, seed)
         with aside(self._model, seed):
-            copy = self._copy(prescription, self.learning_rate())
-            copy.reset(values, self.learning_rate())
-            return self._first_look(copy, seed)
+            return self._start(prescription, seed).seen
 
     def train(
         self, prescription: Prescription | None, seed: int, learning_rate: float, steps: int
@@ -92,23 +103,22 @@ class KerasTrainer:
         Weights and the order of the batches are drawn from the seed alone. A loss that stops being a number ends the
         training; its score is -inf. Raise as `look` does.
         """
-        values = self._drawn(prescription, seed)
         with aside(self._model, seed):
+            values, seen, before = self._start(prescription, seed)
             copy = self._copy(prescription, learning_rate)
             copy.compile()
             copy.reset(values, learning_rate)
-            seen = self._first_look(copy, seed)
-            before = self._scorer.held_out(copy.model)
-            trained = copy.train(seed, steps)
+            trained = copy.train(seed, steps, lambda model: self._scorer.training(model).loss)
             whole = math.isfinite(trained.losses[-1])
             after, training = self._scorer.held_out(copy.model), self._scorer.training(copy.model)
-            last = probe_whole(copy.model, list(self._batches.epochs_order(PROBED, seed)), trained.steps)
+            last = probe_whole(copy.model, self._first_batches(seed), trained.steps)
             found = evaluate(copy.model, self._batches, trained.steps) if whole and math.isfinite(last.loss) else None
+            used = optimizer_info(copy.model.optimizer)
         run = Run(
             seed=seed,
             learning_rate=learning_rate,
             steps=trained.steps,
-            loss_before=before.loss,
+            loss_before=before,
             loss=after.loss if whole else math.nan,
             score=after.score if whole else -math.inf,
             train_score=training.score if whole else -math.inf,
@@ -116,13 +126,16 @@ class KerasTrainer:
             seconds=trained.seconds,
         )
         recording = Recording(layers=(), sizes=(), steps=(), losses=(), rows={}, total_steps=trained.steps)
-        return run, replace(seen, profiles=(*seen.profiles, last), recording=recording, evaluation=found)
+        profiles = (*seen.profiles, last)
+        return run, replace(seen, profiles=profiles, recording=recording, evaluation=found, optimizer=used)
 
     def fresh(self, prescription: Prescription | None, seed: int) -> Any:
         """Return a new model with the prescription, weights drawn from the seed, compiled as the user's own is."""
         edits, values = _edits(prescription), self._drawn(prescription, seed)
         with aside(self._model, seed):
-            new = operated(self._model, edits).model
+            copy = operated(self._model, edits)
+            carry_untrained(self._model, copy)
+            new = copy.model
             for variable, value in zip(new.variables, values, strict=True):
                 variable.assign(value)
             return recompiled(new, self._model, clip=_clip(edits))
@@ -137,14 +150,29 @@ class KerasTrainer:
     def _copy(self, prescription: Prescription | None, learning_rate: float) -> TrialCopy:
         """Return the copy whose compiled train function this training may use."""
         kept = tuple(edit for edit in _edits(prescription) if not isinstance(edit, Redraw))
-        factor = 1.0 if schedule_of(self._model.optimizer) is None else learning_rate / self.learning_rate()
+        scaled = schedule_of(self._model.optimizer) is not None
+        factor = float(f"{learning_rate / self.learning_rate():.5g}") if scaled else 1.0
         if (kept, factor) not in self._copies:
             self._copies[kept, factor] = TrialCopy(self._model, kept, self._batches, factor)
         return self._copies[kept, factor]
 
-    def _first_look(self, copy: TrialCopy, seed: int) -> Observation:
-        first = list(self._batches.epochs_order(PROBED, seed))
-        return first_look(copy.model, self._batches, first, self.planned_steps, lambda *_: None)
+    def _start(self, prescription: Prescription | None, seed: int) -> _Start:
+        """Return what a training begins with; kept, since other learning rates and lengths begin with the same."""
+        key = _edits(prescription), seed
+        if key not in self._starts:
+            values = self._drawn(prescription, seed)
+            copy = self._copy(prescription, self.learning_rate())
+            copy.reset(values, self.learning_rate())
+            drawn = self._first_batches(seed)
+            seen = first_look(copy.model, self._batches, drawn, self.planned_steps, lambda *_: None)
+            most = max(1, _KEPT // max(1, self._model.count_params()))
+            while len(self._starts) >= most:
+                self._starts.pop(next(iter(self._starts)))
+            self._starts[key] = _Start(values, seen, self._scorer.held_out(copy.model).loss)
+        return self._starts[key]
+
+    def _first_batches(self, seed: int) -> list[Any]:
+        return list(self._batches.epochs_order(PROBED, seed))
 
 
 def _edits(prescription: Prescription | None) -> tuple[Edit, ...]:

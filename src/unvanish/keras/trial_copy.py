@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -14,7 +14,7 @@ from unvanish.core.edit import Clip, Edit
 from unvanish.errors import UnsupportedError
 from unvanish.keras import backends, compat
 from unvanish.keras.batches import Batches
-from unvanish.keras.draw import Values
+from unvanish.keras.draw import Values, carry_untrained
 from unvanish.keras.recompile import recompiled
 from unvanish.keras.scaled_schedule import ScaledSchedule
 from unvanish.keras.surgery import operated
@@ -38,7 +38,9 @@ class TrialCopy:
 
     def __init__(self, model: Any, edits: Sequence[Edit], batches: Batches, factor: float = 1.0) -> None:
         """factor: by which a learning rate schedule is scaled, once and for all. Raise UnsupportedError."""
-        self.model = operated(model, edits).model
+        copy = operated(model, edits)
+        carry_untrained(model, copy)
+        self.model = copy.model
         clips = [edit for edit in edits if isinstance(edit, Clip)]
         recompiled(self.model, model, clip=clips[-1] if clips else None, metrics=False)
         self._batches = batches
@@ -69,8 +71,11 @@ class TrialCopy:
             backends.current().train(self.model, [packed(self._batches.take(1)[0])])
             self._compiled = True
 
-    def train(self, seed: int, steps: int) -> Trained:
-        """Take so many steps in the order that the seed draws; end where the loss is no number any more."""
+    def train(self, seed: int, steps: int, measure: Callable[[Any], float]) -> Trained:
+        """Take so many steps in the order that the seed draws; end where the loss is no number any more.
+
+        measure: gives the training loss of the model where its own train step does not tell it.
+        """
         drawn = self._batches.epochs_order(steps, seed)
         cuts = np.linspace(0, steps, min(STRETCHES, steps) + 1).astype(int)
         losses: list[float] = []
@@ -78,7 +83,8 @@ class TrialCopy:
         for count in np.diff(cuts):
             self.model.reset_metrics()
             backends.current().train(self.model, (packed(next(drawn)) for _ in range(count)))
-            losses.append(float(keras.ops.convert_to_numpy(compat.loss_tracker(self.model).result())))
+            told = compat.told_loss(self.model)
+            losses.append(measure(self.model) if told is None else told)
             done += int(count)
             if not math.isfinite(losses[-1]):
                 break
