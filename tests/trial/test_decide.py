@@ -152,6 +152,27 @@ def test_a_warning_is_nothing_to_cure() -> None:
     assert not answerable(warned, ANSWERED)
 
 
+@pytest.mark.parametrize(
+    ("scores", "factor", "words"),
+    [
+        ((0.5, 0.51, 0.5), 0.24, "had no effect"),
+        ((0.4, 0.41, 0.42), 0.24, "did not help"),
+        ((0.5, 0.51, 0.5), 0.5, "did not help"),
+    ],
+)
+def test_what_clipping_did(scores: tuple[float, ...], factor: float, words: str) -> None:
+    found = evidence(AT_CHANCE, {CLIP: scores})
+    found = replace(found, arms=(replace(found.arms[0], verdict="vanishing", transmission=factor),))
+    (note,) = decided(found).notes
+    assert note.startswith(f"clipping {words}: 0.24x per layer without and {factor:.2f}x with it")
+
+
+def test_clipping_that_helps_is_not_said_to_have_had_no_effect() -> None:
+    found = evidence(AT_CHANCE, {CLIP: (0.84, 0.85, 0.86)})
+    assert decided(found).notes == ()
+    assert decided(found).prescription == CLIP
+
+
 def test_nothing_was_trained() -> None:
     assert decided(None, "interrupted") == Decision(
         verdict="undecided", sentence="nothing was trained: interrupted", prescription=None

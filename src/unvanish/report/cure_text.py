@@ -65,8 +65,6 @@ def _lines(cured: Cured, width: int) -> list[Text]:
 
 def _header(cured: Cured, width: int) -> list[Text]:
     parts = [f"unvanish {cured.version}".strip(), cured.diagnosis.network.framework, cured.title]
-    if cured.evidence is not None:
-        parts.append(counted(len(cured.evidence.arms), "change") + " compared")
     parts.append(seconds(cured.seconds))
     return wrap(Text(" · ".join(shorten(part, 40) for part in parts if part), style="dim"), width, "", "")
 

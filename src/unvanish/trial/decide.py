@@ -11,7 +11,15 @@ from unvanish.core.cured import Word
 from unvanish.core.diagnosis import Diagnosis
 from unvanish.core.edit import INVASIVENESS, Prescription
 from unvanish.core.evidence import Arm, Evidence
-from unvanish.trial.better import beats_chance, fits_training, is_better, is_sufficient, told_from_chance
+from unvanish.trial.better import (
+    ERRORS,
+    beats_chance,
+    fits_training,
+    is_better,
+    is_sufficient,
+    standard_error,
+    told_from_chance,
+)
 from unvanish.trial.plan import FEWEST_SEEDS, FEWEST_STEPS
 
 UNMOVED = 0.05
@@ -142,7 +150,8 @@ def _of_clipping(evidence: Evidence, arm: Arm) -> str:
         return ""
     same = abs(after / before - 1) < UNMOVED
     profile = f"{before:.2f}x per layer without and {after:.2f}x with it"
-    did = "had no effect" if same else "did not help"
+    noise = ERRORS * standard_error(evidence, evidence.baseline.score, len(arm.runs))
+    did = "had no effect" if same and abs(evidence.gain(arm)) <= noise else "did not help"
     return f"clipping {did}: {profile}; {scores(evidence, arm)} with it, {scores(evidence, evidence.baseline)} without"
 
 
