@@ -142,6 +142,13 @@ def test_labels_without_signal() -> None:
     assert "swap scores 0.500 held-out and 0.900 in training after 1000 steps (chance 0.500)" in found.sentence
 
 
+def test_where_nothing_is_learnt_every_rate_is_tried_for_longer() -> None:
+    trainer, searched = run({"swap": Outcome(0.5, train=0.5)}, WORD, CLIP)
+    longer = [rate for _, _, rate, steps in trainer.trained if steps == LONGER]
+    assert sorted(longer) == [1 / 3, 1.0, 3.0]
+    assert decided(searched).verdict == "no-cure-helped"
+
+
 def test_no_longer_training_where_an_arm_learns() -> None:
     trainer, _ = run({"swap": Outcome(0.8)}, WORD, CLIP)
     assert max(steps for *_, steps in trainer.trained) == 100

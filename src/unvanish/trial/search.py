@@ -13,7 +13,7 @@ from unvanish.core.diagnosis import Diagnosis
 from unvanish.core.edit import INVASIVENESS, AddResidual, Clip, Prescription
 from unvanish.core.evidence import Dropped, Evidence, Run
 from unvanish.errors import UnsupportedError
-from unvanish.trial.better import beats_chance, test_words
+from unvanish.trial.better import beats_chance, fits_training, test_words, told_from_chance
 from unvanish.trial.plan import FEWEST_STEPS, SHARE, Plan
 from unvanish.trial.trainer import Trainer
 from unvanish.trial.trials import Judge, Progress, Spent, Trained, Trials, arm_of, transmission
@@ -173,18 +173,32 @@ class _Search:
             self._compared.setdefault(_label(one), []).append(trained)
 
     def _if_at_chance(self) -> None:
-        """Train one healthy arm for longer where none told the labels from chance: is it the labels, or the budget?"""
+        """Train healthy arms for longer where none told the labels from chance: is it the labels, or the budget?
+
+        At every learning rate, since the one that seemed best was chosen among scores at chance; until one learns the
+        labels, at least those that it was given. The one that learnt most of them is kept.
+        """
         known = self._evidence("")
         if known is None or not known.arms or any(beats_chance(known, arm) for arm in (known.baseline, *known.arms)):
             return
         healthy = [arm for arm in known.arms if arm.verdict == "healthy"]
-        if not healthy or known.chance is None:
+        if known.chance is None:
             return
-        best = max(healthy, key=lambda arm: arm.runs[0].train_score)
+        ordered = sorted(healthy, key=lambda arm: arm.runs[0].train_score, reverse=True)
+        tries = [
+            (arm, rate)
+            for arm in ordered
+            for rate in sorted(self._plan.rates, key=lambda rate, arm=arm: rate != self._rates.get(arm.label, 1.0))
+        ]
         steps = max(LONGER, SHARE * self._steps)
-        self._trials.tell("one longer training", 0, 1)
-        trained = self._trials.train(best.prescription, SEARCH_SEED, self._rates.get(best.label, 1.0), steps)
-        self._longer = best.label, trained.run
+        for done, (arm, rate) in enumerate(tries):
+            self._trials.tell("longer trainings", done, len(tries))
+            run = self._trials.train(arm.prescription, SEARCH_SEED, rate, steps).run
+            if self._longer is None or run.train_score > self._longer[1].train_score:
+                self._longer = arm.label, run
+            if told_from_chance(known, run) or fits_training(known, (run,)):
+                self._longer = arm.label, run
+                return
 
     def _fit_into_budget(self, seconds: float, candidates: int) -> None:
         """Shorten the trainings where a first one says that not all of them fit into the time left."""
