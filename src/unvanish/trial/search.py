@@ -11,7 +11,7 @@ import msgspec
 
 from unvanish.core.diagnosis import Diagnosis
 from unvanish.core.edit import INVASIVENESS, AddResidual, Clip, Prescription
-from unvanish.core.evidence import Dropped, Evidence, Run
+from unvanish.core.evidence import Arm, Dropped, Evidence, Run
 from unvanish.errors import UnsupportedError
 from unvanish.trial.better import beats_chance, fits_training, test_words, told_from_chance
 from unvanish.trial.plan import FEWEST_STEPS, SHARE, Plan
@@ -185,11 +185,7 @@ class _Search:
         if known.chance is None:
             return
         ordered = sorted(healthy, key=lambda arm: arm.runs[0].train_score, reverse=True)
-        tries = [
-            (arm, rate)
-            for arm in ordered
-            for rate in sorted(self._plan.rates, key=lambda rate, arm=arm: rate != self._rates.get(arm.label, 1.0))
-        ]
+        tries = [(arm, rate) for arm in ordered for rate in self._rates_of(arm)]
         steps = max(LONGER, SHARE * self._steps)
         for done, (arm, rate) in enumerate(tries):
             self._trials.tell("longer trainings", done, len(tries))
@@ -199,6 +195,11 @@ class _Search:
             if told_from_chance(known, run) or fits_training(known, (run,)):
                 self._longer = arm.label, run
                 return
+
+    def _rates_of(self, arm: Arm) -> list[float]:
+        """Return the plan's learning rates, the one that the arm was compared at first."""
+        chosen = self._rates.get(arm.label, 1.0)
+        return [chosen, *(rate for rate in self._plan.rates if rate != chosen)]
 
     def _fit_into_budget(self, seconds: float, candidates: int) -> None:
         """Shorten the trainings where a first one says that not all of them fit into the time left."""
