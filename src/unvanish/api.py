@@ -297,4 +297,4 @@ def _page(record: Any) -> str:
     return render_html(record)
 
 
-RENDERERS.update({"cure": _cure_text, "html": _html, "page": _page, "text": _text})
+RENDERERS.update({"cure text": _cure_text, "html": _html, "page": _page, "text": _text})
