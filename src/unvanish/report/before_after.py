@@ -7,8 +7,10 @@ import statistics
 from dataclasses import dataclass
 
 from unvanish.core.comparison import Comparison, Side
-from unvanish.report.ablation import factor, score_of
+from unvanish.core.gradient_by_depth import GradientByDepth
+from unvanish.report.ablation import factor, score_of, short
 from unvanish.report.glyphs import verdict_mark
+from unvanish.report.headline import Number
 from unvanish.report.numbers import MISSING, counted, plain, scientific
 
 
@@ -37,6 +39,48 @@ def lines_of(comparison: Comparison) -> list[Line]:
     return [line for line in found if {line.before, line.after} != {MISSING}]
 
 
+def headline_of(comparison: Comparison) -> tuple[Number, ...]:
+    """Return the three numbers of a verdict card, each before and after."""
+    before, after = comparison.before, comparison.after
+    names = f"{before.change or before.title} → {after.change or after.title}"
+    forecast = "" if after.expected is None else f"; forecast {factor(before.expected)} → {factor(after.expected)}"
+    score = Number(f"held-out {after.metric}", _arrow(_median(before), _median(after)), _higher(comparison))
+    loss = Number(_loss_label(comparison), _arrow(plain(before.loss), plain(after.loss)), _lower(comparison))
+    return (
+        Number(
+            "gradient per layer, towards the input",
+            _arrow(factor(before.transmission), factor(after.transmission)),
+            names + forecast,
+        ),
+        Number(
+            "first / last gradient",
+            _arrow(_first_over_last(before), _first_over_last(after)),
+            "at the first step: the first kernel's norm over the output kernel's",
+        ),
+        loss if MISSING in (_score(before), _score(after)) else score,
+    )
+
+
+@dataclass(frozen=True)
+class DepthRow:
+    """Hold the gradient RMS of one kernel: before and after the change, at the first step and after the last one."""
+
+    name: str
+    numbers: tuple[float | None, ...]
+
+
+def depth_rows(comparison: Comparison) -> list[DepthRow]:
+    """Return a row for each kernel of either network, in the order of the first, then of the second."""
+    sides = [side.gradients for side in (comparison.before, comparison.after)]
+    columns = [_by_name(side, rows) for rows in ("medians", "last_medians") for side in sides]
+    names = dict.fromkeys(name for side in sides if side is not None for name in side.layers)
+    return [DepthRow(name, tuple(column.get(name) for column in columns)) for name in names]
+
+
+def _by_name(gradients: GradientByDepth | None, rows: str) -> dict[str, float | None]:
+    return {} if gradients is None else dict(zip(gradients.layers, getattr(gradients, rows), strict=False))
+
+
 def footnote(comparison: Comparison) -> str:
     """Return what the rows are of."""
     sides = (comparison.before, comparison.after)
@@ -49,6 +93,14 @@ def footnote(comparison: Comparison) -> str:
     if any(side.stuck is not None for side in sides):
         parts.append("stuck: seeds whose loss did not fall")
     return "; ".join(parts)
+
+
+def _arrow(before: str, after: str) -> str:
+    return f"{before} → {after}"
+
+
+def _median(side: Side) -> str:
+    return short((1 if side.metric == "accuracy" else -1) * statistics.median(side.scores)) if side.scores else MISSING
 
 
 def _verdict(side: Side) -> str:
