@@ -13,7 +13,6 @@ from unvanish.core.cured import Cured
 from unvanish.core.evidence import Arm, Run
 from unvanish.report.figures.canvas import labels, legend, new_figure
 from unvanish.report.figures.palette import BLUE, INK, MARKERS, ORANGE
-from unvanish.report.numbers import plain
 
 LONGEST_NAME = 30
 GREY = "#7f8790"
@@ -68,7 +67,7 @@ def _panel(
             else:
                 ax.plot(0.99, place, "x", color=colours[place], transform=ax.get_yaxis_transform(), clip_on=False)
     if chance is not None:
-        ax.axvline(chance, color=INK, linestyle="--", linewidth=1.2, label=f"chance {plain(abs(chance))}")
+        ax.axvline(chance, color=INK, linestyle="--", linewidth=1.2, label="chance")
     ax.set_ylim(len(arms) - 0.4, -0.6)
     ax.set_yticks(range(len(arms)))
     ax.tick_params(axis="y", length=0)
