@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import msgspec
+from msgspec.structs import replace
 
 Invasiveness = Literal["initialisation only", "one word", "one line", "architecture"]
 INVASIVENESS: tuple[Invasiveness, ...] = ("initialisation only", "one word", "one line", "architecture")
@@ -53,7 +55,18 @@ class Clip(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     bound: float
 
 
-Edit = SwapActivation | Redraw | AddNorm | AddResidual | Clip
+class ScaleRate(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Multiply the optimizer's learning rate, or all of its schedule."""
+
+    factor: float
+
+
+Edit = SwapActivation | Redraw | AddNorm | AddResidual | Clip | ScaleRate
+
+
+def rate_words(factor: float) -> str:
+    """Return `learning rate x 3` or `learning rate / 10`."""
+    return f"learning rate x {factor:.3g}" if factor >= 1 else f"learning rate / {1 / factor:.3g}"
 
 
 class Prescription(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,3 +91,20 @@ class Prescription(msgspec.Struct, frozen=True, kw_only=True):
     def label(self) -> str:
         """Return the name with its variant."""
         return f"{self.name} ({self.variant})" if self.variant else self.name
+
+    @property
+    def rate(self) -> float:
+        """Return what the user's learning rate is multiplied by."""
+        return math.prod(edit.factor for edit in self.edits if isinstance(edit, ScaleRate))
+
+    def at_rate(self, factor: float) -> Prescription:
+        """Return the same change with the learning rate multiplied by so much; itself where that is 1.
+
+        Raise ValueError for a change that names a rate already.
+        """
+        if factor == 1.0:
+            return self
+        if self.rate != 1.0:
+            raise ValueError(f"{self.label} has a learning rate of its own")
+        edits = (*self.edits, ScaleRate(factor=factor))
+        return replace(self, edits=edits, change=f"{self.change}, {rate_words(factor)}")

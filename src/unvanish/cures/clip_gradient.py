@@ -12,7 +12,7 @@ from unvanish.core.edit import Clip, Invasiveness, Prescription
 from unvanish.core.network import Network
 
 NAME = "clip-gradient"
-ANSWERS: tuple[str, ...] = ("GF102", "GF105", "GF302", "GF602", "GF702")
+ANSWERS: tuple[str, ...] = ("GF102", "GF105", "GF302", "GF401", "GF602", "GF702")
 INVASIVENESS: Invasiveness = "one line"
 
 

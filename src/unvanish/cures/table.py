@@ -6,6 +6,7 @@ import math
 
 from msgspec.structs import replace
 
+from unvanish.core.diagnosis import Diagnosis
 from unvanish.core.edit import INVASIVENESS, Edit, Prescription
 from unvanish.core.network import Network
 from unvanish.core.observation import Observation
@@ -15,6 +16,7 @@ from unvanish.cures import (
     add_residual,
     centred_orthogonal_init,
     clip_gradient,
+    learning_rate,
     looks_linear_init,
     orthogonal_init,
     rescale_init,
@@ -30,6 +32,7 @@ CURES: tuple[Cure, ...] = (
     add_residual,
     centred_orthogonal_init,
     clip_gradient,
+    learning_rate,
     looks_linear_init,
     orthogonal_init,
     rescale_init,
@@ -40,12 +43,16 @@ DEEPEST = 300
 """Kernels above which nothing is forecast: a look at the first step answers sooner."""
 
 
-def proposals(seen: Observation, cures: tuple[Cure, ...] = CURES) -> tuple[Prescription, ...]:
-    """Return everything that could be tried on the network that was seen, the least invasive first, with its forecast.
+def proposals(diagnosis: Diagnosis, cures: tuple[Cure, ...] = CURES) -> tuple[Prescription, ...]:
+    """Return what could be tried against the errors found, the least invasive first, each with its forecast.
 
-    Of equals those of one cure stay together, in its own order. Nothing is changed.
+    Of equals those of one cure stay together, in its own order. Clipping is always among them: that it has no effect on
+    a vanishing gradient is worth a measurement. Nothing is changed.
     """
-    found = [prescription for cure in cures for prescription in cure.propose(seen.network)]
+    seen = diagnosis.observation
+    errors = {finding.code for finding in diagnosis.findings if finding.severity == "error"}
+    trying = [cure for cure in cures if cure is clip_gradient or not errors.isdisjoint(cure.ANSWERS)]
+    found = [prescription for cure in trying for prescription in cure.propose(seen.network)]
     found.sort(key=lambda prescription: INVASIVENESS.index(prescription.invasiveness))
     return tuple(
         replace(prescription, transmission=expected(seen, prescription.edits))

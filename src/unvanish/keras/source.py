@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 
-from unvanish.core.edit import Clip, Edit, Redraw
+from unvanish.core.edit import Edit, Redraw
 from unvanish.errors import UnsupportedError
 from unvanish.keras import compat
 from unvanish.keras.aside import aside
@@ -103,8 +103,7 @@ class _Writer:
     def compiling(self, model: Any, edits: tuple[Edit, ...]) -> list[str]:
         """Return the lines that compile it as the model is compiled."""
         given = compat.compile_settings(model)
-        clips = [edit for edit in edits if isinstance(edit, Clip)]
-        optimizer = new_optimizer(given["optimizer"], clips[-1] if clips else None)
+        optimizer = new_optimizer(given["optimizer"], edits)
         told = {"optimizer": self._expressions.made(optimizer)}
         for part in ("loss", "loss_weights", "metrics", "weighted_metrics"):
             if given.get(part) is not None:
