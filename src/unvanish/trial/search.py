@@ -117,8 +117,8 @@ class _Search:
         """Return the best of one invasiveness; compared already where it is better than what is known."""
         tried: list[Prescription] = []
         for one in (one for one in self._candidates if one.invasiveness == size):
-            if (best := self._unbeatable()) is not None:
-                self._drop(one, f"cannot be much better than {best}")
+            if (unbeaten := self._unbeatable()) is not None:
+                self._drop(one, f"cannot be much better than {unbeaten}")
             elif len(tried) == ALIKE or (tried and self._promises(tried[-1])):
                 enough = len(tried) == ALIKE
                 self._drop(one, f"{ALIKE} others were tried" if enough else f"{tried[-1].label} did well before it")
