@@ -178,7 +178,7 @@ class KerasTrainer:
         if key not in self._starts:
             values = self._drawn(prescription, seed)
             copy = self._copy(prescription, self.learning_rate())
-            copy.reset(values, self.learning_rate())
+            copy.reset(values, self.learning_rate() * (1.0 if prescription is None else prescription.rate))
             drawn = self._first_batches(seed)
             seen = first_look(copy.model, self._batches, drawn, self.planned_steps, lambda *_: None)
             most = max(1, _KEPT // max(1, self._model.count_params()))
