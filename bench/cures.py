@@ -4,14 +4,14 @@
 
 Conditions: every labelled case that is curable, and plain stacks of 11, 30 and 100 layers of 64 (sigmoid, tanh, ReLU;
 Keras' own initialisation, Adam) on MNIST-1D and on scikit-learn's digits. `cure` sees the training data and what fit
-validates on; the judgement is on a test part of its own (labelled cases: on what fit validates on). Each judged training
-is as long as the user's own, at the user's learning rate times what the prescription says, with the moving averages that
-inference uses. A task counts as better (worse) when the paired t test over the held-back seeds says so at 5 % and the
-mean differs by more than two standard errors of the test part.
+validates on; the judgement is on a test part of its own (labelled cases: on what fit validates on). Each judged
+training is as long as the user's own, at the user's learning rate times what the prescription says, with the moving
+averages that inference uses. A task counts as better (worse) when the paired t test over the held-back seeds says so at
+5 % and the mean differs by more than two standard errors of the test part.
 
 Times: over that of one plain training by `fit` with its validation, compiling included, measured in the same process
-just before. Random search: the same candidates at the same learning rates, drawn with replacement and trained as long as
-the compared ones, until it has taken as many optimizer steps as `cure` did; it prescribes its best held-out score.
+just before. Random search: the same candidates at the same learning rates, drawn with replacement and trained as long
+as the compared ones, until it has taken as many optimizer steps as `cure` did; it prescribes its best held-out score.
 --json: results are kept there as they come, and not measured again.
 """
 
@@ -31,8 +31,8 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
 import keras
 import numpy as np
-from data.tasks import Task, all_tasks
 
+from data.tasks import Task, all_tasks
 from unvanish.api import diagnose, try_cures
 from unvanish.core.measures.paired import paired_p
 from unvanish.core.task import task_of
@@ -138,7 +138,7 @@ def random_search(trainer, diagnosis, budget: int):
         factor = rate if one is None or one.rate == 1.0 else one.rate
         try:
             run, seen = trainer.train(one, seed, trainer.learning_rate() * factor, steps)
-        except Exception as error:  # noqa: BLE001  # does not fit: costs nothing
+        except Exception as error:  # does not fit: costs nothing
             print(f"  random: {one.label}: {error}", file=sys.stderr)
             used += 1
             continue
@@ -192,9 +192,8 @@ def summary(results: list[tuple[Task, dict]]) -> None:
     whole = [f["seconds"] / f["plain_seconds"] for _, f in sick]
     for name, ratios in (("first proven patch", first), ("full evidence", whole)):
         if ratios:
-            print(
-                f"{name}: median {statistics.median(ratios):.2f}x of one plain training [{min(ratios):.2f}, {max(ratios):.2f}]"
-            )
+            range_ = f"[{min(ratios):.2f}, {max(ratios):.2f}]"
+            print(f"{name}: median {statistics.median(ratios):.2f}x of one plain training {range_}")
     if all("random" in f for _, f in sick):
         random = {task.name: outcome(task, f["before"], f["after_random"]) for task, f in sick}
         ours = [statistics.fmean(f["after"] or f["before"]) for _, f in sick]

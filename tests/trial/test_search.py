@@ -113,7 +113,7 @@ def test_a_rate_that_an_arm_was_compared_at_is_part_of_what_is_prescribed() -> N
 
 
 def test_another_rate_is_taken_only_where_it_is_better_beyond_the_samples_noise() -> None:
-    trainer, searched = run({"swap": Outcome(0.85, rates=RATES)}, WORD)
+    _, searched = run({"swap": Outcome(0.85, rates=RATES)}, WORD)
     found = decided(searched).prescription
     assert found is not None
     assert found.rate == 1.0
