@@ -72,7 +72,7 @@ def test_what_is_not_there_yet_is_not_forecast(edit: AddNorm | Clip | Redraw) ->
 
 def test_centred_sigmoids_are_a_tanh_network() -> None:
     """By running both in float64: 4 (s - 1/2) = 2 tanh(u) with u = z/2, layer for layer."""
-    (found,) = centred(plain(depth=3))
+    (found,) = centred(replace(SEEN, network=plain(depth=3)))
     made = edited(plain(depth=3), found.edits)
     assert made is not None
     assert [made.layer(f"l{i}").activation for i in (1, 2, 3, 4)] == ["tanh", "tanh", "tanh", "sigmoid"]

@@ -17,8 +17,9 @@ ANSWERS: tuple[str, ...] = ("GF101", "GF102", "GF104", "GF105", "GF601", "GF602"
 INVASIVENESS: Invasiveness = "architecture"
 
 
-def propose(network: Network) -> tuple[Prescription, ...]:
+def propose(seen: Observation) -> tuple[Prescription, ...]:
     """Return a branch at every hidden layer as wide as its input; nothing where branches are already."""
+    network = seen.network
     kernels = tuple(layer.name for layer in hidden_kernels(network) if _keeps_width(network, layer))
     if not kernels or has(network, frozenset({"add"})):
         return ()

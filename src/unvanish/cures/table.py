@@ -45,7 +45,7 @@ def proposals(seen: Observation, cures: tuple[Cure, ...] = CURES) -> tuple[Presc
 
     Of equals those of one cure stay together, in its own order. Nothing is changed.
     """
-    found = [prescription for cure in cures for prescription in cure.propose(seen.network)]
+    found = [prescription for cure in cures for prescription in cure.propose(seen)]
     found.sort(key=lambda prescription: INVASIVENESS.index(prescription.invasiveness))
     return tuple(
         replace(prescription, transmission=expected(seen, prescription.edits))
