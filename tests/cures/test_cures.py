@@ -6,7 +6,16 @@ import pytest
 from msgspec.structs import replace
 from nets import dense, other, plain, row
 
-from unvanish.core.edit import INVASIVENESS, AddNorm, AddResidual, Clip, Prescription, Redraw, SwapActivation
+from unvanish.core.edit import (
+    INVASIVENESS,
+    AddNorm,
+    AddResidual,
+    Clip,
+    Prescription,
+    Redraw,
+    SwapActivation,
+    UnitVariance,
+)
 from unvanish.core.network import Edge, Network
 from unvanish.cures import (
     add_batch_norm,
@@ -14,6 +23,7 @@ from unvanish.cures import (
     add_residual,
     centred_orthogonal_init,
     clip_gradient,
+    data_driven_init,
     looks_linear_init,
     orthogonal_init,
     rescale_init,
@@ -166,6 +176,14 @@ def test_orthogonal_init() -> None:
     assert proposed(orthogonal_init, after(RELU, "layer_norm")) == ()
 
 
+def test_data_driven_init() -> None:
+    (found,) = proposed(data_driven_init, RELU)
+    assert found.edits == (Redraw(layers=HIDDEN, scheme="orthogonal"), UnitVariance(layers=HIDDEN))
+    assert found.invasiveness == "initialisation only"
+    assert proposed(data_driven_init, plain("sigmoid")) == ()
+    assert proposed(data_driven_init, after(RELU, "batch_norm")) == ()
+
+
 def test_centred_orthogonal_init() -> None:
     (found,) = proposed(centred_orthogonal_init, plain())
     assert found.edits == (
@@ -232,5 +250,11 @@ def test_residual_where_the_width_stays() -> None:
 
 
 def test_clip() -> None:
-    (found,) = proposed(clip_gradient, plain())
-    assert found.edits == (Clip(kind="global_norm", bound=1.0),)
+    """Of all together first: the bound that stands in every table. None where the optimizer clips already."""
+    assert [one.edits[0] for one in proposed(clip_gradient, plain())] == [
+        Clip(kind="global_norm", bound=1.0),
+        Clip(kind="norm", bound=1.0),
+        Clip(kind="value", bound=0.5),
+    ]
+    clipped = replace(SEEN, optimizer=replace(SEEN.optimizer, clipping="clipnorm 1"))
+    assert clip_gradient.propose(clipped) == ()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from unvanish.core.edit import AddResidual, Invasiveness, Prescription
 from unvanish.core.network import Layer, Network
+from unvanish.core.observation import Observation
 from unvanish.cures.anatomy import has, hidden_kernels
 
 NAME = "add-residual"

@@ -15,9 +15,15 @@ from unvanish.cures import (
     add_residual,
     centred_orthogonal_init,
     clip_gradient,
+    data_driven_init,
+    forget_gate_bias,
     looks_linear_init,
+    lower_epsilon,
     orthogonal_init,
+    orthogonal_recurrence,
     rescale_init,
+    scale_inputs,
+    scale_loss,
     swap_activation,
 )
 from unvanish.cures.cure import Cure
@@ -30,9 +36,15 @@ CURES: tuple[Cure, ...] = (
     add_residual,
     centred_orthogonal_init,
     clip_gradient,
+    data_driven_init,
+    forget_gate_bias,
     looks_linear_init,
+    lower_epsilon,
     orthogonal_init,
+    orthogonal_recurrence,
     rescale_init,
+    scale_inputs,
+    scale_loss,
     swap_activation,
 )
 

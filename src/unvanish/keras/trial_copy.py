@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
-from unvanish.core.edit import Clip, Edit
+from unvanish.core.edit import Edit
 from unvanish.errors import UnsupportedError
 from unvanish.keras import backends, compat
 from unvanish.keras.batches import Batches
@@ -41,8 +41,7 @@ class TrialCopy:
         copy = operated(model, edits)
         carry_untrained(model, copy)
         self.model = copy.model
-        clips = [edit for edit in edits if isinstance(edit, Clip)]
-        recompiled(self.model, model, clip=clips[-1] if clips else None, metrics=False)
+        recompiled(self.model, model, edits=edits, metrics=False)
         self._batches = batches
         optimizer = self.model.optimizer
         self._inner = getattr(optimizer, "inner_optimizer", optimizer)
