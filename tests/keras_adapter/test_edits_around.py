@@ -80,23 +80,23 @@ def test_what_cannot_be_standardised_says_why():
 def test_an_epsilon_goes_through_a_loss_scale_and_into_the_source():
     plain = keras.optimizers.AdamW(0.02, weight_decay=0.1)
     inside = keras.optimizers.LossScaleOptimizer(keras.optimizers.RMSprop(0.02), initial_scale=64.0)
-    assert new_optimizer(plain, SetEpsilon(epsilon=1e-12)).epsilon == 1e-12
-    assert new_optimizer(plain, SetEpsilon(epsilon=1e-12)).weight_decay == 0.1
+    assert new_optimizer(plain, [SetEpsilon(epsilon=1e-12)]).epsilon == 1e-12
+    assert new_optimizer(plain, [SetEpsilon(epsilon=1e-12)]).weight_decay == 0.1
     assert plain.epsilon == 1e-7
-    copy = new_optimizer(inside, SetEpsilon(epsilon=1e-12), Clip(kind="norm", bound=1.0))
+    copy = new_optimizer(inside, (SetEpsilon(epsilon=1e-12), Clip(kind="norm", bound=1.0)))
     assert (copy.inner_optimizer.epsilon, copy.inner_optimizer.clipnorm, copy.initial_scale) == (1e-12, 1.0, 64.0)
     model = dense()
     model.compile(plain, "mse")
     assert executed(source_of(model, (SetEpsilon(epsilon=1e-12),))).optimizer.epsilon == 1e-12
     with pytest.raises(UnsupportedError, match="no epsilon"):
-        new_optimizer(keras.optimizers.SGD(), SetEpsilon(epsilon=1e-12))
+        new_optimizer(keras.optimizers.SGD(), [SetEpsilon(epsilon=1e-12)])
 
 
 def test_a_loss_scale_is_put_around_and_only_once():
-    once = new_optimizer(keras.optimizers.SGD(0.1, momentum=0.9), ScaleLoss())
+    once = new_optimizer(keras.optimizers.SGD(0.1, momentum=0.9), [ScaleLoss()])
     assert isinstance(once, keras.optimizers.LossScaleOptimizer)
     assert once.inner_optimizer.momentum == 0.9
-    twice = new_optimizer(once, ScaleLoss())
+    twice = new_optimizer(once, [ScaleLoss()])
     assert isinstance(twice.inner_optimizer, keras.optimizers.SGD)
     model = dense()
     model.compile("sgd", "mse")
@@ -106,7 +106,7 @@ def test_a_loss_scale_is_put_around_and_only_once():
 def test_steps_scaled_and_not_are_the_same():
     model, x = dense(), inputs_of("dense", 32)
     y, weights = np.sign(x[:, :1]), None
-    for optimizer in (keras.optimizers.SGD(0.1), new_optimizer(keras.optimizers.SGD(0.1), ScaleLoss())):
+    for optimizer in (keras.optimizers.SGD(0.1), new_optimizer(keras.optimizers.SGD(0.1), [ScaleLoss()])):
         copy = keras.models.clone_model(model)
         copy.set_weights(model.get_weights())
         copy.compile(optimizer, "mse")

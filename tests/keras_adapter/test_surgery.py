@@ -241,7 +241,7 @@ def test_compile_settings_are_kept():
     schedule = keras.optimizers.schedules.ExponentialDecay(0.01, 10, 0.9)
     model = dense()
     model.compile(keras.optimizers.SGD(schedule, momentum=0.5, clipvalue=3.0), own_loss, metrics=["accuracy", "mae"])
-    copy = recompiled(cured(model), model, edits=[Clip(kind="global_norm", bound=2.0)])
+    copy = recompiled(cured(model), model, [Clip(kind="global_norm", bound=2.0)])
     assert copy.loss is own_loss
     assert isinstance(copy.optimizer, keras.optimizers.SGD)
     assert copy.optimizer is not model.optimizer
@@ -254,7 +254,7 @@ def test_compile_settings_are_kept():
 
 def test_clipping_goes_through_a_loss_scale():
     scaled = keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam(0.02), initial_scale=64.0)
-    copy = new_optimizer(scaled, Clip(kind="norm", bound=1.0))
+    copy = new_optimizer(scaled, [Clip(kind="norm", bound=1.0)])
     assert (copy.initial_scale, copy.inner_optimizer.clipnorm) == (64.0, 1.0)
     assert float(copy.inner_optimizer.learning_rate) == pytest.approx(0.02, rel=1e-6, abs=0)
     assert scaled.inner_optimizer.clipnorm is None

@@ -14,7 +14,7 @@ from unvanish.keras import compat
 _CLIPS = {"norm": "clipnorm", "global_norm": "global_clipnorm", "value": "clipvalue"}
 
 
-def recompiled(copy: Any, model: Any, *, edits: Sequence[Edit] = (), metrics: bool = True) -> Any:
+def recompiled(copy: Any, model: Any, edits: Sequence[Edit] = (), *, metrics: bool = True) -> Any:
     """Compile the copy with the model's own settings and return it.
 
     Losses are the same objects; the optimizer is a new one of the same configuration; so are metrics, as far as they
@@ -22,7 +22,7 @@ def recompiled(copy: Any, model: Any, *, edits: Sequence[Edit] = (), metrics: bo
     not changed. Raise UnsupportedError for an optimizer that cannot be copied, or that has nothing to edit.
     """
     given = dict(compat.compile_settings(model))
-    given["optimizer"] = new_optimizer(model.optimizer, *edits)
+    given["optimizer"] = new_optimizer(model.optimizer, edits)
     if not metrics:
         given |= {"metrics": None, "weighted_metrics": None, "steps_per_execution": 1}
     for name in ("metrics", "weighted_metrics"):
@@ -31,7 +31,7 @@ def recompiled(copy: Any, model: Any, *, edits: Sequence[Edit] = (), metrics: bo
     return copy
 
 
-def new_optimizer(optimizer: Any, *edits: Edit) -> Any:
+def new_optimizer(optimizer: Any, edits: Sequence[Edit] = ()) -> Any:
     """Return an unused optimizer of the same class and configuration, edited as told, through a loss scale if need be.
 
     Clipping is put in the place of what clipping there was; edits that are none of an optimizer are passed over. Raise

@@ -86,7 +86,7 @@ class _Writer:
     def compiling(self, model: Any, edits: tuple[Edit, ...]) -> list[str]:
         """Return the lines that compile it as the model is compiled."""
         given = compat.compile_settings(model)
-        optimizer = new_optimizer(given["optimizer"], *edits)
+        optimizer = new_optimizer(given["optimizer"], edits)
         told = {"optimizer": self._expressions.made(optimizer)}
         for part in ("loss", "loss_weights", "metrics", "weighted_metrics"):
             if given.get(part) is not None:

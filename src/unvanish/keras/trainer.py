@@ -19,7 +19,7 @@ from unvanish.keras.describe import describe
 from unvanish.keras.draw import Values, carry_untrained, drawn
 from unvanish.keras.evaluate import evaluate
 from unvanish.keras.info import optimizer_info
-from unvanish.keras.observe import first_look, probe_whole
+from unvanish.keras.observe import first_look, observe, probe_whole
 from unvanish.keras.reading import read
 from unvanish.keras.recompile import recompiled
 from unvanish.keras.requirements import require_model
@@ -27,7 +27,9 @@ from unvanish.keras.scoring import Scorer
 from unvanish.keras.source import source_of
 from unvanish.keras.standardise import measured
 from unvanish.keras.surgery import operated
+from unvanish.keras.training import train
 from unvanish.keras.trial_copy import TrialCopy, schedule_of
+from unvanish.watching.session import Plan
 
 PROBED = 3
 """Batches of a look: the first ones of the training that it belongs to."""
@@ -101,6 +103,22 @@ class KerasTrainer:
         with aside(self._model, seed):
             return self._start(prescription, seed).seen
 
+    def watch(self, seed: int) -> Observation:
+        """Return what `check` sees of the first steps of a copy of the model as it is."""
+        with aside(self._model, seed):
+            start, copy = self._start(None, seed), self._copy(None, self.learning_rate())
+            copy.reset(start.values, self.learning_rate())
+            plan = Plan()
+            steps = plan.limit(self.planned_steps)
+            return observe(
+                copy.model,
+                self._batches,
+                plan,
+                lambda *_: None,
+                lambda: train(copy.model, self._batches, steps, seed),
+                planned=self.planned_steps,
+            )[0]
+
     def train(
         self, prescription: Prescription | None, seed: int, learning_rate: float, steps: int
     ) -> tuple[Run, Observation]:
@@ -144,7 +162,7 @@ class KerasTrainer:
             new = copy.model
             for variable, value in zip(new.variables, values, strict=True):
                 variable.assign(value)
-            return recompiled(new, self._model, edits=edits)
+            return recompiled(new, self._model, edits)
 
     def source(self, prescription: Prescription | None) -> str:
         """Return the Python source of the model with the prescription; raise UnsupportedError where it has none."""

@@ -41,7 +41,7 @@ class TrialCopy:
         copy = operated(model, edits)
         carry_untrained(model, copy)
         self.model = copy.model
-        recompiled(self.model, model, edits=edits, metrics=False)
+        recompiled(self.model, model, edits, metrics=False)
         self._batches = batches
         optimizer = self.model.optimizer
         self._inner = getattr(optimizer, "inner_optimizer", optimizer)
