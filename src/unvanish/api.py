@@ -197,7 +197,7 @@ def try_cures(trainer: Trainer, plan: TrialPlan, progress: Progress, *, title: s
     if not answerable(untreated, answered()):  # some diseases show in the first steps only
         progress("watching the first steps", 0, 0)
         untreated = diagnose(trainer.watch(SEARCH_SEED), title=title)
-    candidates = proposals(untreated) if answerable(untreated, answered()) else ()
+    candidates = proposals(untreated)
     searched = search(trainer, candidates, diagnose, plan, progress)
     decision = decide(searched.evidence, untreated, answered(), searched.cut)
     source, unwritten = _source_of(trainer, decision.prescription)

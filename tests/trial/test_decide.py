@@ -147,10 +147,33 @@ def test_what_no_cure_answers_is_named() -> None:
     )
 
 
-def test_a_warning_is_nothing_to_cure() -> None:
-    warned = replace(SICK, findings=tuple(replace(f, severity="warning") for f in SICK.findings))
+WARNED = replace(
+    diagnoses.healthy(), findings=tuple(replace(f, severity="warning", verdict=None) for f in SICK.findings[:1])
+)
+
+
+def test_a_warning_is_nothing_that_has_to_be_cured() -> None:
     assert answerable(SICK, ANSWERED)
-    assert not answerable(warned, ANSWERED)
+    assert not answerable(WARNED, ANSWERED)
+    assert decide(evidence((0.84, 0.85, 0.86), {}), WARNED, ANSWERED).verdict == "not-the-gradients"
+
+
+def test_what_answers_a_warning_is_optional_where_the_network_trains() -> None:
+    found = decide(evidence((0.7, 0.71, 0.72), {WORD: (0.84, 0.85, 0.86)}), WARNED, ANSWERED)
+    assert (found.verdict, found.prescription) == ("optional", WORD)
+    assert found.sentence.startswith("it trains as it is, and can do better: do swap (one word): accuracy 0.850")
+
+
+def test_what_answers_a_warning_is_a_cure_where_the_network_does_not_train() -> None:
+    found = decide(evidence(AT_CHANCE, {WORD: (0.84, 0.85, 0.86)}), WARNED, ANSWERED)
+    assert (found.verdict, found.prescription) == ("cured", WORD)
+
+
+def test_what_answers_a_warning_and_does_no_better_is_named() -> None:
+    found = decide(evidence((0.84, 0.85, 0.86), {WORD: (0.84, 0.85, 0.86)}), WARNED, ANSWERED)
+    assert (found.verdict, found.prescription) == ("not-the-gradients", None)
+    assert found.sentence.startswith("nothing to cure: accuracy 0.850")
+    assert found.notes == ("against GF101, only a warning, swap did no better beyond seed noise",)
 
 
 @pytest.mark.parametrize(

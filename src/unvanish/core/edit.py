@@ -47,6 +47,40 @@ class AddResidual(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     layers: tuple[str, ...]
 
 
+class RedrawRecurrence(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Draw the recurrent kernels of these layers anew: gain x an orthogonal matrix, one for each gate.
+
+    What they multiply their input by, and their biases, stay as they are drawn.
+    """
+
+    layers: tuple[str, ...]
+    gain: float = 1.0
+
+
+class CarryState(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Let the gate that carries the state of these layers start open: an LSTM's forget gate, a GRU's update gate."""
+
+    layers: tuple[str, ...]
+    bias: float
+    """Of that gate, every unit. While its weights are small, it passes sigmoid(bias) of the state on at each step."""
+
+
+class UnitVariance(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Divide the kernels of these layers, in forward order, by the standard deviation of what they give on a batch."""
+
+    layers: tuple[str, ...]
+
+
+class StandardiseInputs(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Take a fixed mean off the inputs and divide by a fixed standard deviation, in front of everything else."""
+
+    per: Literal["feature", "whole"]
+    """feature: by those of each entry of the last axis. whole: by one number for all."""
+    mean: tuple[float, ...] = ()
+    """One number, or one for each feature. Empty: as measured on the training inputs, by the adapter."""
+    variance: tuple[float, ...] = ()
+
+
 class Clip(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Let the optimizer clip the gradient."""
 
@@ -55,13 +89,27 @@ class Clip(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     bound: float
 
 
+class SetEpsilon(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Give the optimizer another constant in its denominator."""
+
+    epsilon: float
+
+
+class ScaleLoss(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Multiply the loss and divide the gradients, by a scale that is lowered where they overflow, else raised."""
+
+
 class ScaleRate(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Multiply the optimizer's learning rate, or all of its schedule."""
 
     factor: float
 
 
-Edit = SwapActivation | Redraw | AddNorm | AddResidual | Clip | ScaleRate
+OfWeights = Redraw | RedrawRecurrence | CarryState | UnitVariance
+"""What a network begins with, and nothing else of it."""
+OfOptimizer = Clip | SetEpsilon | ScaleLoss | ScaleRate
+"""How a step is made of the gradient."""
+Edit = OfWeights | OfOptimizer | SwapActivation | AddNorm | AddResidual | StandardiseInputs
 
 
 def rate_words(factor: float) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from unvanish.core.edit import Edit, Invasiveness, Prescription, Redraw
 from unvanish.core.network import Network
+from unvanish.core.observation import Observation
 from unvanish.cures.anatomy import NORMS, activation_of, applying, has, hidden_kernels
 
 NAME = "centred-orthogonal-init"
@@ -20,8 +21,9 @@ BETWEEN = frozenset({"add", "concatenate", "dropout", "multiply", "other", "pool
 """Kinds behind which a sigmoid's mean is not 1/2 any more."""
 
 
-def propose(network: Network) -> tuple[Prescription, ...]:
+def propose(seen: Observation) -> tuple[Prescription, ...]:
     """Return the one prescription for a network of sigmoids; nothing for any other."""
+    network = seen.network
     found = activation_of(network)
     kernels = hidden_kernels(network)
     if found is None or found[0] != "sigmoid" or len(kernels) < 2 or has(network, BETWEEN):

@@ -10,7 +10,7 @@ Does harm where it is too large: rates up to the first that diverges look better
 from __future__ import annotations
 
 from unvanish.core.edit import Invasiveness, Prescription, ScaleRate, rate_words
-from unvanish.core.network import Network
+from unvanish.core.observation import Observation
 
 NAME = "learning-rate"
 ANSWERS: tuple[str, ...] = ("GF301", "GF302")
@@ -19,7 +19,7 @@ FACTORS = (0.1, 0.01, 10.0)
 """One or two decades down, as a step of 1 % of the weights mostly is from one that replaces them; one decade up."""
 
 
-def propose(network: Network) -> tuple[Prescription, ...]:  # noqa: ARG001  # of every network
+def propose(seen: Observation) -> tuple[Prescription, ...]:  # noqa: ARG001  # of every network
     """Return smaller rates, then a larger one."""
     return tuple(at(factor) for factor in FACTORS)
 

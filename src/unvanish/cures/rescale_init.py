@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from unvanish.core.edit import Invasiveness, Prescription, Redraw
 from unvanish.core.network import Network
+from unvanish.core.observation import Observation
 from unvanish.cures.anatomy import NORMS, activation_of, has, hidden_kernels
 from unvanish.cures.initialisations import SHIPPED_GAIN, has_gain
 
@@ -30,8 +31,9 @@ ANSWERS: tuple[str, ...] = (
 INVASIVENESS: Invasiveness = "initialisation only"
 
 
-def propose(network: Network) -> tuple[Prescription, ...]:
+def propose(seen: Observation) -> tuple[Prescription, ...]:
     """Return the shipped initialiser of the activation's gain, unless the kernels have it already."""
+    network = seen.network
     kernels = tuple(layer.name for layer in hidden_kernels(network))
     activation = (activation_of(network) or ("linear", None))[0]
     if not kernels or activation not in SHIPPED_GAIN or has(network, NORMS):

@@ -13,6 +13,7 @@ from __future__ import annotations
 from unvanish.core.activations import DEFAULT_PARAMETER
 from unvanish.core.edit import Invasiveness, Prescription, Redraw, SwapActivation
 from unvanish.core.network import Network
+from unvanish.core.observation import Observation
 from unvanish.cures.anatomy import NORMS, activation_of, applying, has, hidden_kernels
 from unvanish.cures.initialisations import SHIPPED_GAIN, has_gain, may_look_linear
 
@@ -36,8 +37,9 @@ MIRRORED = ("gelu", "relu")
 HARM = "where the range of the activation has a meaning: gates, scores, outputs of a part between 0 and 1"
 
 
-def propose(network: Network) -> tuple[Prescription, ...]:
+def propose(seen: Observation) -> tuple[Prescription, ...]:
     """Return each activation alone, then with mirrored weights, then with the shipped initialiser of its gain."""
+    network = seen.network
     found = activation_of(network)
     if found is None:
         return ()

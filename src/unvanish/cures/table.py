@@ -16,10 +16,16 @@ from unvanish.cures import (
     add_residual,
     centred_orthogonal_init,
     clip_gradient,
+    data_driven_init,
+    forget_gate_bias,
     learning_rate,
     looks_linear_init,
+    lower_epsilon,
     orthogonal_init,
+    orthogonal_recurrence,
     rescale_init,
+    scale_inputs,
+    scale_loss,
     swap_activation,
 )
 from unvanish.cures.cure import Cure
@@ -32,10 +38,16 @@ CURES: tuple[Cure, ...] = (
     add_residual,
     centred_orthogonal_init,
     clip_gradient,
+    data_driven_init,
+    forget_gate_bias,
     learning_rate,
     looks_linear_init,
+    lower_epsilon,
     orthogonal_init,
+    orthogonal_recurrence,
     rescale_init,
+    scale_inputs,
+    scale_loss,
     swap_activation,
 )
 
@@ -46,14 +58,18 @@ DEEPEST = 300
 def proposals(diagnosis: Diagnosis, cures: tuple[Cure, ...] = CURES) -> tuple[Prescription, ...]:
     """Return what could be tried against the errors found, the least invasive first, each with its forecast.
 
-    Of equals those of one cure stay together, in its own order. Clipping is always among them: that it has no effect on
-    a vanishing gradient is worth a measurement. Nothing is changed.
+    Without an error that a cure answers, what could be tried against the warnings. Of equals those with fewer edits
+    come first, and those of one cure stay together, in its own order. Where there is an error, clipping is always among
+    them: that it has no effect on a vanishing gradient is worth a measurement. Nothing is changed.
     """
-    seen = diagnosis.observation
-    errors = {finding.code for finding in diagnosis.findings if finding.severity == "error"}
-    trying = [cure for cure in cures if cure is clip_gradient or not errors.isdisjoint(cure.ANSWERS)]
-    found = [prescription for cure in trying for prescription in cure.propose(seen.network)]
-    found.sort(key=lambda prescription: INVASIVENESS.index(prescription.invasiveness))
+    seen, known = diagnosis.observation, answered(cures)
+    errors = {finding.code for finding in diagnosis.findings if finding.severity == "error"} & known
+    warnings = {finding.code for finding in diagnosis.findings if finding.severity == "warning"}
+    trying = [cure for cure in cures if not (errors or warnings).isdisjoint(cure.ANSWERS)]
+    found = [prescription for cure in trying for prescription in cure.propose(seen)]
+    if errors and clip_gradient in cures and clip_gradient not in trying:
+        found += clip_gradient.propose(seen)[:1]
+    found.sort(key=lambda prescription: (INVASIVENESS.index(prescription.invasiveness), len(prescription.edits)))
     return tuple(
         replace(prescription, transmission=expected(seen, prescription.edits))
         if prescription.transmission is None

@@ -1,14 +1,14 @@
-"""Compile a copy of a model as the model itself was compiled, its optimizer unused, perhaps edited."""
+"""Compile a copy of a model as the model itself was compiled, its optimizer unused, perhaps with edits."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 
-from unvanish.core.edit import Clip, Edit, ScaleRate
+from unvanish.core.edit import Clip, Edit, OfOptimizer, ScaleLoss, ScaleRate, SetEpsilon
 from unvanish.errors import UnsupportedError
 from unvanish.keras import compat
 from unvanish.keras.scaled_schedule import ScaledSchedule
@@ -20,8 +20,8 @@ def recompiled(copy: Any, model: Any, edits: Sequence[Edit] = (), *, metrics: bo
     """Compile the copy with the model's own settings and return it.
 
     Losses are the same objects; the optimizer is a new one of the same configuration; so are metrics, as far as they
-    can be made anew. edits: those of the optimizer are carried out. metrics: whether to have any. The model is not
-    changed. Raise UnsupportedError for an optimizer that cannot be copied.
+    can be made anew. edits: those of the optimizer are carried out on it. metrics: whether to have any. The model is
+    not changed. Raise UnsupportedError for an optimizer that cannot be copied, or that has nothing to edit.
     """
     given = dict(compat.compile_settings(model))
     given["optimizer"] = new_optimizer(model.optimizer, edits)
@@ -34,20 +34,22 @@ def recompiled(copy: Any, model: Any, edits: Sequence[Edit] = (), *, metrics: bo
 
 
 def new_optimizer(optimizer: Any, edits: Sequence[Edit] = ()) -> Any:
-    """Return an unused optimizer of the same class and configuration, with the edits; through a loss scale."""
+    """Return an unused optimizer of the same class and configuration, edited as told, through a loss scale if need be.
+
+    Clipping is put in the place of what clipping there was; edits that are none of an optimizer are passed over. Raise
+    UnsupportedError as `recompiled` does.
+    """
+    told = [edit for edit in edits if isinstance(edit, OfOptimizer)]
     inner = getattr(optimizer, "inner_optimizer", None)
-    if inner is None:
-        return _scaled(_copied(optimizer, lambda config: _edited(config, edits)), edits)
+    scaled = inner is not None
+    changes: dict[str, Any] = {}
+    for edit in told:
+        changes |= _changes(inner if scaled else optimizer, edit)
+    if not scaled:
+        new = _scaled(_copied(optimizer, changes), told)
+        return keras.optimizers.LossScaleOptimizer(new) if any(isinstance(edit, ScaleLoss) for edit in told) else new
     rest = {name: value for name, value in optimizer.get_config().items() if name != "inner_optimizer"}
-    return type(optimizer)(new_optimizer(inner, edits), **rest)
-
-
-def _edited(config: dict[str, Any], edits: Sequence[Edit]) -> dict[str, Any]:
-    """Return the configuration with the last clipping of the edits in the place of what there was."""
-    for edit in edits:
-        if isinstance(edit, Clip):
-            config = {**config, **dict.fromkeys(_CLIPS.values()), _CLIPS[edit.kind]: edit.bound}
-    return config
+    return type(optimizer)(_scaled(_copied(inner, changes), told), **rest)
 
 
 def _scaled(optimizer: Any, edits: Sequence[Edit]) -> Any:
@@ -79,9 +81,24 @@ def schedule_of(optimizer: Any) -> Any:
     return None
 
 
-def _copied(optimizer: Any, changed: Callable[[dict[str, Any]], dict[str, Any]]) -> Any:
+def _changes(optimizer: Any, edit: OfOptimizer) -> dict[str, Any]:
+    """Return the entries of the optimizer's configuration that the edit makes others."""
+    if isinstance(edit, Clip):
+        return dict.fromkeys(_CLIPS.values()) | {_CLIPS[edit.kind]: edit.bound}
+    if isinstance(edit, SetEpsilon):
+        if "epsilon" not in optimizer.get_config():
+            raise UnsupportedError(
+                f"the optimizer {type(optimizer).__name__} has no epsilon",
+                found=f"its configuration: {', '.join(optimizer.get_config())}",
+                hint="Adam, its relatives and RMSprop have one",
+            )
+        return {"epsilon": edit.epsilon}
+    return {}
+
+
+def _copied(optimizer: Any, changes: dict[str, Any]) -> Any:
     try:
-        return type(optimizer).from_config(changed(optimizer.get_config()))
+        return type(optimizer).from_config({**optimizer.get_config(), **changes})
     except Exception as error:  # an optimizer of the user's own need not be made for copying
         raise UnsupportedError(
             f"the optimizer {type(optimizer).__name__} cannot be copied",

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import keras
 from msgspec.structs import replace
 
-from unvanish.core.edit import Edit, Prescription, Redraw, ScaleRate
+from unvanish.core.edit import Edit, OfWeights, Prescription, ScaleRate
 from unvanish.core.evidence import Run
 from unvanish.core.measures.stuck import stuck
 from unvanish.core.observation import Observation
@@ -24,6 +24,7 @@ from unvanish.keras.recompile import recompiled, schedule_of
 from unvanish.keras.requirements import require_model
 from unvanish.keras.scoring import Scorer
 from unvanish.keras.source import source_of
+from unvanish.keras.standardise import measured
 from unvanish.keras.surgery import operated
 from unvanish.keras.training import train
 from unvanish.keras.trial_copy import TrialCopy
@@ -31,6 +32,9 @@ from unvanish.watching.session import Plan
 
 PROBED, SAMPLES = 3, 64
 """Batches of a look, the first ones of the training that it belongs to: as many as hold so many samples, at most 3."""
+
+SAMPLE = 256
+"""Training samples of which an initialisation that measures is shown the inputs, the same ones for all seeds."""
 
 _KEPT = 2**25
 """Weights of untrained copies that are kept in memory at most, in entries."""
@@ -65,6 +69,8 @@ class KerasTrainer:
         self.planned_steps = planned_steps
         self._copies: dict[tuple[tuple[Edit, ...], float], TrialCopy] = {}
         self._starts: dict[tuple[tuple[Edit, ...], int], _Start] = {}
+        self._measured: dict[Prescription, tuple[Edit, ...]] = {}
+        self._sample = self._batches.train_sample(SAMPLE)[0]
         self._scorer = Scorer(model, self._batches)
 
     @property
@@ -147,7 +153,7 @@ class KerasTrainer:
 
     def fresh(self, prescription: Prescription | None, seed: int) -> Any:
         """Return a new model with the prescription, weights drawn from the seed, compiled as the user's own is."""
-        edits, values = _edits(prescription), self._drawn(prescription, seed)
+        edits, values = self._edits(prescription), self._drawn(prescription, seed)
         with aside(self._model, seed):
             copy = operated(self._model, edits)
             carry_untrained(self._model, copy)
@@ -158,14 +164,14 @@ class KerasTrainer:
 
     def source(self, prescription: Prescription | None) -> str:
         """Return the Python source of the model with the prescription; raise UnsupportedError where it has none."""
-        return source_of(self._model, _edits(prescription))
+        return source_of(self._model, self._edits(prescription))
 
     def _drawn(self, prescription: Prescription | None, seed: int) -> Values:
-        return drawn(self._model, _edits(prescription), seed)
+        return drawn(self._model, self._edits(prescription), seed, self._sample)
 
     def _copy(self, prescription: Prescription | None, learning_rate: float) -> TrialCopy:
         """Return the copy whose compiled train function this training may use."""
-        kept = tuple(edit for edit in _edits(prescription) if not isinstance(edit, Redraw | ScaleRate))
+        kept = tuple(edit for edit in self._edits(prescription) if not isinstance(edit, OfWeights | ScaleRate))
         scaled = schedule_of(self._model.optimizer) is not None
         factor = float(f"{learning_rate / self.learning_rate():.5g}") if scaled else 1.0
         if (kept, factor) not in self._copies:
@@ -174,7 +180,7 @@ class KerasTrainer:
 
     def _start(self, prescription: Prescription | None, seed: int) -> _Start:
         """Return what a training begins with; kept, since other learning rates and lengths begin with the same."""
-        key = _edits(prescription), seed
+        key = self._edits(prescription), seed
         if key not in self._starts:
             values = self._drawn(prescription, seed)
             copy = self._copy(prescription, self.learning_rate())
@@ -191,6 +197,10 @@ class KerasTrainer:
         batches = min(PROBED, -(-SAMPLES // self._batches.batch_size))
         return list(self._batches.epochs_order(batches, seed))
 
-
-def _edits(prescription: Prescription | None) -> tuple[Edit, ...]:
-    return () if prescription is None else prescription.edits
+    def _edits(self, prescription: Prescription | None) -> tuple[Edit, ...]:
+        """Return what the prescription edits, with the numbers that are measured on the training inputs."""
+        if prescription is None:
+            return ()
+        if prescription not in self._measured:
+            self._measured[prescription] = measured(prescription.edits, self._batches.training_arrays()[0])
+        return self._measured[prescription]
