@@ -44,7 +44,9 @@ def headline_of(comparison: Comparison) -> tuple[Number, ...]:
     before, after = comparison.before, comparison.after
     names = f"{before.change or before.title} → {after.change or after.title}"
     forecast = "" if after.expected is None else f"; forecast {factor(before.expected)} → {factor(after.expected)}"
-    score = Number(f"held-out {after.metric}", _arrow(_median(before), _median(after)), _higher(comparison) or "median over seeds")
+    score = Number(
+        f"held-out {after.metric}", _arrow(_median(before), _median(after)), _higher(comparison) or "median over seeds"
+    )
     chance = f"chance {plain(before.chance)}" if before.chance is not None else ""
     told = "; ".join(filter(None, (_lower(comparison), chance)))
     loss = Number(_loss_label(comparison), _arrow(plain(before.loss), plain(after.loss)), told)

@@ -74,8 +74,8 @@ GLOSSARY = (
 OF_CURES = (
     (
         "arm",
-        "All trainings with one change, or with none: the same seeds, batches and steps for each of them, at the "
-        "learning rate out of three that served it best.",
+        "All trainings with one change, or with none: the same seeds, batches and steps for each of them, at one learning "
+        "rate, which is the user's own for the network as it is.",
     ),
     (
         "how invasive",
@@ -84,8 +84,8 @@ OF_CURES = (
     ),
     (
         "p",
-        "How often a useless change would look at least as good over these seeds: one-sided paired t test. It counts "
-        "below 0.05 divided by the number of arms.",
+        "How often a useless change would look at least as good over these seeds: one-sided paired t test. "
+        "From where on it counts is said below the table.",
     ),
     ("score", "Held-out accuracy after the last step; where there is none, the held-out loss."),
     ("stuck", "Of a seed: the training loss did not fall by more than it varies from batch to batch."),
