@@ -24,24 +24,27 @@ HEADINGS = ("", "stuck", "per layer", "gradients", "score", "change", "step")
 FEWEST_NAME = 16
 
 
-def render_cure(cured: Cured, *, width: int = 80) -> str:
-    """Return the report as text of at most `width` columns (source lines are never broken). Nothing is changed."""
+def render_cure(cured: Cured, *, width: int = 80, report: str = "") -> str:
+    """Return the report as text of at most `width` columns (source lines are never broken). Nothing is changed.
+
+    report: where the HTML report is, named in the last line.
+    """
     out = io.StringIO()
     console = Console(file=out, width=width, force_terminal=False, color_system=None, legacy_windows=False)
-    for line in _lines(cured, width):
+    for line in _lines(cured, width, report):
         console.print(line, soft_wrap=True, highlight=False)
     return out.getvalue()
 
 
-def print_cure(cured: Cured, console: Console) -> None:
+def print_cure(cured: Cured, console: Console, *, report: str = "") -> None:
     """Print the report to the console: its width (at most 110), its colours, ASCII where its encoding needs it."""
     ascii_only = not can_write(GLYPHS, console.encoding)
-    for line in _lines(cured, min(console.width, WIDEST)):
+    for line in _lines(cured, min(console.width, WIDEST), report):
         line = plain_line(line) if ascii_only or not can_write(line.plain, console.encoding) else line
         console.print(line, soft_wrap=True, highlight=False)
 
 
-def _lines(cured: Cured, width: int) -> list[Text]:
+def _lines(cured: Cured, width: int, report: str) -> list[Text]:
     blocks = [
         _header(cured, width),
         _verdict(cured, width),
@@ -52,6 +55,7 @@ def _lines(cured: Cured, width: int) -> list[Text]:
         _dropped(cured.evidence, width),
         _prescription(cured, width),
         _source(cured),
+        wrap(Text(report), width, "report: ", " " * 8, style="dim") if report else [],
     ]
     lines: list[Text] = []
     for block in filter(None, blocks):

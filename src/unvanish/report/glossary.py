@@ -74,8 +74,8 @@ GLOSSARY = (
 OF_CURES = (
     (
         "arm",
-        "All trainings with one change, or with none: the same seeds, batches and steps for each of them, at one learning "
-        "rate, which is the user's own for the network as it is.",
+        "All trainings with one change, or with none: the same seeds, batches and steps for each of them, at one "
+        "learning rate, which is the user's own for the network as it is.",
     ),
     (
         "how invasive",
