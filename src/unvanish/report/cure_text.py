@@ -38,8 +38,17 @@ def render_cure(cured: Cured, *, width: int = 80, report: str = "") -> str:
 
 def print_cure(cured: Cured, console: Console, *, report: str = "") -> None:
     """Print the report to the console: its width (at most 110), its colours, ASCII where its encoding needs it."""
+    _print(_lines(cured, min(console.width, WIDEST), report), console)
+
+
+def print_verdict(cured: Cured, console: Console) -> None:
+    """Print the verdict alone, as `print_cure` does."""
+    _print(_verdict(cured, min(console.width, WIDEST)), console)
+
+
+def _print(lines: Sequence[Text], console: Console) -> None:
     ascii_only = not can_write(GLYPHS, console.encoding)
-    for line in _lines(cured, min(console.width, WIDEST), report):
+    for line in lines:
         line = plain_line(line) if ascii_only or not can_write(line.plain, console.encoding) else line
         console.print(line, soft_wrap=True, highlight=False)
 
