@@ -1,4 +1,4 @@
-"""`unvanish demo`: the tutorial's two networks and its remedies, measured one after the other, and the sick one cured."""
+"""`unvanish demo`: the tutorial's two networks and its remedies, measured one after the other; the sick one cured."""
 
 from __future__ import annotations
 
