@@ -3,11 +3,16 @@ from __future__ import annotations
 import math
 
 import pytest
+from msgspec.structs import replace
 from trials import ANSWERED, CLIP, FakeTrainer, Outcome, change, judge, plain
 
-from unvanish.core.edit import Prescription
+from unvanish.core.diagnosis import Diagnosis
+from unvanish.core.edit import Prescription, Redraw
+from unvanish.core.gradient_by_depth import GradientByDepth
+from unvanish.core.observation import Observation
 from unvanish.errors import UsageError
 from unvanish.testing import diagnoses
+from unvanish.testing.observations import Recipe, observation
 from unvanish.trial.decide import Decision, decide
 from unvanish.trial.plan import FEWEST_STEPS, RATES, UNKNOWN, Plan
 from unvanish.trial.search import Searched, search
@@ -314,3 +319,34 @@ def test_progress_is_told() -> None:
         "clip-gradient over seeds",
     ]
     assert all(0 <= done < total for _, done, total in told)
+
+
+def with_forecast(seen: Observation) -> Diagnosis:
+    """Judge as the fake trainer says, with a forecast, as api adds it."""
+    return judge(replace(seen, forecast=seen.forecast or observation(Recipe()).forecast))
+
+
+def gradients(*candidates: Prescription) -> dict[str, GradientByDepth]:
+    """Return the gradients of every arm of a search, by its label."""
+    trainer = FakeTrainer({"": plain(), CLIP.label: plain(), **{one.label: Outcome(0.85) for one in candidates}})
+    found = search(trainer, (*candidates, CLIP), with_forecast, Plan()).evidence
+    assert found is not None
+    arms = (found.baseline, *found.arms)
+    assert all(arm.gradients is not None and len(arm.gradients.first) == len(arm.runs) for arm in arms)
+    return {arm.label: arm.gradients for arm in arms if arm.gradients is not None}
+
+
+def test_every_arm_keeps_its_gradients_over_the_seeds() -> None:
+    seen = observation(Recipe())
+    for found in gradients(WORD).values():
+        for rows, profile in ((found.first, seen.profiles[0]), (found.last, seen.profiles[-1])):
+            assert set(rows) == {tuple(profile.layer(name).gradient_rms for name in found.layers)}
+        assert len(found.forecast) == len(found.layers)
+
+
+def test_a_bias_that_depends_on_its_kernel_has_no_forecast() -> None:
+    """Theory takes biases as independent; b = -W.1/2 is not, and its forecast would be decades off."""
+    edit = Redraw(layers=("dense",), scheme="centred_orthogonal", gain=4.0)
+    found = gradients(change("centred", "initialisation only", edits=(edit,)))
+    assert found["centred"].forecast == ()
+    assert found[CLIP.label].forecast

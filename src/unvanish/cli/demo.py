@@ -36,7 +36,7 @@ LEGEND = (
 @click.command()
 @click.option("--output", type=click.Path(path_type=Path), default=Path(".unvanish/demo"), show_default=True)
 def demo(output: Path) -> None:
-    """Check the tutorial's sick and improved networks and every remedy that it recommends; then cure the sick one.
+    """Check the tutorial's networks and every remedy, and cure the sick one.
 
     Nine scripts (examples/) are run on two sets of labels, each for its own five epochs. Every script starts from the
     same seed, so that networks which differ in the optimizer alone start alike and see the same batches. Needs

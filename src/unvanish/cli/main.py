@@ -24,7 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "unvanish.cli.cure",
         "Try changes on copies of a script's model, and prescribe the smallest that suffices.",
     ),
-    "demo": ("unvanish.cli.demo", "Check the tutorial's networks and every remedy; cure the sick one."),
+    "demo": ("unvanish.cli.demo", "Check the tutorial's networks and every remedy, and cure the sick one."),
     "explain": ("unvanish.cli.explain", "Show the page of a rule: what it measures, why, evidence, remedies."),
     "report": ("unvanish.cli.report", "Render saved facts again: as text, HTML or JSON."),
 }

@@ -30,7 +30,10 @@ Examples:
 @click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Write the HTML report there.")
 @click.option("--json", "json", type=click.Path(path_type=Path), metavar="FILE", help="Write the facts as JSON there.")
 def report(file: Path, html: Path | None, json: Path | None) -> None:
-    """Render saved facts again, of a check, a cure or a comparison: as text, HTML or JSON."""
+    """Render saved facts again: as text, HTML or JSON.
+
+    FILE: what check, cure or compare wrote with --json.
+    """
     files.ensure_writable(html, json)
     record = facts.load(file)
     from unvanish import api  # noqa: F401  # fills the table of renderers
