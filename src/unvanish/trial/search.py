@@ -32,7 +32,8 @@ from unvanish.trial.trials import Judge, Progress, Spent, Trained, Trials, arm_o
 DECADES = 1.5
 """Decades over all kernels beyond which a forecast is that of a sick network (THEORY 4: the band of rule GF101)."""
 ALIKE = 3
-"""Of one invasiveness, so many are trained at most: the next one where those before it did not get better."""
+"""Of one invasiveness, so many are trained at most, the next one where those before it did not do well; one alone, once
+a change is proven."""
 PART = 2
 """The short trainings take one part in so many of the steps of the compared ones."""
 MORE = 2
@@ -129,9 +130,9 @@ class _Search:
                 continue
             elif (unbeaten := self._unbeatable(size)) is not None:
                 self._drop(one, f"cannot be much better than {unbeaten}")
-            elif len(tried) == ALIKE or (tried and (self._promises(tried[-1]) or tried[-1] in self._proven)):
-                enough = len(tried) == ALIKE
-                self._drop(one, f"{ALIKE} others were tried" if enough else f"{tried[-1].label} did well before it")
+            elif tried and (len(tried) == ALIKE or self._proven or self._promises(tried[-1])):
+                better = tried[-1] in self._proven or self._promises(tried[-1])
+                self._drop(one, f"{tried[-1].label} did well" if better else f"{len(tried)} of its size did not")
             elif self._tried(one):
                 tried.append(one)
         best = max(tried, key=self._rank, default=None)
