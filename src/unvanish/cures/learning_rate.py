@@ -29,7 +29,7 @@ def at(factor: float) -> Prescription:
     """Return the user's own learning rate times a factor."""
     return Prescription(
         name=NAME,
-        variant=("x " if factor >= 1 else "/ ") + f"{max(factor, 1 / factor):.3g}",
+        variant=("x " if factor >= 1 else "/ ") + f"{max(factor, 1 / factor):.4g}",
         change=rate_words(factor),
         invasiveness=INVASIVENESS,
         edits=(ScaleRate(factor=factor),),
