@@ -55,7 +55,7 @@ def demo(output: Path) -> None:
         diagnoses: dict[str, Diagnosis] = {}
         for name in NETWORKS:
             with TerminalProgress(title=f"{name} ({labels})") as progress:
-                diagnoses[name] = check_example(name, labels, progress)
+                diagnoses[name] = check_example(_examples() / f"{name}.py", labels, progress)
             diagnoses[name].save(output / f"{labels}-{name}.html")
         if labels == "learnable":
             for name in ("sick", "improved", "tanh"):
@@ -84,13 +84,13 @@ def command_words() -> str:
     return str(script.relative_to(here) if script.is_relative_to(here) else script)
 
 
-def check_example(name: str, labels: str, progress: Progress) -> Diagnosis:
-    """Return the diagnosis of one example script on these labels, always from the same seed."""
+def check_example(script: Path, labels: str, progress: Progress) -> Diagnosis:
+    """Return the diagnosis of an example script, or of a copy of one, on these labels; always from the same seed."""
     from unvanish.api import check_script
 
-    run, diagnosis = check_script(_examples() / f"{name}.py", [labels], plan=Watched(), progress=progress)
+    run, diagnosis = check_script(script, [labels], plan=Watched(), progress=progress)
     if diagnosis is None:
-        raise run.error or unvanish.UnvanishError(f"the example {name} was not judged", found=run.outcome)
+        raise run.error or unvanish.UnvanishError(f"the example {script.stem} was not judged", found=run.outcome)
     return diagnosis
 
 
