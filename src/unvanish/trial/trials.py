@@ -61,6 +61,11 @@ class Trials:
         """Return the seconds that are left; None without a bound."""
         return None if self._end is None else self._end - time.monotonic()
 
+    @property
+    def exact(self) -> bool:
+        """Say whether scores have no sampling error that is known: they are losses."""
+        return self.trainer.metric != "accuracy"
+
     def look(self, prescription: Prescription | None, seed: int) -> Diagnosis:
         """Return the diagnosis of a fresh copy before its first step. Raise Spent; and as the trainer does."""
         self._require_time()
