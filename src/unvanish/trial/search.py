@@ -66,8 +66,8 @@ class _Search:
         self._plan = plan
         self._trials = Trials(trainer, judge, progress, plan.seconds)
         self._steps = plan.steps_of(trainer.planned_steps)
-        self._candidates = [one for one in candidates if not _clips(one)]
         self._clips = [one for one in candidates if _clips(one)][:1]
+        self._candidates = [one for one in candidates if one not in self._clips]
         self._dropped: dict[str, Dropped] = {}
         self._short: dict[str, Trained] = {}
         """Label -> its last short training, at its best rate so far."""
@@ -157,7 +157,7 @@ class _Search:
                 done += 1
             self._rates[_label(one)] = max(tried, key=lambda rate: tried[rate].rank)
             self._short[_label(one)] = tried[self._rates[_label(one)]]
-        candidates = [one for one in arms if one is not None and not _clips(one)]
+        candidates = [one for one in arms if one is not None and one not in self._clips]
         ordered = sorted(candidates, key=lambda one: self._short[one.label].rank, reverse=True)
         kept = _up_to_the_best(ordered)
         self._drop_others(candidates, kept, ordered)
