@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import msgspec
+from msgspec.structs import replace
 
 Invasiveness = Literal["initialisation only", "one word", "one line", "architecture"]
 INVASIVENESS: tuple[Invasiveness, ...] = ("initialisation only", "one word", "one line", "architecture")
@@ -97,11 +99,22 @@ class ScaleLoss(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Multiply the loss and divide the gradients, by a scale that is lowered where they overflow, else raised."""
 
 
+class ScaleRate(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Multiply the optimizer's learning rate, or all of its schedule."""
+
+    factor: float
+
+
 OfWeights = Redraw | RedrawRecurrence | CarryState | UnitVariance
 """What a network begins with, and nothing else of it."""
-OfOptimizer = Clip | SetEpsilon | ScaleLoss
+OfOptimizer = Clip | SetEpsilon | ScaleLoss | ScaleRate
 """How a step is made of the gradient."""
 Edit = OfWeights | OfOptimizer | SwapActivation | AddNorm | AddResidual | StandardiseInputs
+
+
+def rate_words(factor: float) -> str:
+    """Return `learning rate x 3` or `learning rate / 10`."""
+    return f"learning rate x {factor:.4g}" if factor >= 1 else f"learning rate / {1 / factor:.4g}"
 
 
 class Prescription(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,3 +139,20 @@ class Prescription(msgspec.Struct, frozen=True, kw_only=True):
     def label(self) -> str:
         """Return the name with its variant."""
         return f"{self.name} ({self.variant})" if self.variant else self.name
+
+    @property
+    def rate(self) -> float:
+        """Return what the user's learning rate is multiplied by."""
+        return math.prod(edit.factor for edit in self.edits if isinstance(edit, ScaleRate))
+
+    def at_rate(self, factor: float) -> Prescription:
+        """Return the same change with the learning rate multiplied by so much; itself where that is 1.
+
+        Raise ValueError for a change that names a rate already.
+        """
+        if factor == 1.0:
+            return self
+        if self.rate != 1.0:
+            raise ValueError(f"{self.label} has a learning rate of its own")
+        edits = (*self.edits, ScaleRate(factor=factor))
+        return replace(self, edits=edits, change=f"{self.change}, {rate_words(factor)}")

@@ -14,7 +14,18 @@ from unvanish.core.observation import Observation
 from unvanish.cures.anatomy import NORMS, has, hidden_kernels
 
 NAME = "add-batch-norm"
-ANSWERS: tuple[str, ...] = ("GF101", "GF104", "GF105", "GF201", "GF202", "GF601", "GF602")
+ANSWERS: tuple[str, ...] = (
+    "GF101",
+    "GF102",
+    "GF104",
+    "GF105",
+    "GF201",
+    "GF202",
+    "GF302",
+    "GF401",
+    "GF601",
+    "GF602",
+)
 INVASIVENESS: Invasiveness = "architecture"
 
 

@@ -14,7 +14,7 @@ from unvanish.core.observation import Observation
 from unvanish.cures.anatomy import NORMS, activation_of, applying, has, hidden_kernels
 
 NAME = "centred-orthogonal-init"
-ANSWERS: tuple[str, ...] = ("GF101", "GF104", "GF601")
+ANSWERS: tuple[str, ...] = ("GF101", "GF104", "GF201", "GF601")
 INVASIVENESS: Invasiveness = "initialisation only"
 
 BETWEEN = frozenset({"add", "concatenate", "dropout", "multiply", "other", "pool"}) | NORMS

@@ -15,7 +15,7 @@ from unvanish.core.edit import Clip, Invasiveness, Prescription
 from unvanish.core.observation import Observation
 
 NAME = "clip-gradient"
-ANSWERS: tuple[str, ...] = ("GF102", "GF105", "GF302", "GF602", "GF702")
+ANSWERS: tuple[str, ...] = ("GF102", "GF105", "GF302", "GF401", "GF602", "GF702")
 INVASIVENESS: Invasiveness = "one line"
 
 BOUNDS = (

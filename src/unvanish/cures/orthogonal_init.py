@@ -15,7 +15,17 @@ from unvanish.cures.anatomy import NORMS, activation_of, has, hidden_kernels
 from unvanish.cures.initialisations import SHIPPED_GAIN
 
 NAME = "orthogonal-init"
-ANSWERS: tuple[str, ...] = ("GF101", "GF102", "GF104", "GF105", "GF601", "GF602", "GF603")
+ANSWERS: tuple[str, ...] = (
+    "GF101",
+    "GF102",
+    "GF104",
+    "GF105",
+    "GF201",
+    "GF401",
+    "GF601",
+    "GF602",
+    "GF603",
+)
 INVASIVENESS: Invasiveness = "initialisation only"
 
 

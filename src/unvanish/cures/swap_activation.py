@@ -18,7 +18,17 @@ from unvanish.cures.anatomy import NORMS, activation_of, applying, has, hidden_k
 from unvanish.cures.initialisations import SHIPPED_GAIN, has_gain, may_look_linear
 
 NAME = "swap-activation"
-ANSWERS: tuple[str, ...] = ("GF101", "GF104", "GF201", "GF202", "GF601")
+ANSWERS: tuple[str, ...] = (
+    "GF101",
+    "GF102",
+    "GF104",
+    "GF105",
+    "GF201",
+    "GF202",
+    "GF401",
+    "GF601",
+    "GF602",
+)
 INVASIVENESS: Invasiveness = "one word"
 
 ACTIVATIONS = ("tanh", "elu", "selu", "relu", "leaky_relu", "gelu", "silu")

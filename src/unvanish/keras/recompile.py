@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import keras
 
-from unvanish.core.edit import Clip, Edit, OfOptimizer, ScaleLoss, SetEpsilon
+from unvanish.core.edit import Clip, Edit, OfOptimizer, ScaleLoss, ScaleRate, SetEpsilon
 from unvanish.errors import UnsupportedError
 from unvanish.keras import compat
+from unvanish.keras.scaled_schedule import ScaledSchedule
 
 _CLIPS = {"norm": "clipnorm", "global_norm": "global_clipnorm", "value": "clipvalue"}
 
@@ -44,12 +46,39 @@ def new_optimizer(optimizer: Any, edits: Sequence[Edit] = ()) -> Any:
     for edit in told:
         changes |= _changes(inner if scaled else optimizer, edit)
     if not scaled:
-        new = _copied(optimizer, changes)
+        new = _scaled(_copied(optimizer, changes), told)
         return keras.optimizers.LossScaleOptimizer(new) if any(isinstance(edit, ScaleLoss) for edit in told) else new
-    if not changes:
-        return _copied(optimizer, {})
     rest = {name: value for name, value in optimizer.get_config().items() if name != "inner_optimizer"}
-    return type(optimizer)(_copied(inner, changes), **rest)
+    return type(optimizer)(_scaled(_copied(inner, changes), told), **rest)
+
+
+def _scaled(optimizer: Any, edits: Sequence[Edit]) -> Any:
+    """Multiply the learning rate of an unused optimizer, or its schedule, as the edits tell; return it."""
+    factor = math.prod(edit.factor for edit in edits if isinstance(edit, ScaleRate))
+    if factor != 1.0:
+        schedule = schedule_of(optimizer)
+        rate = None if schedule is not None else float(keras.ops.convert_to_numpy(optimizer.learning_rate))
+        # to seven digits: a float32 variable shall not show in the user's source what it cannot hold
+        optimizer.learning_rate = ScaledSchedule(schedule, factor) if rate is None else float(f"{rate * factor:.7g}")
+    return optimizer
+
+
+def schedule_of(optimizer: Any) -> Any:
+    """Return the learning rate schedule of an optimizer, None where its rate is a number.
+
+    Raise UnsupportedError for a learning rate that is a function.
+    """
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    given = compat.given_learning_rate(inner)
+    if isinstance(given, keras.optimizers.schedules.LearningRateSchedule):
+        return given
+    if callable(given) and not hasattr(given, "assign"):
+        raise UnsupportedError(
+            "the learning rate is a function, which cannot be scaled",
+            found=f"a {type(given).__name__} as the learning rate of {type(inner).__name__}",
+            hint="a keras.optimizers.schedules.LearningRateSchedule, or a number",
+        )
+    return None
 
 
 def _changes(optimizer: Any, edit: OfOptimizer) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import keras
 from msgspec.structs import replace
 
-from unvanish.core.edit import Edit, OfWeights, Prescription
+from unvanish.core.edit import Edit, OfWeights, Prescription, ScaleRate
 from unvanish.core.evidence import Run
 from unvanish.core.measures.stuck import stuck
 from unvanish.core.observation import Observation
@@ -17,22 +17,21 @@ from unvanish.keras.aside import aside
 from unvanish.keras.batches import Batches
 from unvanish.keras.describe import describe
 from unvanish.keras.draw import Values, carry_untrained, drawn
-from unvanish.keras.evaluate import evaluate
 from unvanish.keras.info import optimizer_info
 from unvanish.keras.observe import first_look, observe, probe_whole
 from unvanish.keras.reading import read
-from unvanish.keras.recompile import recompiled
+from unvanish.keras.recompile import recompiled, schedule_of
 from unvanish.keras.requirements import require_model
 from unvanish.keras.scoring import Scorer
 from unvanish.keras.source import source_of
 from unvanish.keras.standardise import measured
 from unvanish.keras.surgery import operated
 from unvanish.keras.training import train
-from unvanish.keras.trial_copy import TrialCopy, schedule_of
+from unvanish.keras.trial_copy import TrialCopy
 from unvanish.watching.session import Plan
 
-PROBED = 3
-"""Batches of a look: the first ones of the training that it belongs to."""
+PROBED, SAMPLES = 3, 64
+"""Batches of a look, the first ones of the training that it belongs to: as many as hold so many samples, at most 3."""
 
 SAMPLE = 256
 """Training samples of which an initialisation that measures is shown the inputs, the same ones for all seeds."""
@@ -136,7 +135,6 @@ class KerasTrainer:
             whole = math.isfinite(trained.losses[-1])
             after, training = self._scorer.held_out(copy.model), self._scorer.training(copy.model)
             last = probe_whole(copy.model, self._first_batches(seed), trained.steps)
-            found = evaluate(copy.model, self._batches, trained.steps) if whole and math.isfinite(last.loss) else None
             used = optimizer_info(copy.model.optimizer)
         run = Run(
             seed=seed,
@@ -151,7 +149,7 @@ class KerasTrainer:
         )
         recording = Recording(layers=(), sizes=(), steps=(), losses=(), rows={}, total_steps=trained.steps)
         profiles = (*seen.profiles, last)
-        return run, replace(seen, profiles=profiles, recording=recording, evaluation=found, optimizer=used)
+        return run, replace(seen, profiles=profiles, recording=recording, optimizer=used)
 
     def fresh(self, prescription: Prescription | None, seed: int) -> Any:
         """Return a new model with the prescription, weights drawn from the seed, compiled as the user's own is."""
@@ -173,7 +171,7 @@ class KerasTrainer:
 
     def _copy(self, prescription: Prescription | None, learning_rate: float) -> TrialCopy:
         """Return the copy whose compiled train function this training may use."""
-        kept = tuple(edit for edit in self._edits(prescription) if not isinstance(edit, OfWeights))
+        kept = tuple(edit for edit in self._edits(prescription) if not isinstance(edit, OfWeights | ScaleRate))
         scaled = schedule_of(self._model.optimizer) is not None
         factor = float(f"{learning_rate / self.learning_rate():.5g}") if scaled else 1.0
         if (kept, factor) not in self._copies:
@@ -186,7 +184,7 @@ class KerasTrainer:
         if key not in self._starts:
             values = self._drawn(prescription, seed)
             copy = self._copy(prescription, self.learning_rate())
-            copy.reset(values, self.learning_rate())
+            copy.reset(values, self.learning_rate() * (1.0 if prescription is None else prescription.rate))
             drawn = self._first_batches(seed)
             seen = first_look(copy.model, self._batches, drawn, self.planned_steps, lambda *_: None)
             most = max(1, _KEPT // max(1, self._model.count_params()))
@@ -196,7 +194,8 @@ class KerasTrainer:
         return self._starts[key]
 
     def _first_batches(self, seed: int) -> list[Any]:
-        return list(self._batches.epochs_order(PROBED, seed))
+        batches = min(PROBED, -(-SAMPLES // self._batches.batch_size))
+        return list(self._batches.epochs_order(batches, seed))
 
     def _edits(self, prescription: Prescription | None) -> tuple[Edit, ...]:
         """Return what the prescription edits, with the numbers that are measured on the training inputs."""
