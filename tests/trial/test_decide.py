@@ -228,5 +228,6 @@ def test_a_loss_is_lower_when_it_is_better() -> None:
 
 
 def test_a_network_that_diverged_is_cured_by_what_does_not() -> None:
-    found = evidence((-math.inf,) * 3, {WORD: (0.84, 0.85, 0.86)})
-    assert decided(found).verdict == "cured"
+    found = decided(evidence((-math.inf,) * 3, {WORD: (0.84, 0.85, 0.86)}))
+    assert found.verdict == "cured"
+    assert "instead of accuracy (diverged)" in found.sentence

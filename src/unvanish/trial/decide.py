@@ -189,11 +189,17 @@ def scores(evidence: Evidence, arm: Arm) -> str:
     """Return `accuracy 0.850 [0.840-0.865]`: the median and the range over seeds."""
     sign = 1 if evidence.metric == "accuracy" else -1
     low, high = sorted((sign * min(arm.scores), sign * max(arm.scores)))
-    range_ = "" if len(arm.runs) < 2 else f" [{_number(low)}-{_number(high)}]"
+    range_ = (
+        ""
+        if len(arm.runs) < 2 or low == high == math.inf or low == high == -math.inf
+        else f" [{_number(low)}-{_number(high)}]"
+    )
     return f"{evidence.metric} {_number(sign * arm.score)}{range_}"
 
 
 def _number(value: float) -> str:
+    if math.isinf(value):
+        return "(diverged)"
     return f"{value:.3f}" if math.isfinite(value) and abs(value) < 1e3 else f"{value:.3g}"
 
 
