@@ -5,6 +5,7 @@ Real trials of small networks. The favourites, by what was measured: looks-linea
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -82,6 +83,31 @@ def test_a_wrong_head_is_not_the_gradients(options: dict[str, Any], words: str) 
     assert "GF904" in [finding.code for finding in cure.record.diagnosis.findings]
     assert cure.evidence is not None
     assert cure.evidence.arms == ()
+
+
+def small(activation: str, optimizer: Any) -> Any:
+    model = network(*[L.Dense(32, activation) for _ in range(3)])
+    model.compile(optimizer, "binary_crossentropy")
+    return model
+
+
+def test_inputs_off_scale_are_scaled_and_no_layer_is_changed() -> None:
+    x, y = labelled("teacher")
+    cure = try_cures(trainer_of(small("tanh", "adam"), x * 255, y), Plan(steps=100), lambda *_: None)
+    assert cure.verdict == "cured", str(cure)
+    assert cure.prescription is not None
+    assert cure.prescription.name == "scale-inputs"
+    mean = re.search(r"layers\.Normalization\(.*mean=([\d.]+)", cure.source)
+    assert mean is not None, cure.source
+    assert float(mean[1]) == pytest.approx(255 * x.mean(), rel=0.02, abs=0)  # a fifth is held out
+
+
+def test_a_warning_alone_is_answered_by_its_own_cure() -> None:
+    cure = answer(small("relu", keras.optimizers.Adam(epsilon=1.0)))
+    assert [finding.severity for finding in cure.record.diagnosis.findings] == ["warning"]
+    assert cure.verdict == "cured", str(cure)  # it does not train as it is
+    assert {label.partition(" ")[0] for label in named(cure)} == {"lower-epsilon"}
+    assert "epsilon=" in cure.source
 
 
 def test_an_arm_that_is_left_out_is_not_prescribed() -> None:
