@@ -1,6 +1,6 @@
 # The same targets serve people and CI. Everything is installed into .venv, once: the stamps below remember it.
 #
-#   make demo     install, then show the sick network, the improved one and each remedy
+#   make demo     install, then show the sick network, the improved one and each remedy, and cure the sick one
 #   make test     the quick and complete suite: format, lint, types, contracts, tests
 #   make soak     the tests that take minutes          make bench    the measurements
 #   make format   format the source                    make docs     write docs/rules/ from the rules

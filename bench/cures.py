@@ -37,6 +37,7 @@ from unvanish.api import diagnose, try_cures
 from unvanish.core.measures.paired import paired_p
 from unvanish.core.task import task_of
 from unvanish.cures.table import proposals
+from unvanish.errors import UnvanishError
 from unvanish.keras.batches import Batches
 from unvanish.keras.training import train
 from unvanish.keras.trial import trainer_of
@@ -134,16 +135,14 @@ def random_search(trainer, diagnosis, budget: int):
     best, best_score, used, seed = None, -math.inf, 0, 0
     while used < budget:
         one, rate = candidates[generator.integers(len(candidates))], plan.rates[generator.integers(len(plan.rates))]
-        seed += 1
+        seed, used = seed + 1, used + steps
         factor = rate if one is None or one.rate == 1.0 else one.rate
         try:
             run, seen = trainer.train(one, seed, trainer.learning_rate() * factor, steps)
-        except Exception as error:  # does not fit: costs nothing
+        except UnvanishError as error:  # does not fit
             print(f"  random: {one.label}: {error}", file=sys.stderr)
-            used += 1
             continue
         diagnose(seen)
-        used += max(run.steps, 1)
         if run.score > best_score:
             best, best_score = (one if one is None or one.rate != 1.0 else one.at_rate(rate)), run.score
     return best

@@ -6,11 +6,13 @@ import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
+from unvanish.core.comparison import Comparison, Side, side_of_cured, side_of_diagnosis
 from unvanish.core.cured import Cured
 from unvanish.core.diagnosis import Cost, Diagnosis, Site
 from unvanish.core.forecast import Forecast
@@ -107,6 +109,42 @@ def cure(
     make = adapter_of(model).trainer_of
     with _shown(progress) as shown:
         return try_cures(make(model, x, y, validation=validation, batch_size=batch_size), plan, shown)
+
+
+def compare(
+    before: Any,
+    after: Any,
+    x: Any = None,
+    y: Any = None,
+    *,
+    loss: Any = None,
+    validation: tuple[Any, Any] | None = None,
+    batch_size: int = 32,
+    steps: int = 60,
+    progress: Progress | None = None,
+) -> Comparison:
+    """Put two networks side by side: verdict, gradient by depth, loss, findings that came and went.
+
+    before, after: each a Diagnosis, a Cure (then its cured network), or a model, which is checked first. The other
+    arguments are for models, as for `check`, and the same for both; a torch.nn.Module is stepped by Adam.
+
+    Models are left as they were, to the bit. Raise as `check` does.
+    """
+
+    look = partial(
+        check, x=x, y=y, loss=loss, validation=validation, batch_size=batch_size, steps=steps, progress=progress
+    )
+
+    def side(one: Any) -> Side:
+        from unvanish.trial.cure import Cure
+
+        if isinstance(one, Diagnosis):
+            return side_of_diagnosis(one)
+        if isinstance(one, Cure):
+            return side_of_cured(one.record)
+        return side_of_diagnosis(look(one))
+
+    return Comparison(before=side(before), after=side(after), version=__version__)
 
 
 def forecast(model: Any, *, input: Any = None) -> Forecast:
@@ -293,10 +331,28 @@ def _cure_text(record: Any) -> str:
     return render_cure(record)
 
 
+def _comparison_text(record: Any) -> str:
+    from unvanish.report.comparison_text import render_comparison
+
+    return render_comparison(record)
+
+
 def _html(record: Any) -> str:
     from unvanish.report.html import render_fragment
 
     return render_fragment(record)
+
+
+def _cure_html(record: Any) -> str:
+    from unvanish.report.cure_html import render_cure_fragment
+
+    return render_cure_fragment(record)
+
+
+def _comparison_html(record: Any) -> str:
+    from unvanish.report.comparison_html import render_comparison_fragment
+
+    return render_comparison_fragment(record)
 
 
 def _page(record: Any) -> str:
@@ -305,4 +361,28 @@ def _page(record: Any) -> str:
     return render_html(record)
 
 
-RENDERERS.update({"cure": _cure_text, "html": _html, "page": _page, "text": _text})
+def _cure_page(record: Any) -> str:
+    from unvanish.report.cure_html import render_cure_html
+
+    return render_cure_html(record)
+
+
+def _comparison_page(record: Any) -> str:
+    from unvanish.report.comparison_html import render_comparison_html
+
+    return render_comparison_html(record)
+
+
+RENDERERS.update(
+    {
+        "comparison html": _comparison_html,
+        "comparison page": _comparison_page,
+        "comparison text": _comparison_text,
+        "cure html": _cure_html,
+        "cure page": _cure_page,
+        "cure text": _cure_text,
+        "html": _html,
+        "page": _page,
+        "text": _text,
+    }
+)

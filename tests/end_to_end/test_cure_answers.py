@@ -93,7 +93,8 @@ def small(activation: str, optimizer: Any) -> Any:
 
 def test_inputs_off_scale_are_scaled_and_no_layer_is_changed() -> None:
     x, y = labelled("teacher")
-    cure = try_cures(trainer_of(small("tanh", "adam"), x * 255, y), Plan(steps=100), lambda *_: None)
+    left = ("data-driven-init",)  # it divides the inputs' size out of the first kernel, and is smaller
+    cure = try_cures(trainer_of(small("tanh", "adam"), x * 255, y), Plan(steps=100), lambda *_: None, without=left)
     assert cure.verdict == "cured", str(cure)
     assert cure.prescription is not None
     assert cure.prescription.name == "scale-inputs"

@@ -156,3 +156,19 @@ class Prescription(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(f"{self.label} has a learning rate of its own")
         edits = (*self.edits, ScaleRate(factor=factor))
         return replace(self, edits=edits, change=f"{self.change}, {rate_words(factor)}")
+
+
+LEARNING_RATE = "learning-rate"
+
+
+def other_rate(factor: float) -> Prescription:
+    """Return nothing but the user's learning rate times a factor."""
+    return Prescription(
+        name=LEARNING_RATE,
+        variant=("x " if factor >= 1 else "/ ") + f"{max(factor, 1 / factor):.4g}",
+        change=rate_words(factor),
+        invasiveness="one word",
+        edits=(ScaleRate(factor=factor),),
+        answers=("GF301", "GF302"),
+        harm="where it is too large: the loss jumps about, or diverges",
+    )

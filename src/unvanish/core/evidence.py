@@ -8,6 +8,7 @@ import statistics
 import msgspec
 
 from unvanish.core.edit import Clip, Prescription
+from unvanish.core.gradient_by_depth import GradientByDepth
 from unvanish.core.measures.paired import paired_p
 
 
@@ -45,6 +46,8 @@ class Arm(msgspec.Struct, frozen=True, kw_only=True):
     """Measured per layer at the initialisation, median over seeds."""
     step_cost: float = 1.0
     """Seconds a step over those of the untreated network."""
+    gradients: GradientByDepth | None = None
+    """Of all seeds, before the first step and after the last one; None where nothing was looked at."""
 
     @property
     def label(self) -> str:

@@ -9,10 +9,10 @@ Does harm where it is too large: rates up to the first that diverges look better
 
 from __future__ import annotations
 
-from unvanish.core.edit import Invasiveness, Prescription, ScaleRate, rate_words
+from unvanish.core.edit import LEARNING_RATE, Invasiveness, Prescription, other_rate
 from unvanish.core.observation import Observation
 
-NAME = "learning-rate"
+NAME = LEARNING_RATE
 ANSWERS: tuple[str, ...] = ("GF301", "GF302")
 INVASIVENESS: Invasiveness = "one word"
 FACTORS = (0.1, 0.01, 0.001, 10.0)
@@ -22,17 +22,4 @@ more than usual; one decade up."""
 
 def propose(seen: Observation) -> tuple[Prescription, ...]:  # noqa: ARG001  # of every network
     """Return smaller rates, then a larger one."""
-    return tuple(at(factor) for factor in FACTORS)
-
-
-def at(factor: float) -> Prescription:
-    """Return the user's own learning rate times a factor."""
-    return Prescription(
-        name=NAME,
-        variant=("x " if factor >= 1 else "/ ") + f"{max(factor, 1 / factor):.4g}",
-        change=rate_words(factor),
-        invasiveness=INVASIVENESS,
-        edits=(ScaleRate(factor=factor),),
-        answers=ANSWERS,
-        harm="where it is too large: the loss jumps about, or diverges",
-    )
+    return tuple(other_rate(factor) for factor in FACTORS)

@@ -10,9 +10,8 @@ from collections.abc import Sequence
 import msgspec
 
 from unvanish.core.diagnosis import Diagnosis
-from unvanish.core.edit import INVASIVENESS, AddResidual, Clip, Invasiveness, Prescription, Redraw
+from unvanish.core.edit import INVASIVENESS, AddResidual, Invasiveness, Prescription, other_rate
 from unvanish.core.evidence import Arm, Dropped, Evidence, Run
-from unvanish.cures import learning_rate
 from unvanish.errors import UnsupportedError
 from unvanish.trial.better import (
     ERRORS,
@@ -25,7 +24,9 @@ from unvanish.trial.better import (
     told_from_chance,
 )
 from unvanish.trial.better import SHARE as SHARE_OF_GAIN
+from unvanish.trial.changes import clips, keeps_lengths, label_of, name_of, signless, size_of
 from unvanish.trial.plan import FEWEST_STEPS, SHARE, Plan
+from unvanish.trial.rates import best_of, chosen, following
 from unvanish.trial.trainer import Trainer
 from unvanish.trial.trials import Judge, Progress, Spent, Trained, Trials, arm_of, transmission
 
@@ -80,7 +81,7 @@ class _Search:
         self._plan = plan
         self._trials = Trials(trainer, judge, progress, plan.seconds)
         self._steps = plan.steps_of(trainer.planned_steps)
-        self._clips = [one for one in candidates if _clips(one)][:1]
+        self._clips = [one for one in candidates if clips(one)][:1]
         self._candidates = [one for one in candidates if one not in self._clips]
         self._dropped: dict[str, Dropped] = {}
         self._short: dict[str, dict[float, Trained]] = {}
@@ -109,7 +110,7 @@ class _Search:
         self._train_short(None, 1.0)
         self._fit_into_budget(time.monotonic() - started)
         self._at_every_rate(None)
-        first = next((one for one in self._candidates if _keeps_lengths(one)), None)
+        first = next((one for one in self._candidates if keeps_lengths(one)), None)
         if first is not None and self._tried(first) and self._promises(first):
             self._prove(first)
         best = [one for size in INVASIVENESS if (one := self._best_of(size)) is not None]
@@ -158,12 +159,12 @@ class _Search:
         """Compare the best of each invasiveness, up to that of the best of all, where none was proven before."""
         if not best:
             return
-        chosen = max(best, key=self._rank)
+        top = max(best, key=self._rank)
         for number, one in enumerate(best):
-            if number <= best.index(chosen):
+            if number <= best.index(top):
                 self._prove(one)
             elif one.label not in self._compared:
-                self._drop_for(one, chosen)
+                self._drop_for(one, top)
 
     @property
     def _ceiling(self) -> Prescription | None:
@@ -181,9 +182,9 @@ class _Search:
         if mine.verdict != "healthy":
             return False
         known = plain if best is None else self._short[best.label][1.0]
-        exact = self._trials.trainer.metric != "accuracy" or not math.isfinite(known.run.score)
+        exact = self._trials.exact or not math.isfinite(known.run.score)
         noise = 0.0 if exact else ERRORS * binomial_error(known.run.score, self._trials.held_out)
-        if best is None or _size(one) >= _size(best):
+        if best is None or size_of(one) >= size_of(best):
             return mine.run.score > known.run.score + noise
         gain = known.run.score - plain.run.score
         return mine.run.score - plain.run.score > (SHARE_OF_GAIN * gain if math.isfinite(gain) else 0.0) - noise
@@ -194,7 +195,7 @@ class _Search:
         if known is None or known.metric != "accuracy":
             return None
         most = SHARE_OF_GAIN * (1.0 - known.baseline.score)
-        labels = {one.label for one in self._proven if _size(one) <= INVASIVENESS.index(size)}
+        labels = {one.label for one in self._proven if size_of(one) <= INVASIVENESS.index(size)}
         return next((arm.label for arm in known.arms if arm.label in labels and known.gain(arm) >= most), None)
 
     def _forecast_well(self, one: Prescription) -> bool:
@@ -220,36 +221,40 @@ class _Search:
         return False
 
     def _train_short(self, one: Prescription | None, rate: float) -> None:
-        known = self._short.setdefault(_label(one), {})
+        known = self._short.setdefault(label_of(one), {})
         if rate not in known:
             known[rate] = self._trials.train(one, SEARCH_SEED, rate, max(1, self._steps // PART))
 
     def _at_every_rate(self, one: Prescription | None) -> None:
-        """Give a change the learning rates that every one gets; one that is itself a learning rate has its own."""
-        for rate in self._plan.rates if one is None or one.rate == 1.0 else (1.0,):
-            self._trials.tell(f"learning rates of {_name(one)}", len(self._compared), len(INVASIVENESS) + 1)
+        """Give a change the learning rates that every one gets, and smaller ones while they are better still.
+
+        One that is itself a learning rate has its own.
+        """
+        if one is not None and one.rate != 1.0:
+            self._train_short(one, 1.0)
+            return
+        rate: float | None = 1.0
+        while rate is not None:
+            self._trials.tell(f"learning rates of {name_of(one)}", len(self._compared), len(INVASIVENESS) + 1)
             self._train_short(one, rate)
+            rate = following(self._short[label_of(one)], self._plan.rates)
 
     def _rate_of(self, one: Prescription | None) -> float:
-        """Return the learning rate to compare at: the user's own, unless another is better beyond noise."""
-        tried = self._short.get(_label(one), {})
+        """Return the learning rate to compare at, as a multiple of the user's: of the untreated network that itself."""
+        tried = self._short.get(label_of(one), {})
         if one is None or 1.0 not in tried:
             return 1.0
-        best = max(tried, key=lambda rate: tried[rate].rank)
-        mine, other = tried[1.0], tried[best]
-        noise = ERRORS * binomial_error(mine.run.score, self._trials.held_out)
-        exact = self._trials.trainer.metric != "accuracy" or mine.verdict != other.verdict
-        return best if exact or other.run.score - mine.run.score > noise else 1.0
+        return chosen(tried, self._trials.exact, self._trials.held_out)
 
     def _other_rate(self) -> list[Prescription]:
         """Return the untreated network at the learning rate that serves it best, where that is not the user's own."""
         tried = self._short[""]
-        best = max(tried, key=lambda rate: tried[rate].rank)
+        best = best_of(tried)
         gain = tried[best].run.score - tried[1.0].run.score
         noise = ERRORS * binomial_error(tried[1.0].run.score, self._trials.held_out)
         if best == 1.0 or not gain > noise:
             return []
-        one = learning_rate.at(best)
+        one = other_rate(best)
         self._candidates = [*(known for known in self._candidates if known.label != one.label), one]
         self._dropped.pop(one.label, None)
         return [one]
@@ -257,11 +262,11 @@ class _Search:
     def _compare(self, arms: Sequence[Prescription | None], seeds: int) -> None:
         """Train the arms over so many seeds, seed by seed, so that what is cut short can still be compared."""
         wanted = [(seed, one) for seed in range(SEARCH_SEED + 1, SEARCH_SEED + 1 + seeds) for one in arms]
-        new = [(seed, one) for seed, one in wanted if seed > len(self._compared.get(_label(one), []))]
+        new = [(seed, one) for seed, one in wanted if seed > len(self._compared.get(label_of(one), []))]
         for done, (seed, one) in enumerate(new):
-            self._trials.tell(f"{_name(one)} over seeds", done, len(new))
+            self._trials.tell(f"{name_of(one)} over seeds", done, len(new))
             trained = self._trials.train(one, seed, self._rate_of(one), self._steps)
-            self._compared.setdefault(_label(one), []).append(trained)
+            self._compared.setdefault(label_of(one), []).append(trained)
 
     def _prove(self, one: Prescription) -> None:
         """Compare a change with the untreated network, and note the first that is sufficient.
@@ -308,8 +313,8 @@ class _Search:
 
     def _rates_of(self, arm: Arm) -> list[float]:
         """Return the plan's learning rates, the one that the arm was compared at first."""
-        chosen = self._rate_of(self._known[arm.label])
-        return [chosen, *(rate for rate in self._plan.rates if rate != chosen)]
+        first = self._rate_of(self._known[arm.label])
+        return [first, *(rate for rate in self._plan.rates if rate != first)]
 
     def _fit_into_budget(self, seconds: float) -> None:
         """Shorten the trainings where a first one says that what is usual does not fit into the time left."""
@@ -326,7 +331,7 @@ class _Search:
         return {one.label: one for one in (*self._candidates, *self._clips)}
 
     def _best_short(self, one: Prescription | None) -> Trained:
-        return max(self._short[_label(one)].values(), key=lambda trained: trained.rank)
+        return max(self._short[label_of(one)].values(), key=lambda trained: trained.rank)
 
     def _rank(self, one: Prescription) -> tuple[bool, float, float]:
         return self._best_short(one).rank
@@ -336,9 +341,9 @@ class _Search:
 
     def _drop_for(self, one: Prescription, other: Prescription | None) -> None:
         short = self._best_short(one)
-        words = f"{_signless(short.run.score)} after {short.run.steps} steps"
+        words = f"{signless(short.run.score)} after {short.run.steps} steps"
         if other is not None and other is not one:
-            words += f", {other.label} {_signless(self._best_short(other).run.score)}"
+            words += f", {other.label} {signless(self._best_short(other).run.score)}"
         self._drop(one, words, short.transmission)
 
     def _at_its_rate(self, one: Prescription) -> Prescription:
@@ -370,29 +375,3 @@ class _Search:
             held_out=self._trials.held_out,
             longer=self._longer,
         )
-
-
-def _size(one: Prescription) -> int:
-    return INVASIVENESS.index(one.invasiveness)
-
-
-def _keeps_lengths(one: Prescription) -> bool:
-    """Say whether the network begins as an isometry: what no draw of weights can do better."""
-    return any(isinstance(edit, Redraw) and edit.scheme == "looks_linear" for edit in one.edits)
-
-
-def _name(one: Prescription | None) -> str:
-    return "the network as it is" if one is None else one.label
-
-
-def _signless(score: float) -> str:
-    """Return an accuracy, or a loss (its score is minus the loss)."""
-    return f"{abs(score):.3f}"
-
-
-def _label(one: Prescription | None) -> str:
-    return "" if one is None else one.label
-
-
-def _clips(one: Prescription) -> bool:
-    return all(isinstance(edit, Clip) for edit in one.edits)

@@ -10,9 +10,10 @@ import msgspec
 from msgspec.structs import replace
 
 from unvanish.core.diagnosis import Clear, Diagnosis, Finding
-from unvanish.core.edit import Prescription
+from unvanish.core.edit import Prescription, Redraw
 from unvanish.core.evidence import Arm, Run
 from unvanish.core.forecast import Forecast
+from unvanish.core.gradient_by_depth import GradientByDepth, gradient_by_depth, over_seeds
 from unvanish.core.observation import Observation
 from unvanish.trial.trainer import Trainer
 
@@ -35,6 +36,7 @@ class Trained(msgspec.Struct, frozen=True):
     run: Run
     verdict: str
     transmission: float | None
+    gradients: GradientByDepth
 
     @property
     def rank(self) -> tuple[bool, float, float]:
@@ -59,6 +61,11 @@ class Trials:
         """Return the seconds that are left; None without a bound."""
         return None if self._end is None else self._end - time.monotonic()
 
+    @property
+    def exact(self) -> bool:
+        """Say whether scores have no sampling error that is known: they are losses."""
+        return self.trainer.metric != "accuracy"
+
     def look(self, prescription: Prescription | None, seed: int) -> Diagnosis:
         """Return the diagnosis of a fresh copy before its first step. Raise Spent; and as the trainer does."""
         self._require_time()
@@ -71,9 +78,10 @@ class Trials:
         run, seen = self.trainer.train(prescription, seed, self.trainer.learning_rate() * rate, steps)
         self.held_out = seen.data.held_out or self.held_out
         found = self._judged(prescription, seen)
+        gradients = gradient_by_depth(seen.network, seen.profiles, None if _beyond(prescription) else found.forecast)
         if found.verdict in SILENT_AT_FIRST and len(seen.profiles) > 1:
             found = self._judged(prescription, replace(seen, profiles=seen.profiles[-1:]))
-        return Trained(run, found.verdict, transmission(found))
+        return Trained(run, found.verdict, transmission(found), gradients)
 
     def _judged(self, prescription: Prescription | None, seen: Observation) -> Diagnosis:
         """Return the diagnosis; the forecast of a change is made once, on the weights of its first seed."""
@@ -88,6 +96,12 @@ class Trials:
     def _require_time(self) -> None:
         if self.left is not None and self.left <= 0:
             raise Spent
+
+
+def _beyond(prescription: Prescription | None) -> bool:
+    """Say whether theory does not cover the weights: it takes biases that depend on their kernels for independent."""
+    edits = () if prescription is None else prescription.edits
+    return any(isinstance(edit, Redraw) and edit.scheme == "centred_orthogonal" for edit in edits)
 
 
 def transmission(diagnosis: Diagnosis) -> float | None:
@@ -108,6 +122,7 @@ def arm_of(prescription: Prescription | None, trained: Sequence[Trained], baseli
         verdict=sick.most_common(1)[0][0] if sick else "healthy",
         transmission=factors[len(factors) // 2] if factors else None,
         step_cost=mine / plain if plain > 0 and prescription is not None else 1.0,
+        gradients=over_seeds([one.gradients for one in trained]),
     )
 
 
