@@ -223,9 +223,14 @@ def with_forecast(seen: Observation) -> Observation:
     return replace(seen, forecast=forecast_network(seen.network, batch_size=seen.profiles[0].batch_size, **moments))
 
 
-def try_cures(trainer: Trainer, plan: TrialPlan, progress: Progress, *, title: str = "") -> Cure:
-    """Look at the untreated network, search for the smallest change that helps, and decide."""
-    from unvanish.cures.table import answered, proposals
+def try_cures(
+    trainer: Trainer, plan: TrialPlan, progress: Progress, *, title: str = "", without: Sequence[str] = ()
+) -> Cure:
+    """Look at the untreated network, search for the smallest change that helps, and decide.
+
+    without: names of cures that are not to be tried.
+    """
+    from unvanish.cures.table import CURES, answered, proposals
     from unvanish.trial.cure import Cure
     from unvanish.trial.decide import answerable, decide
     from unvanish.trial.search import SEARCH_SEED, search
@@ -235,7 +240,7 @@ def try_cures(trainer: Trainer, plan: TrialPlan, progress: Progress, *, title: s
     if not answerable(untreated, answered()):  # some diseases show in the first steps only
         progress("watching the first steps", 0, 0)
         untreated = diagnose(trainer.watch(SEARCH_SEED), title=title)
-    candidates = proposals(untreated)
+    candidates = proposals(untreated, tuple(cure for cure in CURES if cure.NAME not in without))
     searched = search(trainer, candidates, diagnose, plan, progress)
     decision = decide(searched.evidence, untreated, answered(), searched.cut)
     source, unwritten = _source_of(trainer, decision.prescription)

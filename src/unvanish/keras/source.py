@@ -31,6 +31,12 @@ def source_of(model: Any, edits: tuple[Edit, ...] = ()) -> str:
     are imported from where they are defined, and for a script named in a comment. The model is not changed. Raise
     UnsupportedError for lambdas, and as `operated` does.
     """
+    if not compat.has_graph(model):
+        raise UnsupportedError(
+            "the model's source cannot be written",
+            found=f"a subclassed model ({type(model).__name__}): what it does stands in its own code alone",
+            hint="make the change in its class; cure.fresh(seed) has it already",
+        )
     with aside(model, 0):
         copy = operated(model, edits).model
         writer = _Writer(initializers_of(copy, edits))

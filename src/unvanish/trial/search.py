@@ -81,8 +81,8 @@ class _Search:
         self._plan = plan
         self._trials = Trials(trainer, judge, progress, plan.seconds)
         self._steps = plan.steps_of(trainer.planned_steps)
-        self._candidates = [one for one in candidates if not clips(one)]
         self._clips = [one for one in candidates if clips(one)][:1]
+        self._candidates = [one for one in candidates if one not in self._clips]
         self._dropped: dict[str, Dropped] = {}
         self._short: dict[str, dict[float, Trained]] = {}
         """Label -> learning rate, as a multiple of the user's -> short training."""
