@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import inspect
 import math
+import re
 import textwrap
 from typing import Any
 
@@ -61,7 +62,8 @@ class CentredOrthogonal(keras.initializers.Initializer):  # type: ignore[misc]
 class LooksLinear(keras.initializers.Initializer):  # type: ignore[misc]
     """Draw [O, -O], [[O, -O], [-O, O]] or [A; -A] with orthogonal O and A (Balduzzi et al. 2017).
 
-    With f(u) - f(-u) = u, as for ReLU, GELU and SiLU, the network is an orthogonal linear map at the start.
+    With f(u) - f(-u) = u, as for ReLU, GELU and SiLU, the network is an orthogonal linear map at the start. An input
+    that is not made of `channels` is no input in pairs, whatever is said.
     """
 
     def __init__(self, gain: float = 1.0, channels: int | None = None, pairs: bool = True) -> None:
@@ -71,13 +73,14 @@ class LooksLinear(keras.initializers.Initializer):  # type: ignore[misc]
     def __call__(self, shape: Any, dtype: Any = None) -> Any:
         """Return a kernel."""
         rows, columns = math.prod(shape[:-1]), shape[-1]
-        n = rows if self.channels is None else rows // 2
+        channels = self.channels if self.channels and rows % self.channels == 0 else None
+        n = rows if channels is None else rows // 2
         m = columns // 2 if self.pairs else columns
         block = keras.initializers.Orthogonal(self.gain)((n, m), dtype)
         if self.pairs and n > m:
             block = block * (n / m) ** 0.5
-        if self.channels is not None:
-            half = keras.ops.reshape(block, (-1, self.channels // 2, m))
+        if channels is not None:
+            half = keras.ops.reshape(block, (-1, channels // 2, m))
             block = keras.ops.reshape(keras.ops.concatenate([half, -half], axis=1), (rows, m))
         if self.pairs:
             block = keras.ops.concatenate([block, -block], axis=1)
@@ -88,7 +91,45 @@ class LooksLinear(keras.initializers.Initializer):  # type: ignore[misc]
         return {"gain": self.gain, "channels": self.channels, "pairs": self.pairs}
 
 
-LOCAL = (BranchGain, CentredOrthogonal, LooksLinear)
+@keras.saving.register_keras_serializable(package="unvanish")
+class ReZero(keras.layers.Wrapper):  # type: ignore[misc]
+    """Add the input to what a layer makes of it, times a trained number that starts at zero (Bachlechner 2021).
+
+    Around a layer that does not keep the shape of its input it does nothing.
+    """
+
+    def build(self, input_shape: Any) -> None:
+        """Build the layer, and make the gain, a scalar."""
+        super().build(input_shape)
+        self.gain = None
+        if tuple(self.layer.compute_output_shape(input_shape)) == tuple(input_shape):
+            self.gain = self.add_weight(name="gain", shape=(), initializer="zeros")
+
+    def call(self, inputs: Any) -> Any:
+        """Return inputs + gain x layer(inputs)."""
+        outputs = self.layer(inputs)
+        return outputs if self.gain is None else inputs + self.gain * outputs
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Return the shape that the layer gives."""
+        return self.layer.compute_output_shape(input_shape)
+
+
+_CENTRED = '''def centred(gain):
+    """Return the initializers of a layer whose inputs have mean 1/2."""
+    initializer = CentredOrthogonal(gain)
+    return {"kernel_initializer": initializer, "bias_initializer": initializer}'''
+
+LOCAL = (BranchGain, CentredOrthogonal, LooksLinear, ReZero)
+
+
+def definitions(text: str) -> dict[str, str]:
+    """Return name -> source of the classes and functions of this module that a text uses, in their order."""
+    centred = "**centred(" in text
+    used = [
+        kind for kind in LOCAL if re.search(rf"\b{kind.__name__}\b", text) or (centred and kind is CentredOrthogonal)
+    ]
+    return {kind.__name__: text_of(kind) for kind in used} | ({"centred": _CENTRED} if centred else {})
 
 
 def text_of(kind: type) -> str:

@@ -15,8 +15,8 @@ from unvanish.keras import compat
 from unvanish.keras.aside import aside
 from unvanish.keras.expressions import Expressions, Raw
 from unvanish.keras.graph import leaves
-from unvanish.keras.local_classes import LOCAL, text_of
-from unvanish.keras.mirrors import mirrors
+from unvanish.keras.local_classes import definitions
+from unvanish.keras.mirrors import layouts
 from unvanish.keras.recompile import new_optimizer
 from unvanish.keras.surgery import operated
 
@@ -49,23 +49,13 @@ def _initializers(model: Any, edits: tuple[Edit, ...]) -> dict[int, Raw]:
     for edit in edits:
         if not isinstance(edit, Redraw):
             continue
-        layouts = mirrors(found, outputs, edit.layers) if edit.scheme == "looks_linear" else {}
+        mirrored = layouts(found, outputs, edit) if edit.scheme == "looks_linear" else {}
         for name in edit.layers:
             if edit.scheme == "centred_orthogonal":
                 raw[id(operations[name])] = {"**": f"centred({edit.gain:g})"}
             elif edit.scheme == "looks_linear":
-                channels, slope, pairs = layouts[name]
-                gain = edit.gain if channels is None else edit.gain / (1.0 + slope)
-                given = {"gain": (gain, 1.0), "channels": (channels, None), "pairs": (pairs, True)}
-                told = ", ".join(f"{key}={value!r}" for key, (value, usual) in given.items() if value != usual)
-                raw[id(operations[name])] = {"kernel_initializer": f"LooksLinear({told})"}
+                raw[id(operations[name])] = {"kernel_initializer": mirrored[name].expression}
     return raw
-
-
-_CENTRED = '''def centred(gain):
-    """Return the initializers of a layer whose inputs have mean 1/2."""
-    initializer = CentredOrthogonal(gain)
-    return {"kernel_initializer": initializer, "bias_initializer": initializer}'''
 
 
 class _Writer:
@@ -78,17 +68,14 @@ class _Writer:
 
     def head(self, text: str) -> list[str]:
         """Return what stands before the function: imports, names of the user's own, local classes."""
-        needed = [kind for kind in LOCAL if re.search(rf"\b{kind.__name__}\b", text)]
-        if "**centred(" in text:
-            needed.append(next(kind for kind in LOCAL if kind.__name__ == "CentredOrthogonal"))
-        ours = {kind.__name__ for kind in needed}
+        ours = definitions(text)
         own = {name: module for name, module in self._expressions.own.items() if name not in ours}
-        written = [text_of(kind) for kind in needed]
+        written = list(ours.values())
         lines = ["import math", ""] if any("math." in part for part in written) else []
         lines += ["import keras", "from keras import layers"]
         lines += [f"from {module} import {name}" for name, module in sorted(own.items()) if module != "__main__"]
         lines += [f"# {name} is defined in your script" for name, module in sorted(own.items()) if module == "__main__"]
-        for part in [*written, *([_CENTRED] if "**centred(" in text else [])]:
+        for part in written:
             lines += ["", "", *part.split("\n")]
         return [*lines, "", ""]
 

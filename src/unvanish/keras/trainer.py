@@ -12,13 +12,16 @@ from unvanish.core.edit import Clip, Edit, Prescription, Redraw
 from unvanish.core.evidence import Run
 from unvanish.core.measures.stuck import stuck
 from unvanish.core.observation import Observation
+from unvanish.core.patch import Mirrored
 from unvanish.core.recording import Recording
 from unvanish.keras.aside import aside
 from unvanish.keras.batches import Batches
 from unvanish.keras.describe import describe
 from unvanish.keras.draw import Values, carry_untrained, drawn
 from unvanish.keras.evaluate import evaluate
+from unvanish.keras.graph import leaves
 from unvanish.keras.info import optimizer_info
+from unvanish.keras.mirrors import layouts
 from unvanish.keras.observe import first_look, probe_whole
 from unvanish.keras.reading import read
 from unvanish.keras.recompile import recompiled
@@ -143,6 +146,16 @@ class KerasTrainer:
     def source(self, prescription: Prescription | None) -> str:
         """Return the Python source of the model with the prescription; raise UnsupportedError where it has none."""
         return source_of(self._model, _edits(prescription))
+
+    def mirrors(self, prescription: Prescription) -> dict[str, Mirrored]:
+        """Return the layout of each looks-linear kernel of the prescription; raise UnsupportedError where none fits."""
+        with aside(self._model, 0):
+            found, outputs = leaves(operated(self._model, _edits(prescription)).model)
+        told: dict[str, Mirrored] = {}
+        for edit in _edits(prescription):
+            if isinstance(edit, Redraw) and edit.scheme == "looks_linear":
+                told |= layouts(found, outputs, edit)
+        return told
 
     def _drawn(self, prescription: Prescription | None, seed: int) -> Values:
         return drawn(self._model, _edits(prescription), seed)

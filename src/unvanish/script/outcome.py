@@ -33,6 +33,8 @@ class ScriptRun(msgspec.Struct, frozen=True, kw_only=True):
     """The code of the script's own sys.exit; None where it made no such call."""
     observation: Observation | None = None
     sites: dict[str, Site] = {}
+    optimizer_site: Site | None = None
+    """Where the optimizer was made, or where `compile` made it of a string."""
     cost: Cost | None = None
     suspended: tuple[str, ...] = ()
     """The user's callbacks that would have written files and were not run."""

@@ -8,6 +8,7 @@ from unvanish.core.edit import Prescription
 from unvanish.core.evidence import Run
 from unvanish.core.network import Network
 from unvanish.core.observation import Observation
+from unvanish.core.patch import Mirrored
 
 
 class Trainer(Protocol):
@@ -51,3 +52,6 @@ class Trainer(Protocol):
 
         Raise UnsupportedError where it cannot be written.
         """
+
+    def mirrors(self, prescription: Prescription) -> dict[str, Mirrored]:
+        """Return the layout of each looks-linear kernel of the prescription; raise as `look` does."""
