@@ -59,7 +59,7 @@ class Mirrored(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def expression(self) -> str:
-        """Return the call of the local class that draws it: the arguments that its constructor has other defaults for."""
+        """Return the call of the local class that draws it, default arguments left out."""
         given = {"gain": (self.gain, 1.0), "channels": (self.channels, None), "pairs": (self.pairs, True)}
         told = ", ".join(f"{name}={value!r}" for name, (value, usual) in given.items() if value != usual)
         return f"LooksLinear({told})"

@@ -39,9 +39,9 @@ class CentredOrthogonal(keras.initializers.Initializer):  # type: ignore[misc]
     One object for both: `init = CentredOrthogonal(); Dense(8, kernel_initializer=init, bias_initializer=init)`.
     """
 
-    def __init__(self, gain: float = 4.0) -> None:
-        """gain: 4 makes up for a sigmoid's slope of 1/4."""
-        self.gain = gain
+    def __init__(self, gain: float = 4.0, data: int | None = None) -> None:
+        """gain: 4 makes up for a sigmoid's slope of 1/4. data: inputs of the one layer whose mean is not 1/2."""
+        self.gain, self.data = gain, data
         self.kernel: Any = None
 
     def __call__(self, shape: Any, dtype: Any = None) -> Any:
@@ -49,13 +49,13 @@ class CentredOrthogonal(keras.initializers.Initializer):  # type: ignore[misc]
         if len(shape) > 1:
             self.kernel = keras.initializers.Orthogonal(self.gain)(shape, dtype)
             return self.kernel
-        if self.kernel is None:
+        if self.kernel is None or math.prod(self.kernel.shape[:-1]) == self.data:
             return keras.ops.zeros(shape, dtype)
         return -0.5 * keras.ops.sum(keras.ops.reshape(self.kernel, (-1, shape[0])), axis=0)
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of the constructor."""
-        return {"gain": self.gain}
+        return {"gain": self.gain, "data": self.data}
 
 
 @keras.saving.register_keras_serializable(package="unvanish")
@@ -115,9 +115,9 @@ class ReZero(keras.layers.Wrapper):  # type: ignore[misc]
         return self.layer.compute_output_shape(input_shape)
 
 
-_CENTRED = '''def centred(gain):
-    """Return the initializers of a layer whose inputs have mean 1/2."""
-    initializer = CentredOrthogonal(gain)
+_CENTRED = '''def centred(gain, data=None):
+    """Return the initializers of layers whose inputs have mean 1/2; of one with `data` inputs they have not."""
+    initializer = CentredOrthogonal(gain, data)
     return {"kernel_initializer": initializer, "bias_initializer": initializer}'''
 
 LOCAL = (BranchGain, CentredOrthogonal, LooksLinear, ReZero)

@@ -58,18 +58,34 @@ def _call(site: Site, plans: Plans, network: Network, sites: Mapping[str, Site])
 
 
 def _agreed(given: Plans, network: Network) -> Plans:
-    """Return the plans, those that differ only where the local class of the source tells the layers apart by itself."""
+    """Return the plans, made alike where the local class of the source tells the layers apart by itself."""
     if any(plan.branch for plan in given.values()):
         given = {n: replace(plan, branch=plan.branch or passes(network, n)) for n, plan in given.items()}
-    mirrors = {name: plan.mirrored for name, plan in given.items() if plan.mirrored is not None}
-    channels = {mirror.channels for mirror in mirrors.values()}
-    if len(channels) != 2 or None not in channels:
+    return _centred_alike(_mirrored_alike(given, network), network)
+
+
+def _mirrored_alike(given: Plans, network: Network) -> Plans:
+    """Let the first layer of a loop be told by its number of inputs: it is no multiple of the others' channels."""
+    layouts = {name: plan.mirrored for name, plan in given.items() if plan.mirrored is not None}
+    channels = {layout.channels for layout in layouts.values()} - {None}
+    first = [network.layer(name).fan_in for name, layout in layouts.items() if layout.channels is None]
+    if len(channels) != 1:
         return given
-    (shared,) = channels - {None}
-    first = [network.layer(name) for name, mirror in mirrors.items() if mirror.channels is None]
-    if any(not layer.fan_in or not shared or layer.fan_in % shared == 0 for layer in first):
+    (shared,) = channels
+    if any(not inputs or not shared or inputs % shared == 0 for inputs in first):
         return given
-    return {
-        name: plan if plan.mirrored is None else replace(plan, mirrored=replace(plan.mirrored, channels=shared))
-        for name, plan in given.items()
+    return {name: replace(given[name], mirrored=replace(one, channels=shared)) for name, one in layouts.items()} | {
+        name: plan for name, plan in given.items() if name not in layouts
     }
+
+
+def _centred_alike(given: Plans, network: Network) -> Plans:
+    """Let the first layer of a loop, which reads the data, be told by its number of inputs: no other has as many."""
+    drawn = {name: plan.orthogonal for name, plan in given.items() if plan.orthogonal is not None}
+    inputs = {
+        centred: {network.layer(n).fan_in for n, one in drawn.items() if one.centred == centred} for centred in (0, 1)
+    }
+    if len(drawn) != len(given) or len(inputs[0]) != 1 or not inputs[1] or inputs[0] & inputs[1]:
+        return given
+    (data,) = inputs[0]
+    return {name: replace(given[name], orthogonal=replace(one, centred=True, data=data)) for name, one in drawn.items()}

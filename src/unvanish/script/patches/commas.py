@@ -38,6 +38,20 @@ def followed(items: Sequence[Item], at: int, new: Sequence[Item], opening: Space
     return [*items[:at], old, *(one.with_changes(comma=between) for one in inner), end]
 
 
+def broken(call: cst.Call, indent: str) -> cst.Call:
+    """Return the call with one argument a line, itself on a line that begins with the indent."""
+
+    def line(spaces: str) -> cst.ParenthesizedWhitespace:
+        return cst.ParenthesizedWhitespace(
+            cst.TrailingWhitespace(), indent=False, last_line=cst.SimpleWhitespace(spaces)
+        )
+
+    inner, closing = line(f"{indent}    "), line(indent)
+    args = [arg.with_changes(comma=cst.Comma(whitespace_after=inner)) for arg in call.args]
+    args[-1] = args[-1].with_changes(comma=cst.Comma(whitespace_after=closing))
+    return call.with_changes(whitespace_before_args=inner, args=args)
+
+
 def _between(items: Sequence[Item], opening: Space) -> Space:
     """Return what stands between two items, without comments."""
     if isinstance(opening, cst.ParenthesizedWhitespace):

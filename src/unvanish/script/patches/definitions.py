@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import libcst as cst
 import libcst.matchers as m
+from libcst.helpers import get_full_name_for_node
 
 from unvanish.errors import UnsupportedError
 from unvanish.script.patches.source_file import SourceFile
 
+_MATH = "import math"
 Statement = cst.SimpleStatementLine | cst.BaseCompoundStatement
 _IMPORTS = m.Import() | m.ImportFrom()
 
@@ -51,12 +55,42 @@ def headed(module: cst.Module, before: int, imports: Sequence[str], parts: Seque
     places = [at for at, one in enumerate(body[:before]) if _imports(one)]
     documented = bool(body) and m.matches(body[0], m.SimpleStatementLine([m.Expr(m.SimpleString())]))
     at = places[-1] + 1 if places else int(documented)
-    lines = [_statement(text) for text in imports]
+    lines = [_statement(text) for text in imports if text != _MATH]
     made = [_statement(part).with_changes(leading_lines=[cst.EmptyLine(indent=False)] * 2) for part in parts]
     rest = body[at:]
     if made and rest:
         rest = [_apart(rest[0]), *rest[1:]]
-    return module.with_changes(body=[*body[:at], *lines, *made, *rest])
+    head = body[:at]
+    if _MATH in imports:
+        head = _with_math(head, next((place for place in places if not _is_future(body[place])), at))
+    return module.with_changes(body=[*head, *lines, *made, *rest])
+
+
+def _with_math(head: list[Any], at: int) -> list[Any]:
+    """Return the statements with `import math` in front of the first import, apart from what is not Python's own."""
+    new = _statement(_MATH)
+    if at == len(head):
+        return [*head, new]
+    next_one = head[at]
+    module = next(iter(m.findall(next_one, m.Import() | m.ImportFrom())))
+    own = _root(module) in sys.stdlib_module_names
+    new = new.with_changes(leading_lines=next_one.leading_lines)
+    return [
+        *head[:at],
+        new,
+        next_one.with_changes(leading_lines=[] if own else [cst.EmptyLine(indent=False)]),
+        *head[at + 1 :],
+    ]
+
+
+def _root(node: cst.CSTNode) -> str:
+    """Return the first part of the name of an imported module."""
+    module = node.names[0].name if isinstance(node, cst.Import) else getattr(node, "module", None)
+    return (get_full_name_for_node(module) or "").partition(".")[0] if module is not None else ""
+
+
+def _is_future(node: cst.CSTNode) -> bool:
+    return any(_root(one) == "__future__" for one in m.findall(node, m.ImportFrom()))
 
 
 def _imports(node: cst.CSTNode) -> bool:

@@ -8,6 +8,7 @@ from unvanish.errors import UnsupportedError
 from unvanish.script.patches import spelling
 from unvanish.script.patches.arguments import Arguments
 from unvanish.script.patches.by_call import Call
+from unvanish.script.patches.plan import Orthogonal
 from unvanish.script.patches.source_file import SourceFile
 
 KEPT = ("name", "dtype")
@@ -21,7 +22,7 @@ class LayerCall:
     def __init__(self, source: SourceFile, call: Call) -> None:
         """Raise UnsupportedError where the call at the site is not one of Keras' own class or function."""
         self.node, self.plan = source.call_at(call.site), call.plan
-        self._source, self._names = source, source.names
+        self._source, self._names, self._site = source, source.names, call.site
         self.where = f"{call.site.file}:{call.site.line}"
         self._quote = spelling.quote_of(source.module)
         self.applies, self._kind = self._called(call)
@@ -45,7 +46,7 @@ class LayerCall:
 
     def swap(self, node: cst.Call) -> cst.BaseExpression:
         """Return what takes the place of the call; see `rewritten`."""
-        return self.rewritten(node)[0]
+        return self._source.fitted(self._site, self.node, self.rewritten(node)[0])
 
     def rewritten(self, node: cst.Call) -> tuple[cst.BaseExpression, list[cst.BaseExpression]]:
         """Return what takes the place of the call, and the layers that go behind it.
@@ -69,8 +70,8 @@ class LayerCall:
             arguments.put(name, self._expression(value))
         if self.plan.mirrored is not None:
             arguments.put("kernel_initializer", self._expression(self.plan.mirrored.expression))
-        if self.plan.spread:
-            arguments.spread(self._expression(self.plan.spread))
+        if self.plan.orthogonal is not None:
+            self._orthogonal(self.plan.orthogonal, arguments)
         made: cst.BaseExpression = arguments.changed()
         behind = [*split, *self._behind(arguments)]
         if self.plan.branch:
@@ -78,6 +79,14 @@ class LayerCall:
                 raise UnsupportedError(f"a branch and a normalisation at {self.where} are not written together")
             made = cst.Call(cst.Name("ReZero"), [cst.Arg(made)])
         return made, behind
+
+    def _orthogonal(self, orthogonal: Orthogonal, arguments: Arguments) -> None:
+        new = self._expression(orthogonal.expression)
+        if orthogonal.centred:
+            arguments.take("kernel_initializer")
+            arguments.spread(new)
+        else:
+            arguments.put("kernel_initializer", new)
 
     def _activation(self, old: cst.BaseExpression | None) -> cst.BaseExpression:
         """Return the new activation, spelled as the old one."""

@@ -6,6 +6,24 @@ import msgspec
 
 from unvanish.core.network import Network
 from unvanish.core.patch import Mirrored
+from unvanish.script.patches.spelling import number
+
+
+class Orthogonal(msgspec.Struct, frozen=True, kw_only=True):
+    """Say how an orthogonal kernel is drawn, and its bias."""
+
+    gain: float
+    centred: bool = False
+    """b = -W.1/2; else zero."""
+    data: int | None = None
+    """Inputs of those kernels of the same call whose biases are zero all the same."""
+
+    @property
+    def expression(self) -> str:
+        """Return Keras' own initializer, or a call that gives both of them as keywords."""
+        if not self.centred:
+            return f"keras.initializers.Orthogonal(gain={number(self.gain)})"
+        return f"centred({number(self.gain)}{'' if self.data is None else f', data={self.data}'})"
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,8 +37,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     usual: tuple[str, ...] = ()
     """Keywords that are left to their defaults."""
     mirrored: Mirrored | None = None
-    spread: str = ""
-    """An expression that gives further keywords, `centred(4.0)`."""
+    orthogonal: Orthogonal | None = None
     split: str = ""
     """Class of a normalisation between the kernel and the activation of the same layer."""
     behind: str = ""

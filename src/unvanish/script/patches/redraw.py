@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from unvanish.core.edit import Redraw
 from unvanish.errors import UnsupportedError
-from unvanish.script.patches.plan import Plan, Plans, Target
+from unvanish.script.patches.plan import Orthogonal, Plan, Plans, Target
 from unvanish.script.patches.spelling import number
 
 DRAWN = frozenset({"dense", "conv"})
@@ -19,23 +19,19 @@ def plan(edit: Redraw, plans: Plans, target: Target) -> None:
         kind = target.network.layer(name).kind
         if kind not in DRAWN:
             raise UnsupportedError(f"the weights of {name!r} are not declared by one keyword", found=f"a {kind} layer")
-        old = replace(plans.get(name, Plan()), arguments=(), mirrored=None, spread="", usual=("bias_initializer",))
+        old = replace(
+            plans.get(name, Plan()), arguments=(), mirrored=None, orthogonal=None, usual=("bias_initializer",)
+        )
         if edit.scheme == "looks_linear":
             plans[name] = replace(old, mirrored=target.mirrors[name])
-        elif edit.scheme == "centred_orthogonal":
-            plans[name] = replace(
-                old, spread=f"centred({number(edit.gain)})", usual=("kernel_initializer", "bias_initializer")
-            )
+        elif edit.scheme == "normal":
+            plans[name] = replace(old, arguments=(("kernel_initializer", normal(edit)),))
         else:
-            plans[name] = replace(old, arguments=(("kernel_initializer", shipped(edit)),))
+            centred = edit.scheme == "centred_orthogonal"
+            plans[name] = replace(old, orthogonal=Orthogonal(gain=edit.gain, centred=centred))
 
 
-def shipped(edit: Redraw) -> str:
-    """Return the expression of Keras' own initializer for the schemes `normal` and `orthogonal`.
-
-    It is the distribution that was tried, an untruncated normal of the same variance included.
-    """
-    if edit.scheme == "orthogonal":
-        return f"keras.initializers.Orthogonal(gain={number(edit.gain)})"
+def normal(edit: Redraw) -> str:
+    """Return the expression of Keras' own initializer: what was tried, an untruncated normal, to the distribution."""
     scale = number(edit.gain**2)
     return f'keras.initializers.VarianceScaling({scale}, mode="fan_in", distribution="untruncated_normal")'

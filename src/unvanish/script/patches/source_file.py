@@ -12,8 +12,11 @@ from libcst.metadata import MetadataWrapper, ParentNodeProvider, PositionProvide
 
 from unvanish.core.diagnosis import Site
 from unvanish.errors import UnsupportedError
+from unvanish.script.patches.commas import broken
 from unvanish.script.patches.names import Names
 
+WIDTH = 100
+"""Longest line that is written into a file that has no longer ones."""
 _BOM = b"\xef\xbb\xbf"
 Place = tuple[int, int, int, int]
 """First line, column, last line, column; columns in characters."""
@@ -67,6 +70,15 @@ class SourceFile:
                 hint="write the layer as a call of its class",
             )
         return found[0]
+
+    def fitted(self, site: Site, old: cst.Call, new: cst.BaseExpression) -> cst.BaseExpression:
+        """Return what takes the place of a call, its arguments on lines of their own where its line gets too long."""
+        line = self._lines[site.line - 1].rstrip("\r")
+        before, after = (self.module.code_for_node(node) for node in (old, new))
+        most = max(WIDTH, *(len(one) for one in self._lines))
+        if not isinstance(new, cst.Call) or "\n" in before + after or len(line) - len(before) + len(after) <= most:
+            return new
+        return broken(new, line[: len(line) - len(line.lstrip())])
 
     def _column(self, line: int, offset: int) -> int:
         """Return the column in characters of an offset in bytes of UTF-8."""

@@ -42,7 +42,7 @@ def written(source: SourceFile, calls: Sequence[Call], clip: tuple[Site, Clip] |
         site, edit = clip
         node = source.call_at(site)
         clipped(source, site, node, edit)  # refuses before anything is written
-        swaps[node] = lambda now: clipped(source, site, now, edit)
+        swaps[node] = lambda now: source.fitted(site, now, clipped(source, site, now, edit))
     parts = missing(source, local_classes(text))
     changed = source.module.visit(_Rewriter(swaps, carried, source.names.extended))
     return source.encoded(headed(changed, _first(source, swaps), source.names.imports, parts))
