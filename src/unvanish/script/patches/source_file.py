@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import tokenize
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import libcst as cst
@@ -86,10 +86,10 @@ class SourceFile:
         return len(text.encode()[:offset].decode(errors="replace"))
 
 
-def read_sources(sites: Mapping[str, Site]) -> dict[str, bytes]:
+def read_sources(sites: Iterable[Site]) -> dict[str, bytes]:
     """Return file -> its bytes for the files of all sites, to be read when the script has just been run."""
     found: dict[str, bytes] = {}
-    for file in {site.file for site in sites.values()}:
+    for file in {site.file for site in sites}:
         try:
             found[file] = Path(file).read_bytes()
         except OSError:
