@@ -1,6 +1,6 @@
 """Classes that Keras does not ship; a cured model's source has its own copy of those that it needs, by `source_of`.
 
-Each stands alone: it uses `keras` and `math` and nothing of ours.
+Each stands alone: it uses `keras` and `math`, what `tensorflow.keras` has too, and nothing of ours.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 import keras
 
 
-@keras.saving.register_keras_serializable(package="unvanish")
+@keras.utils.register_keras_serializable(package="unvanish")
 class BranchGain(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
     """Multiply by one trained number that starts at zero (ReZero, Bachlechner 2021): the block starts as it is."""
 
@@ -32,7 +32,7 @@ class BranchGain(keras.layers.Layer):  # type: ignore[misc]  # Keras has no type
         return input_shape
 
 
-@keras.saving.register_keras_serializable(package="unvanish")
+@keras.utils.register_keras_serializable(package="unvanish")
 class CentredOrthogonal(keras.initializers.Initializer):  # type: ignore[misc]
     """Draw an orthogonal kernel W, then its bias -W.1/2: inputs of mean 1/2 (a sigmoid's) give mean zero.
 
@@ -58,7 +58,7 @@ class CentredOrthogonal(keras.initializers.Initializer):  # type: ignore[misc]
         return {"gain": self.gain, "data": self.data}
 
 
-@keras.saving.register_keras_serializable(package="unvanish")
+@keras.utils.register_keras_serializable(package="unvanish")
 class LooksLinear(keras.initializers.Initializer):  # type: ignore[misc]
     """Draw [O, -O], [[O, -O], [-O, O]] or [A; -A] with orthogonal O and A (Balduzzi et al. 2017).
 
@@ -91,7 +91,7 @@ class LooksLinear(keras.initializers.Initializer):  # type: ignore[misc]
         return {"gain": self.gain, "channels": self.channels, "pairs": self.pairs}
 
 
-@keras.saving.register_keras_serializable(package="unvanish")
+@keras.utils.register_keras_serializable(package="unvanish")
 class ReZero(keras.layers.Wrapper):  # type: ignore[misc]
     """Add the input to what a layer makes of it, times a trained number that starts at zero (Bachlechner 2021).
 
