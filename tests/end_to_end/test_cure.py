@@ -77,7 +77,7 @@ def test_a_healthy_network_has_nothing_to_cure_and_stays_as_it_is() -> None:
         for old, new in zip(kept, (*model.variables, *model.optimizer.variables), strict=True)
     )
     assert all(np.array_equal(a, b) for a, b in zip(state, np.random.get_state(), strict=True))  # type: ignore[arg-type]
-    assert (cure.verdict, cure.prescription, cure.patch, cure.source) == ("not-the-gradients", None, None, "")
+    assert (cure.verdict, cure.prescription, cure.patch, cure.source) == ("not-the-gradients", None, "", "")
     assert cure.record.healthy
     assert cure.evidence is not None
     assert cure.evidence.arms == ()

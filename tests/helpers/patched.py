@@ -164,5 +164,3 @@ def _leaves(model: Any) -> list[Any]:
 def _weights(model: Any) -> list[Any]:
     """Return the weights, gains of branches behind all others: a wrapper has its own before those of its layer."""
     return sorted(model.weights, key=lambda weight: weight.path.endswith("gain"))
-
-

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -22,10 +21,9 @@ SCRIPTS = {path.stem: path for path in sorted((HERE / "written").glob("*.py")) i
 OF_EXAMPLES = {
     path.stem: path for path in sorted(EXAMPLES.glob("*.py")) if "torch" not in path.stem and path.stem != "data"
 } | {f"published_{path.stem}": path for path in sorted((EXAMPLES / "published").glob("*.py"))}
-CURES = ("tanh", "leaky", "tanh + normal", "gelu + mirrored", "orthogonal", "centred", "branch", "clip", "all at once") + (
-    "batch before",
-    "batch after",
-    "layer after",
+CURES = (
+    *("tanh", "leaky", "tanh + normal", "gelu + mirrored", "orthogonal", "centred", "branch", "clip", "all at once"),
+    *("batch before", "batch after", "layer after"),
 )
 
 
@@ -50,7 +48,9 @@ def edits_of(cure: str, path: Path) -> tuple[Edit, ...]:
     applied = applying(network, found[0])
     everything = tuple(layer.name for layer in network.kernels)
     tanh = SwapActivation(layers=applied, activation="selu" if found[0] == "tanh" else "tanh")
-    wide = AddResidual(layers=tuple(n for n in hidden if network.layer(network.sources(n)[0]).shape == network.layer(n).shape))
+    wide = AddResidual(
+        layers=tuple(n for n in hidden if network.layer(network.sources(n)[0]).shape == network.layer(n).shape)
+    )
     return {
         "tanh": (tanh,),
         "leaky": (SwapActivation(layers=applied, activation="leaky_relu", parameter=0.1),),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from unvanish.cli import files, streams
+from unvanish.cli import cure_files, files, streams
 from unvanish.cli.exits import cure_code
 
 if TYPE_CHECKING:
@@ -19,17 +19,22 @@ Examples:
   unvanish cure train.py
   unvanish cure train.py --budget 2m     what can be proven in two minutes
   unvanish cure train.py --seeds 5       more certain, and longer
+  unvanish cure train.py --apply         write the cure into the script
+  unvanish cure train.py --diff | git apply
+  unvanish cure train.py --fix 2         the change in the table's second row
   unvanish cure train.py --json - -q     only the facts, on standard output
   unvanish cure train.py -- --epochs 3   the script's arguments go behind --
 \b
 The script runs up to its fit; model and data are taken from there, and
 copies are trained, each for at most an eighth of the steps that the fit
-would take (at least 100). Nothing of the script is changed. Ctrl-C ends
-the trials and shows what was measured.
+would take (at least 100). Ctrl-C ends the trials and shows what was
+measured. The patch of the script is kept in .unvanish/<script>/cure.patch,
+the source of the cured model beside it. Only --apply changes the script;
+what it was is kept as train.py.orig.
 \b
-Exit codes: 0 cured, or nothing to cure; 1 no cure helped; 2 wrong usage or
-a missing backend; 3 the script failed or never trained; 4 undecided;
-130 interrupted.
+Exit codes: 0 cured, or nothing to cure; 1 no cure helped; 2 wrong usage, a
+missing backend, or no patch where --diff, --apply or --fix asked for one;
+3 the script failed or never trained; 4 undecided; 130 interrupted.
 """
 UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -51,6 +56,9 @@ def _budget(_ctx: click.Context, _param: click.Parameter, value: str | None) -> 
 @click.option("--steps", type=click.IntRange(min=1), metavar="N", help="Steps of each training that is compared.")
 @click.option("--budget", callback=_budget, metavar="TIME", help="Time for everything: 90s, 2m, 1h.")
 @click.option("--fit", type=click.IntRange(min=1), default=1, metavar="N", help="Which call of fit.  [default: 1]")
+@click.option("--fix", type=click.IntRange(min=1), metavar="N", help="Patch with the table's Nth change.")
+@click.option("--diff", is_flag=True, help="Only the patch on standard output; the report goes to standard error.")
+@click.option("--apply", "write_it", is_flag=True, help="Write the patch into the script; a backup is kept.")
 @click.option("--json", "json_path", metavar="FILE", help="Write the facts as JSON; - for standard output.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress and no notes, only the report.")
 @click.option("--verbose", "-v", is_flag=True, help="Show what the script writes while it runs.")
@@ -62,36 +70,61 @@ def cure(
     steps: int | None,
     budget: float | None,
     fit: int,
+    fix: int | None,
+    diff: bool,
+    write_it: bool,
     json_path: str | None,
     quiet: bool,
     verbose: bool,
 ) -> int:
     """Try changes on copies of a script's model, and prescribe the smallest that suffices."""
+    if diff and (write_it or json_path == "-"):
+        raise click.UsageError(
+            f"--diff only prints the patch; it does not go with {'--apply' if write_it else '--json -'}."
+        )
     json = Path(json_path) if json_path and json_path != "-" else None
-    files.ensure_writable(json)
+    files.ensure_writable(json, script=script)
     from unvanish.api import cure_script
     from unvanish.script.check import shown_live
     from unvanish.trial.plan import Plan
 
     plan = Plan(seeds=seeds, steps=steps, seconds=budget)
     with shown_live(verbose), streams.progress(script.name, silent=quiet or verbose) as progress:
-        run, found = cure_script(script, arguments, plan=plan, fit=fit, progress=progress)
+        run, found = cure_script(script, arguments, plan=plan, fit=fit, fix=fix, progress=progress)
     if not quiet:
         streams.notes(run.notes)
     if run.error is not None:
         streams.failure(run)
-    if found is not None:
-        _show(found, on_stdout="json" if json_path == "-" else "text")
-        if json is not None:
-            files.write(json, found.to_json())
-    return cure_code(run, None if found is None else found.record)
+    if found is None:
+        return cure_code(run, None)
+    _show(found, "diff" if diff else "json" if json_path == "-" else "text")
+    if json is not None:
+        files.write(json, found.to_json())
+    places = cure_files.keep(found, run.folder)
+    code = cure_code(run, found.record)
+    if write_it and code != 130:
+        places += cure_files.applied(found)
+    _tell(places, on_stderr=diff or json_path == "-", silent=quiet)
+    wanted = diff or write_it or fix is not None
+    return 2 if wanted and code != 130 and cure_files.is_missing(found, fix) else code
 
 
-def _show(found: Cure, *, on_stdout: str) -> None:
-    if on_stdout == "json":
+def _show(found: Cure, form: str) -> None:
+    if form == "json":
         streams.say(found.to_json())
         return
     from unvanish.report.cure_text import print_cure
 
-    with streams.console() as console:
+    with streams.console(stderr=form == "diff") as console:
         print_cure(found.record, console)
+    if form == "diff" and found.changes is not None:
+        streams.send(found.changes.diff())
+
+
+def _tell(lines: list[str], *, on_stderr: bool, silent: bool) -> None:
+    """Say where everything is: behind the report, or on standard error where that is not on standard output."""
+    for line in lines:
+        if not on_stderr:
+            streams.say(line)
+        elif not silent:
+            click.echo(line, err=True)

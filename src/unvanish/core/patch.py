@@ -37,6 +37,8 @@ class Patch(msgspec.Struct, frozen=True, kw_only=True):
     """Hold all files that are to change."""
 
     files: tuple[FileChange, ...]
+    home: str = ""
+    """Absolute folder that the names of the files start from: where the patch is applied."""
 
     def diff(self) -> bytes:
         """Return the unified diff of all files."""

@@ -11,7 +11,7 @@ from rich.text import Text
 from unvanish.core.cured import Cured
 from unvanish.core.evidence import Arm, Evidence
 from unvanish.report.glyphs import Mark
-from unvanish.report.inert import cells, inert, sentence, shorten
+from unvanish.report.inert import cells, inert, inert_line, sentence, shorten
 from unvanish.report.lines import can_write, plain_line, wrap
 from unvanish.report.numbers import MISSING, counted, plain, seconds
 
@@ -191,6 +191,12 @@ def _layers(names: Sequence[str]) -> str:
 
 
 def _source(cured: Cured) -> list[Text]:
+    """Return the patch of the script; where there is none, the source of the cured model."""
+    if cured.patch:
+        return [
+            Text("the patch:", style="bold"),
+            *(Text(f"    {inert_line(one)}".rstrip()) for one in cured.patch.split("\n")),
+        ]
     if not cured.source:
         return []
     return [

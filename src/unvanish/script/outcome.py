@@ -50,6 +50,11 @@ class ScriptRun(msgspec.Struct, frozen=True, kw_only=True):
     """What else the user should know, for example that a folder could not be written."""
 
     @property
+    def all_sites(self) -> tuple[Site, ...]:
+        """Return the sites of the layers and of the optimizer."""
+        return (*self.sites.values(), *([] if self.optimizer_site is None else [self.optimizer_site]))
+
+    @property
     def exit_code(self) -> int | None:
         """Return the exit code that this outcome forces; None when the verdict decides."""
         if self.outcome == "enough":

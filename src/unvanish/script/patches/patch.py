@@ -59,7 +59,7 @@ def patch_of(
                 encoding=source.encoding,
             )
         )
-    return Patch(files=tuple(change for change in changes if change.before != change.after))
+    return Patch(files=tuple(change for change in changes if change.before != change.after), home=home)
 
 
 def _clip_in(file: str, site: Site | None, clip: Clip | None) -> tuple[Site, Clip] | None:
