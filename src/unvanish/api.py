@@ -194,7 +194,10 @@ def try_cures(trainer: Trainer, plan: TrialPlan, progress: Progress, *, title: s
 
     started = time.perf_counter()
     untreated = diagnose(trainer.look(None, SEARCH_SEED), title=title)
-    candidates = proposals(untreated.observation) if answerable(untreated, answered()) else ()
+    if not answerable(untreated, answered()):  # some diseases show in the first steps only
+        progress("watching the first steps", 0, 0)
+        untreated = diagnose(trainer.watch(SEARCH_SEED), title=title)
+    candidates = proposals(untreated)
     searched = search(trainer, candidates, diagnose, plan, progress)
     decision = decide(searched.evidence, untreated, answered(), searched.cut)
     source, unwritten = _source_of(trainer, decision.prescription)
@@ -295,6 +298,7 @@ def _patched(found: Cure, run: ScriptRun, sources: dict[str, bytes], fix: int | 
                 run.sites,
                 sources,
                 optimizer_site=run.optimizer_site,
+                rate=run.trainer.constant_rate(),
                 mirrors=run.trainer.mirrors(found.prescription),
             )
         except UnsupportedError as error:

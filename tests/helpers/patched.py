@@ -49,6 +49,7 @@ class Taken:
             self.run.sites,
             self.sources,
             optimizer_site=self.run.optimizer_site,
+            rate=self.trainer.constant_rate(),
             mirrors=self.trainer.mirrors(prescription(edits)),
         )
 

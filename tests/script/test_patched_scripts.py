@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from unvanish.core.edit import AddNorm, AddResidual, Clip, Edit, Redraw, SwapActivation
+from unvanish.core.edit import AddNorm, AddResidual, Clip, Edit, Redraw, ScaleRate, SwapActivation
 from unvanish.errors import UnsupportedError
 
 pytestmark = [
@@ -71,6 +71,7 @@ def edits_of(cure: str, path: Path) -> tuple[Edit, ...]:
             Redraw(layers=hidden, scheme="normal", gain=1.0),
             AddNorm(layers=hidden, kind="layer_norm", before=True),
             Clip(kind="value", bound=0.25),
+            ScaleRate(factor=3.0),
         ),
         "batch before": (AddNorm(layers=hidden, kind="batch_norm", before=True),),
         "batch after": (AddNorm(layers=hidden, kind="batch_norm", before=False),),
@@ -86,6 +87,7 @@ UNFIT: dict[tuple[str, str], str] = {
         (name, "branch"): "would span two calls"
         for name in ("activation_layers", "keras_functions", "star_import_and_tabs")
     },
+    ("convolutions", "all at once"): "the learning rate is a schedule",
     ("appended", "clip"): "the optimizer was not found",
     ("appended", "all at once"): "the optimizer was not found",
 }

@@ -19,17 +19,19 @@ class Cured(msgspec.Struct, frozen=True, kw_only=True):
     """Hold the verdict on all trials of one network."""
 
     verdict: Word
-    """cured: a change helps beyond seed noise. optional: it trains as it is, and no change made it better.
-    nothing-to-learn: gradients were cured, and the labels carry no signal. no-cure-helped. not-the-gradients: they are
-    healthy, or what ails is nothing that a cure answers. undecided: too little was measured."""
+    """cured: a change helps beyond seed noise. optional: it trains as it is; no change made it better, or one did that
+    answers a mere warning. nothing-to-learn: gradients were cured, and the labels carry no signal. no-cure-helped.
+    not-the-gradients: they are healthy, or what ails is nothing that a cure answers. undecided: too little was
+    measured."""
     sentence: str
     """The verdict in one sentence, with its numbers."""
     prescription: Prescription | None
-    """The smallest change that was sufficient, only of `cured`; or the arm that was asked for."""
+    """The smallest change that was sufficient: of `cured`, and of `optional` where one was better; or the one that was
+    asked for."""
     evidence: Evidence | None
     """All trials; None where nothing was trained."""
     diagnosis: Diagnosis
-    """Of the untreated network, at its initialisation."""
+    """Of the untreated network: at its initialisation, or of its first steps where nothing shows before them."""
     notes: tuple[str, ...] = ()
     """What else was measured and should be said, for example that clipping had no effect."""
     cut: str = ""

@@ -38,7 +38,7 @@ class Arm(msgspec.Struct, frozen=True, kw_only=True):
     prescription: Prescription | None
     """None: the network as it is."""
     runs: tuple[Run, ...]
-    """At the learning rate that served this arm best, one for each seed."""
+    """At one learning rate, one for each seed: that of the prescription, of the untreated network the user's own."""
     verdict: str
     """The verdict word on the initial profile and on the last one: the worse."""
     transmission: float | None
@@ -100,6 +100,8 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     test: str
     """The statistical test by which an arm counts as better."""
     seconds: float
+    proven_seconds: float | None = None
+    """Seconds after which the first change was proven; None where none was."""
     held_out: int = 0
     """Number of held-out samples; 0 where it is not known."""
     longer: tuple[str, Run] | None = None

@@ -48,7 +48,8 @@ def decide(evidence: Evidence | None, untreated: Diagnosis, answered: Collection
     """
     if evidence is None:
         return Decision(verdict="undecided", sentence=f"nothing was trained: {cut or 'no trial was made'}")
-    if not answerable(untreated, answered):
+    errors = answerable(untreated, answered)
+    if not errors and not evidence.arms:
         return _not_the_gradients(evidence, untreated)
     notes = tuple(filter(None, (_of_clipping(evidence, arm) for arm in evidence.arms if arm.clips)))
     compared = [arm for arm in evidence.arms if len(arm.runs) >= FEWEST_SEEDS]
@@ -56,12 +57,16 @@ def decide(evidence: Evidence | None, untreated: Diagnosis, answered: Collection
     if enough:
         chosen = min(enough, key=lambda arm: (_size(arm), -arm.score))
         assert chosen.prescription is not None
+        optional = not errors and _trains(evidence)
+        words = "it trains as it is, and can do better: " if optional else ""
         return Decision(
-            verdict="cured",
-            sentence=_cured(evidence, chosen, chosen.prescription),
+            verdict="optional" if optional else "cured",
+            sentence=words + _cured(evidence, chosen, chosen.prescription),
             prescription=chosen.prescription,
             notes=notes,
         )
+    if not errors:
+        return _not_the_gradients(evidence, untreated, (*notes, _tried_in_vain(evidence, untreated)))
     if cut:
         return Decision(
             verdict="undecided",
@@ -73,7 +78,7 @@ def decide(evidence: Evidence | None, untreated: Diagnosis, answered: Collection
 
 def _without_a_cure(evidence: Evidence, notes: tuple[str, ...]) -> Decision:
     baseline = evidence.baseline
-    if beats_chance(evidence, baseline) and not baseline.stuck:
+    if _trains(evidence):
         return Decision(
             verdict="optional",
             sentence=f"it trains as it is ({scores(evidence, baseline)}); no change made it better beyond seed noise",
@@ -122,16 +127,26 @@ def _at_chance(evidence: Evidence, healthy: list[Arm], notes: tuple[str, ...]) -
     )
 
 
-def _not_the_gradients(evidence: Evidence, untreated: Diagnosis) -> Decision:
-    baseline = evidence.baseline
-    trains = beats_chance(evidence, baseline) and not baseline.stuck
-    how = f"{scores(evidence, baseline)} after {baseline.runs[0].steps} steps"
+def _not_the_gradients(evidence: Evidence, untreated: Diagnosis, notes: tuple[str, ...] = ()) -> Decision:
+    how = f"{scores(evidence, evidence.baseline)} after {evidence.baseline.runs[0].steps} steps"
     if untreated.verdict == "healthy":
-        words = "nothing to cure: " if trains else "the gradients are healthy, and it does not train: "
-        return Decision(verdict="not-the-gradients", sentence=f"{words}{how}; {untreated.sentence}")
-    return Decision(
-        verdict="not-the-gradients", sentence=f"no cure answers what was found: {untreated.sentence}; {how}"
-    )
+        words = "nothing to cure: " if _trains(evidence) else "the gradients are healthy, and it does not train: "
+        sentence = f"{words}{how}; {untreated.sentence}"
+    else:
+        sentence = f"no cure answers what was found: {untreated.sentence}; {how}"
+    return Decision(verdict="not-the-gradients", sentence=sentence, notes=notes)
+
+
+def _tried_in_vain(evidence: Evidence, untreated: Diagnosis) -> str:
+    """Return what was tried against warnings alone, and did not do better."""
+    codes = dict.fromkeys(finding.code for finding in untreated.findings if finding.severity == "warning")
+    tried = ", ".join(arm.label for arm in evidence.arms)
+    return f"against {', '.join(codes)}, only a warning, {tried} did no better beyond seed noise"
+
+
+def _trains(evidence: Evidence) -> bool:
+    """Say whether the network learns as it is, with every seed."""
+    return beats_chance(evidence, evidence.baseline) and not evidence.baseline.stuck
 
 
 def _cured(evidence: Evidence, arm: Arm, chosen: Prescription) -> str:

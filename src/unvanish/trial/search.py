@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import math
 import time
-from collections import Counter
 from collections.abc import Sequence
 
 import msgspec
 
 from unvanish.core.diagnosis import Diagnosis
-from unvanish.core.edit import INVASIVENESS, AddResidual, Clip, Prescription
+from unvanish.core.edit import INVASIVENESS, AddResidual, Clip, Invasiveness, Prescription
 from unvanish.core.evidence import Arm, Dropped, Evidence, Run
+from unvanish.cures import learning_rate
 from unvanish.errors import UnsupportedError
-from unvanish.trial.better import beats_chance, fits_training, test_words, told_from_chance
+from unvanish.trial.better import (
+    ERRORS,
+    beats_chance,
+    binomial_error,
+    fits_training,
+    is_better,
+    is_sufficient,
+    test_words,
+    told_from_chance,
+)
+from unvanish.trial.better import SHARE as SHARE_OF_GAIN
 from unvanish.trial.plan import FEWEST_STEPS, SHARE, Plan
 from unvanish.trial.trainer import Trainer
 from unvanish.trial.trials import Judge, Progress, Spent, Trained, Trials, arm_of, transmission
@@ -21,11 +31,11 @@ from unvanish.trial.trials import Judge, Progress, Spent, Trained, Trials, arm_o
 DECADES = 1.5
 """Decades over all kernels beyond which a forecast is that of a sick network (THEORY 4: the band of rule GF101)."""
 ALIKE = 3
-"""Of one cure, at one invasiveness, so many are trained."""
-FIRST_PART, SECOND_PART = 4, 2
+"""Of one invasiveness, so many are trained at most: the next one where those before it did not get better."""
+PART = 2
 """The short trainings take one part in so many of the steps of the compared ones."""
-KEPT = 3
-"""Arms that get the second short training, beside the best of every invasiveness."""
+MORE = 2
+"""Seeds added for a change that is better with every one of the plan's, and not yet beyond their noise."""
 LONGER = 1000
 """Steps from which on labels without signal are told from learnable ones with 200 held-out samples (see GF901)."""
 SEARCH_SEED = 0
@@ -49,10 +59,11 @@ def search(
 ) -> Searched:
     """Try the candidates, and return what was measured.
 
-    A candidate is dropped by its forecast, by the look at its first step, or by one of two rounds of short trainings
-    (a quarter of the steps at the user's learning rate, then half of them at every rate of the plan). Of each
-    invasiveness the best one stays in, up to that of the best of all; these, the untreated network and clipping are
-    trained over the plan's seeds, each at its best rate. An empty list trains the untreated network alone.
+    The least invasive come first, so that a small change is proven before larger ones are tried. Of each invasiveness
+    candidates are taken in their order until one is healthy and better after a short training (half of the steps); a
+    candidate whose forecast or first step is sick is not trained. The best of each gets every learning rate of the plan
+    (short trainings again), and is compared with the untreated network over the plan's seeds; once a change is proven,
+    only what seems better still. Clipping is compared in any case. An empty list trains the untreated network alone.
 
     Ctrl-C and a spent budget end the search; what was measured is returned, and `cut` says why.
     """
@@ -69,10 +80,11 @@ class _Search:
         self._candidates = [one for one in candidates if not _clips(one)]
         self._clips = [one for one in candidates if _clips(one)][:1]
         self._dropped: dict[str, Dropped] = {}
-        self._short: dict[str, Trained] = {}
-        """Label -> its last short training, at its best rate so far."""
-        self._rates: dict[str, float] = {}
+        self._short: dict[str, dict[float, Trained]] = {}
+        """Label -> learning rate, as a multiple of the user's -> short training."""
         self._compared: dict[str, list[Trained]] = {}
+        self._proven: tuple[Prescription, float] | None = None
+        """The first change that was, and after how many seconds."""
         self._longer: tuple[str, Run] | None = None
 
     def run(self) -> Searched:
@@ -86,41 +98,87 @@ class _Search:
         return Searched(evidence=self._evidence(cut), cut=cut)
 
     def _all(self) -> None:
-        arms: list[Prescription | None] = [None]
-        if self._candidates or self._clips:
-            arms += self._first_round(self._looked_at(self._forecast_well()))
-            arms = self._second_round([*arms, *self._clips])
-        self._over_seeds(arms)
+        if not self._candidates and not self._clips:
+            self._compare([None], self._plan.seeds)
+            return
+        started = time.monotonic()
+        self._train_short(None, 1.0)
+        self._fit_into_budget(time.monotonic() - started)
+        self._at_every_rate(None)
+        best = [one for size in INVASIVENESS if (one := self._best_of(size)) is not None]
+        if self._proven is None:
+            self._compare_up_to_the_best(best)
+        for one in self._clips:
+            self._at_every_rate(one)
+        self._compare([None, *self._clips, *self._other_rate()], self._plan.seeds)
         self._if_at_chance()
 
-    def _forecast_well(self) -> list[Prescription]:
-        """Return the candidates whose forecast is not that of a sick network."""
+    def _best_of(self, size: Invasiveness) -> Prescription | None:
+        """Return the best of one invasiveness; compared already where it is better than what is known."""
+        tried: list[Prescription] = []
+        for one in (one for one in self._candidates if one.invasiveness == size):
+            if (unbeaten := self._unbeatable()) is not None:
+                self._drop(one, f"cannot be much better than {unbeaten}")
+            elif len(tried) == ALIKE or (tried and self._promises(tried[-1])):
+                enough = len(tried) == ALIKE
+                self._drop(one, f"{ALIKE} others were tried" if enough else f"{tried[-1].label} did well before it")
+            elif self._forecast_well(one) and self._looks_well(one):
+                self._trials.tell(f"{size}: {one.label}", len(self._compared), len(INVASIVENESS) + 1)
+                self._train_short(one, 1.0)
+                tried.append(one)
+        best = max(tried, key=self._rank, default=None)
+        for one in tried:
+            if one is not best:
+                self._drop_for(one, best)
+        if best is not None and self._promises(best):
+            self._at_every_rate(best)
+            self._prove(best)
+        elif best is not None and self._proven is not None:
+            self._drop_for(best, self._proven[0])
+        return best
+
+    def _compare_up_to_the_best(self, best: Sequence[Prescription]) -> None:
+        """Compare the best of each invasiveness, up to that of the best of all, where none was proven before."""
+        if not best:
+            return
+        for one in best:
+            self._at_every_rate(one)
+        chosen = max(best, key=self._rank)
+        for number, one in enumerate(best):
+            if number <= best.index(chosen):
+                self._prove(one)
+            elif one.label not in self._compared:
+                self._drop_for(one, chosen)
+
+    def _promises(self, one: Prescription) -> bool:
+        """Say whether its short trainings are healthy and score higher than what is known, beyond noise."""
+        mine, known = self._best_short(one), self._best_short(None if self._proven is None else self._proven[0])
+        if mine.verdict != "healthy":
+            return False
+        gain = mine.run.score - known.run.score
+        if self._trials.trainer.metric != "accuracy" or not math.isfinite(known.run.score):
+            return gain > 0
+        return gain > ERRORS * binomial_error(known.run.score, self._trials.held_out)
+
+    def _unbeatable(self) -> str | None:
+        """Return the label of a change that is proven and has nearly all of the gain that any could have."""
+        known = self._evidence("")
+        if known is None or known.metric != "accuracy":
+            return None
+        most = SHARE_OF_GAIN * (1.0 - known.baseline.score)
+        return next((arm.label for arm in known.arms if known.gain(arm) >= most and is_sufficient(known, arm)), None)
+
+    def _forecast_well(self, one: Prescription) -> bool:
+        """Say whether the forecast is not that of a sick network; drop it when it is."""
         depth = max(len(self._trials.trainer.network.kernels) - 1, 1)
-        well = []
-        for one in self._candidates:
-            if one.transmission is not None and abs(math.log10(one.transmission)) * depth > DECADES:
-                self._drop(one, f"forecast: {one.transmission:.2f}x per layer")
-            else:
-                well.append(one)
-        return well
+        if one.transmission is None or abs(math.log10(one.transmission)) * depth <= DECADES:
+            return True
+        self._drop(one, f"forecast: {one.transmission:.2f}x per layer")
+        return False
 
-    def _looked_at(self, candidates: Sequence[Prescription]) -> list[Prescription]:
-        """Return those that fit and look healthy before the first step, at most ALIKE of a kind."""
-        seen: Counter[tuple[str, str]] = Counter()
-        well = []
-        for number, one in enumerate(candidates):
-            self._trials.tell("looking at first steps", number, len(candidates))
-            if seen[one.name, one.invasiveness] >= ALIKE:
-                self._drop(one, f"{ALIKE} others of its kind were tried")
-                continue
-            if not self._look(one):
-                continue
-            seen[one.name, one.invasiveness] += 1
-            well.append(one)
-        return well
-
-    def _look(self, one: Prescription) -> bool:
-        """Say whether the candidate is worth training; drop it when it is not."""
+    def _looks_well(self, one: Prescription) -> bool:
+        """Say whether the first step is that of a healthy network; drop it when it is not."""
+        self._trials.tell(f"looking at the first step of {one.label}", len(self._compared), len(INVASIVENESS) + 1)
         try:
             found: Diagnosis = self._trials.look(one, SEARCH_SEED)
         except UnsupportedError as error:
@@ -132,45 +190,65 @@ class _Search:
         self._drop(one, f"{found.verdict} at the first step", transmission(found))
         return False
 
-    def _first_round(self, candidates: Sequence[Prescription]) -> list[Prescription]:
-        """Return those that are best after a quarter of the steps, of every invasiveness one at least."""
-        started = time.monotonic()
-        self._short[""] = self._trials.train(None, SEARCH_SEED, 1.0, self._part(FIRST_PART))
-        self._fit_into_budget(time.monotonic() - started, len(candidates))
-        for number, one in enumerate(candidates):
-            self._trials.tell("short trainings", number, len(candidates))
-            self._short[one.label] = self._trials.train(one, SEARCH_SEED, 1.0, self._part(FIRST_PART))
-        ordered = sorted(candidates, key=lambda one: self._short[one.label].rank, reverse=True)
-        best = _best_of_each(ordered)
-        kept = [one for one in candidates if one in best or one in ordered[:KEPT]]
-        self._drop_others(candidates, kept, ordered)
-        return kept
+    def _train_short(self, one: Prescription | None, rate: float) -> None:
+        known = self._short.setdefault(_label(one), {})
+        if rate not in known:
+            known[rate] = self._trials.train(one, SEARCH_SEED, rate, max(1, self._steps // PART))
 
-    def _second_round(self, arms: Sequence[Prescription | None]) -> list[Prescription | None]:
-        """Return the arms to compare, after each was trained at every learning rate."""
-        done, total = 0, len(arms) * len(self._plan.rates)
-        for one in arms:
-            tried = {}
-            for rate in self._plan.rates:
-                self._trials.tell("learning rates", done, total)
-                tried[rate] = self._trials.train(one, SEARCH_SEED, rate, self._part(SECOND_PART))
-                done += 1
-            self._rates[_label(one)] = max(tried, key=lambda rate: tried[rate].rank)
-            self._short[_label(one)] = tried[self._rates[_label(one)]]
-        candidates = [one for one in arms if one is not None and not _clips(one)]
-        ordered = sorted(candidates, key=lambda one: self._short[one.label].rank, reverse=True)
-        kept = _up_to_the_best(ordered)
-        self._drop_others(candidates, kept, ordered)
-        return [None, *kept, *self._clips]
+    def _at_every_rate(self, one: Prescription | None) -> None:
+        """Give a change the learning rates that every one gets; one that is itself a learning rate has its own."""
+        for rate in self._plan.rates if one is None or one.rate == 1.0 else (1.0,):
+            self._trials.tell(f"learning rates of {_name(one)}", len(self._compared), len(INVASIVENESS) + 1)
+            self._train_short(one, rate)
 
-    def _over_seeds(self, arms: Sequence[Prescription | None]) -> None:
-        """Train the arms over all seeds, seed by seed, so that what is cut short can still be compared."""
-        seeds = range(SEARCH_SEED + 1, SEARCH_SEED + 1 + self._plan.seeds)
-        for done, (seed, one) in enumerate((seed, one) for seed in seeds for one in arms):
-            self._trials.tell("trainings over seeds", done, len(arms) * len(seeds))
-            rate = self._rates.get(_label(one), 1.0)
-            trained = self._trials.train(one, seed, rate, self._steps)
+    def _rate_of(self, one: Prescription | None) -> float:
+        """Return the learning rate to compare at: the user's own, unless another is better beyond noise."""
+        tried = self._short.get(_label(one), {})
+        if one is None or 1.0 not in tried:
+            return 1.0
+        best = max(tried, key=lambda rate: tried[rate].rank)
+        mine, other = tried[1.0], tried[best]
+        noise = ERRORS * binomial_error(mine.run.score, self._trials.held_out)
+        exact = self._trials.trainer.metric != "accuracy" or mine.verdict != other.verdict
+        return best if exact or other.run.score - mine.run.score > noise else 1.0
+
+    def _other_rate(self) -> list[Prescription]:
+        """Return the untreated network at the learning rate that serves it best, where that is not the user's own."""
+        tried = self._short[""]
+        best = max(tried, key=lambda rate: tried[rate].rank)
+        gain = tried[best].run.score - tried[1.0].run.score
+        noise = ERRORS * binomial_error(tried[1.0].run.score, self._trials.held_out)
+        if best == 1.0 or not gain > noise:
+            return []
+        one = learning_rate.at(best)
+        self._candidates = [*(known for known in self._candidates if known.label != one.label), one]
+        self._dropped.pop(one.label, None)
+        return [one]
+
+    def _compare(self, arms: Sequence[Prescription | None], seeds: int) -> None:
+        """Train the arms over so many seeds, seed by seed, so that what is cut short can still be compared."""
+        wanted = [(seed, one) for seed in range(SEARCH_SEED + 1, SEARCH_SEED + 1 + seeds) for one in arms]
+        new = [(seed, one) for seed, one in wanted if seed > len(self._compared.get(_label(one), []))]
+        for done, (seed, one) in enumerate(new):
+            self._trials.tell(f"{_name(one)} over seeds", done, len(new))
+            trained = self._trials.train(one, seed, self._rate_of(one), self._steps)
             self._compared.setdefault(_label(one), []).append(trained)
+
+    def _prove(self, one: Prescription) -> None:
+        """Compare a change with the untreated network, and note the first that is sufficient.
+
+        One that is healthy and better with every seed, and not yet beyond their noise, gets MORE of them.
+        """
+        for seeds in (self._plan.seeds, self._plan.seeds + MORE):
+            self._compare([None, one], seeds)
+            known = self._evidence("")
+            assert known is not None, "the untreated network was trained"
+            arm = next(arm for arm in known.arms if arm.label == one.label)
+            if is_sufficient(known, arm):
+                self._proven = self._proven or (one, time.monotonic() - self._trials.started)
+            always = all(mine > plain for mine, plain in zip(arm.scores, known.baseline.scores, strict=False))
+            if is_better(known, arm) or arm.verdict != "healthy" or not always:
+                return
 
     def _if_at_chance(self) -> None:
         """Train healthy arms for longer where none told the labels from chance: is it the labels, or the budget?
@@ -198,42 +276,50 @@ class _Search:
 
     def _rates_of(self, arm: Arm) -> list[float]:
         """Return the plan's learning rates, the one that the arm was compared at first."""
-        chosen = self._rates.get(arm.label, 1.0)
+        chosen = self._rate_of(self._known[arm.label])
         return [chosen, *(rate for rate in self._plan.rates if rate != chosen)]
 
-    def _fit_into_budget(self, seconds: float, candidates: int) -> None:
-        """Shorten the trainings where a first one says that not all of them fit into the time left."""
+    def _fit_into_budget(self, seconds: float) -> None:
+        """Shorten the trainings where a first one says that what is usual does not fit into the time left."""
         left = self._trials.left
         if left is None:
             return
-        arms = min(candidates, KEPT) + 2
-        short = candidates + arms * len(self._plan.rates) * FIRST_PART / SECOND_PART
-        needed = seconds * (short + min(arms, len(INVASIVENESS) + 2) * self._plan.seeds * FIRST_PART)
+        arms = min(len(self._candidates), len(INVASIVENESS)) + len(self._clips) + 1
+        needed = seconds * arms * (len(self._plan.rates) + self._plan.seeds * PART)
         if needed > left:
-            self._steps = max(FEWEST_STEPS, int(self._steps * max(left, 0.0) / needed))
+            self._steps = min(self._steps, max(FEWEST_STEPS, int(self._steps * max(left, 0.0) / needed)))
 
-    def _part(self, part: int) -> int:
-        return max(1, self._steps // part)
+    @property
+    def _known(self) -> dict[str, Prescription]:
+        return {one.label: one for one in (*self._candidates, *self._clips)}
+
+    def _best_short(self, one: Prescription | None) -> Trained:
+        return max(self._short[_label(one)].values(), key=lambda trained: trained.rank)
+
+    def _rank(self, one: Prescription) -> tuple[bool, float, float]:
+        return self._best_short(one).rank
 
     def _drop(self, one: Prescription, reason: str, factor: float | None = None) -> None:
         self._dropped[one.label] = Dropped(prescription=one, reason=reason, transmission=factor)
 
-    def _drop_others(
-        self, candidates: Sequence[Prescription], kept: Sequence[Prescription], ordered: Sequence[Prescription]
-    ) -> None:
-        for one in candidates:
-            if one not in kept:
-                short, best = self._short[one.label], self._short[ordered[0].label].run
-                words = f"{_signless(short.run.score)} after {short.run.steps} steps, the best {_signless(best.score)}"
-                self._drop(one, words, short.transmission)
+    def _drop_for(self, one: Prescription, other: Prescription | None) -> None:
+        short = self._best_short(one)
+        words = f"{_signless(short.run.score)} after {short.run.steps} steps"
+        if other is not None and other is not one:
+            words += f", {other.label} {_signless(self._best_short(other).run.score)}"
+        self._drop(one, words, short.transmission)
+
+    def _at_its_rate(self, one: Prescription) -> Prescription:
+        """Return the change with the learning rate that it was compared at: part of what is prescribed."""
+        return one.at_rate(self._rate_of(one))
 
     def _evidence(self, cut: str) -> Evidence | None:
         trainer, compared = self._trials.trainer, self._compared
-        plain = compared.get("") or ([self._short[""]] if "" in self._short else [])
+        plain = compared.get("") or list(self._short.get("", {}).values())[:1]
         if not plain:
             return None
-        known = {one.label: one for one in (*self._candidates, *self._clips)}
-        arms = [arm_of(known[label], trained, plain) for label, trained in compared.items() if label]
+        known = self._known
+        arms = [arm_of(self._at_its_rate(known[label]), trained, plain) for label, trained in compared.items() if label]
         for label, one in known.items():
             if cut and label not in compared and label not in self._dropped:
                 self._drop(one, f"not compared: {cut}")
@@ -246,11 +332,16 @@ class _Search:
             steps=max(run.run.steps for run in plain) if cut else self._steps,
             planned_steps=trainer.planned_steps,
             seeds=tuple(run.run.seed for run in plain),
-            test=test_words(len(plain), len(arms)),
+            test=test_words(),
             seconds=time.monotonic() - self._trials.started,
+            proven_seconds=None if self._proven is None else self._proven[1],
             held_out=self._trials.held_out,
             longer=self._longer,
         )
+
+
+def _name(one: Prescription | None) -> str:
+    return "the network as it is" if one is None else one.label
 
 
 def _signless(score: float) -> str:
@@ -264,15 +355,3 @@ def _label(one: Prescription | None) -> str:
 
 def _clips(one: Prescription) -> bool:
     return all(isinstance(edit, Clip) for edit in one.edits)
-
-
-def _best_of_each(ordered: Sequence[Prescription]) -> list[Prescription]:
-    """Return the first of each invasiveness, the least invasive first."""
-    found = (next((one for one in ordered if one.invasiveness == size), None) for size in INVASIVENESS)
-    return [one for one in found if one is not None]
-
-
-def _up_to_the_best(ordered: Sequence[Prescription]) -> list[Prescription]:
-    """Return the best of each invasiveness that is not larger than that of the best of all."""
-    largest = INVASIVENESS.index(ordered[0].invasiveness) if ordered else 0
-    return [one for one in _best_of_each(ordered) if INVASIVENESS.index(one.invasiveness) <= largest]

@@ -33,6 +33,9 @@ class Trainer(Protocol):
         Raise UnsupportedError where the prescription cannot be carried out on this model.
         """
 
+    def watch(self, seed: int) -> Observation:
+        """Return what is seen of the first steps of a copy of the model as it is, step by step."""
+
     def train(
         self, prescription: Prescription | None, seed: int, learning_rate: float, steps: int
     ) -> tuple[Run, Observation]:
@@ -52,6 +55,9 @@ class Trainer(Protocol):
 
         Raise UnsupportedError where it cannot be written.
         """
+
+    def constant_rate(self) -> float | None:
+        """Return the learning rate of the user's own optimizer; None where it is a schedule."""
 
     def mirrors(self, prescription: Prescription) -> dict[str, Mirrored]:
         """Return the layout of each looks-linear kernel of the prescription; raise as `look` does."""

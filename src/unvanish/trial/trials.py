@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from unvanish.core.diagnosis import Clear, Diagnosis, Finding
 from unvanish.core.edit import Prescription
 from unvanish.core.evidence import Arm, Run
+from unvanish.core.forecast import Forecast
 from unvanish.core.observation import Observation
 from unvanish.trial.trainer import Trainer
 
@@ -51,6 +52,7 @@ class Trials:
         self.started = time.monotonic()
         self._end = None if seconds is None else self.started + seconds
         self.held_out = 0
+        self._forecasts: dict[Prescription | None, Forecast | None] = {}
 
     @property
     def left(self) -> float | None:
@@ -60,17 +62,24 @@ class Trials:
     def look(self, prescription: Prescription | None, seed: int) -> Diagnosis:
         """Return the diagnosis of a fresh copy before its first step. Raise Spent; and as the trainer does."""
         self._require_time()
-        return self._judge(self.trainer.look(prescription, seed))
+        return self._judged(prescription, self.trainer.look(prescription, seed))
 
     def train(self, prescription: Prescription | None, seed: int, rate: float, steps: int) -> Trained:
-        """Train a fresh copy and return what came of it. rate: times the user's learning rate. Raise as `look` does."""
+        """Train a fresh copy and return what came of it. rate: times the prescription's own. Raise as `look` does."""
         self._require_time()
+        rate *= 1.0 if prescription is None else prescription.rate
         run, seen = self.trainer.train(prescription, seed, self.trainer.learning_rate() * rate, steps)
         self.held_out = seen.data.held_out or self.held_out
-        found = self._judge(seen)
+        found = self._judged(prescription, seen)
         if found.verdict in SILENT_AT_FIRST and len(seen.profiles) > 1:
-            found = self._judge(replace(seen, profiles=seen.profiles[-1:]))
+            found = self._judged(prescription, replace(seen, profiles=seen.profiles[-1:]))
         return Trained(run, found.verdict, transmission(found))
+
+    def _judged(self, prescription: Prescription | None, seen: Observation) -> Diagnosis:
+        """Return the diagnosis; the forecast of a change is made once, on the weights of its first seed."""
+        found = self._judge(replace(seen, forecast=self._forecasts.get(prescription)))
+        self._forecasts.setdefault(prescription, found.observation.forecast)
+        return found
 
     def tell(self, what: str, done: int, total: int) -> None:
         """Show how far the search is."""

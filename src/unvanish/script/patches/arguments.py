@@ -15,6 +15,7 @@ _ORDER = {
     "Dense": ("units", "activation", "use_bias", "kernel_initializer", "bias_initializer"),
     "Activation": ("activation",),
     "compile": ("optimizer",),
+    "optimizer": ("learning_rate",),
     "Conv1D": _CONV,
     "Conv2D": _CONV,
     "Conv3D": _CONV,

@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from unvanish.core.diagnosis import Site
-from unvanish.core.edit import Clip, Edit
+from unvanish.core.edit import Edit
 from unvanish.core.network import Network
 from unvanish.core.patch import FileChange, Mirrored, Patch
 from unvanish.errors import UnsupportedError
 from unvanish.script.patches.by_call import by_call
+from unvanish.script.patches.optimizer import plan_of
 from unvanish.script.patches.plan import Target
 from unvanish.script.patches.source_file import SourceFile
 from unvanish.script.patches.table import planned
@@ -25,45 +26,35 @@ def patch_of(
     sources: Mapping[str, bytes],
     *,
     optimizer_site: Site | None = None,
+    rate: float | None = None,
     mirrors: Mapping[str, Mirrored] | None = None,
 ) -> Patch:
     """Return what to change in the files of the sites, so that they make the network with the edits.
 
-    sources: file -> its bytes when it was run. mirrors: layer -> layout of a looks-linear kernel, of those that are to
-    have one. No file is changed. Raise UnsupportedError, which says why, where the edits cannot be written.
+    sources: file -> its bytes when it was run. rate: learning rate of the optimizer, None of a schedule.
+    mirrors: layer -> layout of a looks-linear kernel, of those that are to have one. No file is changed. Raise UnsupportedError, which says why, where the edits cannot be written.
     """
-    plans, clip = planned(edits, Target(network=network, mirrors=dict(mirrors or {})))
-    calls = by_call(plans, network, sites)
-    if clip is not None and optimizer_site is None:
-        raise UnsupportedError(
-            "the call that makes the optimizer was not found",
-            found="no line of the script, or of the files beside it, made it",
-            hint="write it as keras.optimizers.Adam(...), or as a string in compile",
-        )
-    files = dict.fromkeys(call.site.file for call in calls)
-    if clip is not None and optimizer_site is not None:
-        files[optimizer_site.file] = None
+    plans, of_optimizer = planned(edits, Target(network=network, mirrors=dict(mirrors or {})))
+    calls, optimizer = by_call(plans, network, sites), plan_of(of_optimizer, optimizer_site, rate)
+    files = dict.fromkeys([*(call.site.file for call in calls), *([] if optimizer is None else [optimizer.site.file])])
     home = _home(files)
     changes = []
     for file in files:
         here = [call for call in calls if call.site.file == file]
-        clips = _clip_in(file, optimizer_site, clip)
-        source = SourceFile(file, _bytes(sources, file, [call.site for call in here] + ([clips[0]] if clips else [])))
+        there = optimizer if optimizer is not None and optimizer.site.file == file else None
+        looked_at = [*(call.site for call in here), *([] if there is None else [there.site])]
+        source = SourceFile(file, _bytes(sources, file, looked_at))
         path = os.path.abspath(file)
         changes.append(
             FileChange(
                 path=path,
                 name=Path(os.path.relpath(path, home)).as_posix(),
                 before=source.data,
-                after=written(source, here, clips),
+                after=written(source, here, there),
                 encoding=source.encoding,
             )
         )
     return Patch(files=tuple(change for change in changes if change.before != change.after), home=home)
-
-
-def _clip_in(file: str, site: Site | None, clip: Clip | None) -> tuple[Site, Clip] | None:
-    return (site, clip) if site is not None and clip is not None and site.file == file else None
 
 
 def _bytes(sources: Mapping[str, bytes], file: str, sites: Sequence[Site]) -> bytes:

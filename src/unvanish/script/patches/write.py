@@ -7,20 +7,18 @@ from typing import Any
 
 import libcst as cst
 
-from unvanish.core.diagnosis import Site
-from unvanish.core.edit import Clip
 from unvanish.script.patches.by_call import Call
 from unvanish.script.patches.carriers import Carrier, applied, carrier
 from unvanish.script.patches.definitions import headed, local_classes, missing
 from unvanish.script.patches.layer_call import LayerCall
-from unvanish.script.patches.optimizer import clipped
+from unvanish.script.patches.optimizer import OptimizerPlan, changed
 from unvanish.script.patches.source_file import SourceFile
 
 Swap = Callable[[cst.Call], cst.BaseExpression]
 """From a call, what is inside it changed already, to what takes its place."""
 
 
-def written(source: SourceFile, calls: Sequence[Call], clip: tuple[Site, Clip] | None = None) -> bytes:
+def written(source: SourceFile, calls: Sequence[Call], optimizer: OptimizerPlan | None = None) -> bytes:
     """Return the file with these calls, and the one that makes the optimizer, changed.
 
     Nothing but the changes differs, to the byte. Raise UnsupportedError where something cannot be written.
@@ -38,14 +36,13 @@ def written(source: SourceFile, calls: Sequence[Call], clip: tuple[Site, Clip] |
                 applied(layer.node, extra) if layer.applies else carrier(layer.node, extra, source.parents, layer.where)
             )
             carried.setdefault(found.node, []).append(found)
-    if clip is not None:
-        site, edit = clip
-        node = source.call_at(site)
-        clipped(source, site, node, edit)  # refuses before anything is written
-        swaps[node] = lambda now: source.fitted(site, now, clipped(source, site, now, edit))
+    if optimizer is not None:
+        node, told = source.call_at(optimizer.site), optimizer
+        changed(source, node, told)  # refuses before anything is written
+        swaps[node] = lambda now: source.fitted(told.site, now, changed(source, now, told))
     parts = missing(source, local_classes(text))
-    changed = source.module.visit(_Rewriter(swaps, carried, source.names.extended))
-    return source.encoded(headed(changed, _first(source, swaps), source.names.imports, parts))
+    new = source.module.visit(_Rewriter(swaps, carried, source.names.extended))
+    return source.encoded(headed(new, _first(source, swaps), source.names.imports, parts))
 
 
 def _first(source: SourceFile, nodes: Mapping[cst.CSTNode, Any]) -> int:

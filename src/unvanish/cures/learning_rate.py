@@ -1,0 +1,37 @@
+"""Take another learning rate: the smallest change there is, where the step is what ails (LeCun et al. 1998, 4.7).
+
+A step that replaces the weights forgets what was learnt, and kills ReLU units for good; one that is a thousandth of the
+weights' size never arrives. Neither has to do with how the gradient is spread over the depth, which no learning rate
+changes: against vanishing it is measured, and has no effect.
+
+Does harm where it is too large: rates up to the first that diverges look better and better.
+"""
+
+from __future__ import annotations
+
+from unvanish.core.edit import Invasiveness, Prescription, ScaleRate, rate_words
+from unvanish.core.observation import Observation
+
+NAME = "learning-rate"
+ANSWERS: tuple[str, ...] = ("GF301", "GF302")
+INVASIVENESS: Invasiveness = "one word"
+FACTORS = (0.1, 0.01, 10.0)
+"""One or two decades down, as a step of 1 % of the weights mostly is from one that replaces them; one decade up."""
+
+
+def propose(seen: Observation) -> tuple[Prescription, ...]:  # noqa: ARG001  # of every network
+    """Return smaller rates, then a larger one."""
+    return tuple(at(factor) for factor in FACTORS)
+
+
+def at(factor: float) -> Prescription:
+    """Return the user's own learning rate times a factor."""
+    return Prescription(
+        name=NAME,
+        variant=("x " if factor >= 1 else "/ ") + f"{max(factor, 1 / factor):.3g}",
+        change=rate_words(factor),
+        invasiveness=INVASIVENESS,
+        edits=(ScaleRate(factor=factor),),
+        answers=ANSWERS,
+        harm="where it is too large: the loss jumps about, or diverges",
+    )
