@@ -43,6 +43,7 @@ def test_the_sick_network_with_learnable_labels_is_cured_by_a_small_change(tmp_p
     assert clip["transmission"] == pytest.approx(untreated["transmission"], rel=1e-3, abs=0)
     assert clip["verdict"] == untreated["verdict"] == "vanishing"
     assert any(note.startswith("clipping had no effect") for note in facts["notes"])
+    assert_patch_gives_a_healthy_script(tmp_path, facts["patch"])
     made: dict[str, Any] = {}
     exec(facts["source"], made)
     sys.path.insert(0, str(tmp_path))
@@ -54,6 +55,16 @@ def test_the_sick_network_with_learnable_labels_is_cured_by_a_small_change(tmp_p
         sys.path.remove(str(tmp_path))
         sys.modules.pop("data", None)
     assert unvanish.check(made["build_model"](), x, y, steps=20).verdict == "healthy"
+
+
+def assert_patch_gives_a_healthy_script(folder: Path, patch: str) -> None:
+    """Apply the patch that lies beside the report, and check the script that it gives."""
+    kept = folder / ".unvanish" / "sick"
+    assert (kept / "cure.patch").read_text() == patch
+    assert "def build_model" in (kept / "cured_model.py").read_text()
+    subprocess.run(["git", "apply", str(kept / "cure.patch")], cwd=folder, check=True)
+    done = subprocess.run([sys.executable, "-m", "unvanish", "check", "sick.py", "-q"], cwd=folder, check=False)
+    assert done.returncode == 0
 
 
 @pytest.mark.soak

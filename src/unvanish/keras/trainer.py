@@ -175,11 +175,12 @@ class KerasTrainer:
 
     def mirrors(self, prescription: Prescription) -> dict[str, Mirrored]:
         """Return the layout of each looks-linear kernel of the prescription; raise UnsupportedError where none fits."""
-        with aside(self._model, 0):
-            found, outputs = leaves(operated(self._model, self._edits(prescription)).model)
+        edits = [e for e in self._edits(prescription) if isinstance(e, Redraw) and e.scheme == "looks_linear"]
         told: dict[str, Mirrored] = {}
-        for edit in self._edits(prescription):
-            if isinstance(edit, Redraw) and edit.scheme == "looks_linear":
+        if edits:
+            with aside(self._model, 0):
+                found, outputs = leaves(operated(self._model, self._edits(prescription)).model)
+            for edit in edits:
                 told |= layouts(found, outputs, edit)
         return told
 

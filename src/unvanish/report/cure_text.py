@@ -178,7 +178,9 @@ def _facts(cured: Cured) -> Iterator[tuple[str, str]]:
     chosen = cured.prescription
     assert chosen is not None
     yield "size", chosen.invasiveness
-    yield "layers", _layers([name for edit in chosen.edits for name in getattr(edit, "layers", ())])
+    names = [name for edit in chosen.edits for name in getattr(edit, "layers", ())]
+    if names:
+        yield "layers", _layers(names)
     if chosen.harm:
         yield "does harm", chosen.harm
 

@@ -4,7 +4,7 @@ from keras import layers
 
 x = np.random.default_rng(0).random((64, 6))
 y = (x.sum(axis=1, keepdims=True) > 3).astype(int)
-HIDDEN = {"class_name": "Dense", "config": {"units": 8, "activation": "sigmoid"}}
+HIDDEN = {"module": "keras.layers", "class_name": "Dense", "config": {"units": 8, "activation": "sigmoid"}}
 
 model = keras.Sequential([keras.Input((6,))])
 for _ in range(4):

@@ -32,7 +32,8 @@ def patch_of(
     """Return what to change in the files of the sites, so that they make the network with the edits.
 
     sources: file -> its bytes when it was run. rate: learning rate of the optimizer, None of a schedule.
-    mirrors: layer -> layout of a looks-linear kernel, of those that are to have one. No file is changed. Raise UnsupportedError, which says why, where the edits cannot be written.
+    mirrors: layer -> layout of a looks-linear kernel, of those that are to have one. No file is changed. Raise
+    UnsupportedError, which says why, where the edits cannot be written.
     """
     plans, of_optimizer = planned(edits, Target(network=network, mirrors=dict(mirrors or {})))
     calls, optimizer = by_call(plans, network, sites), plan_of(of_optimizer, optimizer_site, rate)
