@@ -161,11 +161,11 @@ def test_of_a_size_three_are_trained_and_after_one_that_does_well_none() -> None
     trainer, searched = run({one.label: Outcome(0.5) for one in many}, *many)
     assert {key for key, *_ in trainer.trained} == {"", *(one.label for one in many[:3])}
     assert searched.evidence is not None
-    assert [one.reason for one in searched.evidence.dropped[:2]] == ["3 others were tried"] * 2
+    assert [one.reason for one in searched.evidence.dropped[:2]] == ["3 of its size did no better"] * 2
     trainer, searched = run({one.label: Outcome(0.8) for one in many}, *many)
     assert {key for key, *_ in trainer.trained} == {"", many[0].label}
     assert searched.evidence is not None
-    assert [one.reason for one in searched.evidence.dropped[:4]] == ["swap (0) did well before it"] * 4
+    assert [one.reason for one in searched.evidence.dropped[:4]] == ["swap (0) did well"] * 4
 
 
 def test_an_arm_whose_loss_is_no_number_loses() -> None:

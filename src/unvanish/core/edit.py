@@ -114,7 +114,7 @@ Edit = OfWeights | OfOptimizer | SwapActivation | AddNorm | AddResidual | Standa
 
 def rate_words(factor: float) -> str:
     """Return `learning rate x 3` or `learning rate / 10`."""
-    return f"learning rate x {factor:.3g}" if factor >= 1 else f"learning rate / {1 / factor:.3g}"
+    return f"learning rate x {factor:.4g}" if factor >= 1 else f"learning rate / {1 / factor:.4g}"
 
 
 class Prescription(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,8 +15,9 @@ from unvanish.core.observation import Observation
 NAME = "learning-rate"
 ANSWERS: tuple[str, ...] = ("GF301", "GF302")
 INVASIVENESS: Invasiveness = "one word"
-FACTORS = (0.1, 0.01, 10.0)
-"""One or two decades down, as a step of 1 % of the weights mostly is from one that replaces them; one decade up."""
+FACTORS = (0.1, 0.01, 0.001, 10.0)
+"""A step of 1 % of the weights lies two decades below one that replaces them, and three where the loss is curved much
+more than usual; one decade up."""
 
 
 def propose(seen: Observation) -> tuple[Prescription, ...]:  # noqa: ARG001  # of every network
@@ -28,7 +29,7 @@ def at(factor: float) -> Prescription:
     """Return the user's own learning rate times a factor."""
     return Prescription(
         name=NAME,
-        variant=("x " if factor >= 1 else "/ ") + f"{max(factor, 1 / factor):.3g}",
+        variant=("x " if factor >= 1 else "/ ") + f"{max(factor, 1 / factor):.4g}",
         change=rate_words(factor),
         invasiveness=INVASIVENESS,
         edits=(ScaleRate(factor=factor),),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import statistics
 import time
 from collections.abc import Sequence
 
 import msgspec
 
 from unvanish.core.diagnosis import Diagnosis
-from unvanish.core.edit import INVASIVENESS, AddResidual, Clip, Invasiveness, Prescription
+from unvanish.core.edit import INVASIVENESS, AddResidual, Clip, Invasiveness, Prescription, Redraw
 from unvanish.core.evidence import Arm, Dropped, Evidence, Run
 from unvanish.cures import learning_rate
 from unvanish.errors import UnsupportedError
@@ -31,7 +32,8 @@ from unvanish.trial.trials import Judge, Progress, Spent, Trained, Trials, arm_o
 DECADES = 1.5
 """Decades over all kernels beyond which a forecast is that of a sick network (THEORY 4: the band of rule GF101)."""
 ALIKE = 3
-"""Of one invasiveness, so many are trained at most: the next one where those before it did not get better."""
+"""Of one invasiveness, so many are trained at most, the next one where those before it did not do well; one alone, once
+a change is proven."""
 PART = 2
 """The short trainings take one part in so many of the steps of the compared ones."""
 MORE = 2
@@ -59,11 +61,12 @@ def search(
 ) -> Searched:
     """Try the candidates, and return what was measured.
 
-    The least invasive come first, so that a small change is proven before larger ones are tried. Of each invasiveness
-    candidates are taken in their order until one is healthy and better after a short training (half of the steps); a
-    candidate whose forecast or first step is sick is not trained. The best of each gets every learning rate of the plan
-    (short trainings again), and is compared with the untreated network over the plan's seeds; once a change is proven,
-    only what seems better still. Clipping is compared in any case. An empty list trains the untreated network alone.
+    A candidate that lets the network begin as an isometry comes first: it mostly shows what can be reached. Then the
+    least invasive ones: of each invasiveness candidates are taken in their order until one is healthy and better after
+    a short training (half of the steps); a candidate whose forecast or first step is sick is not trained. The best of
+    each gets every learning rate of the plan (short trainings again), and is compared with the untreated network over
+    the plan's seeds; once a change is proven, only smaller ones that come near it, and larger ones that seem better.
+    Clipping is compared in any case. An empty list trains the untreated network alone.
 
     Ctrl-C and a spent budget end the search; what was measured is returned, and `cut` says why.
     """
@@ -83,8 +86,9 @@ class _Search:
         self._short: dict[str, dict[float, Trained]] = {}
         """Label -> learning rate, as a multiple of the user's -> short training."""
         self._compared: dict[str, list[Trained]] = {}
-        self._proven: tuple[Prescription, float] | None = None
-        """The first change that was, and after how many seconds."""
+        self._proven: list[Prescription] = []
+        self._proven_seconds: float | None = None
+        """After which the first was."""
         self._longer: tuple[str, Run] | None = None
 
     def run(self) -> Searched:
@@ -105,8 +109,11 @@ class _Search:
         self._train_short(None, 1.0)
         self._fit_into_budget(time.monotonic() - started)
         self._at_every_rate(None)
+        first = next((one for one in self._candidates if _keeps_lengths(one)), None)
+        if first is not None and self._tried(first) and self._promises(first):
+            self._prove(first)
         best = [one for size in INVASIVENESS if (one := self._best_of(size)) is not None]
-        if self._proven is None:
+        if not self._proven:
             self._compare_up_to_the_best(best)
         for one in self._clips:
             self._at_every_rate(one)
@@ -117,32 +124,40 @@ class _Search:
         """Return the best of one invasiveness; compared already where it is better than what is known."""
         tried: list[Prescription] = []
         for one in (one for one in self._candidates if one.invasiveness == size):
-            if (unbeaten := self._unbeatable()) is not None:
+            if one.label in self._short:
+                tried.append(one)
+            elif one.label in self._dropped:
+                continue
+            elif (unbeaten := self._unbeatable(size)) is not None:
                 self._drop(one, f"cannot be much better than {unbeaten}")
-            elif len(tried) == ALIKE or (tried and self._promises(tried[-1])):
-                enough = len(tried) == ALIKE
-                self._drop(one, f"{ALIKE} others were tried" if enough else f"{tried[-1].label} did well before it")
-            elif self._forecast_well(one) and self._looks_well(one):
-                self._trials.tell(f"{size}: {one.label}", len(self._compared), len(INVASIVENESS) + 1)
-                self._train_short(one, 1.0)
+            elif tried and (len(tried) == ALIKE or self._proven or self._promises(tried[-1])):
+                better = tried[-1] in self._proven or self._promises(tried[-1])
+                self._drop(one, f"{tried[-1].label} did well" if better else f"{len(tried)} of its size did no better")
+            elif self._tried(one):
                 tried.append(one)
         best = max(tried, key=self._rank, default=None)
         for one in tried:
-            if one is not best:
+            if one is not best and one.label not in self._compared:
                 self._drop_for(one, best)
-        if best is not None and self._promises(best):
-            self._at_every_rate(best)
-            self._prove(best)
-        elif best is not None and self._proven is not None:
-            self._drop_for(best, self._proven[0])
+        if best is not None and best.label not in self._compared:
+            if self._promises(best):
+                self._prove(best)
+            elif self._proven:
+                self._drop_for(best, self._ceiling)
         return best
+
+    def _tried(self, one: Prescription) -> bool:
+        """Train a change shortly, unless its forecast or its first step is sick; say whether it was trained."""
+        if not self._forecast_well(one) or not self._looks_well(one):
+            return False
+        self._trials.tell(f"{one.invasiveness}: {one.label}", len(self._compared), len(INVASIVENESS) + 1)
+        self._train_short(one, 1.0)
+        return True
 
     def _compare_up_to_the_best(self, best: Sequence[Prescription]) -> None:
         """Compare the best of each invasiveness, up to that of the best of all, where none was proven before."""
         if not best:
             return
-        for one in best:
-            self._at_every_rate(one)
         chosen = max(best, key=self._rank)
         for number, one in enumerate(best):
             if number <= best.index(chosen):
@@ -150,23 +165,37 @@ class _Search:
             elif one.label not in self._compared:
                 self._drop_for(one, chosen)
 
+    @property
+    def _ceiling(self) -> Prescription | None:
+        """Return the best change that is proven."""
+        scores = {label: statistics.median(one.run.score for one in runs) for label, runs in self._compared.items()}
+        return max(self._proven, key=lambda one: scores[one.label], default=None)
+
     def _promises(self, one: Prescription) -> bool:
-        """Say whether its short trainings are healthy and score higher than what is known, beyond noise."""
-        mine, known = self._best_short(one), self._best_short(None if self._proven is None else self._proven[0])
+        """Say whether a comparison over seeds may change what is prescribed, as far as short trainings can tell.
+
+        A change that is larger than the best one proven has to score higher, beyond noise; a smaller one has to come
+        near it; the first has to beat the untreated network.
+        """
+        mine, plain, best = self._short[one.label][1.0], self._short[""][1.0], self._ceiling
         if mine.verdict != "healthy":
             return False
-        gain = mine.run.score - known.run.score
-        if self._trials.trainer.metric != "accuracy" or not math.isfinite(known.run.score):
-            return gain > 0
-        return gain > ERRORS * binomial_error(known.run.score, self._trials.held_out)
+        known = plain if best is None else self._short[best.label][1.0]
+        exact = self._trials.trainer.metric != "accuracy" or not math.isfinite(known.run.score)
+        noise = 0.0 if exact else ERRORS * binomial_error(known.run.score, self._trials.held_out)
+        if best is None or _size(one) >= _size(best):
+            return mine.run.score > known.run.score + noise
+        gain = known.run.score - plain.run.score
+        return mine.run.score - plain.run.score > (SHARE_OF_GAIN * gain if math.isfinite(gain) else 0.0) - noise
 
-    def _unbeatable(self) -> str | None:
-        """Return the label of a change that is proven and has nearly all of the gain that any could have."""
+    def _unbeatable(self, size: Invasiveness) -> str | None:
+        """Return the label of a change of at most this size that is proven, with nearly all that any could gain."""
         known = self._evidence("")
         if known is None or known.metric != "accuracy":
             return None
         most = SHARE_OF_GAIN * (1.0 - known.baseline.score)
-        return next((arm.label for arm in known.arms if known.gain(arm) >= most and is_sufficient(known, arm)), None)
+        labels = {one.label for one in self._proven if _size(one) <= INVASIVENESS.index(size)}
+        return next((arm.label for arm in known.arms if arm.label in labels and known.gain(arm) >= most), None)
 
     def _forecast_well(self, one: Prescription) -> bool:
         """Say whether the forecast is not that of a sick network; drop it when it is."""
@@ -239,13 +268,16 @@ class _Search:
 
         One that is healthy and better with every seed, and not yet beyond their noise, gets MORE of them.
         """
+        self._at_every_rate(one)
         for seeds in (self._plan.seeds, self._plan.seeds + MORE):
             self._compare([None, one], seeds)
             known = self._evidence("")
             assert known is not None, "the untreated network was trained"
             arm = next(arm for arm in known.arms if arm.label == one.label)
             if is_sufficient(known, arm):
-                self._proven = self._proven or (one, time.monotonic() - self._trials.started)
+                self._proven.append(one)
+                self._proven_seconds = self._proven_seconds or time.monotonic() - self._trials.started
+                return
             always = all(mine > plain for mine, plain in zip(arm.scores, known.baseline.scores, strict=False))
             if is_better(known, arm) or arm.verdict != "healthy" or not always:
                 return
@@ -334,10 +366,19 @@ class _Search:
             seeds=tuple(run.run.seed for run in plain),
             test=test_words(),
             seconds=time.monotonic() - self._trials.started,
-            proven_seconds=None if self._proven is None else self._proven[1],
+            proven_seconds=self._proven_seconds,
             held_out=self._trials.held_out,
             longer=self._longer,
         )
+
+
+def _size(one: Prescription) -> int:
+    return INVASIVENESS.index(one.invasiveness)
+
+
+def _keeps_lengths(one: Prescription) -> bool:
+    """Say whether the network begins as an isometry: what no draw of weights can do better."""
+    return any(isinstance(edit, Redraw) and edit.scheme == "looks_linear" for edit in one.edits)
 
 
 def _name(one: Prescription | None) -> str:
