@@ -132,7 +132,7 @@ def initial(model: Any) -> list[float]:
             continue
         flat = np.asarray(keras.ops.convert_to_numpy(kernel), dtype=np.float64).reshape(-1, kernel.shape[-1])
         sizes = np.linalg.svd(flat, compute_uv=False)
-        bias = np.asarray(keras.ops.convert_to_numpy(layer.bias), dtype=np.float64)
+        bias = np.asarray(keras.ops.convert_to_numpy(getattr(layer, "cell", layer).bias), dtype=np.float64)
         centred = not np.allclose(bias, 0) and np.allclose(bias, -0.5 * flat.sum(axis=0), rtol=1e-3, atol=1e-4)
         half = flat.shape[1] // 2
         paired = half > 0 and np.allclose(flat[:, :half], -flat[:, half : 2 * half], atol=1e-6)

@@ -43,8 +43,10 @@ def edits_of(cure: str, path: Path) -> tuple[Edit, ...]:
     from unvanish.cures.anatomy import activation_of, applying
 
     network = taken(path).network
+    clip = Clip(kind="global_norm", bound=1.0)
     hidden, found = kernels(network), activation_of(network)
-    assert found is not None
+    if found is None:  # a recurrent network has no activation that a cure may swap
+        return {"clip": (clip,)}[cure]
     applied = applying(network, found[0])
     everything = tuple(layer.name for layer in network.kernels)
     tanh = SwapActivation(layers=applied, activation="selu" if found[0] == "tanh" else "tanh")
@@ -65,7 +67,7 @@ def edits_of(cure: str, path: Path) -> tuple[Edit, ...]:
             Redraw(layers=hidden[1:], scheme="centred_orthogonal", gain=4.0),
         ),
         "branch": (wide,),
-        "clip": (Clip(kind="global_norm", bound=1.0),),
+        "clip": (clip,),
         "all at once": (
             tanh,
             Redraw(layers=hidden, scheme="normal", gain=1.0),
@@ -96,7 +98,10 @@ UNFIT: dict[tuple[str, str], str] = {
 
 @pytest.mark.parametrize(
     ("name", "cure"),
-    [*((name, cure) for name in SCRIPTS for cure in CURES), *((name, cure) for name in OF_EXAMPLES for cure in FEW)],
+    [
+        *((name, cure) for name in SCRIPTS for cure in CURES),
+        *((name, cure) for name in OF_EXAMPLES for cure in (FEW if "rnn" not in name else ("clip",))),
+    ],
 )
 def test_a_patched_script_makes_the_cured_model(name: str, cure: str, tmp_path: Path) -> None:
     from patched import assert_same_model, model_of, prescription, written
