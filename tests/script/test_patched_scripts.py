@@ -19,7 +19,9 @@ HERE = Path(__file__).parent
 EXAMPLES = HERE.parents[1] / "examples"
 SCRIPTS = {path.stem: path for path in sorted((HERE / "written").glob("*.py")) if path.stem != "their_model"}
 OF_EXAMPLES = {
-    path.stem: path for path in sorted(EXAMPLES.glob("*.py")) if "torch" not in path.stem and path.stem != "data"
+    path.stem: path
+    for path in sorted(EXAMPLES.glob("*.py"))
+    if "torch" not in path.stem and path.stem not in ("data", "rnn_exploding")  # its outputs are too large to compare
 } | {f"published_{path.stem}": path for path in sorted((EXAMPLES / "published").glob("*.py"))}
 CURES = (
     *("tanh", "leaky", "tanh + normal", "gelu + mirrored", "orthogonal", "centred", "branch", "clip", "all at once"),
