@@ -140,9 +140,12 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def transmission_per_layer(self) -> float | None:
         """Return the factor by which the gradient changes per layer, as the rules measured it; None if none could."""
-        judged: tuple[Finding | Clear, ...] = (*self.findings, *self.clear)
-        known = (verdict.evidence.get("transmission_per_layer") for verdict in judged)
-        return next((number for number in known if number is not None), None)
+        return self._evidence("transmission_per_layer")
+
+    @property
+    def forecast_transmission_per_layer(self) -> float | None:
+        """Return the forecast of that very factor, over the same layers; None where theory does not say."""
+        return self._evidence("forecast_transmission_per_layer")
 
     @property
     def severity(self) -> Severity | None:
@@ -152,6 +155,11 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
     def __str__(self) -> str:
         """Return the terminal report as plain text, 80 columns."""
         return str(render("text", self))
+
+    def _evidence(self, name: str) -> float | None:
+        judged: tuple[Finding | Clear, ...] = (*self.findings, *self.clear)
+        known = (verdict.evidence.get(name) for verdict in judged)
+        return next((number for number in known if number is not None), None)
 
     def _repr_html_(self) -> str:
         return str(render("html", self))
