@@ -101,8 +101,13 @@ def test_relu_layers_that_were_not_seen_are_undecided() -> None:
 
 
 def test_the_message_counts_units() -> None:
-    assert finding(gf202.judge(dead(1.0))).message == "all 64 units of dense_3 are zero on every sample"
-    assert finding(gf202.judge(dead(0.92))).message == "92 % of the 64 units of dense_3 are zero on every sample"
+    assert (
+        finding(gf202.judge(dead(1.0))).message
+        == "all 64 units of dense_3 are zero on every sample after 60 steps (100 % at step 0)"
+    )
+    assert finding(gf202.judge(dead(0.92))).message == (
+        "92 % of the 64 units of dense_3 are zero on every sample after 60 steps (92 % at step 0)"
+    )
 
 
 def test_the_fastest_layer_decides_whether_the_step_is_too_small() -> None:

@@ -15,7 +15,7 @@ from unvanish.report.glyphs import SEVERITIES as MARKS
 from unvanish.report.glyphs import verdict_mark
 from unvanish.report.inert import cells, crop, inert, place, sentence, shorten
 from unvanish.report.lines import can_write, plain_line, wrap
-from unvanish.report.numbers import counted, seconds
+from unvanish.report.numbers import at_or_after, counted, seconds
 from unvanish.report.remedies import smallest_first
 from unvanish.report.rows import layer_rows
 from unvanish.report.text_table import family_of, table_lines
@@ -109,7 +109,7 @@ def _error(diagnosis: Diagnosis, finding: Finding, table: list[Text], width: int
     lines = [*_message(finding, width), *_sites(diagnosis, finding, width)]
     if table:
         frame = Text("  |", style="dim")
-        source = [] if finding.code.startswith("GF7") else _source(diagnosis, table[0].plain, width)
+        source = [] if finding.code.startswith("GF7") else _source(diagnosis, finding, table[0].plain, width)
         lines += [frame, *table, *source, frame]
     for label, text in (("why", finding.why), ("effect", finding.effect), ("note", finding.note)):
         if text:
@@ -137,11 +137,12 @@ def _sites(diagnosis: Diagnosis, finding: Finding, width: int) -> list[Text]:
     return lines
 
 
-def _source(diagnosis: Diagnosis, heading: str, width: int) -> list[Text]:
+def _source(diagnosis: Diagnosis, finding: Finding, heading: str, width: int) -> list[Text]:
     """Return where the numbers of the table with that heading come from."""
     seen = diagnosis.observation
-    probe = seen.profiles[0]
-    text = f"measured at step {probe.step} on {counted(probe.batches, 'batch', 'batches')}"
+    family = family_of(finding.code)
+    probe = seen.profiles[-1 if family is not None and family.last else 0]
+    text = f"measured {at_or_after(probe.step)} on {counted(probe.batches, 'batch', 'batches')}"
     text += f" of {probe.batch_size}"
     if "update/weight" in heading:
         text += f"; update/weight, moved at step {seen.recording.steps[-1]}"

@@ -59,6 +59,7 @@ from unvanish.rules.biases import LowBias, low_bias
 from unvanish.rules.course import course
 from unvanish.rules.gradients import of_profile
 from unvanish.rules.remedies import against_dead_units, against_low_biases
+from unvanish.rules.units import at_the_end
 from unvanish.rules.words import percent, short
 
 CODE = "GF202"
@@ -128,6 +129,7 @@ def _finding(seen: Observation, worst: Layer, affected: list[Layer], evidence: d
         "a shortcut leads around it": worst.blocking and not blocks,
         "the loss falls all the same": way.learned,
     }
+    when = at_the_end(seen, evidence["dead_share_at_start"])
     alike, low = _alike_words(seen), low_bias(seen, affected[0].name)
     count = "all" if worst.share == 1 else percent(worst.share) + " of the"
     return Finding(
@@ -135,7 +137,7 @@ def _finding(seen: Observation, worst: Layer, affected: list[Layer], evidence: d
         name=NAME,
         severity="error" if severe else "warning",
         verdict="dead" if severe else None,
-        message=f"{count} {worst.units} units of {short(worst.name)} are zero on every sample",
+        message=f"{count} {worst.units} units of {short(worst.name)} are zero on every sample{when}",
         healthy=f"below {percent(min(BLOCKING, silent_by_chance(worst.units)))} at this width",
         layers=tuple(layer.name for layer in affected),
         evidence=evidence | _numbers(low) | way.evidence,
