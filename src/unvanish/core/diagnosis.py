@@ -55,11 +55,13 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class Clear(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Say that the rule looked and the pattern is not there."""
+    """Say that the rule looked and the pattern is not there, or that there is nothing that could show it."""
 
     code: str
     name: str
     evidence: dict[str, float] = {}
+    not_applicable: str = ""
+    """Why the pattern cannot occur here, as `the network has no recurrent layer`; empty where it was looked for."""
 
 
 class Undecided(msgspec.Struct, frozen=True, kw_only=True, tag=True):

@@ -78,7 +78,7 @@ def judge(seen: Observation) -> Verdict:
     """Judge the growth of the gradient over depth."""
     start = at_start(seen)
     if shallow(seen):
-        return Clear(code=CODE, name=NAME)
+        return Clear(code=CODE, name=NAME, not_applicable="fewer than two layers have weights that training may move")
     found = depth_profile(seen, start)
     if isinstance(found, str):
         return Undecided(code=CODE, name=NAME, reason=found)

@@ -71,7 +71,7 @@ def judge(seen: Observation) -> Verdict:
     """Judge the forward signal at the initialisation."""
     found = signal_profile(seen)
     if found is None:  # too shallow to fade, or no signal at all: GF202 and GF401 look at that
-        return Clear(code=CODE, name=NAME)
+        return Clear(code=CODE, name=NAME, not_applicable="fewer than three hidden layers have a signal")
     evidence = _numbers(seen, found)
     damage = _damage(seen, found) if found.fades or found.alike else ""
     way, relief = course(seen), eased(seen)

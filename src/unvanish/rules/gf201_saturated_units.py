@@ -78,7 +78,7 @@ MOVES = 1 / BEYOND
 def judge(seen: Observation) -> Verdict:
     """Judge the saturated shares at the last probe, beside those at the first."""
     if not can_saturate(seen):
-        return Clear(code=CODE, name=NAME)
+        return Clear(code=CODE, name=NAME, not_applicable="no hidden activation goes flat on both sides")
     now = saturating(seen, seen.profiles[-1])
     if not now:
         return Undecided(code=CODE, name=NAME, reason="no layer that could saturate was seen")

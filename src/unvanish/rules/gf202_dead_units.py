@@ -92,7 +92,7 @@ def judge(seen: Observation) -> Verdict:
     """Judge the dead shares at the last probe, beside those at the first."""
     silent = [layer.name for layer in seen.network.layers if layer.activation in ZERO_BELOW]
     if not silent:
-        return Clear(code=CODE, name=NAME)
+        return Clear(code=CODE, name=NAME, not_applicable="no hidden activation is zero on one side")
     now = _layers(seen, seen.profiles[-1])
     if not now:
         return Undecided(code=CODE, name=NAME, reason="the outputs of the ReLU layers were not seen")

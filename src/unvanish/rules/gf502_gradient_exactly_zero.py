@@ -65,7 +65,7 @@ def judge(seen: Observation) -> Verdict:
     gradients = {name: norm for name, norm in of_profile(seen, profile).norm.items() if name not in unreached}
     if not gradients:
         if all(kernel.name in unreached for kernel in moving_kernels(seen)):
-            return Clear(code=CODE, name=NAME)
+            return Clear(code=CODE, name=NAME, not_applicable="no path leads from the loss to any kernel: see GF501")
         return Undecided(code=CODE, name=NAME, reason="no kernel's gradient was seen")
     zero = [name for name, norm in gradients.items() if norm == 0 and name not in _excused(seen)]
     started = of_profile(seen, seen.profiles[0]).norm

@@ -66,7 +66,7 @@ def judge(seen: Observation) -> Verdict:
     momenta = {layer.name: layer.momentum for layer in seen.network.layers if layer.kind == "batch_norm"}
     known = {name: momentum for name, momentum in momenta.items() if momentum is not None and 0 < momentum < 1}
     if not known:
-        return Clear(code=CODE, name=NAME)
+        return Clear(code=CODE, name=NAME, not_applicable="no batch normalisation keeps moving averages")
     momentum, steps = max(known.values()), seen.recording.total_steps
     needed = math.ceil(math.log(LAG) / math.log(momentum))
     evidence = {
