@@ -31,6 +31,10 @@ class Remedy(msgspec.Struct, frozen=True, kw_only=True):
     """`initialisation only`, `one word`, `one line`, `architecture`, `optimizer`, `data`."""
     forecast: str = ""
     """For example `4.2x -> 1.0x per layer`; empty where theory does not say."""
+    stays_sick: bool = False
+    """Whether theory expects the profile to be outside the healthy band all the same."""
+    typed: str = ""
+    """Lines of code that make the change where `change` is a formula; empty where it can be typed as it stands."""
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True, tag=True):

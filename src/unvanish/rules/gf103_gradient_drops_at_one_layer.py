@@ -170,5 +170,5 @@ def _finding(
         evidence=evidence | way.evidence,
         why=why,
         effect=way.words,
-        cures=(*scale, data_driven()),
+        cures=(*scale, data_driven(seen)),
     )

@@ -35,6 +35,8 @@ normalisation, residual connections. GELU with looks-linear orthogonal kernels t
 Beliefs that were measured and are false: "first/last near 1 means healthy"; "replace it by ReLU" as a reflex (with
 Glorot weights and 100 layers it stays at chance, .101 of ten classes).
 
+`unvanish explain GF101` has these as they are typed in Keras and in PyTorch.
+
 ## When it is harmless
 
 At moderate depth: q may fall 3 decades in 12 layers and Adam does not mind. Before a normalisation the size of q is

@@ -28,6 +28,8 @@ The initialiser that belongs to the activation, in one word: He for ReLU and its
 ELU and SELU. A sigmoid has no such initialiser: near zero its critical gain is 4, and random weights of that gain
 saturate it, because its mean is not zero. Orthogonal kernels of gain 4 with b = -W.1/2 take the mean out.
 
+`unvanish explain GF101` has these as they are typed in Keras and in PyTorch.
+
 ## When it is harmless
 
 At small depth (ReLU with Glorot weights at 12 layers: the measured profile decides); inside the branches of a

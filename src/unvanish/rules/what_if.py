@@ -17,6 +17,7 @@ from unvanish.rules.expected import gradient_factor, signal_factor
 from unvanish.rules.gradients import KERNEL_GRADIENTS, depth_profile
 from unvanish.rules.signal import signal_profile
 from unvanish.rules.words import times
+from unvanish.theory.bands import healthy_factor
 from unvanish.theory.forecast import forecast_network
 
 Change = Callable[[Layer], Layer]
@@ -32,6 +33,8 @@ class WhatIf(NamedTuple):
     """Of the forward signal; else of the kernels' gradients."""
     before: float
     after: float
+    left: str
+    """What theory expects to be outside the healthy band after the change; empty when nothing is."""
 
 
 def forecast_words(seen: Observation, change: Change, *, growth: bool = False) -> str:
@@ -44,7 +47,8 @@ def forecast_words(seen: Observation, change: Change, *, growth: bool = False) -
     if found is None:
         return ""
     of = "signal " if found.of_signal else ""
-    return f"{of}{_rounded(found.before)} -> {_rounded(found.after)} per layer"
+    words = f"{of}{_rounded(found.before)} -> {_rounded(found.after)} per layer"
+    return f"{words}, {found.left}" if found.left else words
 
 
 def what_if(seen: Observation, change: Change, *, growth: bool = False) -> WhatIf | None:
@@ -62,7 +66,20 @@ def what_if(seen: Observation, change: Change, *, growth: bool = False) -> WhatI
     after = _factor(_forecast_of(seen, other), other, layers, of_signal=of_signal)
     if before is None or after is None:
         return None
-    return WhatIf(of_signal, before, after) if growth else WhatIf(of_signal, 1 / before, 1 / after)
+    beside = _factor(_forecast_of(seen, other), other, layers, of_signal=not of_signal)
+    left = _left(len(seen.network.kernels), after, beside, of_signal=of_signal)
+    return WhatIf(of_signal, before, after, left) if growth else WhatIf(of_signal, 1 / before, 1 / after, left)
+
+
+def _left(depth: int, after: float, beside: float | None, *, of_signal: bool) -> str:
+    """Return what theory expects to stay sick: the factor that is told, or the other of gradient and signal."""
+    band = healthy_factor(depth)
+    if not 1 / band <= after <= band:
+        return f"still outside {times(band)}"
+    if beside is None or 1 / band <= beside <= band:
+        return ""
+    other, how = "gradient" if of_signal else "signal", "shrinks" if beside < 1 else "grows"
+    return f"but the {other} {how} {_rounded(max(beside, 1 / beside))}"
 
 
 def _is_of_signal(seen: Observation, *, growth: bool) -> bool:
