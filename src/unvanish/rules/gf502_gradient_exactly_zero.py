@@ -93,7 +93,7 @@ def _finding(seen: Observation, profile: Profile, zero: list[str], evidence: dic
         severity="warning" if killed else "error",
         verdict=None if killed else "blocked",
         message=f"the gradient of {span(zero)} is exactly zero {when}",
-        healthy="any other number",
+        healthy="every kernel that may move has one",
         layers=tuple(zero),
         evidence=evidence | way.evidence,
         why=_why(seen, profile),

@@ -28,7 +28,22 @@ The initialiser that belongs to the activation, in one word: He for ReLU and its
 ELU and SELU. A sigmoid has no such initialiser: near zero its critical gain is 4, and random weights of that gain
 saturate it, because its mean is not zero. Orthogonal kernels of gain 4 with b = -W.1/2 take the mean out.
 
-`unvanish explain GF101` has these as they are typed in Keras and in PyTorch.
+In Keras and in PyTorch (there under `torch.no_grad()`), `hidden` being the hidden layers in order:
+
+    kernel_initializer="he_normal"
+    nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+
+and of sigmoids, all but the first of which read what left a sigmoid:
+
+    kernel_initializer=keras.initializers.Orthogonal(gain=4)
+    for layer in hidden[1:]:  # when the model is built
+        layer.bias.assign(-keras.ops.sum(layer.kernel, axis=0) / 2)
+
+    nn.init.orthogonal_(layer.weight, gain=4)
+    for layer in hidden[1:]:
+        layer.bias.copy_(-layer.weight.flatten(1).sum(1) / 2)
+
+`unvanish cure SCRIPT` tries these on a Keras model that trains by `fit`, and writes the source.
 
 ## When it is harmless
 
