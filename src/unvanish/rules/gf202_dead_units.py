@@ -57,6 +57,7 @@ from unvanish.core.observation import Observation
 from unvanish.core.profile import Profile
 from unvanish.rules.biases import LowBias, low_bias
 from unvanish.rules.course import course
+from unvanish.rules.died import died_words, suspects
 from unvanish.rules.gradients import of_profile
 from unvanish.rules.remedies import against_dead_units, against_low_biases
 from unvanish.rules.units import at_the_end
@@ -131,6 +132,10 @@ def _finding(seen: Observation, worst: Layer, affected: list[Layer], evidence: d
     }
     when = at_the_end(seen, evidence["dead_share_at_start"])
     alike, low = _alike_words(seen), low_bias(seen, affected[0].name)
+    started = Layer(worst.name, worst.units, evidence["dead_share_at_start"])
+    suspect = {} if started.beyond_chance else suspects(seen)  # at the start no more were silent than luck explains
+    cause = f"{alike}{_bias_words(low)}{died_words(seen, suspect)}"
+    cures = () if alike else against_low_biases(seen) if low else against_dead_units(seen, slower=bool(suspect))
     count = "all" if worst.share == 1 else percent(worst.share) + " of the"
     return Finding(
         code=CODE,
@@ -140,14 +145,11 @@ def _finding(seen: Observation, worst: Layer, affected: list[Layer], evidence: d
         message=f"{count} {worst.units} units of {short(worst.name)} are zero on every sample{when}",
         healthy=f"below {percent(min(BLOCKING, silent_by_chance(worst.units)))} at this width",
         layers=tuple(layer.name for layer in affected),
-        evidence=evidence | _numbers(low) | way.evidence,
-        why=(
-            f"{alike}{_bias_words(low)}no gradient passes a unit that is zero on every sample, so its weights never "
-            "move again"
-        ),
+        evidence=evidence | _numbers(low) | suspect | way.evidence,
+        why=f"{cause}no gradient passes a unit that is zero on every sample, so its weights never move again",
         effect=way.words,
         note="; ".join(text for text, holds in reasons.items() if holds),
-        cures=() if alike else against_low_biases(seen) if low else against_dead_units(seen),
+        cures=cures,
     )
 
 

@@ -47,6 +47,7 @@ from unvanish.core.diagnosis import Clear, Finding, Undecided, Verdict
 from unvanish.core.observation import Observation
 from unvanish.core.profile import Profile
 from unvanish.rules.course import course
+from unvanish.rules.died import died_words, suspects
 from unvanish.rules.gradients import at_start, depth_profile, hidden_by_design, moving_kernels, of_profile
 from unvanish.rules.harm import squashed, swamped
 from unvanish.rules.heads import constant_form
@@ -96,7 +97,7 @@ def _finding(seen: Observation, profile: Profile, zero: list[str], evidence: dic
         healthy="every kernel that may move has one",
         layers=tuple(zero),
         evidence=evidence | way.evidence,
-        why=_why(seen, profile),
+        why=_why(seen, profile, alive=evidence["zero_at_start"] == 0),
         effect=way.words,
         note="the gradient was there at the start, and the loss diverged: see GF302" if killed else "",
     )
@@ -116,14 +117,15 @@ def _excused(seen: Observation) -> frozenset[str]:
     return frozenset(names)
 
 
-def _why(seen: Observation, profile: Profile) -> str:
-    """Return which of the known cuts is there; empty when none is recognised."""
+def _why(seen: Observation, profile: Profile, *, alive: bool) -> str:
+    """Return which of the known cuts is there; empty when none is recognised. alive: every gradient was there at first."""
     constant = constant_form(seen)
     if constant:
         return f"{constant}: see GF904"
     dead = next((layer.name for layer in profile.layers if layer.dead_share == ALL_DEAD), None)
     if dead is not None:
-        return f"every unit of {short(dead)} is zero on every sample: nothing passes"
+        died = died_words(seen, suspects(seen)) if alive else ""
+        return f"{died}every unit of {short(dead)} is zero on every sample: nothing passes"
     if all(k.kernel is not None and k.kernel.second_moment == 0 for k in seen.network.kernels):
         return "all weights are zero, so all units stay equal and silent"
     swollen = swamped(seen)

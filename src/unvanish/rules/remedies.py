@@ -59,10 +59,11 @@ def against_exploding(seen: Observation) -> tuple[Remedy, ...]:
     )
 
 
-def against_dead_units(seen: Observation) -> tuple[Remedy, ...]:
-    """Return what may keep units from falling silent."""
+def against_dead_units(seen: Observation, *, slower: bool = False) -> tuple[Remedy, ...]:
+    """Return what may keep units from falling silent. slower: with a lower rate first, where the steps killed them."""
     activation = hidden_activation(seen) or "relu"
     return (
+        *((lower_rate(seen, seen.optimizer.learning_rate / 10),) if slower else ()),
         *_rescale(seen, activation, told=False),
         Remedy(name="swap-activation", change=spelling(seen).hidden_activation("elu"), invasiveness="one word"),
         _batch_norm(seen),
@@ -111,15 +112,17 @@ def against_large_steps(seen: Observation, ratio: float) -> tuple[Remedy, ...]:
     """Return what may tame steps that change the weights by `ratio` of their size."""
     rate = seen.optimizer.learning_rate
     wanted = rate_for(rate, ratio)
-    lower = Remedy(
-        name="lower-learning-rate",
-        change=spelling(seen).learning_rate(f"{rate / 10 if wanted is None else wanted:.1g}"),
-        invasiveness="optimizer",
-        forecast="" if wanted is None else f"{times(ratio)} -> {times(MEANT)} per step",
-    )
+    forecast = "" if wanted is None else f"{times(ratio)} -> {times(MEANT)} per step"
+    lower = replace(lower_rate(seen, rate / 10 if wanted is None else wanted), forecast=forecast)
     targets = (against_large_targets(),) if targets_words(seen) else ()
     meant = wanted is None or wanted >= LOWEST * rate
     return (*targets, *((lower,) if meant else ()), *clipping(seen))
+
+
+def lower_rate(seen: Observation, rate: float) -> Remedy:
+    """Return the change to that learning rate."""
+    change = spelling(seen).learning_rate(f"{rate:.1g}")
+    return Remedy(name="lower-learning-rate", change=change, invasiveness="optimizer")
 
 
 def rate_for(rate: float, ratio: float) -> float | None:

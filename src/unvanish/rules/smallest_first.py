@@ -18,4 +18,5 @@ def smallest_first(remedies: Iterable[Remedy]) -> tuple[Remedy, ...]:
 
 def _size(remedy: Remedy) -> int:
     told = "written out" if remedy.name in WRITTEN_OUT else remedy.invasiveness
+    told = "one word" if remedy.name == "lower-learning-rate" else told
     return ORDER.index(told) if told in ORDER else len(ORDER)
