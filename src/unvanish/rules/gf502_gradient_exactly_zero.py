@@ -118,7 +118,7 @@ def _excused(seen: Observation) -> frozenset[str]:
 
 
 def _why(seen: Observation, profile: Profile, *, alive: bool) -> str:
-    """Return which of the known cuts is there; empty when none is recognised. alive: every gradient was there at first."""
+    """Return which of the known cuts is there; empty when none is known. alive: all gradients were there at first."""
     constant = constant_form(seen)
     if constant:
         return f"{constant}: see GF904"
