@@ -101,12 +101,19 @@ def cure(
     Raise UnvanishError (UsageError, DataError, UnsupportedError) when there is nothing that could be tried.
     """
     from unvanish.adapters import adapter_of
+    from unvanish.arguments import count_of, require_progress, seconds_of
+    from unvanish.trial.plan import UNKNOWN
     from unvanish.trial.plan import Plan as TrialPlan
 
-    plan = TrialPlan(seeds=seeds, steps=steps, seconds=budget)
-    make = adapter_of(model).trainer_of
+    make, size = adapter_of(model).trainer_of, count_of("batch_size", batch_size)
+    plan = TrialPlan(
+        seeds=count_of("seeds", seeds),
+        steps=None if steps is None else count_of("steps", steps, UNKNOWN),
+        seconds=seconds_of("budget", budget),
+    )
+    require_progress(progress)
     with _shown(progress) as shown:
-        return try_cures(make(model, x, y, validation=validation, batch_size=batch_size), plan, shown)
+        return try_cures(make(model, x, y, validation=validation, batch_size=size), plan, shown)
 
 
 def forecast(model: Any, *, input: Any = None) -> Forecast:

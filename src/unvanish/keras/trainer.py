@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 import keras
 from msgspec.structs import replace
 
+from unvanish.core.data_stats import nonfinite
 from unvanish.core.edit import Clip, Edit, Prescription, Redraw
 from unvanish.core.evidence import Run
 from unvanish.core.measures.stuck import stuck
-from unvanish.core.observation import Observation
+from unvanish.core.observation import DataInfo, Observation
 from unvanish.core.recording import Recording
 from unvanish.keras.aside import aside
 from unvanish.keras.batches import Batches
@@ -165,11 +166,17 @@ class KerasTrainer:
             copy.reset(values, self.learning_rate())
             drawn = self._first_batches(seed)
             seen = first_look(copy.model, self._batches, drawn, self.planned_steps, lambda *_: None)
+            seen = replace(seen, data=self._with_held_out(seen.data))
             most = max(1, _KEPT // max(1, self._model.count_params()))
             while len(self._starts) >= most:
                 self._starts.pop(next(iter(self._starts)))
             self._starts[key] = _Start(values, seen, self._scorer.held_out(copy.model).loss)
         return self._starts[key]
+
+    def _with_held_out(self, data: DataInfo) -> DataInfo:
+        """Return the data with the held-out values that are not finite counted in: no score can be taken on them."""
+        x, y = (nonfinite(part) for part in self._scorer.samples)
+        return replace(data, input_nonfinite=data.input_nonfinite + x, label_nonfinite=data.label_nonfinite + y)
 
     def _first_batches(self, seed: int) -> list[Any]:
         return list(self._batches.epochs_order(PROBED, seed))

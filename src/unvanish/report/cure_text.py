@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Iterator, Sequence
 
 from rich.console import Console
@@ -27,6 +28,8 @@ SICK = Mark("✗", "bold red")
 """Every verdict word that is not in MARKS."""
 HEADINGS = ("", "stuck", "per layer", "gradients", "score", "change", "step")
 FEWEST_NAME = 16
+NO_NUMBER = "no number"
+"""A score where the loss was none."""
 
 
 def render_cure(cured: Cured, *, width: int = 80) -> str:
@@ -125,6 +128,8 @@ def _row(evidence: Evidence, arm: Arm) -> tuple[str, ...]:
 
 def _score(evidence: Evidence, arm: Arm) -> str:
     sign = 1 if evidence.metric == "accuracy" else -1
+    if not math.isfinite(arm.score):
+        return NO_NUMBER
     low, high = sorted(sign * score for score in (min(arm.scores), max(arm.scores)))
     range_ = "" if len(arm.runs) < 2 else f" [{_score_number(low)}-{_score_number(high)}]"
     return f"{_score_number(sign * arm.score)}{range_}"
@@ -132,12 +137,16 @@ def _score(evidence: Evidence, arm: Arm) -> str:
 
 def _score_number(value: float) -> str:
     """Return three decimals, without the zero in front: columns are narrow."""
+    if not math.isfinite(value):
+        return NO_NUMBER
     return f"{value:.3f}".removeprefix("0") if abs(value) < 100 else plain(value)
 
 
 def _change(evidence: Evidence, arm: Arm) -> str:
     sign = 1 if evidence.metric == "accuracy" else -1
     gain = sign * evidence.gain(arm)
+    if not math.isfinite(gain):
+        return MISSING
     return f"{gain:+.3f}".replace("0.", ".", 1) if abs(gain) < 100 else plain(gain)
 
 

@@ -59,6 +59,14 @@ def beats_chance(evidence: Evidence, arm: Arm) -> bool:
     return arm.score - evidence.chance > ERRORS * error
 
 
+def can_be_told(evidence: Evidence) -> bool:
+    """Say whether the held-out sample is large enough that a perfect score would be told from chance."""
+    chance = evidence.chance
+    if chance is None or evidence.metric != "accuracy":
+        return True
+    return 1 - chance > ERRORS * standard_error(evidence, chance, len(evidence.seeds))
+
+
 def told_from_chance(evidence: Evidence, run: Run) -> bool:
     """Say the same of one run."""
     return beats_chance(evidence, Arm(prescription=None, runs=(run,), verdict="", transmission=None))

@@ -16,7 +16,7 @@ from unvanish.errors import UnsupportedError
 from unvanish.trial.better import beats_chance, fits_training, test_words, told_from_chance
 from unvanish.trial.plan import FEWEST_STEPS, SHARE, Plan
 from unvanish.trial.trainer import Trainer
-from unvanish.trial.trials import Judge, Progress, Spent, Trained, Trials, arm_of, transmission
+from unvanish.trial.trials import Failed, Judge, Progress, Spent, Trained, Trials, arm_of, transmission
 
 DECADES = 1.5
 """Decades over all kernels beyond which a forecast is that of a sick network (THEORY 4: the band of rule GF101)."""
@@ -54,7 +54,8 @@ def search(
     invasiveness the best one stays in, up to that of the best of all; these, the untreated network and clipping are
     trained over the plan's seeds, each at its best rate. An empty list trains the untreated network alone.
 
-    Ctrl-C and a spent budget end the search; what was measured is returned, and `cut` says why.
+    A change whose training raises is dropped, and says what was raised. Ctrl-C, a spent budget and the network as it is
+    raising end the search; what was measured is returned, and `cut` says why.
     """
     return _Search(trainer, candidates, judge, plan, progress).run()
 
@@ -83,6 +84,8 @@ class _Search:
             cut = "interrupted"
         except Spent:
             cut = "the budget was spent"
+        except (Failed, UnsupportedError) as failed:  # of the network as it is: those of a change drop it
+            cut = f"the training of the network as it is failed: {failed}"
         return Searched(evidence=self._evidence(cut), cut=cut)
 
     def _all(self) -> None:
@@ -126,6 +129,9 @@ class _Search:
         except UnsupportedError as error:
             self._drop(one, f"does not fit: {error.what}")
             return False
+        except Failed as failed:
+            self._drop(one, f"failed at the first step: {failed}")
+            return False
         silent = any(isinstance(edit, AddResidual) for edit in one.edits)  # its gain is zero: judged after training
         if found.verdict in ("healthy", "undecided") or silent:
             return True
@@ -139,7 +145,10 @@ class _Search:
         self._fit_into_budget(time.monotonic() - started, len(candidates))
         for number, one in enumerate(candidates):
             self._trials.tell("short trainings", number, len(candidates))
-            self._short[one.label] = self._trials.train(one, SEARCH_SEED, 1.0, self._part(FIRST_PART))
+            trained = self._train(one, SEARCH_SEED, 1.0, self._part(FIRST_PART))
+            if trained is not None:
+                self._short[one.label] = trained
+        candidates = self._still_in(candidates)
         ordered = sorted(candidates, key=lambda one: self._short[one.label].rank, reverse=True)
         best = _best_of_each(ordered)
         kept = [one for one in candidates if one in best or one in ordered[:KEPT]]
@@ -153,24 +162,33 @@ class _Search:
             tried = {}
             for rate in self._plan.rates:
                 self._trials.tell("learning rates", done, total)
-                tried[rate] = self._trials.train(one, SEARCH_SEED, rate, self._part(SECOND_PART))
                 done += 1
+                trained = self._train(one, SEARCH_SEED, rate, self._part(SECOND_PART))
+                if trained is None:
+                    break
+                tried[rate] = trained
+            if one is not None and one.label in self._dropped:
+                continue
             self._rates[_label(one)] = max(tried, key=lambda rate: tried[rate].rank)
             self._short[_label(one)] = tried[self._rates[_label(one)]]
-        candidates = [one for one in arms if one is not None and not _clips(one)]
+        candidates = self._still_in([one for one in arms if one is not None and not _clips(one)])
         ordered = sorted(candidates, key=lambda one: self._short[one.label].rank, reverse=True)
         kept = _up_to_the_best(ordered)
         self._drop_others(candidates, kept, ordered)
-        return [None, *kept, *self._clips]
+        return [None, *kept, *self._still_in(self._clips)]
 
     def _over_seeds(self, arms: Sequence[Prescription | None]) -> None:
         """Train the arms over all seeds, seed by seed, so that what is cut short can still be compared."""
         seeds = range(SEARCH_SEED + 1, SEARCH_SEED + 1 + self._plan.seeds)
         for done, (seed, one) in enumerate((seed, one) for seed in seeds for one in arms):
             self._trials.tell("trainings over seeds", done, len(arms) * len(seeds))
-            rate = self._rates.get(_label(one), 1.0)
-            trained = self._trials.train(one, seed, rate, self._steps)
-            self._compared.setdefault(_label(one), []).append(trained)
+            if _label(one) in self._dropped:
+                continue
+            trained = self._train(one, seed, self._rates.get(_label(one), 1.0), self._steps)
+            if trained is None:
+                self._compared.pop(_label(one), None)
+            else:
+                self._compared.setdefault(_label(one), []).append(trained)
 
     def _if_at_chance(self) -> None:
         """Train healthy arms for longer where none told the labels from chance: is it the labels, or the budget?
@@ -189,12 +207,28 @@ class _Search:
         steps = max(LONGER, SHARE * self._steps)
         for done, (arm, rate) in enumerate(tries):
             self._trials.tell("longer trainings", done, len(tries))
-            run = self._trials.train(arm.prescription, SEARCH_SEED, rate, steps).run
+            try:
+                run = self._trials.train(arm.prescription, SEARCH_SEED, rate, steps).run
+            except Failed:  # its trainings over seeds did not: they stand
+                continue
             if self._longer is None or run.train_score > self._longer[1].train_score:
                 self._longer = arm.label, run
             if told_from_chance(known, run) or fits_training(known, (run,)):
                 self._longer = arm.label, run
                 return
+
+    def _train(self, one: Prescription | None, seed: int, rate: float, steps: int) -> Trained | None:
+        """Return what came of a training; None, the change dropped, where it raised. Raise Failed for no change."""
+        try:
+            return self._trials.train(one, seed, rate, steps)
+        except (Failed, UnsupportedError) as failed:
+            if one is None:
+                raise
+            self._drop(one, f"its training failed: {failed}")
+            return None
+
+    def _still_in(self, candidates: Sequence[Prescription]) -> list[Prescription]:
+        return [one for one in candidates if one.label not in self._dropped]
 
     def _rates_of(self, arm: Arm) -> list[float]:
         """Return the plan's learning rates, the one that the arm was compared at first."""
@@ -255,7 +289,7 @@ class _Search:
 
 def _signless(score: float) -> str:
     """Return an accuracy, or a loss (its score is minus the loss)."""
-    return f"{abs(score):.3f}"
+    return f"{abs(score):.3f}" if math.isfinite(score) else "no number"
 
 
 def _label(one: Prescription | None) -> str:

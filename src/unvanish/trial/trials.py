@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import msgspec
 from msgspec.structs import replace
@@ -13,6 +14,7 @@ from unvanish.core.diagnosis import Clear, Diagnosis, Finding
 from unvanish.core.edit import Prescription
 from unvanish.core.evidence import Arm, Run
 from unvanish.core.observation import Observation
+from unvanish.errors import UnsupportedError, UnvanishError
 from unvanish.trial.trainer import Trainer
 
 Judge = Callable[[Observation], Diagnosis]
@@ -26,6 +28,15 @@ SILENT_AT_FIRST = ("blocked", "undecided")
 
 class Spent(Exception):  # noqa: N818  # no error: the end of a search
     """The time for all trials is over."""
+
+
+class Failed(Exception):  # noqa: N818  # not ours: what the user's model, loss or framework raised
+    """A trial raised; says what, in one line."""
+
+    def __init__(self, error: Exception) -> None:
+        """error: what was raised."""
+        told = error.what if isinstance(error, UnvanishError) else f"{type(error).__name__}: {error}"
+        super().__init__(told.strip().splitlines()[0])
 
 
 class Trained(msgspec.Struct, frozen=True):
@@ -58,14 +69,20 @@ class Trials:
         return None if self._end is None else self._end - time.monotonic()
 
     def look(self, prescription: Prescription | None, seed: int) -> Diagnosis:
-        """Return the diagnosis of a fresh copy before its first step. Raise Spent; and as the trainer does."""
+        """Return the diagnosis of a fresh copy before its first step.
+
+        Raise Spent; UnsupportedError as the trainer does; Failed for anything else that it raised.
+        """
         self._require_time()
-        return self._judge(self.trainer.look(prescription, seed))
+        with _told():
+            seen = self.trainer.look(prescription, seed)
+        return self._judge(seen)
 
     def train(self, prescription: Prescription | None, seed: int, rate: float, steps: int) -> Trained:
         """Train a fresh copy and return what came of it. rate: times the user's learning rate. Raise as `look` does."""
         self._require_time()
-        run, seen = self.trainer.train(prescription, seed, self.trainer.learning_rate() * rate, steps)
+        with _told():
+            run, seen = self.trainer.train(prescription, seed, self.trainer.learning_rate() * rate, steps)
         self.held_out = seen.data.held_out or self.held_out
         found = self._judge(seen)
         if found.verdict in SILENT_AT_FIRST and len(seen.profiles) > 1:
@@ -79,6 +96,16 @@ class Trials:
     def _require_time(self) -> None:
         if self.left is not None and self.left <= 0:
             raise Spent
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except UnsupportedError:
+        raise
+    except Exception as error:  # of the user's own code, or of the framework: one trial must not end the others
+        raise Failed(error) from error
 
 
 def transmission(diagnosis: Diagnosis) -> float | None:
