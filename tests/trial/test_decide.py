@@ -239,3 +239,18 @@ def test_few_held_out_samples_tell_nothing(samples: int, chance: float, told: bo
 def test_few_steps_do_not_say_that_a_healthy_network_does_not_train() -> None:
     found = decide(evidence(AT_CHANCE, {}, steps=99), diagnoses.healthy(), ANSWERED)
     assert found.sentence.startswith("the gradients are healthy, and 99 steps are too few to tell whether it trains: ")
+
+
+def test_a_guess_is_no_cure_of_the_rarer_class_for_an_answer() -> None:
+    """Stuck at .412 where chance is .588: .600 is better in every seed, and tells nothing from guessing.
+
+    Beyond chance .588 with 200 samples and three seeds: 3 sqrt(.588 x .412 / 600) = .0603.
+    """
+    stuck, scores = (0.412,) * 3, (0.6, 0.575, 0.64)
+    found = evidence(stuck, {WORD: scores}, chance=0.588)
+    t = 0.193 / (0.0327872 / math.sqrt(3))  # of .188, .163, .228; two degrees of freedom
+    assert found.p(found.arms[0]) == pytest.approx(0.5 - t / (2 * math.sqrt(2 + t * t)), rel=1e-3, abs=0)
+    assert decided(found).verdict != "cured"
+    within, beyond = (evidence(stuck, {WORD: (score,) * 3}, chance=0.588) for score in (0.647, 0.649))
+    assert not is_better(within, within.arms[0])
+    assert is_better(beyond, beyond.arms[0])

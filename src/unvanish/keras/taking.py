@@ -27,5 +27,7 @@ class Capture(capture.Capture):
         with of_the_look():
             self.prepare(model, batches)
             seen = first_look(model, batches, batches.take(PROBED), planned, self.progress)
-            self.trainer = KerasTrainer(model, batches, planned)
+            trainer = KerasTrainer(model, batches, planned)
+            trainer.look(None, 0)  # what cannot be looked at on a copy is told here; the look is kept
+        self.trainer = trainer
         self.keep(seen, clock.cost(0))

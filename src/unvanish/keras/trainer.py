@@ -23,7 +23,7 @@ from unvanish.keras.info import optimizer_info
 from unvanish.keras.observe import first_look, probe_whole
 from unvanish.keras.reading import read
 from unvanish.keras.recompile import recompiled
-from unvanish.keras.requirements import require_model
+from unvanish.keras.requirements import require_model, require_repeatable
 from unvanish.keras.scoring import Scorer
 from unvanish.keras.source import source_of
 from unvanish.keras.surgery import operated
@@ -55,9 +55,11 @@ class KerasTrainer:
     def __init__(self, model: Any, batches: Batches, planned_steps: int | None = None) -> None:
         """model: built and compiled. planned_steps: of the user's own training.
 
-        Raise UsageError for a model that could not be trained, UnsupportedError for data that cannot be kept.
+        Raise UsageError for a model that could not be trained, UnsupportedError for one whose training cannot be
+        repeated or compared, and for data that cannot be kept.
         """
         require_model(model)
+        require_repeatable(model)
         self._model, self._batches = model, batches.for_trials()
         with aside(model, 0):
             read(model, self._batches.take(1)[0][0])

@@ -32,7 +32,13 @@ def standard_error(evidence: Evidence, score: float, runs: int) -> float:
 
 
 def is_better(evidence: Evidence, arm: Arm) -> bool:
-    """Say whether the arm is better than the untreated network, beyond seed noise and beyond the held-out sample's."""
+    """Say whether the arm is better than the untreated network, beyond seed noise and beyond the held-out sample's.
+
+    An accuracy has to be above chance as well: a network that is stuck may give the rarer class for an answer to
+    everything, and a guess is no cure of that.
+    """
+    if evidence.metric == "accuracy" and evidence.chance is not None and not beats_chance(evidence, arm):
+        return False
     p = evidence.p(arm)
     if p is None or p * max(len(evidence.arms), 1) >= LEVEL:
         return False
