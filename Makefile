@@ -1,6 +1,6 @@
 # The same targets serve people and CI. Everything is installed into .venv, once: the stamps below remember it.
 #
-#   make demo     install, then show the sick network, the improved one and each remedy
+#   make demo     install, then show the sick network, the improved one and each remedy, and cure the sick one
 #   make test     the quick and complete suite: format, lint, types, contracts, tests
 #   make soak     the tests that take minutes          make bench    the measurements
 #   make format   format the source                    make docs     write docs/rules/ from the rules
@@ -26,14 +26,19 @@ help:
 demo: $(VENV)/.base
 	$(BIN)/unvanish demo
 
-# Keras picks its backend when it is imported: the tests of what differs run once more on each of the others.
+# Keras picks its backend when it is imported: the tests of what differs run once more on each of the others, beside
+# the first run, since neither keeps two cores busy. What they print comes at the end.
 OTHER_BACKENDS := jax torch
-ELSEWHERE = set -e; for backend in $(OTHER_BACKENDS); do \
+ELSEWHERE_LOG  := build/test-elsewhere.txt
+ELSEWHERE = for backend in $(OTHER_BACKENDS); do \
   KERAS_BACKEND=$$backend $(BIN)/pytest tests/keras_adapter tests/end_to_end -m
 
 test: lint browser
-	$(BIN)/pytest -m "not soak"
-	$(ELSEWHERE) "every_backend and not soak"; done
+	@mkdir -p $(dir $(ELSEWHERE_LOG))
+	@echo "Testing; the other backends ($(OTHER_BACKENDS)) run beside it into $(ELSEWHERE_LOG)."
+	@( set -e; $(ELSEWHERE) "every_backend and not soak"; done ) >$(ELSEWHERE_LOG) 2>&1 & beside=$$!; \
+	code=0; $(BIN)/pytest -m "not soak" || code=$$?; \
+	wait $$beside || code=$$?; cat $(ELSEWHERE_LOG); exit $$code
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check
@@ -50,7 +55,7 @@ browser:
 
 soak: $(VENV)/.dev browser
 	$(BIN)/pytest -m soak
-	$(ELSEWHERE) "every_backend and soak"; done
+	set -e; $(ELSEWHERE) "every_backend and soak"; done
 
 bench: $(VENV)/.dev
 	$(BIN)/python bench/startup.py

@@ -4,7 +4,8 @@ import unvanish
 print(unvanish.check(model, x, y))      # a compiled Keras model and its data
 """
 
-from unvanish.api import __version__, check, cure, forecast, plot_grad_flow
+from unvanish.api import __version__, check, compare, cure, forecast, plot_grad_flow
+from unvanish.core.comparison import Comparison
 from unvanish.core.diagnosis import Diagnosis
 from unvanish.core.forecast import Forecast
 from unvanish.core.recording import Recording
@@ -12,6 +13,7 @@ from unvanish.errors import UnvanishError
 from unvanish.trial.cure import Cure
 
 __all__ = [
+    "Comparison",
     "Cure",
     "Diagnosis",
     "Forecast",
@@ -19,6 +21,7 @@ __all__ = [
     "UnvanishError",
     "__version__",
     "check",
+    "compare",
     "cure",
     "forecast",
     "plot_grad_flow",

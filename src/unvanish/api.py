@@ -6,11 +6,13 @@ import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
+from unvanish.core.comparison import Comparison, Side, side_of_cured, side_of_diagnosis
 from unvanish.core.cured import Cured
 from unvanish.core.diagnosis import Cost, Diagnosis, Site
 from unvanish.core.forecast import Forecast
@@ -116,6 +118,42 @@ def cure(
         return try_cures(make(model, x, y, validation=validation, batch_size=size), plan, shown)
 
 
+def compare(
+    before: Any,
+    after: Any,
+    x: Any = None,
+    y: Any = None,
+    *,
+    loss: Any = None,
+    validation: tuple[Any, Any] | None = None,
+    batch_size: int = 32,
+    steps: int = 60,
+    progress: Progress | None = None,
+) -> Comparison:
+    """Put two networks side by side: verdict, gradient by depth, loss, findings that came and went.
+
+    before, after: each a Diagnosis, a Cure (then its cured network), or a model, which is checked first. The other
+    arguments are for models, as for `check`, and the same for both; a torch.nn.Module is stepped by Adam.
+
+    Models are left as they were, to the bit. Raise as `check` does.
+    """
+
+    look = partial(
+        check, x=x, y=y, loss=loss, validation=validation, batch_size=batch_size, steps=steps, progress=progress
+    )
+
+    def side(one: Any) -> Side:
+        from unvanish.trial.cure import Cure
+
+        if isinstance(one, Diagnosis):
+            return side_of_diagnosis(one)
+        if isinstance(one, Cure):
+            return side_of_cured(one.record)
+        return side_of_diagnosis(look(one))
+
+    return Comparison(before=side(before), after=side(after), version=__version__)
+
+
 def forecast(model: Any, *, input: Any = None) -> Forecast:
     """Predict the gradient of every layer from the architecture and the weights alone: no training.
 
@@ -196,12 +234,16 @@ def try_cures(trainer: Trainer, plan: TrialPlan, progress: Progress, *, title: s
     """Look at the untreated network, search for the smallest change that helps, and decide."""
     from unvanish.cures.table import answered, proposals
     from unvanish.trial.cure import Cure
-    from unvanish.trial.decide import answerable, decide
+    from unvanish.trial.decide import answerable, decide, of_the_data
     from unvanish.trial.search import SEARCH_SEED, search
 
     started = time.perf_counter()
     untreated = diagnose(trainer.look(None, SEARCH_SEED), title=title)
-    candidates = proposals(untreated.observation) if answerable(untreated, answered()) else ()
+    unwatched: tuple[str, ...] = ()
+    if not answerable(untreated, answered()) and of_the_data(untreated) is None:
+        progress("watching the first steps", 0, 0)  # some diseases show in them only
+        untreated, unwatched = _watched(trainer, untreated, SEARCH_SEED, title)
+    candidates = proposals(untreated) if of_the_data(untreated) is None else ()
     searched = search(trainer, candidates, diagnose, plan, progress)
     decision = decide(searched.evidence, untreated, answered(), searched.cut)
     source, unwritten = _source_of(trainer, decision.prescription)
@@ -211,7 +253,7 @@ def try_cures(trainer: Trainer, plan: TrialPlan, progress: Progress, *, title: s
         prescription=decision.prescription,
         evidence=searched.evidence,
         diagnosis=untreated,
-        notes=(*decision.notes, *unwritten),
+        notes=(*decision.notes, *unwatched, *unwritten),
         cut=searched.cut,
         source=source,
         title=title or untreated.network.name,
@@ -220,6 +262,14 @@ def try_cures(trainer: Trainer, plan: TrialPlan, progress: Progress, *, title: s
         seconds=time.perf_counter() - started,
     )
     return Cure(record, trainer)
+
+
+def _watched(trainer: Trainer, looked: Diagnosis, seed: int, title: str) -> tuple[Diagnosis, tuple[str, ...]]:
+    """Return the diagnosis of the first steps; that of the look, and why, where they raised."""
+    try:
+        return diagnose(trainer.watch(seed), title=title), ()
+    except Exception as error:  # of the user's own code, or of the framework; the trials go on until they meet it
+        return looked, (f"the first steps could not be watched: {type(error).__name__}: {error}",)
 
 
 def _source_of(trainer: Trainer, prescription: Prescription | None) -> tuple[str, tuple[str, ...]]:
@@ -292,10 +342,28 @@ def _cure_text(record: Any) -> str:
     return render_cure(record)
 
 
+def _comparison_text(record: Any) -> str:
+    from unvanish.report.comparison_text import render_comparison
+
+    return render_comparison(record)
+
+
 def _html(record: Any) -> str:
     from unvanish.report.html import render_fragment
 
     return render_fragment(record)
+
+
+def _cure_html(record: Any) -> str:
+    from unvanish.report.cure_html import render_cure_fragment
+
+    return render_cure_fragment(record)
+
+
+def _comparison_html(record: Any) -> str:
+    from unvanish.report.comparison_html import render_comparison_fragment
+
+    return render_comparison_fragment(record)
 
 
 def _page(record: Any) -> str:
@@ -304,4 +372,28 @@ def _page(record: Any) -> str:
     return render_html(record)
 
 
-RENDERERS.update({"cure": _cure_text, "html": _html, "page": _page, "text": _text})
+def _cure_page(record: Any) -> str:
+    from unvanish.report.cure_html import render_cure_html
+
+    return render_cure_html(record)
+
+
+def _comparison_page(record: Any) -> str:
+    from unvanish.report.comparison_html import render_comparison_html
+
+    return render_comparison_html(record)
+
+
+RENDERERS.update(
+    {
+        "comparison html": _comparison_html,
+        "comparison page": _comparison_page,
+        "comparison text": _comparison_text,
+        "cure html": _cure_html,
+        "cure page": _cure_page,
+        "cure text": _cure_text,
+        "html": _html,
+        "page": _page,
+        "text": _text,
+    }
+)

@@ -127,3 +127,36 @@ def test_json(gives: Callable[..., Called], tmp_path: Path, capsys: pytest.Captu
     assert "CURED" in capsys.readouterr().out
     assert run(["cure", "train.py", "--json", "-", "-q"]) == 0
     assert json.loads(capsys.readouterr().out) == facts
+
+
+def test_the_page_is_written_beside_the_output(
+    gives: Callable[..., Called], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "kept").mkdir()
+    gives(cured(), folder=tmp_path / "kept")
+    assert run(["cure", "train.py"]) == 0
+    page = (tmp_path / "kept" / "report.html").read_text(encoding="utf-8")
+    assert "CURED" in page
+    assert 'id="ablation"' in page
+    assert capsys.readouterr().out.rstrip().endswith("report: kept/report.html")
+    assert run(["cure", "train.py", "--html", "elsewhere.html"]) == 0
+    assert (tmp_path / "elsewhere.html").read_text(encoding="utf-8") == page
+
+
+def test_a_page_that_cannot_be_written_loses_nothing(
+    gives: Callable[..., Called], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gives(cured(), folder=tmp_path / "gone")
+    assert run(["cure", "train.py", "--json", "facts.json"]) == 2
+    written = capsys.readouterr()
+    assert "CURED" in written.out
+    assert "error: cannot write" in written.err
+    assert (tmp_path / "facts.json").is_file()
+    assert run(["cure", "train.py", "--html", "-"]) == 2
+    assert run(["cure", "train.py", "--html", "no/page.html"]) == 2
+
+
+def test_from_python_it_shows_and_saves_itself(tmp_path: Path) -> None:
+    cure = Cure(cured(), FakeTrainer({"": plain(), WORD.label: Outcome(0.8)}))
+    assert cure.save(tmp_path / "cure.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert "CURED" in cure._repr_html_()

@@ -41,7 +41,7 @@ def test_the_next_command_is_one_that_the_shell_finds(tmp_path: Path, monkeypatc
 def test_help_promises_what_was_measured() -> None:
     assert isinstance(demo, click.Command)
     text = " ".join(CliRunner().invoke(demo, ["--help"]).output.split())
-    assert "takes about a minute" in text
+    assert "takes about two minutes" in text
 
 
 def test_a_file_is_no_folder_for_the_reports(

@@ -6,7 +6,16 @@ import pytest
 from msgspec.structs import replace
 from nets import dense, other, plain, row
 
-from unvanish.core.edit import INVASIVENESS, AddNorm, AddResidual, Clip, Redraw, SwapActivation
+from unvanish.core.edit import (
+    INVASIVENESS,
+    AddNorm,
+    AddResidual,
+    Clip,
+    Prescription,
+    Redraw,
+    SwapActivation,
+    UnitVariance,
+)
 from unvanish.core.network import Edge, Network
 from unvanish.cures import (
     add_batch_norm,
@@ -14,6 +23,7 @@ from unvanish.cures import (
     add_residual,
     centred_orthogonal_init,
     clip_gradient,
+    data_driven_init,
     looks_linear_init,
     orthogonal_init,
     rescale_init,
@@ -23,13 +33,19 @@ from unvanish.cures.anatomy import head, hidden
 from unvanish.cures.cure import Cure
 from unvanish.cures.table import CURES
 from unvanish.rules.table import RULES
+from unvanish.testing.observations import Recipe, observation
 
 HIDDEN = ("l1", "l2", "l3", "l4")
 RELU = plain("relu")
+SEEN = observation(Recipe())
+
+
+def proposed(cure: Cure, network: Network) -> tuple[Prescription, ...]:
+    return cure.propose(replace(SEEN, network=network))
 
 
 def labels(cure: Cure, network: Network) -> list[str]:
-    return [one.label for one in cure.propose(network)]
+    return [one.label for one in proposed(cure, network)]
 
 
 def after(network: Network, kind: str) -> Network:
@@ -66,9 +82,9 @@ def test_the_output_layer_keeps_its_activation_and_every_edit_names_layers_that_
     cure: Cure, activation: str
 ) -> None:
     network = plain(activation)
-    smallest = min((INVASIVENESS.index(one.invasiveness) for one in cure.propose(network)), default=None)
+    smallest = min((INVASIVENESS.index(one.invasiveness) for one in proposed(cure, network)), default=None)
     assert smallest is None or smallest >= INVASIVENESS.index(cure.INVASIVENESS)
-    for one in cure.propose(network):
+    for one in proposed(cure, network):
         assert (one.name, one.answers) == (cure.NAME, cure.ANSWERS)
         assert one.change
         for edit in one.edits:
@@ -80,12 +96,12 @@ def test_the_output_layer_keeps_its_activation_and_every_edit_names_layers_that_
 
 def test_labels_are_told_apart() -> None:
     for activation in ("sigmoid", "relu", "tanh", "linear"):
-        found = [one.label for cure in CURES for one in cure.propose(plain(activation))]
+        found = [one.label for cure in CURES for one in proposed(cure, plain(activation))]
         assert len(found) == len(set(found))
 
 
 def test_swaps_alone_and_with_what_belongs_to_them() -> None:
-    found = {one.label: one for one in swap_activation.propose(plain())}
+    found = {one.label: one for one in proposed(swap_activation, plain())}
     assert list(found) == [
         *(f"swap-activation ({name})" for name in ("tanh", "elu", "selu", "relu", "leaky_relu", "gelu", "silu")),
         "swap-activation (gelu + looks-linear-init)",
@@ -105,17 +121,17 @@ def test_swaps_alone_and_with_what_belongs_to_them() -> None:
 
 def test_a_swap_touches_only_those_that_apply_the_common_activation() -> None:
     mixed = row(dense("relu"), dense("sigmoid"), dense("sigmoid"), dense("softmax", 10))
-    assert swap_activation.propose(mixed)[0].edits == (SwapActivation(layers=("l2", "l3"), activation="tanh"),)
+    assert proposed(swap_activation, mixed)[0].edits == (SwapActivation(layers=("l2", "l3"), activation="tanh"),)
 
 
 def test_activation_layers_are_swapped_as_well() -> None:
     network = row(dense("linear"), other("activation", activation="sigmoid"), dense("linear", 1))
-    assert swap_activation.propose(network)[0].edits == (SwapActivation(layers=("l2",), activation="tanh"),)
+    assert proposed(swap_activation, network)[0].edits == (SwapActivation(layers=("l2",), activation="tanh"),)
 
 
 def test_no_swap_without_an_activation_and_none_to_itself() -> None:
-    assert swap_activation.propose(plain("linear")) == ()
-    assert swap_activation.propose(plain("other")) == ()
+    assert proposed(swap_activation, plain("linear")) == ()
+    assert proposed(swap_activation, plain("other")) == ()
     assert "swap-activation (tanh)" not in labels(swap_activation, plain("tanh"))
 
 
@@ -130,38 +146,46 @@ def test_frozen_and_shared_layers_are_left_out() -> None:
     frozen = replace(
         network, layers=tuple(replace(x, trainable=False) if x.name == "l1" else x for x in network.layers)
     )
-    assert rescale_init.propose(frozen)[0].edits[0].layers == ("l2", "l3", "l4")  # type: ignore[union-attr]
-    assert rescale_init.propose(shared(network))[0].edits[0].layers == ("l1", "l3", "l4")  # type: ignore[union-attr]
-    assert looks_linear_init.propose(frozen) == ()
+    assert proposed(rescale_init, frozen)[0].edits[0].layers == ("l2", "l3", "l4")  # type: ignore[union-attr]
+    assert proposed(rescale_init, shared(network))[0].edits[0].layers == ("l1", "l3", "l4")  # type: ignore[union-attr]
+    assert proposed(looks_linear_init, frozen) == ()
 
 
 def test_rescale_init() -> None:
-    (found,) = rescale_init.propose(RELU)
+    (found,) = proposed(rescale_init, RELU)
     assert found.change == "kernel_initializer='he_normal'"
     assert found.invasiveness == "initialisation only"
     assert found.edits == (Redraw(layers=HIDDEN, scheme="normal", gain=2**0.5),)
-    assert rescale_init.propose(plain("relu", gain=1.4)) == ()
-    assert rescale_init.propose(plain("sigmoid")) == ()
-    assert rescale_init.propose(after(RELU, "batch_norm")) == ()
+    assert proposed(rescale_init, plain("relu", gain=1.4)) == ()
+    assert proposed(rescale_init, plain("sigmoid")) == ()
+    assert proposed(rescale_init, after(RELU, "batch_norm")) == ()
     assert labels(rescale_init, plain("tanh", gain=2.0)) == ["rescale-init (lecun_normal)"]
 
 
 def test_units_that_are_alike_are_drawn_again() -> None:
     network = plain("tanh")
     alike = replace(network, layers=tuple(replace(x, distinct_units=1) if x.kernel else x for x in network.layers))
-    assert rescale_init.propose(network) == ()
+    assert proposed(rescale_init, network) == ()
     assert labels(rescale_init, alike) == ["rescale-init (lecun_normal)"]
 
 
 def test_orthogonal_init() -> None:
-    (found,) = orthogonal_init.propose(RELU)
+    (found,) = proposed(orthogonal_init, RELU)
     assert found.edits == (Redraw(layers=HIDDEN, scheme="orthogonal", gain=2**0.5),)
-    assert orthogonal_init.propose(plain("sigmoid")) == ()
-    assert orthogonal_init.propose(after(RELU, "layer_norm")) == ()
+    assert proposed(orthogonal_init, plain("sigmoid")) == ()
+    assert proposed(orthogonal_init, after(RELU, "layer_norm")) == ()
+
+
+def test_data_driven_init() -> None:
+    (found,) = proposed(data_driven_init, RELU)
+    assert found.edits == (Redraw(layers=HIDDEN, scheme="orthogonal"), UnitVariance(layers=HIDDEN))
+    assert found.invasiveness == "initialisation only"
+    assert proposed(data_driven_init, plain("sigmoid")) == ()
+    assert proposed(data_driven_init, after(RELU, "batch_norm")) == ()
 
 
 def test_centred_orthogonal_init() -> None:
-    (found,) = centred_orthogonal_init.propose(plain())
+    (found,) = proposed(centred_orthogonal_init, plain())
     assert found.edits == (
         Redraw(layers=("l1",), scheme="orthogonal", gain=4.0),
         Redraw(layers=("l2", "l3", "l4"), scheme="centred_orthogonal", gain=4.0),
@@ -170,43 +194,43 @@ def test_centred_orthogonal_init() -> None:
 
 @pytest.mark.parametrize("kind", ["batch_norm", "dropout", "add", "other", "pool"])
 def test_nothing_is_centred_behind(kind: str) -> None:
-    assert centred_orthogonal_init.propose(after(plain(), kind)) == ()
+    assert proposed(centred_orthogonal_init, after(plain(), kind)) == ()
 
 
 def test_nothing_is_centred_without_a_sigmoid_or_a_bias() -> None:
-    assert centred_orthogonal_init.propose(RELU) == ()
+    assert proposed(centred_orthogonal_init, RELU) == ()
     network = plain()
     bare = replace(network, layers=tuple(replace(layer, bias=None) for layer in network.layers))
-    assert centred_orthogonal_init.propose(bare) == ()
+    assert proposed(centred_orthogonal_init, bare) == ()
 
 
 def test_looks_linear_init() -> None:
-    (found,) = looks_linear_init.propose(RELU)
+    (found,) = proposed(looks_linear_init, RELU)
     assert found.edits == (Redraw(layers=(*HIDDEN, "l5"), scheme="looks_linear"),)
     assert found.transmission == 1.0
-    assert looks_linear_init.propose(plain("tanh")) == ()
-    assert looks_linear_init.propose(plain("relu", units=63)) == ()
+    assert proposed(looks_linear_init, plain("tanh")) == ()
+    assert proposed(looks_linear_init, plain("relu", units=63)) == ()
 
 
 @pytest.mark.parametrize("kind", ["batch_norm", "dropout", "add", "conv", "other"])
 def test_nothing_looks_linear_behind(kind: str) -> None:
     network = after(RELU, kind)
-    assert looks_linear_init.propose(network) == ()
+    assert proposed(looks_linear_init, network) == ()
     assert not [label for label in labels(swap_activation, after(plain(), kind)) if "looks-linear" in label]
 
 
 def test_a_branch_does_not_look_linear() -> None:
-    assert looks_linear_init.propose(replace(RELU, edges=(*RELU.edges, Edge("l1", "l3")))) == ()
+    assert proposed(looks_linear_init, replace(RELU, edges=(*RELU.edges, Edge("l1", "l3")))) == ()
 
 
 @pytest.mark.parametrize(("cure", "kind"), [(add_batch_norm, "batch_norm"), (add_layer_norm, "layer_norm")])
 def test_norms(cure: Cure, kind: str) -> None:
-    found = cure.propose(plain())
+    found = proposed(cure, plain())
     assert {one.variant: one.edits for one in found} == {
         "before": (AddNorm(layers=HIDDEN, kind=kind, before=True),),  # type: ignore[arg-type]
         "after": (AddNorm(layers=HIDDEN, kind=kind, before=False),),  # type: ignore[arg-type]
     }
-    assert cure.propose(after(plain(), "rms_norm")) == ()
+    assert proposed(cure, after(plain(), "rms_norm")) == ()
     assert all(one.invasiveness == "architecture" for one in found)
 
 
@@ -221,10 +245,16 @@ def test_residual_where_the_width_stays() -> None:
     network = replace(
         network, layers=tuple(replace(x, shape=(20,)) if x.kind == "input" else x for x in network.layers)
     )
-    assert add_residual.propose(network)[0].edits == (AddResidual(layers=("l2", "l4")),)
-    assert add_residual.propose(after(plain(), "add")) == ()
+    assert proposed(add_residual, network)[0].edits == (AddResidual(layers=("l2", "l4")),)
+    assert proposed(add_residual, after(plain(), "add")) == ()
 
 
 def test_clip() -> None:
-    (found,) = clip_gradient.propose(plain())
-    assert found.edits == (Clip(kind="global_norm", bound=1.0),)
+    """Of all together first: the bound that stands in every table. None where the optimizer clips already."""
+    assert [one.edits[0] for one in proposed(clip_gradient, plain())] == [
+        Clip(kind="global_norm", bound=1.0),
+        Clip(kind="norm", bound=1.0),
+        Clip(kind="value", bound=0.5),
+    ]
+    clipped = replace(SEEN, optimizer=replace(SEEN.optimizer, clipping="clipnorm 1"))
+    assert clip_gradient.propose(clipped) == ()

@@ -7,32 +7,62 @@ import pytest
 from msgspec.structs import replace
 from nets import plain
 
+from unvanish.core.diagnosis import Diagnosis, Finding, Severity
 from unvanish.core.edit import INVASIVENESS, AddNorm, Clip, Redraw, SwapActivation
 from unvanish.cures.centred_orthogonal_init import propose as centred
 from unvanish.cures.edited import edited
 from unvanish.cures.table import CURES, answered, expected, proposals
+from unvanish.testing import diagnoses
 from unvanish.testing.observations import Recipe, observation
 
 HIDDEN = tuple(f"l{i}" for i in range(1, 12))
 SEEN = replace(observation(Recipe()), network=plain(depth=11))
+SICK = replace(diagnoses.sick(), observation=SEEN)
+
+
+def of(*codes: str, severity: Severity = "error") -> Diagnosis:
+    """Return a diagnosis with these findings."""
+    findings = tuple(Finding(code=code, name="", severity=severity, message="") for code in codes)
+    return replace(SICK, findings=findings)
 
 
 def test_the_least_invasive_first() -> None:
-    sizes = [INVASIVENESS.index(one.invasiveness) for one in proposals(SEEN)]
+    sizes = [INVASIVENESS.index(one.invasiveness) for one in proposals(SICK)]
     assert sizes == sorted(sizes)
     assert set(sizes) == set(range(4))
+    edits = [len(one.edits) for one in proposals(SICK) if one.invasiveness == "one line"]
+    assert edits == sorted(edits)
+
+
+def test_only_what_answers_an_error_and_clipping_to_show_what_it_does() -> None:
+    found = {one.label for one in proposals(of("GF701"))}
+    assert found == {"clip-gradient (global norm 1)"}
+    saturated = {one.name for one in proposals(of("GF201"))}
+    assert "swap-activation" in saturated
+    assert "add-residual" not in saturated
+    growth = [one.label for one in proposals(of("GF702")) if one.name == "clip-gradient"]
+    assert len(growth) == 3
+
+
+def test_of_warnings_only_what_answers_them() -> None:
+    floored = replace(of("GF303", severity="warning"), observation=observation(Recipe()))
+    assert {one.name for one in proposals(floored)} == {"lower-epsilon"}
+    assert proposals(of("GF303", severity="note")) == ()
+    assert proposals(of("GF901", severity="warning")) == ()
+    both = replace(floored, findings=(*of("GF101").findings, *of("GF303", severity="warning").findings))
+    assert "lower-epsilon" not in {one.name for one in proposals(both)}
 
 
 def test_a_cure_that_is_left_out_proposes_nothing() -> None:
     left = tuple(cure for cure in CURES if cure.NAME != "swap-activation")
-    assert {one.name for one in proposals(SEEN)} - {one.name for one in proposals(SEEN, left)} == {"swap-activation"}
+    assert {one.name for one in proposals(SICK)} - {one.name for one in proposals(SICK, left)} == {"swap-activation"}
     assert "GF201" in answered()
     assert "GF201" not in answered(tuple(cure for cure in CURES if "GF201" not in cure.ANSWERS))
 
 
 def test_forecasts_are_those_of_theory() -> None:
     """THEORY, section 1: with Glorot's weights ReLU .707, GELU .50, ReLU with He's 1."""
-    known = {one.label: one.transmission for one in proposals(SEEN)}
+    known = {one.label: one.transmission for one in proposals(SICK)}
     assert known["swap-activation (relu)"] == pytest.approx(0.707, rel=0.01, abs=0)
     assert known["swap-activation (relu + he_normal)"] == pytest.approx(1.0, rel=0.01, abs=0)
     assert known["swap-activation (gelu)"] == pytest.approx(0.50, rel=0.03, abs=0)
@@ -72,7 +102,7 @@ def test_what_is_not_there_yet_is_not_forecast(edit: AddNorm | Clip | Redraw) ->
 
 def test_centred_sigmoids_are_a_tanh_network() -> None:
     """By running both in float64: 4 (s - 1/2) = 2 tanh(u) with u = z/2, layer for layer."""
-    (found,) = centred(plain(depth=3))
+    (found,) = centred(replace(SEEN, network=plain(depth=3)))
     made = edited(plain(depth=3), found.edits)
     assert made is not None
     assert [made.layer(f"l{i}").activation for i in (1, 2, 3, 4)] == ["tanh", "tanh", "tanh", "sigmoid"]

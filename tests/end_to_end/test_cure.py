@@ -43,6 +43,11 @@ def test_the_sick_network_with_learnable_labels_is_cured_by_a_small_change(tmp_p
     assert clip["transmission"] == pytest.approx(untreated["transmission"], rel=1e-3, abs=0)
     assert clip["verdict"] == untreated["verdict"] == "vanishing"
     assert any(note.startswith("clipping had no effect") for note in facts["notes"])
+    page = (tmp_path / ".unvanish" / "sick" / "report.html").read_text(encoding="utf-8")
+    assert len(page) < 1_000_000
+    assert all(f">{arm['prescription']['name']}" in page for arm in arms.values())
+    assert "report: .unvanish/sick/report.html" in text
+    _as_steep_as_told(untreated)
     made: dict[str, Any] = {}
     exec(facts["source"], made)
     sys.path.insert(0, str(tmp_path))
@@ -54,6 +59,17 @@ def test_the_sick_network_with_learnable_labels_is_cured_by_a_small_change(tmp_p
         sys.path.remove(str(tmp_path))
         sys.modules.pop("data", None)
     assert unvanish.check(made["build_model"](), x, y, steps=20).verdict == "healthy"
+
+
+def _as_steep_as_told(arm: dict[str, Any]) -> None:
+    """Compare the kernels' gradients with the factor per layer, which a rule took from the same probes."""
+    rows = np.log10(np.asarray(arm["gradients"]["first"], dtype=float)[:, 1:-1])
+    assert rows.shape[0] == len(arm["runs"])
+    steps = [-np.polyfit(np.arange(row.size), row, 1)[0] for row in rows]
+    assert np.median(steps) == pytest.approx(np.log10(arm["transmission"]), rel=0.05, abs=0)
+    last = np.asarray(arm["gradients"]["last"], dtype=float)
+    assert last.shape == (len(arm["runs"]), rows.shape[1] + 2)
+    assert not np.array_equal(last, np.asarray(arm["gradients"]["first"], dtype=float))
 
 
 @pytest.mark.soak
@@ -97,6 +113,20 @@ def test_the_cured_model_is_fresh_compiled_and_healthy() -> None:
     assert not np.array_equal(first.get_weights()[0], other.get_weights()[0])
     assert cure.model is cure.model
     assert unvanish.check(cure.model, x, y, steps=20).verdict == "healthy"
+
+
+def test_two_models_and_a_cure_side_by_side() -> None:
+    from looking import labelled, sick
+
+    x, y = labelled("teacher")
+    before, after = sick(), sick("tanh")
+    kept = [weight.copy() for weight in before.get_weights()]
+    found = unvanish.compare(before, after, x, y, steps=20)
+    assert (found.before.verdict, found.after.verdict) == ("vanishing", "healthy")
+    assert all(np.array_equal(old, new) for old, new in zip(kept, before.get_weights(), strict=True))
+    assert found.went is not None
+    assert "GF101" in {one.code for one in found.went}
+    assert found.before == unvanish.compare(unvanish.check(before, x, y, steps=20), after, x, y, steps=20).before
 
 
 def test_what_cannot_be_tried_is_told() -> None:

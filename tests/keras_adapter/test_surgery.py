@@ -10,7 +10,7 @@ from unvanish.errors import UnsupportedError, UsageError
 from unvanish.keras import compat
 from unvanish.keras.aside import aside
 from unvanish.keras.describe import describe
-from unvanish.keras.draw import carry, drawn, redraw
+from unvanish.keras.draw import carry, drawn, initialise
 from unvanish.keras.recompile import new_optimizer, recompiled
 from unvanish.keras.surgery import operated
 
@@ -144,7 +144,7 @@ def test_a_new_branch_is_the_identity_until_its_gain_moves():
 
 def test_orthogonal_kernels_are_orthogonal_and_their_biases_zero():
     copy = jittered(cured(dense()))
-    redraw(copy, Redraw(layers=("h0", "h1", "out"), scheme="orthogonal", gain=1.5), seed=0)
+    initialise(copy, Redraw(layers=("h0", "h1", "out"), scheme="orthogonal", gain=1.5), seed=0)
     for name in ("h0", "h1", "out"):
         w = kernel(copy, name)
         gram = w @ w.T if w.shape[0] < w.shape[1] else w.T @ w
@@ -155,7 +155,7 @@ def test_orthogonal_kernels_are_orthogonal_and_their_biases_zero():
 
 def test_centred_kernels_map_one_half_to_zero():
     copy = cured(dense())
-    redraw(copy, Redraw(layers=("h1",), scheme="centred_orthogonal", gain=4.0), seed=0)
+    initialise(copy, Redraw(layers=("h1",), scheme="centred_orthogonal", gain=4.0), seed=0)
     layer = copy.get_layer("h1")
     half = np.full(8, 0.5) @ kernel(copy, "h1") + value(layer.bias).astype(np.float64)
     assert np.abs(half).max() < 1e-6 * np.abs(kernel(copy, "h1")).max() * 8
@@ -164,7 +164,7 @@ def test_centred_kernels_map_one_half_to_zero():
 
 def test_normal_kernels_have_the_gain_that_was_asked_for():
     wide = keras.Sequential([keras.Input((400,)), L.Dense(500, name="h"), L.Dense(1)])
-    redraw(wide, Redraw(layers=("h",), scheme="normal", gain=1.2), seed=0)
+    initialise(wide, Redraw(layers=("h",), scheme="normal", gain=1.2), seed=0)
     assert kernel(wide, "h").std() == pytest.approx(1.2 / np.sqrt(400), rel=0.01, abs=0)
 
 
@@ -172,7 +172,7 @@ def test_normal_kernels_have_the_gain_that_was_asked_for():
 def test_looks_linear_is_an_orthogonal_linear_map(activation):
     hidden = [L.Dense(12, activation, name=f"h{i}") for i in range(9)]
     model = keras.Sequential([keras.Input((6,)), *hidden, L.Dense(6, name="out")])
-    redraw(model, Redraw(layers=(*(f"h{i}" for i in range(9)), "out"), scheme="looks_linear"), seed=0)
+    initialise(model, Redraw(layers=(*(f"h{i}" for i in range(9)), "out"), scheme="looks_linear"), seed=0)
     linear = outputs_of(model, np.eye(6, dtype="float32"))[0]  # the rows of the linear map
     np.testing.assert_allclose(linear @ linear.T, np.eye(6), rtol=1e-4, atol=1e-5)
     x = inputs_of("dense")
@@ -183,7 +183,7 @@ def test_looks_linear_goes_through_convolutions_and_flattening():
     parts = [L.Conv2D(4, 3, padding="same", activation="relu", name="c0"), L.AveragePooling2D(2)]
     parts.append(L.Conv2D(6, 3, name="c1"))
     model = keras.Sequential([keras.Input((8, 8, 1)), *parts, L.ReLU(), L.Flatten(), L.Dense(3, name="out")])
-    redraw(model, Redraw(layers=("c0", "c1", "out"), scheme="looks_linear"), seed=0)
+    initialise(model, Redraw(layers=("c0", "c1", "out"), scheme="looks_linear"), seed=0)
     random = np.random.default_rng(0)
     a, b = random.normal(size=(2, 5, 8, 8, 1)).astype("float32")
     mixed = outputs_of(model, 2 * a - b)[0]
@@ -241,7 +241,7 @@ def test_compile_settings_are_kept():
     schedule = keras.optimizers.schedules.ExponentialDecay(0.01, 10, 0.9)
     model = dense()
     model.compile(keras.optimizers.SGD(schedule, momentum=0.5, clipvalue=3.0), own_loss, metrics=["accuracy", "mae"])
-    copy = recompiled(cured(model), model, clip=Clip(kind="global_norm", bound=2.0))
+    copy = recompiled(cured(model), model, [Clip(kind="global_norm", bound=2.0)])
     assert copy.loss is own_loss
     assert isinstance(copy.optimizer, keras.optimizers.SGD)
     assert copy.optimizer is not model.optimizer
@@ -254,7 +254,7 @@ def test_compile_settings_are_kept():
 
 def test_clipping_goes_through_a_loss_scale():
     scaled = keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam(0.02), initial_scale=64.0)
-    copy = new_optimizer(scaled, Clip(kind="norm", bound=1.0))
+    copy = new_optimizer(scaled, [Clip(kind="norm", bound=1.0)])
     assert (copy.initial_scale, copy.inner_optimizer.clipnorm) == (64.0, 1.0)
     assert float(copy.inner_optimizer.learning_rate) == pytest.approx(0.02, rel=1e-6, abs=0)
     assert scaled.inner_optimizer.clipnorm is None

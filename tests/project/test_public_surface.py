@@ -13,6 +13,7 @@ import unvanish
 
 ROOT = Path(__file__).parents[2]
 PUBLIC = {
+    "Comparison",
     "Cure",
     "Diagnosis",
     "Forecast",
@@ -20,6 +21,7 @@ PUBLIC = {
     "UnvanishError",
     "__version__",
     "check",
+    "compare",
     "cure",
     "forecast",
     "plot_grad_flow",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import venv
@@ -10,7 +11,32 @@ from pathlib import Path
 
 import pytest
 
+from unvanish.cli.demo import NETWORKS
+
 ROOT = Path(__file__).parents[2]
+ELSEWHERE = ("-->", "unvanish #", "[#]")
+"""Beginnings of lines that name paths or times, or stand for what is left out."""
+
+
+def demo_of_the_readme() -> str:
+    """Return the indented lines between the README's marks: what the demo printed."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    block = text.partition("<!-- demo output: begin -->")[2].partition("<!-- demo output: end -->")[0]
+    return "\n".join(line[4:] for line in block.splitlines() if line.startswith("    "))
+
+
+def without_numbers(text: str) -> list[str]:
+    """Return the lines with their numbers, bars and white space taken out: these differ from machine to machine."""
+    lines = (" ".join(re.sub(r"[-+]?[\d.]+(e[-+]?\d+)?|[█▏▎▍▌▋▊▉]+", "#", line).split()) for line in text.splitlines())
+    return [line.replace("# #", "#") for line in lines if line and not line.startswith(ELSEWHERE)]
+
+
+def test_the_readme_shows_every_network_and_both_cures() -> None:
+    text = demo_of_the_readme()
+    rows = {line.split()[0] for line in text.splitlines() if len(line.split()) > 6}
+    assert set(NETWORKS) <= rows
+    for told in ("✗ VANISHING", "✗ NOTHING-TO-LEARN", "✓ CURED", "note: clipping had no effect"):
+        assert told in text
 
 
 @pytest.mark.soak
@@ -34,4 +60,6 @@ def test_the_installed_wheel_runs_the_demo(tmp_path: Path) -> None:
     rows = {line.split()[0]: line.split()[1] for line in done.stdout.splitlines() if len(line.split()) > 6}
     assert rows["sick"] == rows["clipping"] == "vanishing"
     assert {rows[name] for name in ("improved", "relu", "leaky_relu", "elu", "tanh")} == {"healthy"}
-    assert len(list((home / ".unvanish" / "demo").glob("*.html"))) == 18
+    assert len(list((home / ".unvanish" / "demo").glob("*.html"))) == 20
+    shown = set(without_numbers(done.stdout))
+    assert [line for line in without_numbers(demo_of_the_readme()) if line not in shown] == []

@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 
 import pytest
+from cured import cured
 from msgspec.structs import replace
 from rich.console import Console
 from trials import CLIP, change, evidence
@@ -34,7 +35,12 @@ CURED = Cured(
 
 
 def test_the_text(snapshot: object) -> None:
-    assert render_cure(CURED) == snapshot
+    assert render_cure(cured(), report=".unvanish/train/report.html") == snapshot
+
+
+def test_before_and_after_stand_where_something_is_prescribed() -> None:
+    assert "B●" in render_cure(cured())
+    assert "B●" not in render_cure(cured(verdict="no-cure-helped", prescription=None))
 
 
 @pytest.mark.parametrize("width", [60, 80, 100, 140])

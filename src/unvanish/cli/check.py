@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,12 +43,6 @@ def _steps(_ctx: click.Context, _param: click.Parameter, value: str | None) -> i
     return int(value)
 
 
-def _file(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
-    if value == "-":
-        raise click.BadParameter("--html takes a file; standard output is for the text, or for --json -.")
-    return value
-
-
 @click.command(epilog=EPILOG)
 @click.argument("script", type=click.Path(path_type=Path))
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[-- ARGS]")
@@ -67,7 +59,7 @@ def _file(_ctx: click.Context, _param: click.Parameter, value: str | None) -> st
 @click.option(
     "--html",
     "html_path",
-    callback=_file,
+    callback=files.no_dash,
     metavar="FILE",
     help="Write the report there.  [default: .unvanish/<script>/report.html]",
 )
@@ -122,18 +114,11 @@ def check(
 
 def _give(diagnosis: Diagnosis, html: Path | None, json: Path | None, *, on_stdout: str) -> list[UsageError]:
     """Show the diagnosis, then write its files, the slowest last; return what went wrong, so that nothing is lost."""
-    steps: tuple[Callable[[], None], ...] = (
+    return files.give(
         lambda: _show(diagnosis, html, on_stdout),
         lambda: None if json is None else files.write(json, diagnosis.to_json()),
         lambda: None if html is None else files.write(html, _page(diagnosis)),
     )
-    problems: list[UsageError] = []
-    for give in steps:
-        try:
-            give()
-        except UsageError as error:
-            problems.append(error)
-    return problems
 
 
 def _show(diagnosis: Diagnosis, report: Path | None, form: str) -> None:
@@ -143,16 +128,10 @@ def _show(diagnosis: Diagnosis, report: Path | None, form: str) -> None:
     from unvanish.report.text import print_diagnosis
 
     with streams.console() as console:
-        print_diagnosis(diagnosis, console, report="" if report is None else _seen_from_here(report))
+        print_diagnosis(diagnosis, console, report=files.seen_from_here(report))
 
 
 def _page(diagnosis: Diagnosis) -> str:
     from unvanish.report.html import render_html
 
     return render_html(diagnosis)
-
-
-def _seen_from_here(path: Path) -> str:
-    with contextlib.suppress(ValueError):
-        return str(path.relative_to(Path.cwd()))
-    return str(path)

@@ -10,6 +10,8 @@ import click
 
 from unvanish.cli import files, streams
 from unvanish.cli.exits import cure_code
+from unvanish.core.renderers import render
+from unvanish.errors import UsageError
 
 if TYPE_CHECKING:
     from unvanish.trial.cure import Cure
@@ -52,6 +54,13 @@ def _budget(_ctx: click.Context, _param: click.Parameter, value: str | None) -> 
 @click.option("--budget", callback=_budget, metavar="TIME", help="Time for everything: 90s, 2m, 1h.")
 @click.option("--fit", type=click.IntRange(min=1), default=1, metavar="N", help="Which call of fit.  [default: 1]")
 @click.option("--json", "json_path", metavar="FILE", help="Write the facts as JSON; - for standard output.")
+@click.option(
+    "--html",
+    "html_path",
+    callback=files.no_dash,
+    metavar="FILE",
+    help="Write the report there.  [default: .unvanish/<script>/report.html]",
+)
 @click.option("--quiet", "-q", is_flag=True, help="No progress and no notes, only the report.")
 @click.option("--verbose", "-v", is_flag=True, help="Show what the script writes while it runs.")
 def cure(
@@ -63,12 +72,13 @@ def cure(
     budget: float | None,
     fit: int,
     json_path: str | None,
+    html_path: str | None,
     quiet: bool,
     verbose: bool,
 ) -> int:
     """Try changes on copies of a script's model, and prescribe the smallest that suffices."""
-    json = Path(json_path) if json_path and json_path != "-" else None
-    files.ensure_writable(json)
+    html, json = (None if path in (None, "-") else Path(path) for path in (html_path, json_path))
+    files.ensure_writable(html, json, script=script)
     from unvanish.api import cure_script
     from unvanish.script.check import shown_live
     from unvanish.trial.plan import Plan
@@ -80,18 +90,31 @@ def cure(
         streams.notes(run.notes)
     if run.error is not None:
         streams.failure(run)
+    problems: list[UsageError] = []
     if found is not None:
-        _show(found, on_stdout="json" if json_path == "-" else "text")
-        if json is not None:
-            files.write(json, found.to_json())
+        kept = html or (None if run.folder is None else run.folder / "report.html")
+        problems = _give(found, kept, json, on_stdout="json" if json_path == "-" else "text")
+    for problem in problems:
+        click.echo(f"error: {problem}", err=True)
+    if problems and (html or json) and run.exit_code is None:
+        return 2
     return cure_code(run, None if found is None else found.record)
 
 
-def _show(found: Cure, *, on_stdout: str) -> None:
+def _give(found: Cure, html: Path | None, json: Path | None, *, on_stdout: str) -> list[UsageError]:
+    """Show the cure, then write its files; return what went wrong, so that nothing is lost."""
+    return files.give(
+        lambda: _show(found, html, on_stdout),
+        lambda: None if json is None else files.write(json, found.to_json()),
+        lambda: None if html is None else files.write(html, render("cure page", found.record)),
+    )
+
+
+def _show(found: Cure, report: Path | None, on_stdout: str) -> None:
     if on_stdout == "json":
         streams.say(found.to_json())
         return
     from unvanish.report.cure_text import print_cure
 
     with streams.console() as console:
-        print_cure(found.record, console)
+        print_cure(found.record, console, report=files.seen_from_here(report))

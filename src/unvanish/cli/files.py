@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+
+import click
 
 from unvanish.errors import UsageError
 
@@ -34,6 +37,13 @@ def ensure_writable(*paths: Path | None, script: Path | None = None) -> None:
                 numbers={"folder": folder.absolute()},
                 hint="name a file in a folder that exists and can be written",
             ) from None
+
+
+def no_dash(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
+    """Return the name of the file for an HTML report; refuse standard output."""
+    if value == "-":
+        raise click.BadParameter("--html takes a file; standard output is for the text, or for --json -.")
+    return value
 
 
 def ensure_folder(path: Path) -> None:
@@ -65,6 +75,26 @@ def write(path: Path, text: str) -> None:
             numbers={"bytes": len(data)},
             hint="make room on the disk, or name a file elsewhere",
         ) from None
+
+
+def give(*steps: Callable[[], object]) -> list[UsageError]:
+    """Take all steps in order, each of which shows or writes something; return what went wrong: nothing is lost."""
+    problems: list[UsageError] = []
+    for step in steps:
+        try:
+            step()
+        except UsageError as error:
+            problems.append(error)
+    return problems
+
+
+def seen_from_here(path: Path | None) -> str:
+    """Return the path as one would type it in the working directory; empty for None."""
+    if path is None:
+        return ""
+    with contextlib.suppress(ValueError):
+        return str(path.relative_to(Path.cwd()))
+    return str(path)
 
 
 def _replace(path: Path, data: bytes) -> None:

@@ -19,13 +19,14 @@ from unvanish.errors import UnvanishError
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "check": ("unvanish.cli.check", "Run a training script until enough is seen, and say what its gradients do."),
+    "compare": ("unvanish.cli.compare", "Put two saved diagnoses or cures side by side."),
     "cure": (
         "unvanish.cli.cure",
         "Try changes on copies of a script's model, and prescribe the smallest that suffices.",
     ),
-    "demo": ("unvanish.cli.demo", "Check the tutorial's sick and improved networks, and every remedy."),
+    "demo": ("unvanish.cli.demo", "Check the tutorial's networks and every remedy, and cure the sick one."),
     "explain": ("unvanish.cli.explain", "Show the page of a rule: what it measures, why, evidence, remedies."),
-    "report": ("unvanish.cli.report", "Render a saved diagnosis again: as text, HTML or JSON."),
+    "report": ("unvanish.cli.report", "Render saved facts again: as text, HTML or JSON."),
 }
 """Name -> module, one line of help. The module's function of that name is the command."""
 

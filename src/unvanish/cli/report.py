@@ -1,4 +1,4 @@
-"""`unvanish report FILE`: render a saved diagnosis again."""
+"""`unvanish report FILE`: render saved facts again."""
 
 from __future__ import annotations
 
@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from unvanish.cli import files, streams
-from unvanish.errors import UsageError
+from unvanish.cli import facts, files, streams
+from unvanish.core.renderers import render
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
+    from unvanish.core.comparison import Comparison
+    from unvanish.core.cured import Cured
     from unvanish.core.diagnosis import Diagnosis
 
 EPILOG = """\b
@@ -26,42 +30,33 @@ Examples:
 @click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Write the HTML report there.")
 @click.option("--json", "json", type=click.Path(path_type=Path), metavar="FILE", help="Write the facts as JSON there.")
 def report(file: Path, html: Path | None, json: Path | None) -> None:
-    """Render a saved diagnosis again: as text, HTML or JSON."""
+    """Render saved facts again: as text, HTML or JSON.
+
+    FILE: what check, cure or compare wrote with --json.
+    """
     files.ensure_writable(html, json)
-    diagnosis = _load(file)
-    from unvanish.report.text import print_diagnosis
+    record = facts.load(file)
+    from unvanish import api  # noqa: F401  # fills the table of renderers
 
     with streams.console() as console:
-        print_diagnosis(diagnosis, console, report="" if html is None else str(html))
+        _show(record, console, "" if html is None else str(html))
     if json is not None:
-        files.write(json, diagnosis.to_json())
+        files.write(json, record.to_json())
     if html is not None:
-        from unvanish.report.html import render_html
+        forms = {"Comparison": "comparison page", "Cured": "cure page", "Diagnosis": "page"}
+        files.write(html, render(forms[type(record).__name__], record))
 
-        files.write(html, render_html(diagnosis))
 
+def _show(record: Diagnosis | Cured | Comparison, console: Console, report: str) -> None:
+    from unvanish.core.comparison import Comparison
+    from unvanish.core.cured import Cured
+    from unvanish.report.comparison_text import print_comparison
+    from unvanish.report.cure_text import print_cure
+    from unvanish.report.text import print_diagnosis
 
-def _load(file: Path) -> Diagnosis:
-    import msgspec
-
-    from unvanish.core import document
-    from unvanish.core.diagnosis import Diagnosis
-
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise UsageError(
-            f"cannot read the diagnosis {str(file)!r}",
-            found=error.strerror or str(error),
-            numbers={"folder": file.absolute().parent},
-            hint="write one first: unvanish check train.py --json facts.json",
-        ) from None
-    try:
-        return document.decode(data, Diagnosis)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise UsageError(
-            f"{file} is not a saved diagnosis",
-            found=str(error),
-            numbers={"bytes": len(data)},
-            hint="a file that `unvanish check train.py --json FILE` wrote, by a version with the same schema",
-        ) from None
+    if isinstance(record, Comparison):
+        print_comparison(record, console)
+    elif isinstance(record, Cured):
+        print_cure(record, console, report=report)
+    else:
+        print_diagnosis(record, console, report=report)

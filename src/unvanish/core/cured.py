@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 import msgspec
@@ -9,8 +10,9 @@ import msgspec
 from unvanish.core import document
 from unvanish.core.diagnosis import Diagnosis
 from unvanish.core.edit import Prescription
-from unvanish.core.evidence import Evidence
+from unvanish.core.evidence import Arm, Evidence
 from unvanish.core.renderers import render
+from unvanish.core.saving import save
 
 Word = Literal["cured", "nothing-to-learn", "no-cure-helped", "not-the-gradients", "optional", "undecided"]
 
@@ -19,17 +21,18 @@ class Cured(msgspec.Struct, frozen=True, kw_only=True):
     """Hold the verdict on all trials of one network."""
 
     verdict: Word
-    """cured: a change helps beyond seed noise. optional: it trains as it is, and no change made it better.
-    nothing-to-learn: gradients were cured, and the labels carry no signal. no-cure-helped. not-the-gradients: they are
-    healthy, or what ails is nothing that a cure answers. undecided: too little was measured."""
+    """cured: a change helps beyond seed noise. optional: it trains as it is; no change made it better, or one did that
+    answers a mere warning. nothing-to-learn: gradients were cured, and the labels carry no signal. no-cure-helped.
+    not-the-gradients: they are healthy, or what ails is nothing that a cure answers. undecided: too little was
+    measured."""
     sentence: str
     """The verdict in one sentence, with its numbers."""
     prescription: Prescription | None
-    """The smallest change that was sufficient; only of `cured`."""
+    """The smallest change that was sufficient: of `cured`, and of `optional` where one was better."""
     evidence: Evidence | None
     """All trials; None where nothing was trained."""
     diagnosis: Diagnosis
-    """Of the untreated network, at its initialisation."""
+    """Of the untreated network: at its initialisation, or of its first steps where nothing shows before them."""
     notes: tuple[str, ...] = ()
     """What else was measured and should be said, for example that clipping had no effect."""
     cut: str = ""
@@ -47,9 +50,30 @@ class Cured(msgspec.Struct, frozen=True, kw_only=True):
         """Say whether there was nothing to cure."""
         return self.verdict == "not-the-gradients" and self.diagnosis.verdict == "healthy"
 
+    @property
+    def treated(self) -> Arm | None:
+        """Return the arm to show beside the untreated network: the prescribed one.
+
+        Without a prescription the best whose gradients are healthy; None where there is none.
+        """
+        arms = () if self.evidence is None else self.evidence.arms
+        if self.prescription is not None:
+            return next((arm for arm in arms if arm.prescription == self.prescription), None)
+        return next((arm for arm in arms if arm.verdict == "healthy"), None)
+
     def __str__(self) -> str:
         """Return the terminal report as plain text, 80 columns."""
-        return str(render("cure", self))
+        return str(render("cure text", self))
+
+    def _repr_html_(self) -> str:
+        return str(render("cure html", self))
+
+    def save(self, path: str | Path) -> Path:
+        """Write the report to a file; its ending chooses the form: .html, .json or .txt. Return the path.
+
+        Raise UsageError for another ending.
+        """
+        return save(path, page=lambda: render("cure page", self), json=self.to_json, text=lambda: str(self))
 
     def to_json(self) -> str:
         """Return the record as JSON, with its schema version."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -16,7 +14,7 @@ from unvanish.core.observation import Observation
 from unvanish.core.profile import Profile
 from unvanish.core.recording import Recording
 from unvanish.core.renderers import render
-from unvanish.errors import UsageError
+from unvanish.core.saving import save
 
 Severity = Literal["error", "warning", "note"]
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
@@ -136,6 +134,13 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
         return self.observation.recording
 
     @property
+    def transmission_per_layer(self) -> float | None:
+        """Return the factor by which the gradient changes per layer, as the rules measured it; None if none could."""
+        judged: tuple[Finding | Clear, ...] = (*self.findings, *self.clear)
+        known = (verdict.evidence.get("transmission_per_layer") for verdict in judged)
+        return next((number for number in known if number is not None), None)
+
+    @property
     def severity(self) -> Severity | None:
         """Return the worst severity among the findings; None when there are none."""
         return min((f.severity for f in self.findings), key=SEVERITIES.index, default=None)
@@ -156,18 +161,4 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
 
         Raise UsageError for another ending.
         """
-        path = Path(path)
-        forms: dict[str, Callable[[], str]] = {
-            ".html": partial(render, "page", self),
-            ".json": self.to_json,
-            ".txt": partial(render, "text", self),
-        }
-        if path.suffix.lower() not in forms:
-            raise UsageError(
-                f"a report cannot be written as {path.suffix or path.name!r}",
-                found=f"the file name {path.name!r}",
-                numbers={"endings": ", ".join(forms)},
-                hint=f"{path.stem}.html",
-            )
-        path.write_text(forms[path.suffix.lower()](), encoding="utf-8")
-        return path
+        return save(path, page=lambda: render("page", self), json=self.to_json, text=lambda: str(self))

@@ -18,6 +18,13 @@ def encode(record: msgspec.Struct) -> bytes:
     return msgspec.json.format(msgspec.json.encode(document), indent=1)
 
 
+def kind_of(data: bytes | str) -> str:
+    """Return the name of the record's kind; empty where it names none. Raise msgspec.DecodeError for no JSON."""
+    document = msgspec.json.decode(data)
+    kind = document.get("kind") if isinstance(document, dict) else None
+    return kind if isinstance(kind, str) else ""
+
+
 def decode(data: bytes | str, kind: type[T]) -> T:
     """Return the record of that kind; raise msgspec.ValidationError when the document is not one."""
     document: dict[str, Any] = msgspec.json.decode(data, type=dict[str, Any])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import msgspec
+from msgspec.structs import replace
 
 Invasiveness = Literal["initialisation only", "one word", "one line", "architecture"]
 INVASIVENESS: tuple[Invasiveness, ...] = ("initialisation only", "one word", "one line", "architecture")
@@ -45,6 +47,40 @@ class AddResidual(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     layers: tuple[str, ...]
 
 
+class RedrawRecurrence(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Draw the recurrent kernels of these layers anew: gain x an orthogonal matrix, one for each gate.
+
+    What they multiply their input by, and their biases, stay as they are drawn.
+    """
+
+    layers: tuple[str, ...]
+    gain: float = 1.0
+
+
+class CarryState(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Let the gate that carries the state of these layers start open: an LSTM's forget gate, a GRU's update gate."""
+
+    layers: tuple[str, ...]
+    bias: float
+    """Of that gate, every unit. While its weights are small, it passes sigmoid(bias) of the state on at each step."""
+
+
+class UnitVariance(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Divide the kernels of these layers, in forward order, by the standard deviation of what they give on a batch."""
+
+    layers: tuple[str, ...]
+
+
+class StandardiseInputs(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Take a fixed mean off the inputs and divide by a fixed standard deviation, in front of everything else."""
+
+    per: Literal["feature", "whole"]
+    """feature: by those of each entry of the last axis. whole: by one number for all."""
+    mean: tuple[float, ...] = ()
+    """One number, or one for each feature. Empty: as measured on the training inputs, by the adapter."""
+    variance: tuple[float, ...] = ()
+
+
 class Clip(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Let the optimizer clip the gradient."""
 
@@ -53,7 +89,32 @@ class Clip(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     bound: float
 
 
-Edit = SwapActivation | Redraw | AddNorm | AddResidual | Clip
+class SetEpsilon(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Give the optimizer another constant in its denominator."""
+
+    epsilon: float
+
+
+class ScaleLoss(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Multiply the loss and divide the gradients, by a scale that is lowered where they overflow, else raised."""
+
+
+class ScaleRate(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Multiply the optimizer's learning rate, or all of its schedule."""
+
+    factor: float
+
+
+OfWeights = Redraw | RedrawRecurrence | CarryState | UnitVariance
+"""What a network begins with, and nothing else of it."""
+OfOptimizer = Clip | SetEpsilon | ScaleLoss | ScaleRate
+"""How a step is made of the gradient."""
+Edit = OfWeights | OfOptimizer | SwapActivation | AddNorm | AddResidual | StandardiseInputs
+
+
+def rate_words(factor: float) -> str:
+    """Return `learning rate x 3` or `learning rate / 10`."""
+    return f"learning rate x {factor:.4g}" if factor >= 1 else f"learning rate / {1 / factor:.4g}"
 
 
 class Prescription(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,3 +139,36 @@ class Prescription(msgspec.Struct, frozen=True, kw_only=True):
     def label(self) -> str:
         """Return the name with its variant."""
         return f"{self.name} ({self.variant})" if self.variant else self.name
+
+    @property
+    def rate(self) -> float:
+        """Return what the user's learning rate is multiplied by."""
+        return math.prod(edit.factor for edit in self.edits if isinstance(edit, ScaleRate))
+
+    def at_rate(self, factor: float) -> Prescription:
+        """Return the same change with the learning rate multiplied by so much; itself where that is 1.
+
+        Raise ValueError for a change that names a rate already.
+        """
+        if factor == 1.0:
+            return self
+        if self.rate != 1.0:
+            raise ValueError(f"{self.label} has a learning rate of its own")
+        edits = (*self.edits, ScaleRate(factor=factor))
+        return replace(self, edits=edits, change=f"{self.change}, {rate_words(factor)}")
+
+
+LEARNING_RATE = "learning-rate"
+
+
+def other_rate(factor: float) -> Prescription:
+    """Return nothing but the user's learning rate times a factor."""
+    return Prescription(
+        name=LEARNING_RATE,
+        variant=("x " if factor >= 1 else "/ ") + f"{max(factor, 1 / factor):.4g}",
+        change=rate_words(factor),
+        invasiveness="one word",
+        edits=(ScaleRate(factor=factor),),
+        answers=("GF301", "GF302"),
+        harm="where it is too large: the loss jumps about, or diverges",
+    )

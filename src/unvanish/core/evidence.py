@@ -8,6 +8,7 @@ import statistics
 import msgspec
 
 from unvanish.core.edit import Clip, Prescription
+from unvanish.core.gradient_by_depth import GradientByDepth
 from unvanish.core.measures.paired import paired_p
 
 
@@ -38,13 +39,15 @@ class Arm(msgspec.Struct, frozen=True, kw_only=True):
     prescription: Prescription | None
     """None: the network as it is."""
     runs: tuple[Run, ...]
-    """At the learning rate that served this arm best, one for each seed."""
+    """At one learning rate, one for each seed: that of the prescription, of the untreated network the user's own."""
     verdict: str
     """The verdict word on the initial profile and on the last one: the worse."""
     transmission: float | None
     """Measured per layer at the initialisation, median over seeds."""
     step_cost: float = 1.0
     """Seconds a step over those of the untreated network."""
+    gradients: GradientByDepth | None = None
+    """Of all seeds, before the first step and after the last one; None where nothing was looked at."""
 
     @property
     def label(self) -> str:
@@ -100,6 +103,8 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     test: str
     """The statistical test by which an arm counts as better."""
     seconds: float
+    proven_seconds: float | None = None
+    """Seconds after which the first change was proven; None where none was."""
     held_out: int = 0
     """Number of held-out samples; 0 where it is not known."""
     longer: tuple[str, Run] | None = None

@@ -10,16 +10,28 @@ Does harm with small batches, and where training and evaluation see different da
 from __future__ import annotations
 
 from unvanish.core.edit import AddNorm, Invasiveness, Prescription
-from unvanish.core.network import Network
+from unvanish.core.observation import Observation
 from unvanish.cures.anatomy import NORMS, has, hidden_kernels
 
 NAME = "add-batch-norm"
-ANSWERS: tuple[str, ...] = ("GF101", "GF104", "GF105", "GF201", "GF202", "GF601", "GF602")
+ANSWERS: tuple[str, ...] = (
+    "GF101",
+    "GF102",
+    "GF104",
+    "GF105",
+    "GF201",
+    "GF202",
+    "GF302",
+    "GF401",
+    "GF601",
+    "GF602",
+)
 INVASIVENESS: Invasiveness = "architecture"
 
 
-def propose(network: Network) -> tuple[Prescription, ...]:
+def propose(seen: Observation) -> tuple[Prescription, ...]:
     """Return one before every activation, and one after; nothing where a normalisation is already."""
+    network = seen.network
     kernels = tuple(layer.name for layer in hidden_kernels(network))
     if not kernels or has(network, NORMS):
         return ()

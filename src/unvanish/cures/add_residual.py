@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from unvanish.core.edit import AddResidual, Invasiveness, Prescription
 from unvanish.core.network import Layer, Network
+from unvanish.core.observation import Observation
 from unvanish.cures.anatomy import has, hidden_kernels
 
 NAME = "add-residual"
@@ -17,8 +18,9 @@ ANSWERS: tuple[str, ...] = ("GF101", "GF102", "GF104", "GF105", "GF601", "GF602"
 INVASIVENESS: Invasiveness = "architecture"
 
 
-def propose(network: Network) -> tuple[Prescription, ...]:
+def propose(seen: Observation) -> tuple[Prescription, ...]:
     """Return a branch at every hidden layer as wide as its input; nothing where branches are already."""
+    network = seen.network
     kernels = tuple(layer.name for layer in hidden_kernels(network) if _keeps_width(network, layer))
     if not kernels or has(network, frozenset({"add"})):
         return ()

@@ -44,6 +44,13 @@ def hidden_kernels(network: Network) -> tuple[Layer, ...]:
     return tuple(layer for layer in hidden(network) if layer.kernel is not None and layer.kind in EDITED)
 
 
+def recurrent(network: Network) -> tuple[Layer, ...]:
+    """Return the recurrent layers that training moves, each shared one once, in forward order."""
+    return tuple(
+        layer for layer in network.layers if layer.kind == "recurrent" and layer.trainable and layer.shares is None
+    )
+
+
 def activation_of(network: Network) -> tuple[str, float | None] | None:
     """Return the activation that most hidden layers apply, with its parameter; None when there is none."""
     found = Counter((layer.activation, layer.activation_parameter) for layer in _applying(network))

@@ -10,18 +10,20 @@ from __future__ import annotations
 
 from unvanish.core.edit import Edit, Invasiveness, Prescription, Redraw
 from unvanish.core.network import Network
+from unvanish.core.observation import Observation
 from unvanish.cures.anatomy import NORMS, activation_of, applying, has, hidden_kernels
 
 NAME = "centred-orthogonal-init"
-ANSWERS: tuple[str, ...] = ("GF101", "GF104", "GF601")
+ANSWERS: tuple[str, ...] = ("GF101", "GF104", "GF201", "GF601")
 INVASIVENESS: Invasiveness = "initialisation only"
 
 BETWEEN = frozenset({"add", "concatenate", "dropout", "multiply", "other", "pool"}) | NORMS
 """Kinds behind which a sigmoid's mean is not 1/2 any more."""
 
 
-def propose(network: Network) -> tuple[Prescription, ...]:
+def propose(seen: Observation) -> tuple[Prescription, ...]:
     """Return the one prescription for a network of sigmoids; nothing for any other."""
+    network = seen.network
     found = activation_of(network)
     kernels = hidden_kernels(network)
     if found is None or found[0] != "sigmoid" or len(kernels) < 2 or has(network, BETWEEN):

@@ -1,11 +1,11 @@
-"""What a cure is: a module that names what it answers and proposes prescriptions for a network."""
+"""What a cure is: a module that names what it answers and proposes prescriptions for what was seen."""
 
 from __future__ import annotations
 
 from typing import Protocol
 
 from unvanish.core.edit import Invasiveness, Prescription
-from unvanish.core.network import Network
+from unvanish.core.observation import Observation
 
 
 class Cure(Protocol):
@@ -19,9 +19,9 @@ class Cure(Protocol):
     """Of its smallest prescription."""
     __doc__: str | None
 
-    def propose(self, network: Network) -> tuple[Prescription, ...]:
-        """Return what could be tried on this network, the most promising first; empty where it cannot apply.
+    def propose(self, seen: Observation) -> tuple[Prescription, ...]:
+        """Return what could be tried on the network that was seen, the most promising first; empty where nothing can.
 
-        Nothing is promised: only a measured trial can say that a prescription helps. The network is not changed.
+        Nothing is promised: only a measured trial can say that a prescription helps. The observation is not changed.
         """
         ...

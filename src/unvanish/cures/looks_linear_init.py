@@ -10,17 +10,29 @@ Does harm where widths shrink: what a narrower layer cannot hold is lost.
 from __future__ import annotations
 
 from unvanish.core.edit import Invasiveness, Prescription, Redraw
-from unvanish.core.network import Network
+from unvanish.core.observation import Observation
 from unvanish.cures.anatomy import activation_of
 from unvanish.cures.initialisations import LOOKS_LINEAR, may_look_linear
 
 NAME = "looks-linear-init"
-ANSWERS: tuple[str, ...] = ("GF101", "GF102", "GF104", "GF105", "GF202", "GF601", "GF602", "GF603")
+ANSWERS: tuple[str, ...] = (
+    "GF101",
+    "GF102",
+    "GF104",
+    "GF105",
+    "GF201",
+    "GF202",
+    "GF401",
+    "GF601",
+    "GF602",
+    "GF603",
+)
 INVASIVENESS: Invasiveness = "initialisation only"
 
 
-def propose(network: Network) -> tuple[Prescription, ...]:
+def propose(seen: Observation) -> tuple[Prescription, ...]:
     """Return the one prescription for a plain network of such an activation; nothing for any other."""
+    network = seen.network
     found = activation_of(network)
     if found is None or found[0] not in LOOKS_LINEAR or not may_look_linear(network):
         return ()

@@ -10,17 +10,28 @@ Does harm to weights that were loaded: they are lost.
 from __future__ import annotations
 
 from unvanish.core.edit import Invasiveness, Prescription, Redraw
-from unvanish.core.network import Network
+from unvanish.core.observation import Observation
 from unvanish.cures.anatomy import NORMS, activation_of, has, hidden_kernels
 from unvanish.cures.initialisations import SHIPPED_GAIN
 
 NAME = "orthogonal-init"
-ANSWERS: tuple[str, ...] = ("GF101", "GF102", "GF104", "GF105", "GF601", "GF602", "GF603")
+ANSWERS: tuple[str, ...] = (
+    "GF101",
+    "GF102",
+    "GF104",
+    "GF105",
+    "GF201",
+    "GF401",
+    "GF601",
+    "GF602",
+    "GF603",
+)
 INVASIVENESS: Invasiveness = "initialisation only"
 
 
-def propose(network: Network) -> tuple[Prescription, ...]:
+def propose(seen: Observation) -> tuple[Prescription, ...]:
     """Return orthogonal kernels of the activation's gain; nothing for sigmoids and behind norms."""
+    network = seen.network
     kernels = hidden_kernels(network)
     activation = (activation_of(network) or ("linear", None))[0]
     drawn = kernels and all(layer.kernel is not None and layer.kernel.orthogonal for layer in kernels)

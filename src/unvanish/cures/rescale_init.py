@@ -11,16 +11,29 @@ from __future__ import annotations
 
 from unvanish.core.edit import Invasiveness, Prescription, Redraw
 from unvanish.core.network import Network
+from unvanish.core.observation import Observation
 from unvanish.cures.anatomy import NORMS, activation_of, has, hidden_kernels
 from unvanish.cures.initialisations import SHIPPED_GAIN, has_gain
 
 NAME = "rescale-init"
-ANSWERS: tuple[str, ...] = ("GF101", "GF102", "GF104", "GF105", "GF202", "GF601", "GF602", "GF603")
+ANSWERS: tuple[str, ...] = (
+    "GF101",
+    "GF102",
+    "GF104",
+    "GF105",
+    "GF201",
+    "GF202",
+    "GF401",
+    "GF601",
+    "GF602",
+    "GF603",
+)
 INVASIVENESS: Invasiveness = "initialisation only"
 
 
-def propose(network: Network) -> tuple[Prescription, ...]:
+def propose(seen: Observation) -> tuple[Prescription, ...]:
     """Return the shipped initialiser of the activation's gain, unless the kernels have it already."""
+    network = seen.network
     kernels = tuple(layer.name for layer in hidden_kernels(network))
     activation = (activation_of(network) or ("linear", None))[0]
     if not kernels or activation not in SHIPPED_GAIN or has(network, NORMS):

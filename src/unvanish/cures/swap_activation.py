@@ -13,11 +13,22 @@ from __future__ import annotations
 from unvanish.core.activations import DEFAULT_PARAMETER
 from unvanish.core.edit import Invasiveness, Prescription, Redraw, SwapActivation
 from unvanish.core.network import Network
+from unvanish.core.observation import Observation
 from unvanish.cures.anatomy import NORMS, activation_of, applying, has, hidden_kernels
 from unvanish.cures.initialisations import SHIPPED_GAIN, has_gain, may_look_linear
 
 NAME = "swap-activation"
-ANSWERS: tuple[str, ...] = ("GF101", "GF104", "GF201", "GF202", "GF601")
+ANSWERS: tuple[str, ...] = (
+    "GF101",
+    "GF102",
+    "GF104",
+    "GF105",
+    "GF201",
+    "GF202",
+    "GF401",
+    "GF601",
+    "GF602",
+)
 INVASIVENESS: Invasiveness = "one word"
 
 ACTIVATIONS = ("tanh", "elu", "selu", "relu", "leaky_relu", "gelu", "silu")
@@ -26,8 +37,9 @@ MIRRORED = ("gelu", "relu")
 HARM = "where the range of the activation has a meaning: gates, scores, outputs of a part between 0 and 1"
 
 
-def propose(network: Network) -> tuple[Prescription, ...]:
+def propose(seen: Observation) -> tuple[Prescription, ...]:
     """Return each activation alone, then with mirrored weights, then with the shipped initialiser of its gain."""
+    network = seen.network
     found = activation_of(network)
     if found is None:
         return ()

@@ -6,6 +6,7 @@ import math
 
 from msgspec.structs import replace
 
+from unvanish.core.diagnosis import Diagnosis
 from unvanish.core.edit import INVASIVENESS, Edit, Prescription
 from unvanish.core.network import Network
 from unvanish.core.observation import Observation
@@ -15,9 +16,16 @@ from unvanish.cures import (
     add_residual,
     centred_orthogonal_init,
     clip_gradient,
+    data_driven_init,
+    forget_gate_bias,
+    learning_rate,
     looks_linear_init,
+    lower_epsilon,
     orthogonal_init,
+    orthogonal_recurrence,
     rescale_init,
+    scale_inputs,
+    scale_loss,
     swap_activation,
 )
 from unvanish.cures.cure import Cure
@@ -30,9 +38,16 @@ CURES: tuple[Cure, ...] = (
     add_residual,
     centred_orthogonal_init,
     clip_gradient,
+    data_driven_init,
+    forget_gate_bias,
+    learning_rate,
     looks_linear_init,
+    lower_epsilon,
     orthogonal_init,
+    orthogonal_recurrence,
     rescale_init,
+    scale_inputs,
+    scale_loss,
     swap_activation,
 )
 
@@ -40,13 +55,21 @@ DEEPEST = 300
 """Kernels above which nothing is forecast: a look at the first step answers sooner."""
 
 
-def proposals(seen: Observation, cures: tuple[Cure, ...] = CURES) -> tuple[Prescription, ...]:
-    """Return everything that could be tried on the network that was seen, the least invasive first, with its forecast.
+def proposals(diagnosis: Diagnosis, cures: tuple[Cure, ...] = CURES) -> tuple[Prescription, ...]:
+    """Return what could be tried against the errors found, the least invasive first, each with its forecast.
 
-    Of equals those of one cure stay together, in its own order. Nothing is changed.
+    Without an error that a cure answers, what could be tried against the warnings. Of equals those with fewer edits
+    come first, and those of one cure stay together, in its own order. Where there is an error, clipping is always among
+    them: that it has no effect on a vanishing gradient is worth a measurement. Nothing is changed.
     """
-    found = [prescription for cure in cures for prescription in cure.propose(seen.network)]
-    found.sort(key=lambda prescription: INVASIVENESS.index(prescription.invasiveness))
+    seen, known = diagnosis.observation, answered(cures)
+    errors = {finding.code for finding in diagnosis.findings if finding.severity == "error"} & known
+    warnings = {finding.code for finding in diagnosis.findings if finding.severity == "warning"}
+    trying = [cure for cure in cures if not (errors or warnings).isdisjoint(cure.ANSWERS)]
+    found = [prescription for cure in trying for prescription in cure.propose(seen)]
+    if errors and clip_gradient in cures and clip_gradient not in trying:
+        found += clip_gradient.propose(seen)[:1]
+    found.sort(key=lambda prescription: (INVASIVENESS.index(prescription.invasiveness), len(prescription.edits)))
     return tuple(
         replace(prescription, transmission=expected(seen, prescription.edits))
         if prescription.transmission is None

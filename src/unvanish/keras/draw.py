@@ -10,34 +10,36 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from unvanish.core.edit import Edit, Redraw
+from unvanish.core.edit import CarryState, Edit, OfWeights, Redraw, RedrawRecurrence, UnitVariance
 from unvanish.errors import UnsupportedError, UsageError
 from unvanish.keras import compat
 from unvanish.keras.aside import aside
 from unvanish.keras.graph import Leaf, leaves
 from unvanish.keras.kinds import DEPTHWISE, TRANSPOSED, bias_of, fans_of, kernel_of, kind_of, wrapped
 from unvanish.keras.mirrors import mirrors
+from unvanish.keras.recurrence import carry_state, redraw_recurrence
 from unvanish.keras.redraw import centring_bias, looks_linear, normal, orthogonal
 from unvanish.keras.surgery import Operated, operated
+from unvanish.keras.unit_variance import unit_variance
 from unvanish.keras.weights import array_of
 
 Values = list[NDArray[Any]]
 
 
-def drawn(model: Any, edits: Sequence[Edit], seed: int) -> Values:
+def drawn(model: Any, edits: Sequence[Edit], seed: int, x: Any = None) -> Values:
     """Return the values of all variables of `operated(model, edits).model`, in its order, drawn from the seed.
 
     Each weight is drawn by its layer's own initializer, seeds that the user
-    wrote replaced by others, the same one by the same other; `Redraw` edits come last, in their order. What is not
-    trained keeps the model's own values: frozen layers, and layers without anything to train. Neither the model nor any
-    random state of the process is changed.
+    wrote replaced by others, the same one by the same other; edits of weights come last, in their order. What is not
+    trained keeps the model's own values: frozen layers, and layers without anything to train. x: a batch of inputs
+    (arrays), for edits that measure on one. Neither the model nor any random state of the process is changed.
     """
     with aside(model, seed):
         copy = operated(model, edits, reseed=lambda old: _mixed(seed, old))
         carry_untrained(model, copy)
         for edit in edits:
-            if isinstance(edit, Redraw):
-                redraw(copy.model, edit, seed)
+            if isinstance(edit, OfWeights):
+                initialise(copy.model, edit, seed, x)
         return [np.array(keras.ops.convert_to_numpy(variable)) for variable in copy.model.variables]
 
 
@@ -51,13 +53,34 @@ def carry(model: Any, copy: Operated) -> None:
     _carry(model, copy, lambda _: True)
 
 
-def redraw(model: Any, edit: Redraw, seed: int) -> None:
-    """Assign new kernels and biases to layers of an uncompiled copy. Raise UnsupportedError for what has none."""
+def initialise(model: Any, edit: OfWeights, seed: int, x: Any = None) -> None:
+    """Carry out an edit of weights on an uncompiled copy. x: as of `drawn`.
+
+    Raise UnsupportedError for layers that do not have what is edited, UsageError for a layer or a batch that is not
+    there.
+    """
     found, outputs = leaves(model)
     places = {leaf.name: place for place, leaf in enumerate(found)}
     missing = [name for name in edit.layers if name not in places]
     if missing:
         raise UsageError(f"the model {model.name!r} has no layer {missing[0]!r}", found=f"layers: {', '.join(places)}")
+    named = {name: found[places[name]] for name in edit.layers}
+    if isinstance(edit, UnitVariance):
+        if x is None:
+            raise UsageError("no batch was given to measure unit variance on", found="x=None", hint="a batch of inputs")
+        unit_variance(model, [leaf for leaf in found if leaf.name in named], x)
+    elif isinstance(edit, CarryState):
+        for leaf in named.values():
+            carry_state(leaf, edit)
+    elif isinstance(edit, RedrawRecurrence):
+        for name, leaf in named.items():
+            redraw_recurrence(leaf, edit, np.random.default_rng([seed, places[name]]))
+    else:
+        _redraw(edit, seed, found, outputs, places)
+
+
+def _redraw(edit: Redraw, seed: int, found: list[Leaf], outputs: tuple[str, ...], places: dict[str, int]) -> None:
+    """Assign new kernels and biases. Raise UnsupportedError for what has none."""
     layouts = mirrors(found, outputs, edit.layers) if edit.scheme == "looks_linear" else {}
     for name in edit.layers:
         random = np.random.default_rng([seed, places[name]])

@@ -1,4 +1,4 @@
-"""Classes that Keras does not ship; a cured model's source has its own copy of those that it needs, by `source_of`.
+"""What Keras does not ship; a cured model's source has its own copy of what it needs of it, by `source_of`.
 
 Each stands alone: it uses `keras` and `math` and nothing of ours.
 """
@@ -88,11 +88,60 @@ class LooksLinear(keras.initializers.Initializer):  # type: ignore[misc]
         return {"gain": self.gain, "channels": self.channels, "pairs": self.pairs}
 
 
-LOCAL = (BranchGain, CentredOrthogonal, LooksLinear)
+@keras.saving.register_keras_serializable(package="unvanish")
+class OpenGate(keras.initializers.Initializer):  # type: ignore[misc]
+    """Draw zeros, but for the bias of one gate (Tallec & Ollivier 2018): the state is carried from the start."""
+
+    def __init__(self, bias: float, gate: int, gates: int) -> None:
+        """gate: which of the gates, from 0 on; an LSTM's forget gate is 1 of 4, a GRU's update gate 0 of 3."""
+        self.bias, self.gate, self.gates = bias, gate, gates
+
+    def __call__(self, shape: Any, dtype: Any = None) -> Any:
+        """Return the biases of all gates; of two rows, which are added, the first has it."""
+        units = shape[-1] // self.gates
+        row = keras.ops.repeat(keras.ops.one_hot(self.gate, self.gates), units) * self.bias
+        rest = [keras.ops.zeros_like(row)] * (len(shape) - 1)
+        return keras.ops.cast(keras.ops.reshape(keras.ops.stack([row, *rest]), shape), dtype or "float32")
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the constructor."""
+        return {"bias": self.bias, "gate": self.gate, "gates": self.gates}
 
 
-def text_of(kind: type) -> str:
-    """Return the source of a class, without annotations and comments."""
+@keras.saving.register_keras_serializable(package="unvanish")
+class OrthogonalBlocks(keras.initializers.Initializer):  # type: ignore[misc]
+    """Draw a square orthogonal matrix for each gate; Keras' own Orthogonal draws one wide matrix for all of them."""
+
+    def __init__(self, gain: float = 1.0) -> None:
+        """gain: of each."""
+        self.gain = gain
+
+    def __call__(self, shape: Any, dtype: Any = None) -> Any:
+        """Return a kernel of shape (units, gates x units)."""
+        units, columns = shape
+        draw = keras.initializers.Orthogonal
+        blocks = [draw(self.gain)((units, units), dtype) for _ in range(columns // units)]
+        return keras.ops.concatenate(blocks, axis=1)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the constructor."""
+        return {"gain": self.gain}
+
+
+def unit_variance(model: Any, scaled: Any, x: Any) -> None:
+    """Divide the kernels of these layers, in order, by the spread of what they give for x (LSUV, Mishkin 2016)."""
+    for layer in scaled:
+        read = keras.Model(model.inputs, layer.input)(keras.tree.flatten(x))
+        activation, layer.activation = layer.activation, keras.activations.linear
+        layer.kernel.assign(layer.kernel / keras.ops.std(layer(read)))
+        layer.activation = activation
+
+
+LOCAL = (BranchGain, CentredOrthogonal, LooksLinear, OpenGate, OrthogonalBlocks, unit_variance)
+
+
+def text_of(kind: Any) -> str:
+    """Return the source of one of LOCAL, without annotations and comments."""
     tree = ast.parse(textwrap.dedent(inspect.getsource(kind)))
     lines = ast.unparse(_Bare().visit(tree)).split("\n")
     return "\n".join(line if '"' in line else line.replace("'", '"') for line in lines)

@@ -12,19 +12,22 @@ from unvanish.keras import compat
 from unvanish.keras.operation import Operation
 from unvanish.keras.remade import Reseed, remade
 from unvanish.keras.shadow import shadowed
+from unvanish.keras.standardise import the_input
 
 _OWN = ("train_step", "test_step", "compute_loss")
 """Methods by which a subclass trains in another way: they must not be lost."""
 
 
-def rebuilt(model: Any, work: Mapping[int, Operation], reseed: Reseed | None = None) -> tuple[Any, dict[int, Any]]:
+def rebuilt(
+    model: Any, work: Mapping[int, Operation], reseed: Reseed | None = None, front: Any = None
+) -> tuple[Any, dict[int, Any]]:
     """Return the new model, and id of an original layer -> the new one that stands for it.
 
-    work: id of a layer -> what is to be done there. reseed: see `remade`. A layer that is used twice is made once.
-    Raise UnsupportedError.
+    work: id of a layer -> what is to be done there. reseed: see `remade`. front: a layer to be put between the model's
+    one input and whatever reads it. A layer that is used twice is made once. Raise UnsupportedError.
     """
     builder = _Builder(work, reseed)
-    new = builder.model(model)
+    new = builder.model(model, front)
     builder.require_all_done()
     return new, builder.made
 
@@ -41,17 +44,18 @@ class _Builder:
         self._waiting: dict[int, tuple[Any, Any]] = {}
         self._models: dict[int, Any] = {}
         self._kept: list[Any] = []
+        self._standing_for: dict[int, Any] = {}
 
-    def model(self, model: Any) -> Any:
-        """Return the model, or a nested one, built anew."""
+    def model(self, model: Any, front: Any = None) -> Any:
+        """Return the model, or a nested one, built anew; front: as of `rebuilt`."""
         if id(model) not in self._models:
             branched = any(self.work[id(layer)].residual for layer in model.layers if id(layer) in self.work)
             if isinstance(model, keras.Sequential) and not branched:
-                new = self._sequential(model)
+                new = self._sequential(model, front)
             elif isinstance(model, keras.Sequential):
-                new = self._chain(model)
+                new = self._chain(model, front)
             else:
-                new = self._functional(model)
+                new = self._functional(model, front)
             self._models[id(model)] = self.made[id(model)] = new
         return self._models[id(model)]
 
@@ -65,8 +69,8 @@ class _Builder:
                     hint="put the activation into the nested model",
                 )
 
-    def _sequential(self, model: Any) -> Any:
-        layers: list[Any] = []
+    def _sequential(self, model: Any, front: Any) -> Any:
+        layers: list[Any] = [] if front is None else [front]
         owners = {id(self.work[id(layer)].follower): layer for layer in model.layers if id(layer) in self.work}
         for layer in model.layers:
             layers += self._layers(layer)
@@ -76,18 +80,22 @@ class _Builder:
                 layers += self._after(owner)[0]
         return _of_class(model, [_input(model.inputs[0]), *layers])
 
-    def _chain(self, model: Any) -> Any:
+    def _chain(self, model: Any, front: Any) -> Any:
         """Return a Sequential as a Functional model, since a branch leaves the chain."""
-        start = x = _input(model.inputs[0])
+        start = _input(model.inputs[0])
+        x = start if front is None else front(start)
         for layer in model.layers:
             self._layers(layer)
             x = self._call(self._series[id(layer)][0], x)
         return keras.Model(start, x, name=model.name)
 
-    def _functional(self, model: Any) -> Any:
+    def _functional(self, model: Any, front: Any) -> Any:
         own = [name for name in _OWN if getattr(type(model), name) is not getattr(keras.Model, name)]
         with shadowed(model, compiled=False):
             inputs = keras.tree.map_structure(_input, model.input)
+            if front is not None:
+                start = the_input(inputs)
+                self._standing_for[id(start)] = front(start)
             new = keras.models.clone_model(model, inputs, clone_function=self._first, call_function=self._call)
         if own and type(new) is not type(model):
             raise UnsupportedError(
@@ -123,6 +131,7 @@ class _Builder:
 
     def _call(self, new: Any, *args: Any, **kwargs: Any) -> Any:
         """Call the new layers that begin with this one, and what belongs behind them."""
+        args, kwargs = keras.tree.map_structure(lambda given: self._standing_for.get(id(given), given), (args, kwargs))
         layer = self._original[id(new)]
         output = new(*args, **kwargs)
         for part in self._series[id(layer)][1:]:

@@ -1,28 +1,30 @@
-"""Compile a copy of a model as the model itself was compiled, its optimizer unused, perhaps with clipping."""
+"""Compile a copy of a model as the model itself was compiled, its optimizer unused, perhaps with edits."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 
-from unvanish.core.edit import Clip
+from unvanish.core.edit import Clip, Edit, OfOptimizer, ScaleLoss, ScaleRate, SetEpsilon
 from unvanish.errors import UnsupportedError
 from unvanish.keras import compat
+from unvanish.keras.scaled_schedule import ScaledSchedule
 
 _CLIPS = {"norm": "clipnorm", "global_norm": "global_clipnorm", "value": "clipvalue"}
 
 
-def recompiled(copy: Any, model: Any, *, clip: Clip | None = None, metrics: bool = True) -> Any:
+def recompiled(copy: Any, model: Any, edits: Sequence[Edit] = (), *, metrics: bool = True) -> Any:
     """Compile the copy with the model's own settings and return it.
 
     Losses are the same objects; the optimizer is a new one of the same configuration; so are metrics, as far as they
-    can be made anew. clip: put in the place of what clipping there was. metrics: whether to have any. The model is not
-    changed. Raise UnsupportedError for an optimizer that cannot be copied.
+    can be made anew. edits: those of the optimizer are carried out on it. metrics: whether to have any. The model is
+    not changed. Raise UnsupportedError for an optimizer that cannot be copied, or that has nothing to edit.
     """
     given = dict(compat.compile_settings(model))
-    given["optimizer"] = new_optimizer(model.optimizer, clip)
+    given["optimizer"] = new_optimizer(model.optimizer, edits)
     if not metrics:
         given |= {"metrics": None, "weighted_metrics": None, "steps_per_execution": 1}
     for name in ("metrics", "weighted_metrics"):
@@ -31,25 +33,72 @@ def recompiled(copy: Any, model: Any, *, clip: Clip | None = None, metrics: bool
     return copy
 
 
-def new_optimizer(optimizer: Any, clip: Clip | None = None) -> Any:
-    """Return an unused optimizer of the same class and configuration, clipping as told; through a loss scale."""
-    if clip is None:
-        return _copied(optimizer, lambda config: config)
-    bounds = dict.fromkeys(_CLIPS.values()) | {_CLIPS[clip.kind]: clip.bound}
+def new_optimizer(optimizer: Any, edits: Sequence[Edit] = ()) -> Any:
+    """Return an unused optimizer of the same class and configuration, edited as told, through a loss scale if need be.
 
-    def clipped(config: dict[str, Any]) -> dict[str, Any]:
-        return {**config, **bounds}
-
+    Clipping is put in the place of what clipping there was; edits that are none of an optimizer are passed over. Raise
+    UnsupportedError as `recompiled` does.
+    """
+    told = [edit for edit in edits if isinstance(edit, OfOptimizer)]
     inner = getattr(optimizer, "inner_optimizer", None)
-    if inner is None:
-        return _copied(optimizer, clipped)
+    scaled = inner is not None
+    changes: dict[str, Any] = {}
+    for edit in told:
+        changes |= _changes(inner if scaled else optimizer, edit)
+    if not scaled:
+        new = _scaled(_copied(optimizer, changes), told)
+        return keras.optimizers.LossScaleOptimizer(new) if any(isinstance(edit, ScaleLoss) for edit in told) else new
     rest = {name: value for name, value in optimizer.get_config().items() if name != "inner_optimizer"}
-    return type(optimizer)(_copied(inner, clipped), **rest)
+    return type(optimizer)(_scaled(_copied(inner, changes), told), **rest)
 
 
-def _copied(optimizer: Any, changed: Callable[[dict[str, Any]], dict[str, Any]]) -> Any:
+def _scaled(optimizer: Any, edits: Sequence[Edit]) -> Any:
+    """Multiply the learning rate of an unused optimizer, or its schedule, as the edits tell; return it."""
+    factor = math.prod(edit.factor for edit in edits if isinstance(edit, ScaleRate))
+    if factor != 1.0:
+        schedule = schedule_of(optimizer)
+        rate = None if schedule is not None else float(keras.ops.convert_to_numpy(optimizer.learning_rate))
+        # to seven digits: a float32 variable shall not show in the user's source what it cannot hold
+        optimizer.learning_rate = ScaledSchedule(schedule, factor) if rate is None else float(f"{rate * factor:.7g}")
+    return optimizer
+
+
+def schedule_of(optimizer: Any) -> Any:
+    """Return the learning rate schedule of an optimizer, None where its rate is a number.
+
+    Raise UnsupportedError for a learning rate that is a function.
+    """
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    given = compat.given_learning_rate(inner)
+    if isinstance(given, keras.optimizers.schedules.LearningRateSchedule):
+        return given
+    if callable(given) and not hasattr(given, "assign"):
+        raise UnsupportedError(
+            "the learning rate is a function, which cannot be scaled",
+            found=f"a {type(given).__name__} as the learning rate of {type(inner).__name__}",
+            hint="a keras.optimizers.schedules.LearningRateSchedule, or a number",
+        )
+    return None
+
+
+def _changes(optimizer: Any, edit: OfOptimizer) -> dict[str, Any]:
+    """Return the entries of the optimizer's configuration that the edit makes others."""
+    if isinstance(edit, Clip):
+        return dict.fromkeys(_CLIPS.values()) | {_CLIPS[edit.kind]: edit.bound}
+    if isinstance(edit, SetEpsilon):
+        if "epsilon" not in optimizer.get_config():
+            raise UnsupportedError(
+                f"the optimizer {type(optimizer).__name__} has no epsilon",
+                found=f"its configuration: {', '.join(optimizer.get_config())}",
+                hint="Adam, its relatives and RMSprop have one",
+            )
+        return {"epsilon": edit.epsilon}
+    return {}
+
+
+def _copied(optimizer: Any, changes: dict[str, Any]) -> Any:
     try:
-        return type(optimizer).from_config(changed(optimizer.get_config()))
+        return type(optimizer).from_config({**optimizer.get_config(), **changes})
     except Exception as error:  # an optimizer of the user's own need not be made for copying
         raise UnsupportedError(
             f"the optimizer {type(optimizer).__name__} cannot be copied",

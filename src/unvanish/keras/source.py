@@ -9,15 +9,14 @@ from typing import Any
 
 import keras
 
-from unvanish.core.edit import Clip, Edit, Redraw
+from unvanish.core.edit import Edit
 from unvanish.errors import UnsupportedError
 from unvanish.keras import compat
 from unvanish.keras.aside import aside
 from unvanish.keras.expressions import Expressions, Raw
-from unvanish.keras.graph import leaves
 from unvanish.keras.local_classes import LOCAL, text_of
-from unvanish.keras.mirrors import mirrors
 from unvanish.keras.recompile import new_optimizer
+from unvanish.keras.source_of_weights import initializers_of, scaling_of
 from unvanish.keras.surgery import operated
 
 WIDTH = 100
@@ -28,40 +27,24 @@ def source_of(model: Any, edits: tuple[Edit, ...] = ()) -> str:
     """Return a module with a function `build_model` that gives such a model, compiled if this one is.
 
     Executed, it gives the same outputs, once weights are carried over in their order. What Keras does not ship is in
-    it as a small class. Names that are the user's own are imported from where they are defined, and for a script named
-    in a comment. The model is not changed. Raise UnsupportedError for lambdas, and as `operated` does.
+    it as a small class; where weights are measured on a batch, the function takes one. Names that are the user's own
+    are imported from where they are defined, and for a script named in a comment. The model is not changed. Raise
+    UnsupportedError for lambdas, and as `operated` does.
     """
     with aside(model, 0):
         copy = operated(model, edits).model
-        writer = _Writer(_initializers(copy, edits))
+        writer = _Writer(initializers_of(copy, edits))
         body = writer.model(copy, "model")
+        scaling = scaling_of(copy, edits)
+        body += scaling
         if getattr(model, "compiled", False):
             body += writer.compiling(model, edits)
-        lines = ["def build_model():", *(f"    {line}" for line in [*body, "return model"])]
+        head = ["def build_model(batch):", f'    """{_SHOWN}"""'] if scaling else ["def build_model():"]
+        lines = [*head, *(f"    {line}" for line in [*body, "return model"])]
         return "\n".join([*writer.head("\n".join(lines)), *lines]) + "\n"
 
 
-def _initializers(model: Any, edits: tuple[Edit, ...]) -> dict[int, Raw]:
-    """Return, by the id of a layer, the expressions of initializers that Keras does not ship."""
-    found, outputs = leaves(model)
-    operations = {leaf.name: leaf.operation for leaf in found}
-    raw: dict[int, Raw] = {}
-    for edit in edits:
-        if not isinstance(edit, Redraw):
-            continue
-        layouts = mirrors(found, outputs, edit.layers) if edit.scheme == "looks_linear" else {}
-        for name in edit.layers:
-            if edit.scheme == "centred_orthogonal":
-                raw[id(operations[name])] = {"**": f"centred({edit.gain:g})"}
-            elif edit.scheme == "looks_linear":
-                channels, slope, pairs = layouts[name]
-                gain = edit.gain if channels is None else edit.gain / (1.0 + slope)
-                given = {"gain": (gain, 1.0), "channels": (channels, None), "pairs": (pairs, True)}
-                told = ", ".join(f"{key}={value!r}" for key, (value, usual) in given.items() if value != usual)
-                raw[id(operations[name])] = {"kernel_initializer": f"LooksLinear({told})"}
-    return raw
-
-
+_SHOWN = "Return the model; batch: training inputs, on which its weights are measured."
 _CENTRED = '''def centred(gain):
     """Return the initializers of a layer whose inputs have mean 1/2."""
     initializer = CentredOrthogonal(gain)
@@ -74,7 +57,7 @@ class _Writer:
     def __init__(self, raw: dict[int, Raw]) -> None:
         self._raw, self._expressions = raw, Expressions()
         self._names: dict[int, str] = {}
-        self._taken = {"keras", "layers", "math", "model", "build_model", "inputs"}
+        self._taken = {"batch", "keras", "layers", "math", "model", "build_model", "inputs"}
 
     def head(self, text: str) -> list[str]:
         """Return what stands before the function: imports, names of the user's own, local classes."""
@@ -103,8 +86,7 @@ class _Writer:
     def compiling(self, model: Any, edits: tuple[Edit, ...]) -> list[str]:
         """Return the lines that compile it as the model is compiled."""
         given = compat.compile_settings(model)
-        clips = [edit for edit in edits if isinstance(edit, Clip)]
-        optimizer = new_optimizer(given["optimizer"], clips[-1] if clips else None)
+        optimizer = new_optimizer(given["optimizer"], edits)
         told = {"optimizer": self._expressions.made(optimizer)}
         for part in ("loss", "loss_weights", "metrics", "weighted_metrics"):
             if given.get(part) is not None:
@@ -180,7 +162,13 @@ class _Writer:
     def _layer(self, layer: Any) -> str:
         if id(layer) in self._names:
             return self._names[id(layer)]
-        return self._expressions.made(layer, self._raw.get(id(layer)), within="layers")
+        raw = dict(self._raw.get(id(layer), {}))
+        if isinstance(layer, keras.layers.Bidirectional):
+            for part in ("layer", "backward_layer"):
+                inner = layer.forward_layer if part == "layer" else layer.backward_layer
+                if id(inner) in self._raw:
+                    raw[part] = self._expressions.made(inner, self._raw[id(inner)], within="layers")
+        return self._expressions.made(layer, raw, within="layers")
 
     def _input(self, tensor: Any) -> str:
         original = compat.history_of(tensor).operation

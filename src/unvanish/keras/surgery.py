@@ -7,7 +7,16 @@ from typing import Any
 
 import keras
 
-from unvanish.core.edit import AddNorm, AddResidual, Edit, Redraw, SwapActivation
+from unvanish.core.edit import (
+    AddNorm,
+    AddResidual,
+    Edit,
+    OfOptimizer,
+    OfWeights,
+    Redraw,
+    StandardiseInputs,
+    SwapActivation,
+)
 from unvanish.errors import UnsupportedError, UsageError
 from unvanish.keras import compat
 from unvanish.keras.graph import Leaf, is_made_of_layers, leaves
@@ -15,6 +24,7 @@ from unvanish.keras.kinds import kernel_of, kind_of
 from unvanish.keras.operation import Operation
 from unvanish.keras.rebuild import rebuilt
 from unvanish.keras.remade import Reseed
+from unvanish.keras.standardise import layer_of
 
 
 class Operated:
@@ -30,7 +40,8 @@ def operated(model: Any, edits: Sequence[Edit] = (), reseed: Reseed | None = Non
 
     Everything else is kept: names, nesting, sharing, regularisers, dropout, dtypes, what is frozen. The weights are new
     ones of each layer's initializer; a `Redraw` changes the declared initializers where Keras ships them (`draw` gives
-    the values), a `Clip` changes nothing here. reseed: see `remade`. The model is not changed.
+    the values of all edits of weights), edits of the optimizer change nothing here. reseed: see `remade`. The model is
+    not changed.
 
     Raise UnsupportedError for a subclassed model, for layers that cannot be made a second time, and for edits that do
     not fit; UsageError for a layer that is not there.
@@ -38,7 +49,16 @@ def operated(model: Any, edits: Sequence[Edit] = (), reseed: Reseed | None = Non
     require_rebuildable(model)
     found, outputs = leaves(model)
     work = {id(leaf.operation): Operation() for leaf in found}
+    front = None
     for edit in edits:
+        if isinstance(edit, StandardiseInputs):
+            front = layer_of(edit)
+        elif not isinstance(edit, OfOptimizer | OfWeights | SwapActivation | AddNorm | AddResidual):
+            raise UnsupportedError(
+                f"the edit {type(edit).__name__} is not known to Keras' surgery",
+                found=repr(edit),
+                hint="one of unvanish.core.edit",
+            )
         for name in getattr(edit, "layers", ()):
             leaf = _leaf(model, found, name)
             planned = work[id(leaf.operation)]
@@ -54,7 +74,7 @@ def operated(model: Any, edits: Sequence[Edit] = (), reseed: Reseed | None = Non
                 planned.residual = True
                 planned.follower = _follower(leaf, found, outputs)
     wanted = {key for key, planned in work.items() if planned.wanted}
-    new, made = rebuilt(model, {key: work[key] for key in wanted}, reseed)
+    new, made = rebuilt(model, {key: work[key] for key in wanted}, reseed, front)
     lost = [leaf.name for leaf in found if id(leaf.operation) in wanted - made.keys()]
     if lost:
         raise UnsupportedError(

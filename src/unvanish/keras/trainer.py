@@ -9,7 +9,7 @@ import keras
 from msgspec.structs import replace
 
 from unvanish.core.data_stats import nonfinite
-from unvanish.core.edit import Clip, Edit, Prescription, Redraw
+from unvanish.core.edit import Edit, OfWeights, Prescription, ScaleRate
 from unvanish.core.evidence import Run
 from unvanish.core.measures.stuck import stuck
 from unvanish.core.observation import DataInfo, Observation
@@ -18,19 +18,24 @@ from unvanish.keras.aside import aside
 from unvanish.keras.batches import Batches
 from unvanish.keras.describe import describe
 from unvanish.keras.draw import Values, carry_untrained, drawn
-from unvanish.keras.evaluate import evaluate
 from unvanish.keras.info import optimizer_info
-from unvanish.keras.observe import first_look, probe_whole
+from unvanish.keras.observe import first_look, observe, probe_whole
 from unvanish.keras.reading import read
-from unvanish.keras.recompile import recompiled
+from unvanish.keras.recompile import recompiled, schedule_of
 from unvanish.keras.requirements import require_model, require_repeatable
 from unvanish.keras.scoring import Scorer
 from unvanish.keras.source import source_of
+from unvanish.keras.standardise import measured
 from unvanish.keras.surgery import operated
-from unvanish.keras.trial_copy import TrialCopy, schedule_of
+from unvanish.keras.training import train
+from unvanish.keras.trial_copy import TrialCopy
+from unvanish.watching.session import Plan
 
-PROBED = 3
-"""Batches of a look: the first ones of the training that it belongs to."""
+PROBED, SAMPLES = 3, 64
+"""Batches of a look, the first ones of the training that it belongs to: as many as hold so many samples, at most 3."""
+
+SAMPLE = 256
+"""Training samples of which an initialisation that measures is shown the inputs, the same ones for all seeds."""
 
 _KEPT = 2**25
 """Weights of untrained copies that are kept in memory at most, in entries."""
@@ -67,6 +72,8 @@ class KerasTrainer:
         self.planned_steps = planned_steps
         self._copies: dict[tuple[tuple[Edit, ...], float], TrialCopy] = {}
         self._starts: dict[tuple[tuple[Edit, ...], int], _Start] = {}
+        self._measured: dict[Prescription, tuple[Edit, ...]] = {}
+        self._sample = self._batches.train_sample(SAMPLE)[0]
         self._scorer = Scorer(model, self._batches)
 
     @property
@@ -98,6 +105,22 @@ class KerasTrainer:
         with aside(self._model, seed):
             return self._start(prescription, seed).seen
 
+    def watch(self, seed: int) -> Observation:
+        """Return what `check` sees of the first steps of a copy of the model as it is."""
+        with aside(self._model, seed):
+            start, copy = self._start(None, seed), self._copy(None, self.learning_rate())
+            copy.reset(start.values, self.learning_rate())
+            plan = Plan()
+            steps = plan.limit(self.planned_steps)
+            return observe(
+                copy.model,
+                self._batches,
+                plan,
+                lambda *_: None,
+                lambda: train(copy.model, self._batches, steps, seed),
+                planned=self.planned_steps,
+            )[0]
+
     def train(
         self, prescription: Prescription | None, seed: int, learning_rate: float, steps: int
     ) -> tuple[Run, Observation]:
@@ -115,7 +138,6 @@ class KerasTrainer:
             whole = math.isfinite(trained.losses[-1])
             after, training = self._scorer.held_out(copy.model), self._scorer.training(copy.model)
             last = probe_whole(copy.model, self._first_batches(seed), trained.steps)
-            found = evaluate(copy.model, self._batches, trained.steps) if whole and math.isfinite(last.loss) else None
             used = optimizer_info(copy.model.optimizer)
         run = Run(
             seed=seed,
@@ -130,29 +152,29 @@ class KerasTrainer:
         )
         recording = Recording(layers=(), sizes=(), steps=(), losses=(), rows={}, total_steps=trained.steps)
         profiles = (*seen.profiles, last)
-        return run, replace(seen, profiles=profiles, recording=recording, evaluation=found, optimizer=used)
+        return run, replace(seen, profiles=profiles, recording=recording, optimizer=used)
 
     def fresh(self, prescription: Prescription | None, seed: int) -> Any:
         """Return a new model with the prescription, weights drawn from the seed, compiled as the user's own is."""
-        edits, values = _edits(prescription), self._drawn(prescription, seed)
+        edits, values = self._edits(prescription), self._drawn(prescription, seed)
         with aside(self._model, seed):
             copy = operated(self._model, edits)
             carry_untrained(self._model, copy)
             new = copy.model
             for variable, value in zip(new.variables, values, strict=True):
                 variable.assign(value)
-            return recompiled(new, self._model, clip=_clip(edits))
+            return recompiled(new, self._model, edits)
 
     def source(self, prescription: Prescription | None) -> str:
         """Return the Python source of the model with the prescription; raise UnsupportedError where it has none."""
-        return source_of(self._model, _edits(prescription))
+        return source_of(self._model, self._edits(prescription))
 
     def _drawn(self, prescription: Prescription | None, seed: int) -> Values:
-        return drawn(self._model, _edits(prescription), seed)
+        return drawn(self._model, self._edits(prescription), seed, self._sample)
 
     def _copy(self, prescription: Prescription | None, learning_rate: float) -> TrialCopy:
         """Return the copy whose compiled train function this training may use."""
-        kept = tuple(edit for edit in _edits(prescription) if not isinstance(edit, Redraw))
+        kept = tuple(edit for edit in self._edits(prescription) if not isinstance(edit, OfWeights | ScaleRate))
         scaled = schedule_of(self._model.optimizer) is not None
         factor = float(f"{learning_rate / self.learning_rate():.5g}") if scaled else 1.0
         if (kept, factor) not in self._copies:
@@ -161,11 +183,11 @@ class KerasTrainer:
 
     def _start(self, prescription: Prescription | None, seed: int) -> _Start:
         """Return what a training begins with; kept, since other learning rates and lengths begin with the same."""
-        key = _edits(prescription), seed
+        key = self._edits(prescription), seed
         if key not in self._starts:
             values = self._drawn(prescription, seed)
             copy = self._copy(prescription, self.learning_rate())
-            copy.reset(values, self.learning_rate())
+            copy.reset(values, self.learning_rate() * (1.0 if prescription is None else prescription.rate))
             drawn = self._first_batches(seed)
             seen = first_look(copy.model, self._batches, drawn, self.planned_steps, lambda *_: None)
             seen = replace(seen, data=self._with_held_out(seen.data))
@@ -181,12 +203,13 @@ class KerasTrainer:
         return replace(data, input_nonfinite=data.input_nonfinite + x, label_nonfinite=data.label_nonfinite + y)
 
     def _first_batches(self, seed: int) -> list[Any]:
-        return list(self._batches.epochs_order(PROBED, seed))
+        batches = min(PROBED, -(-SAMPLES // self._batches.batch_size))
+        return list(self._batches.epochs_order(batches, seed))
 
-
-def _edits(prescription: Prescription | None) -> tuple[Edit, ...]:
-    return () if prescription is None else prescription.edits
-
-
-def _clip(edits: tuple[Edit, ...]) -> Clip | None:
-    return next((edit for edit in reversed(edits) if isinstance(edit, Clip)), None)
+    def _edits(self, prescription: Prescription | None) -> tuple[Edit, ...]:
+        """Return what the prescription edits, with the numbers that are measured on the training inputs."""
+        if prescription is None:
+            return ()
+        if prescription not in self._measured:
+            self._measured[prescription] = measured(prescription.edits, self._batches.training_arrays()[0])
+        return self._measured[prescription]

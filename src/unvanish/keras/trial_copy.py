@@ -10,12 +10,11 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
-from unvanish.core.edit import Clip, Edit
-from unvanish.errors import UnsupportedError
+from unvanish.core.edit import Edit
 from unvanish.keras import backends, compat
 from unvanish.keras.batches import Batches
 from unvanish.keras.draw import Values, carry_untrained
-from unvanish.keras.recompile import recompiled
+from unvanish.keras.recompile import recompiled, schedule_of
 from unvanish.keras.scaled_schedule import ScaledSchedule
 from unvanish.keras.surgery import operated
 from unvanish.keras.training import packed
@@ -41,8 +40,7 @@ class TrialCopy:
         copy = operated(model, edits)
         carry_untrained(model, copy)
         self.model = copy.model
-        clips = [edit for edit in edits if isinstance(edit, Clip)]
-        recompiled(self.model, model, clip=clips[-1] if clips else None, metrics=False)
+        recompiled(self.model, model, edits, metrics=False)
         self._batches = batches
         optimizer = self.model.optimizer
         self._inner = getattr(optimizer, "inner_optimizer", optimizer)
@@ -89,21 +87,3 @@ class TrialCopy:
             if not math.isfinite(losses[-1]):
                 break
         return Trained(losses, done, time.perf_counter() - started)
-
-
-def schedule_of(optimizer: Any) -> Any:
-    """Return the learning rate schedule of an optimizer, None where its rate is a number.
-
-    Raise UnsupportedError for a learning rate that is a function.
-    """
-    inner = getattr(optimizer, "inner_optimizer", optimizer)
-    given = compat.given_learning_rate(inner)
-    if isinstance(given, keras.optimizers.schedules.LearningRateSchedule):
-        return given
-    if callable(given) and not hasattr(given, "assign"):
-        raise UnsupportedError(
-            "the learning rate is a function, which cannot be scaled",
-            found=f"a {type(given).__name__} as the learning rate of {type(inner).__name__}",
-            hint="a keras.optimizers.schedules.LearningRateSchedule, or a number",
-        )
-    return None

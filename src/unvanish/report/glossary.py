@@ -70,3 +70,24 @@ GLOSSARY = (
     ),
     ("undecided", "The rule could not look, or could not tell. It is never counted as healthy."),
 )
+
+OF_CURES = (
+    (
+        "arm",
+        "All trainings with one change, or with none: the same seeds, batches and steps for each of them, at one "
+        "learning rate, which is the user's own for the network as it is.",
+    ),
+    (
+        "how invasive",
+        "Initialisation only: the function that the network can compute stays the same. One word, one line: what is "
+        "typed. Architecture: layers or branches are added.",
+    ),
+    (
+        "p",
+        "How often a useless change would look at least as good over these seeds: one-sided paired t test. "
+        "From where on it counts is said below the table.",
+    ),
+    ("score", "Held-out accuracy after the last step; where there is none, the held-out loss."),
+    ("stuck", "Of a seed: the training loss did not fall by more than it varies from batch to batch."),
+)
+"""The words that the report of a cure adds."""

@@ -20,13 +20,26 @@ SICK = Mark("✗", "bold red")
 
 SEVERITIES = {"error": Mark("✗", "bold red"), "warning": Mark("!", "bold yellow"), "note": Mark("i", "bold cyan")}
 
-ASCII = str.maketrans("✓✗·…←→×±–²█▏▎▍▌▋▊▉", "+x-~<>x~-2########")
+CURES = {
+    "cured": VERDICTS["healthy"],
+    "optional": VERDICTS["healthy"],
+    "not-the-gradients": VERDICTS["undecided"],
+    "undecided": VERDICTS["undecided"],
+}
+"""Verdict words of a cure; every other one is SICK."""
+
+ASCII = str.maketrans("✓✗·…←→×±–²█▏▎▍▌▋▊▉●○◉", "+x-~<>x~-2########*o@")
 """What a terminal without Unicode shows instead, one column for one column."""
 
 
 def verdict_mark(word: str) -> Mark:
     """Return the mark of a verdict word."""
     return VERDICTS.get(word, SICK)
+
+
+def cure_mark(word: str, *, healthy: bool) -> Mark:
+    """Return the mark of a cure's verdict word; of one on a healthy network that of a healthy one."""
+    return VERDICTS["healthy"] if healthy else CURES.get(word, SICK)
 
 
 def to_ascii(text: str) -> str:

@@ -6,14 +6,20 @@ import base64
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
+from markupsafe import Markup
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from unvanish.core.comparison import Comparison, before_and_after
+from unvanish.core.cured import Cured
 from unvanish.core.diagnosis import Diagnosis
 from unvanish.core.network import Network
 from unvanish.core.profile import Profile
 from unvanish.report.figures import (
+    arms,
+    before_after,
     grad_flow,
     gradient_by_depth,
     heatmap,
@@ -27,18 +33,20 @@ from unvanish.report.figures import (
 from unvanish.report.figures.canvas import settings
 from unvanish.report.svg import to_svg
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True)
-class Picture:
+class Picture(Generic[T]):
     """Name a picture, say how to read it, and how it is drawn."""
 
     key: str
     title: str
     caption: str
-    draw: Callable[[Diagnosis], Figure | None]
+    draw: Callable[[T], Figure | None]
 
 
-PICTURES = (
+PICTURES: tuple[Picture[Diagnosis], ...] = (
     Picture(
         "depth",
         "Gradient by depth",
@@ -95,11 +103,28 @@ PICTURES = (
 )
 
 
+BEFORE_AFTER: Picture[Comparison] = Picture(
+    "before-after",
+    "Gradient by depth, before and after",
+    "RMS over the entries of each kernel's gradient, raw, of the batch-mean loss; input at the left. Of several "
+    "trainings the median, shaded from the lowest to the highest seed. Dashed: the forecast. The green wedge is where "
+    "the second network's gradient would be healthy: within 1.5 decades over the whole depth.",
+    before_after.draw,
+)
+SEEDS: Picture[Cured] = Picture(
+    "seeds",
+    "Every seed",
+    "One mark for each seed, the same seeds for every treatment; the upright bar is the median. A cross at the right "
+    "edge: not finite. Dashed: the best constant guess.",
+    arms.draw,
+)
+
+
 @dataclass(frozen=True)
 class Drawn:
     """Hold a picture that has something to show, ready for a page."""
 
-    picture: Picture
+    picture: Picture[Any]
     markup: str
     """An `<svg>` element, or the data URI of a PNG."""
 
@@ -108,7 +133,7 @@ def as_svg(diagnosis: Diagnosis) -> list[Drawn]:
     """Return the pictures that have something to show, as SVG elements."""
     with settings():
         figures = [(picture, picture.draw(diagnosis)) for picture in PICTURES]
-        return [Drawn(p, to_svg(f, f"{p.key}-", p.title)) for p, f in figures if f is not None]
+        return [_svg(picture, figure) for picture, figure in figures if figure is not None]
 
 
 def as_png(diagnosis: Diagnosis, keys: tuple[str, ...]) -> list[Drawn]:
@@ -118,6 +143,23 @@ def as_png(diagnosis: Diagnosis, keys: tuple[str, ...]) -> list[Drawn]:
         return [Drawn(picture, _png(figure)) for picture, figure in figures if figure is not None]
 
 
+def of_comparison(comparison: Comparison, *, png: bool = False) -> Drawn | None:
+    """Return the overlay of two networks as SVG, or as a data URI of a PNG; None when no gradient was taken."""
+    with settings():
+        figure = BEFORE_AFTER.draw(comparison)
+        return None if figure is None else _drawn(BEFORE_AFTER, figure, png)
+
+
+def of_cure(cured: Cured, *, png: bool = False) -> dict[str, Drawn]:
+    """Return the pictures of a cure that have something to show, by their keys."""
+    comparison = before_and_after(cured)
+    overlay = None if comparison is None else of_comparison(comparison, png=png)
+    with settings():
+        figure = SEEDS.draw(cured)
+        seeds = None if figure is None else _drawn(SEEDS, figure, png)
+    return {drawn.picture.key: drawn for drawn in (overlay, seeds) if drawn is not None}
+
+
 def of_gradients(network: Network, profile: Profile) -> Figure | None:
     """Return the gradient of every kernel against its depth; None when none was taken."""
     with settings():
@@ -125,6 +167,14 @@ def of_gradients(network: Network, profile: Profile) -> Figure | None:
         if figure is not None:
             figure.set_facecolor("white")
         return figure
+
+
+def _drawn(picture: Picture[Any], figure: Figure, png: bool) -> Drawn:
+    return Drawn(picture, _png(figure)) if png else _svg(picture, figure)
+
+
+def _svg(picture: Picture[Any], figure: Figure) -> Drawn:
+    return Drawn(picture, Markup(to_svg(figure, f"{picture.key}-", picture.title)))
 
 
 def _png(figure: Figure) -> str:

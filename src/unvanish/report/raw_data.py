@@ -46,8 +46,18 @@ def raw_data(diagnosis: Diagnosis, budget: int = BUDGET) -> str:
     return text if len(text) <= budget else _dump("left out: too large; the JSON report has everything", {})
 
 
-def _dump(note: str, record: Any) -> str:
-    document = {"schema": SCHEMA, "kind": "Diagnosis", "layout": "columns", "note": note, "record": record}
+def compact(record: msgspec.Struct, left_out: Sequence[str] = ()) -> str:
+    """Return another record as such JSON, without the fields named; without any where the rest is too large."""
+    kept = {name: value for name, value in msgspec.to_builtins(record).items() if name not in left_out}
+    note = COMPLETE + (f"; left out: {', '.join(left_out)}" if left_out else "")
+    text = _dump(note, _columns(kept), type(record).__name__)
+    if len(text) <= BUDGET:
+        return text
+    return _dump("left out: too large; the JSON report has everything", {}, type(record).__name__)
+
+
+def _dump(note: str, record: Any, kind: str = "Diagnosis") -> str:
+    document = {"schema": SCHEMA, "kind": kind, "layout": "columns", "note": note, "record": record}
     text = json.dumps(document, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from unvanish.core.diagnosis import Diagnosis, Finding, Site
 from unvanish.report import numbers
@@ -86,3 +89,28 @@ def environment() -> Environment:
 def asset(name: str) -> str:
     """Return the text of a file beside the templates."""
     return (files("unvanish.report") / "templates" / name).read_text(encoding="utf-8")
+
+
+def page(template: str, script: str, data: str, **facts: Any) -> str:
+    """Return a whole page that extends `base.html.j2`, under a policy that allows its own style and script by hash.
+
+    script: the name of a file beside the templates. data: JSON that is inert inside a `<script>` element. facts: what
+    the template shows; `version` and `created` among them.
+    """
+    style, code = asset("report.css"), asset(script)
+    return (
+        environment()
+        .get_template(template)
+        .render(
+            **facts,
+            style=Markup(style),
+            script=Markup(code),
+            style_hash=_hash(style),
+            script_hash=_hash(code),
+            data=Markup(data),
+        )
+    )
+
+
+def _hash(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

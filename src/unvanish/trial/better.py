@@ -9,18 +9,21 @@ from unvanish.core.evidence import Arm, Evidence, Run
 
 LEVEL = 0.05
 """Share of trials of a useless change that may pass the paired test, over all arms together (Bonferroni)."""
+ARMS = 5
+"""Arms that a search compares at most: the best of each invasiveness, and clipping."""
+LOOKS = 2
+"""Times an arm is judged at most: after the plan's seeds, and after more of them where these were not enough."""
 ERRORS = 3.0
 """Standard errors of the held-out score: what all arms are compared on is one sample, which no seed draws anew."""
 SHARE = 0.9
 """A smaller change is sufficient with nine tenths of the best one's gain."""
 
 
-def test_words(seeds: int, arms: int) -> str:
+def test_words() -> str:
     """Return how an arm is compared, in words."""
-    shared = f", {100 * LEVEL:.0f} % shared among {arms} arms" if arms > 1 else f", {100 * LEVEL:.0f} %"
     return (
-        f"one-sided paired t test over {seeds} seeds{shared}; the median gain beyond {ERRORS:.0f} standard errors of "
-        "the held-out score"
+        f"one-sided paired t test over the seeds, {100 * LEVEL:.0f} % shared among {ARMS} arms and {LOOKS} looks; "
+        f"the median gain beyond {ERRORS:.0f} standard errors of the held-out score"
     )
 
 
@@ -28,7 +31,12 @@ def standard_error(evidence: Evidence, score: float, runs: int) -> float:
     """Return the binomial standard error of a mean accuracy over runs; 0 where the score is no accuracy."""
     if evidence.metric != "accuracy" or not evidence.held_out or not math.isfinite(score):
         return 0.0
-    return math.sqrt(max(score * (1 - score), 0.0) / evidence.held_out / max(runs, 1))
+    return binomial_error(score, evidence.held_out * max(runs, 1))
+
+
+def binomial_error(score: float, samples: int) -> float:
+    """Return the standard error of an accuracy measured on so many samples; 0 where it is unknown or no accuracy."""
+    return math.sqrt(max(score * (1 - score), 0.0) / samples) if samples and math.isfinite(score) else 0.0
 
 
 def is_better(evidence: Evidence, arm: Arm) -> bool:
@@ -40,7 +48,7 @@ def is_better(evidence: Evidence, arm: Arm) -> bool:
     if evidence.metric == "accuracy" and evidence.chance is not None and not beats_chance(evidence, arm):
         return False
     p = evidence.p(arm)
-    if p is None or p * max(len(evidence.arms), 1) >= LEVEL:
+    if p is None or p * max(len(evidence.arms), ARMS) * LOOKS >= LEVEL:
         return False
     plain = evidence.baseline.score
     error = standard_error(evidence, plain if math.isfinite(plain) else arm.score, len(arm.runs))

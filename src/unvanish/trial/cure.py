@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from unvanish.core.cured import Cured
@@ -69,3 +70,13 @@ class Cure:
     def __str__(self) -> str:
         """Return the terminal report as plain text, 80 columns."""
         return str(self.record)
+
+    def _repr_html_(self) -> str:
+        return self.record._repr_html_()
+
+    def save(self, path: str | Path) -> Path:
+        """Write the report to a file; its ending chooses the form: .html, .json or .txt. Return the path.
+
+        Raise UsageError for another ending.
+        """
+        return self.record.save(path)

@@ -38,12 +38,12 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
 
 def answerable(diagnosis: Diagnosis, answered: Collection[str]) -> bool:
     """Say whether an error of the diagnosis is one that some cure answers, and the data are numbers."""
-    if _of_the_data(diagnosis) is not None:
+    if of_the_data(diagnosis) is not None:
         return False
     return any(finding.severity == "error" and finding.code in answered for finding in diagnosis.findings)
 
 
-def _of_the_data(diagnosis: Diagnosis) -> Finding | None:
+def of_the_data(diagnosis: Diagnosis) -> Finding | None:
     """Return the finding that the data themselves are not finite: no change of a network helps."""
     counts = ("input_nonfinite", "label_nonfinite")
     return next((one for one in diagnosis.findings if any(one.evidence.get(name) for name in counts)), None)
@@ -57,7 +57,8 @@ def decide(evidence: Evidence | None, untreated: Diagnosis, answered: Collection
     """
     if evidence is None:
         return Decision(verdict="undecided", sentence=f"nothing was trained: {cut or 'no trial was made'}")
-    if not answerable(untreated, answered):
+    errors = answerable(untreated, answered)
+    if not errors and not evidence.arms:
         return _not_the_gradients(evidence, untreated)
     if not can_be_told(evidence):
         return Decision(verdict="undecided", sentence=_too_few_held_out(evidence))
@@ -67,12 +68,16 @@ def decide(evidence: Evidence | None, untreated: Diagnosis, answered: Collection
     if enough:
         chosen = min(enough, key=lambda arm: (_size(arm), -arm.score))
         assert chosen.prescription is not None
+        optional = not errors and _trains(evidence)
+        words = "it trains as it is, and can do better: " if optional else ""
         return Decision(
-            verdict="cured",
-            sentence=_cured(evidence, chosen, chosen.prescription),
+            verdict="optional" if optional else "cured",
+            sentence=words + _cured(evidence, chosen, chosen.prescription),
             prescription=chosen.prescription,
             notes=notes,
         )
+    if not errors:
+        return _not_the_gradients(evidence, untreated, (*notes, _tried_in_vain(evidence, untreated)))
     if cut:
         return Decision(
             verdict="undecided",
@@ -84,7 +89,7 @@ def decide(evidence: Evidence | None, untreated: Diagnosis, answered: Collection
 
 def _without_a_cure(evidence: Evidence, notes: tuple[str, ...]) -> Decision:
     baseline = evidence.baseline
-    if beats_chance(evidence, baseline) and not baseline.stuck:
+    if _trains(evidence):
         return Decision(
             verdict="optional",
             sentence=f"it trains as it is ({scores(evidence, baseline)}); no change made it better beyond seed noise",
@@ -139,22 +144,29 @@ def _at_chance(evidence: Evidence, healthy: list[Arm], notes: tuple[str, ...]) -
     )
 
 
-def _not_the_gradients(evidence: Evidence, untreated: Diagnosis) -> Decision:
-    baseline = evidence.baseline
-    trains = beats_chance(evidence, baseline) and not baseline.stuck
-    how = f"{scores(evidence, baseline)} after {baseline.runs[0].steps} steps"
-    data = _of_the_data(untreated)
+def _not_the_gradients(evidence: Evidence, untreated: Diagnosis, notes: tuple[str, ...] = ()) -> Decision:
+    how = f"{scores(evidence, evidence.baseline)} after {evidence.baseline.runs[0].steps} steps"
+    data = of_the_data(untreated)
     if data is not None:
-        return Decision(
-            verdict="not-the-gradients",
-            sentence=f"{data.message}: what is no number in the data stays none, whatever is changed",
-        )
-    if untreated.verdict == "healthy":
-        words = "nothing to cure: " if trains else f"the gradients are healthy, {_untrained(evidence)}: "
-        return Decision(verdict="not-the-gradients", sentence=f"{words}{how}; {untreated.sentence}")
-    return Decision(
-        verdict="not-the-gradients", sentence=f"no cure answers what was found: {untreated.sentence}; {how}"
-    )
+        sentence = f"{data.message}: what is no number in the data stays none, whatever is changed"
+    elif untreated.verdict == "healthy":
+        words = "nothing to cure: " if _trains(evidence) else f"the gradients are healthy, {_untrained(evidence)}: "
+        sentence = f"{words}{how}; {untreated.sentence}"
+    else:
+        sentence = f"no cure answers what was found: {untreated.sentence}; {how}"
+    return Decision(verdict="not-the-gradients", sentence=sentence, notes=notes)
+
+
+def _tried_in_vain(evidence: Evidence, untreated: Diagnosis) -> str:
+    """Return what was tried against warnings alone, and did not do better."""
+    codes = dict.fromkeys(finding.code for finding in untreated.findings if finding.severity == "warning")
+    tried = ", ".join(arm.label for arm in evidence.arms)
+    return f"against {', '.join(codes)}, only a warning, {tried} did no better beyond seed noise"
+
+
+def _trains(evidence: Evidence) -> bool:
+    """Say whether the network learns as it is, with every seed."""
+    return beats_chance(evidence, evidence.baseline) and not evidence.baseline.stuck
 
 
 def _untrained(evidence: Evidence) -> str:

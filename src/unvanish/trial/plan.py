@@ -6,8 +6,8 @@ import msgspec
 
 from unvanish.errors import UsageError
 
-SHARE = 8
-"""An arm's training takes at most one part in so many of the user's own, for each seed."""
+SHARE = 16
+"""A training takes one part in so many of the user's own: some twenty of them then cost little more than that one."""
 FEWEST_STEPS = 100
 """Steps below which no verdict is given: with Adam's usual rate of 0.001 a weight of 0.1 is moved by its own size in
 about a hundred steps (rms / learning rate)."""
@@ -24,7 +24,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     seeds: int = FEWEST_SEEDS
     """Seeds of the trainings that are compared."""
     steps: int | None = None
-    """Optimizer steps of each of them; None: an eighth of the user's own, at least FEWEST_STEPS."""
+    """Optimizer steps of each of them; None: a sixteenth of the user's own, at least FEWEST_STEPS."""
     seconds: float | None = None
     """For everything; None: as long as it takes."""
     rates: tuple[float, ...] = RATES

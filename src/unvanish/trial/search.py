@@ -3,29 +3,42 @@
 from __future__ import annotations
 
 import math
+import statistics
 import time
-from collections import Counter
 from collections.abc import Sequence
 
 import msgspec
 
 from unvanish.core.diagnosis import Diagnosis
-from unvanish.core.edit import INVASIVENESS, AddResidual, Clip, Prescription
+from unvanish.core.edit import INVASIVENESS, AddResidual, Invasiveness, Prescription, other_rate
 from unvanish.core.evidence import Arm, Dropped, Evidence, Run
 from unvanish.errors import UnsupportedError
-from unvanish.trial.better import beats_chance, fits_training, test_words, told_from_chance
+from unvanish.trial.better import (
+    ERRORS,
+    beats_chance,
+    binomial_error,
+    fits_training,
+    is_better,
+    is_sufficient,
+    test_words,
+    told_from_chance,
+)
+from unvanish.trial.better import SHARE as SHARE_OF_GAIN
+from unvanish.trial.changes import clips, keeps_lengths, label_of, name_of, signless, size_of
 from unvanish.trial.plan import FEWEST_STEPS, SHARE, Plan
+from unvanish.trial.rates import best_of, chosen, following
 from unvanish.trial.trainer import Trainer
 from unvanish.trial.trials import Failed, Judge, Progress, Spent, Trained, Trials, arm_of, transmission
 
 DECADES = 1.5
 """Decades over all kernels beyond which a forecast is that of a sick network (THEORY 4: the band of rule GF101)."""
 ALIKE = 3
-"""Of one cure, at one invasiveness, so many are trained."""
-FIRST_PART, SECOND_PART = 4, 2
+"""Of one invasiveness, so many are trained at most, the next one where those before it did not do well; one alone, once
+a change is proven."""
+PART = 2
 """The short trainings take one part in so many of the steps of the compared ones."""
-KEPT = 3
-"""Arms that get the second short training, beside the best of every invasiveness."""
+MORE = 2
+"""Seeds added for a change that is better with every one of the plan's, and not yet beyond their noise."""
 LONGER = 1000
 """Steps from which on labels without signal are told from learnable ones with 200 held-out samples (see GF901)."""
 SEARCH_SEED = 0
@@ -49,10 +62,12 @@ def search(
 ) -> Searched:
     """Try the candidates, and return what was measured.
 
-    A candidate is dropped by its forecast, by the look at its first step, or by one of two rounds of short trainings
-    (a quarter of the steps at the user's learning rate, then half of them at every rate of the plan). Of each
-    invasiveness the best one stays in, up to that of the best of all; these, the untreated network and clipping are
-    trained over the plan's seeds, each at its best rate. An empty list trains the untreated network alone.
+    A candidate that lets the network begin as an isometry comes first: it mostly shows what can be reached. Then the
+    least invasive ones: of each invasiveness candidates are taken in their order until one is healthy and better after
+    a short training (half of the steps); a candidate whose forecast or first step is sick is not trained. The best of
+    each gets every learning rate of the plan (short trainings again), and is compared with the untreated network over
+    the plan's seeds; once a change is proven, only smaller ones that come near it, and larger ones that seem better.
+    Clipping is compared in any case. An empty list trains the untreated network alone.
 
     A change whose training raises is dropped, and says what was raised. Ctrl-C, a spent budget and the network as it is
     raising end the search; what was measured is returned, and `cut` says why.
@@ -67,13 +82,15 @@ class _Search:
         self._plan = plan
         self._trials = Trials(trainer, judge, progress, plan.seconds)
         self._steps = plan.steps_of(trainer.planned_steps)
-        self._candidates = [one for one in candidates if not _clips(one)]
-        self._clips = [one for one in candidates if _clips(one)][:1]
+        self._candidates = [one for one in candidates if not clips(one)]
+        self._clips = [one for one in candidates if clips(one)][:1]
         self._dropped: dict[str, Dropped] = {}
-        self._short: dict[str, Trained] = {}
-        """Label -> its last short training, at its best rate so far."""
-        self._rates: dict[str, float] = {}
+        self._short: dict[str, dict[float, Trained]] = {}
+        """Label -> learning rate, as a multiple of the user's -> short training."""
         self._compared: dict[str, list[Trained]] = {}
+        self._proven: list[Prescription] = []
+        self._proven_seconds: float | None = None
+        """After which the first was."""
         self._longer: tuple[str, Run] | None = None
 
     def run(self) -> Searched:
@@ -84,46 +101,124 @@ class _Search:
             cut = "interrupted"
         except Spent:
             cut = "the budget was spent"
-        except (Failed, UnsupportedError) as failed:  # of the network as it is: those of a change drop it
+        except Failed as failed:  # of the network as it is: those of a change drop it
             cut = f"the training of the network as it is failed: {failed}"
         return Searched(evidence=self._evidence(cut), cut=cut)
 
     def _all(self) -> None:
-        arms: list[Prescription | None] = [None]
-        if self._candidates or self._clips:
-            arms += self._first_round(self._looked_at(self._forecast_well()))
-            arms = self._second_round([*arms, *self._clips])
-        self._over_seeds(arms)
+        if not self._candidates and not self._clips:
+            self._compare([None], self._plan.seeds)
+            return
+        started = time.monotonic()
+        self._train_short(None, 1.0)
+        self._fit_into_budget(time.monotonic() - started)
+        self._at_every_rate(None)
+        first = next((one for one in self._candidates if keeps_lengths(one)), None)
+        if first is not None and self._tried(first) and self._promises(first):
+            self._prove(first)
+        best = [one for size in INVASIVENESS if (one := self._best_of(size)) is not None]
+        if not self._proven:
+            self._compare_up_to_the_best(best)
+        for one in self._candidates:  # tried before anything was proven, and not as good
+            if one.label in self._short and one.label not in self._compared and one.label not in self._dropped:
+                self._drop_for(one, self._ceiling)
+        for one in self._clips:
+            self._at_every_rate(one)
+        self._compare([None, *self._clips, *self._other_rate()], self._plan.seeds)
         self._if_at_chance()
 
-    def _forecast_well(self) -> list[Prescription]:
-        """Return the candidates whose forecast is not that of a sick network."""
+    def _best_of(self, size: Invasiveness) -> Prescription | None:
+        """Return the best of one invasiveness; compared already where it is better than what is known."""
+        tried: list[Prescription] = []
+        for one in (one for one in self._candidates if one.invasiveness == size):
+            if one.label in self._short:
+                tried.append(one)
+            elif one.label in self._dropped:
+                continue
+            elif (unbeaten := self._unbeatable(size)) is not None:
+                self._drop(one, f"cannot be much better than {unbeaten}")
+            elif tried and (len(tried) == ALIKE or self._proven or self._promises(tried[-1])):
+                better = tried[-1] in self._proven or self._promises(tried[-1])
+                self._drop(one, f"{tried[-1].label} did well" if better else f"{len(tried)} of its size did no better")
+            elif self._tried(one):
+                tried.append(one)
+        best = max(tried, key=self._rank, default=None)
+        for one in tried:
+            if one is not best and one.label not in self._compared:
+                self._drop_for(one, best)
+        if best is not None and best.label not in self._compared:
+            if self._promises(best):
+                self._prove(best)
+            elif self._proven:
+                self._drop_for(best, self._ceiling)
+        return best
+
+    def _tried(self, one: Prescription) -> bool:
+        """Train a change shortly, unless its forecast or its first step is sick; say whether it was trained."""
+        if not self._forecast_well(one) or not self._looks_well(one):
+            return False
+        self._trials.tell(f"{one.invasiveness}: {one.label}", len(self._compared), len(INVASIVENESS) + 1)
+        self._train_short(one, 1.0)
+        failure = self._short[one.label][1.0].failure
+        if failure:
+            del self._short[one.label]
+            self._drop(one, f"its training failed: {failure}")
+        return not failure
+
+    def _compare_up_to_the_best(self, best: Sequence[Prescription]) -> None:
+        """Compare the best of each invasiveness, up to that of the best of all, where none was proven before."""
+        if not best:
+            return
+        top = max(best, key=self._rank)
+        for number, one in enumerate(best):
+            if number <= best.index(top):
+                self._prove(one)
+            elif one.label not in self._compared:
+                self._drop_for(one, top)
+
+    @property
+    def _ceiling(self) -> Prescription | None:
+        """Return the best change that is proven."""
+        scores = {label: statistics.median(one.run.score for one in runs) for label, runs in self._compared.items()}
+        return max(self._proven, key=lambda one: scores[one.label], default=None)
+
+    def _promises(self, one: Prescription) -> bool:
+        """Say whether a comparison over seeds may change what is prescribed, as far as short trainings can tell.
+
+        A change that is larger than the best one proven has to score higher, beyond noise; a smaller one has to come
+        near it; the first has to beat the untreated network.
+        """
+        mine, plain, best = self._short[one.label][1.0], self._short[""][1.0], self._ceiling
+        if mine.verdict != "healthy":
+            return False
+        known = plain if best is None else self._short[best.label][1.0]
+        exact = self._trials.exact or not math.isfinite(known.run.score)
+        noise = 0.0 if exact else ERRORS * binomial_error(known.run.score, self._trials.held_out)
+        if best is None or size_of(one) >= size_of(best):
+            return mine.run.score > known.run.score + noise
+        gain = known.run.score - plain.run.score
+        return mine.run.score - plain.run.score > (SHARE_OF_GAIN * gain if math.isfinite(gain) else 0.0) - noise
+
+    def _unbeatable(self, size: Invasiveness) -> str | None:
+        """Return the label of a change of at most this size that is proven, with nearly all that any could gain."""
+        known = self._evidence("")
+        if known is None or known.metric != "accuracy":
+            return None
+        most = SHARE_OF_GAIN * (1.0 - known.baseline.score)
+        labels = {one.label for one in self._proven if size_of(one) <= INVASIVENESS.index(size)}
+        return next((arm.label for arm in known.arms if arm.label in labels and known.gain(arm) >= most), None)
+
+    def _forecast_well(self, one: Prescription) -> bool:
+        """Say whether the forecast is not that of a sick network; drop it when it is."""
         depth = max(len(self._trials.trainer.network.kernels) - 1, 1)
-        well = []
-        for one in self._candidates:
-            if one.transmission is not None and abs(math.log10(one.transmission)) * depth > DECADES:
-                self._drop(one, f"forecast: {one.transmission:.2f}x per layer")
-            else:
-                well.append(one)
-        return well
+        if one.transmission is None or abs(math.log10(one.transmission)) * depth <= DECADES:
+            return True
+        self._drop(one, f"forecast: {one.transmission:.2f}x per layer")
+        return False
 
-    def _looked_at(self, candidates: Sequence[Prescription]) -> list[Prescription]:
-        """Return those that fit and look healthy before the first step, at most ALIKE of a kind."""
-        seen: Counter[tuple[str, str]] = Counter()
-        well = []
-        for number, one in enumerate(candidates):
-            self._trials.tell("looking at first steps", number, len(candidates))
-            if seen[one.name, one.invasiveness] >= ALIKE:
-                self._drop(one, f"{ALIKE} others of its kind were tried")
-                continue
-            if not self._look(one):
-                continue
-            seen[one.name, one.invasiveness] += 1
-            well.append(one)
-        return well
-
-    def _look(self, one: Prescription) -> bool:
-        """Say whether the candidate is worth training; drop it when it is not."""
+    def _looks_well(self, one: Prescription) -> bool:
+        """Say whether the first step is that of a healthy network; drop it when it is not."""
+        self._trials.tell(f"looking at the first step of {one.label}", len(self._compared), len(INVASIVENESS) + 1)
         try:
             found: Diagnosis = self._trials.look(one, SEARCH_SEED)
         except UnsupportedError as error:
@@ -138,57 +233,74 @@ class _Search:
         self._drop(one, f"{found.verdict} at the first step", transmission(found))
         return False
 
-    def _first_round(self, candidates: Sequence[Prescription]) -> list[Prescription]:
-        """Return those that are best after a quarter of the steps, of every invasiveness one at least."""
-        started = time.monotonic()
-        self._short[""] = self._trials.train(None, SEARCH_SEED, 1.0, self._part(FIRST_PART))
-        self._fit_into_budget(time.monotonic() - started, len(candidates))
-        for number, one in enumerate(candidates):
-            self._trials.tell("short trainings", number, len(candidates))
-            trained = self._train(one, SEARCH_SEED, 1.0, self._part(FIRST_PART))
-            if trained is not None:
-                self._short[one.label] = trained
-        candidates = self._still_in(candidates)
-        ordered = sorted(candidates, key=lambda one: self._short[one.label].rank, reverse=True)
-        best = _best_of_each(ordered)
-        kept = [one for one in candidates if one in best or one in ordered[:KEPT]]
-        self._drop_others(candidates, kept, ordered)
-        return kept
+    def _train_short(self, one: Prescription | None, rate: float) -> None:
+        known = self._short.setdefault(label_of(one), {})
+        if rate not in known:
+            known[rate] = self._trials.train(one, SEARCH_SEED, rate, max(1, self._steps // PART))
 
-    def _second_round(self, arms: Sequence[Prescription | None]) -> list[Prescription | None]:
-        """Return the arms to compare, after each was trained at every learning rate."""
-        done, total = 0, len(arms) * len(self._plan.rates)
-        for one in arms:
-            tried = {}
-            for rate in self._plan.rates:
-                self._trials.tell("learning rates", done, total)
-                done += 1
-                trained = self._train(one, SEARCH_SEED, rate, self._part(SECOND_PART))
-                if trained is None:
-                    break
-                tried[rate] = trained
-            if one is not None and one.label in self._dropped:
-                continue
-            self._rates[_label(one)] = max(tried, key=lambda rate: tried[rate].rank)
-            self._short[_label(one)] = tried[self._rates[_label(one)]]
-        candidates = self._still_in([one for one in arms if one is not None and not _clips(one)])
-        ordered = sorted(candidates, key=lambda one: self._short[one.label].rank, reverse=True)
-        kept = _up_to_the_best(ordered)
-        self._drop_others(candidates, kept, ordered)
-        return [None, *kept, *self._still_in(self._clips)]
+    def _at_every_rate(self, one: Prescription | None) -> None:
+        """Give a change the learning rates that every one gets, and smaller ones while they are better still.
 
-    def _over_seeds(self, arms: Sequence[Prescription | None]) -> None:
-        """Train the arms over all seeds, seed by seed, so that what is cut short can still be compared."""
-        seeds = range(SEARCH_SEED + 1, SEARCH_SEED + 1 + self._plan.seeds)
-        for done, (seed, one) in enumerate((seed, one) for seed in seeds for one in arms):
-            self._trials.tell("trainings over seeds", done, len(arms) * len(seeds))
-            if _label(one) in self._dropped:
-                continue
-            trained = self._train(one, seed, self._rates.get(_label(one), 1.0), self._steps)
-            if trained is None:
-                self._compared.pop(_label(one), None)
-            else:
-                self._compared.setdefault(_label(one), []).append(trained)
+        One that is itself a learning rate has its own.
+        """
+        if one is not None and one.rate != 1.0:
+            self._train_short(one, 1.0)
+            return
+        rate: float | None = 1.0
+        while rate is not None:
+            self._trials.tell(f"learning rates of {name_of(one)}", len(self._compared), len(INVASIVENESS) + 1)
+            self._train_short(one, rate)
+            rate = following(self._short[label_of(one)], self._plan.rates)
+
+    def _rate_of(self, one: Prescription | None) -> float:
+        """Return the learning rate to compare at, as a multiple of the user's: of the untreated network that itself."""
+        tried = self._short.get(label_of(one), {})
+        if one is None or 1.0 not in tried:
+            return 1.0
+        return chosen(tried, self._trials.exact, self._trials.held_out)
+
+    def _other_rate(self) -> list[Prescription]:
+        """Return the untreated network at the learning rate that serves it best, where that is not the user's own."""
+        tried = self._short[""]
+        best = best_of(tried)
+        gain = tried[best].run.score - tried[1.0].run.score
+        noise = ERRORS * binomial_error(tried[1.0].run.score, self._trials.held_out)
+        if best == 1.0 or not gain > noise:
+            return []
+        one = other_rate(best)
+        self._candidates = [*(known for known in self._candidates if known.label != one.label), one]
+        self._dropped.pop(one.label, None)
+        return [one]
+
+    def _compare(self, arms: Sequence[Prescription | None], seeds: int) -> None:
+        """Train the arms over so many seeds, seed by seed, so that what is cut short can still be compared."""
+        wanted = [(seed, one) for seed in range(SEARCH_SEED + 1, SEARCH_SEED + 1 + seeds) for one in arms]
+        new = [(seed, one) for seed, one in wanted if seed > len(self._compared.get(label_of(one), []))]
+        for done, (seed, one) in enumerate(new):
+            self._trials.tell(f"{name_of(one)} over seeds", done, len(new))
+            trained = self._trials.train(one, seed, self._rate_of(one), self._steps)
+            self._compared.setdefault(label_of(one), []).append(trained)
+
+    def _prove(self, one: Prescription) -> None:
+        """Compare a change with the untreated network, and note the first that is sufficient.
+
+        One that is healthy and better with every seed, and not yet beyond their noise, gets MORE of them.
+        """
+        self._at_every_rate(one)
+        for seeds in (self._plan.seeds, self._plan.seeds + MORE):
+            self._compare([None, one], seeds)
+            known = self._evidence("")
+            assert known is not None, "the untreated network was trained"
+            arm = next((arm for arm in known.arms if arm.label == one.label), None)
+            if arm is None:  # a training of it failed
+                return
+            if is_sufficient(known, arm):
+                self._proven.append(one)
+                self._proven_seconds = self._proven_seconds or time.monotonic() - self._trials.started
+                return
+            always = all(mine > plain for mine, plain in zip(arm.scores, known.baseline.scores, strict=False))
+            if is_better(known, arm) or arm.verdict != "healthy" or not always:
+                return
 
     def _if_at_chance(self) -> None:
         """Train healthy arms for longer where none told the labels from chance: is it the labels, or the budget?
@@ -207,67 +319,69 @@ class _Search:
         steps = max(LONGER, SHARE * self._steps)
         for done, (arm, rate) in enumerate(tries):
             self._trials.tell("longer trainings", done, len(tries))
-            try:
-                run = self._trials.train(arm.prescription, SEARCH_SEED, rate, steps).run
-            except Failed:  # its trainings over seeds did not: they stand
+            trained = self._trials.train(arm.prescription, SEARCH_SEED, rate, steps)
+            if trained.failure:  # its trainings over seeds did not: they stand
                 continue
+            run = trained.run
             if self._longer is None or run.train_score > self._longer[1].train_score:
                 self._longer = arm.label, run
             if told_from_chance(known, run) or fits_training(known, (run,)):
                 self._longer = arm.label, run
                 return
 
-    def _train(self, one: Prescription | None, seed: int, rate: float, steps: int) -> Trained | None:
-        """Return what came of a training; None, the change dropped, where it raised. Raise Failed for no change."""
-        try:
-            return self._trials.train(one, seed, rate, steps)
-        except (Failed, UnsupportedError) as failed:
-            if one is None:
-                raise
-            self._drop(one, f"its training failed: {failed}")
-            return None
-
-    def _still_in(self, candidates: Sequence[Prescription]) -> list[Prescription]:
-        return [one for one in candidates if one.label not in self._dropped]
-
     def _rates_of(self, arm: Arm) -> list[float]:
         """Return the plan's learning rates, the one that the arm was compared at first."""
-        chosen = self._rates.get(arm.label, 1.0)
-        return [chosen, *(rate for rate in self._plan.rates if rate != chosen)]
+        first = self._rate_of(self._known[arm.label])
+        return [first, *(rate for rate in self._plan.rates if rate != first)]
 
-    def _fit_into_budget(self, seconds: float, candidates: int) -> None:
-        """Shorten the trainings where a first one says that not all of them fit into the time left."""
+    def _fit_into_budget(self, seconds: float) -> None:
+        """Shorten the trainings where a first one says that what is usual does not fit into the time left."""
         left = self._trials.left
         if left is None:
             return
-        arms = min(candidates, KEPT) + 2
-        short = candidates + arms * len(self._plan.rates) * FIRST_PART / SECOND_PART
-        needed = seconds * (short + min(arms, len(INVASIVENESS) + 2) * self._plan.seeds * FIRST_PART)
+        arms = min(len(self._candidates), len(INVASIVENESS)) + len(self._clips) + 1
+        needed = seconds * arms * (len(self._plan.rates) + self._plan.seeds * PART)
         if needed > left:
-            self._steps = max(FEWEST_STEPS, int(self._steps * max(left, 0.0) / needed))
+            self._steps = min(self._steps, max(FEWEST_STEPS, int(self._steps * max(left, 0.0) / needed)))
 
-    def _part(self, part: int) -> int:
-        return max(1, self._steps // part)
+    @property
+    def _known(self) -> dict[str, Prescription]:
+        return {one.label: one for one in (*self._candidates, *self._clips)}
+
+    def _best_short(self, one: Prescription | None) -> Trained:
+        return max(self._short[label_of(one)].values(), key=lambda trained: trained.rank)
+
+    def _rank(self, one: Prescription) -> tuple[bool, float, float]:
+        return self._best_short(one).rank
 
     def _drop(self, one: Prescription, reason: str, factor: float | None = None) -> None:
         self._dropped[one.label] = Dropped(prescription=one, reason=reason, transmission=factor)
 
-    def _drop_others(
-        self, candidates: Sequence[Prescription], kept: Sequence[Prescription], ordered: Sequence[Prescription]
-    ) -> None:
-        for one in candidates:
-            if one not in kept:
-                short, best = self._short[one.label], self._short[ordered[0].label].run
-                words = f"{_signless(short.run.score)} after {short.run.steps} steps, the best {_signless(best.score)}"
-                self._drop(one, words, short.transmission)
+    def _drop_for(self, one: Prescription, other: Prescription | None) -> None:
+        short = self._best_short(one)
+        words = f"{signless(short.run.score)} after {short.run.steps} steps"
+        if other is not None and other is not one:
+            words += f", {other.label} {signless(self._best_short(other).run.score)}"
+        self._drop(one, words, short.transmission)
+
+    def _at_its_rate(self, one: Prescription) -> Prescription:
+        """Return the change with the learning rate that it was compared at: part of what is prescribed."""
+        return one.at_rate(self._rate_of(one))
 
     def _evidence(self, cut: str) -> Evidence | None:
         trainer, compared = self._trials.trainer, self._compared
-        plain = compared.get("") or ([self._short[""]] if "" in self._short else [])
+        plain = compared.get("") or list(self._short.get("", {}).values())[:1]
         if not plain:
             return None
-        known = {one.label: one for one in (*self._candidates, *self._clips)}
-        arms = [arm_of(known[label], trained, plain) for label, trained in compared.items() if label]
+        known = self._known
+        failed = {label: one.failure for label, trained in compared.items() for one in trained if one.failure}
+        arms = [
+            arm_of(self._at_its_rate(known[label]), trained, plain)
+            for label, trained in compared.items()
+            if label and label not in failed
+        ]
+        for label, failure in failed.items():
+            self._drop(known[label], f"its training failed: {failure}")
         for label, one in known.items():
             if cut and label not in compared and label not in self._dropped:
                 self._drop(one, f"not compared: {cut}")
@@ -280,33 +394,9 @@ class _Search:
             steps=max(run.run.steps for run in plain) if cut else self._steps,
             planned_steps=trainer.planned_steps,
             seeds=tuple(run.run.seed for run in plain),
-            test=test_words(len(plain), len(arms)),
+            test=test_words(),
             seconds=time.monotonic() - self._trials.started,
+            proven_seconds=self._proven_seconds,
             held_out=self._trials.held_out,
             longer=self._longer,
         )
-
-
-def _signless(score: float) -> str:
-    """Return an accuracy, or a loss (its score is minus the loss)."""
-    return f"{abs(score):.3f}" if math.isfinite(score) else "no number"
-
-
-def _label(one: Prescription | None) -> str:
-    return "" if one is None else one.label
-
-
-def _clips(one: Prescription) -> bool:
-    return all(isinstance(edit, Clip) for edit in one.edits)
-
-
-def _best_of_each(ordered: Sequence[Prescription]) -> list[Prescription]:
-    """Return the first of each invasiveness, the least invasive first."""
-    found = (next((one for one in ordered if one.invasiveness == size), None) for size in INVASIVENESS)
-    return [one for one in found if one is not None]
-
-
-def _up_to_the_best(ordered: Sequence[Prescription]) -> list[Prescription]:
-    """Return the best of each invasiveness that is not larger than that of the best of all."""
-    largest = INVASIVENESS.index(ordered[0].invasiveness) if ordered else 0
-    return [one for one in _best_of_each(ordered) if INVASIVENESS.index(one.invasiveness) <= largest]

@@ -32,6 +32,9 @@ class Trainer(Protocol):
         Raise UnsupportedError where the prescription cannot be carried out on this model.
         """
 
+    def watch(self, seed: int) -> Observation:
+        """Return what is seen of the first steps of a copy of the model as it is, step by step."""
+
     def train(
         self, prescription: Prescription | None, seed: int, learning_rate: float, steps: int
     ) -> tuple[Run, Observation]:

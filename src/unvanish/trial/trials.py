@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 
 import msgspec
 from msgspec.structs import replace
 
 from unvanish.core.diagnosis import Clear, Diagnosis, Finding
-from unvanish.core.edit import Prescription
+from unvanish.core.edit import Prescription, Redraw
 from unvanish.core.evidence import Arm, Run
+from unvanish.core.forecast import Forecast
+from unvanish.core.gradient_by_depth import GradientByDepth, gradient_by_depth, over_seeds
 from unvanish.core.observation import Observation
 from unvanish.errors import UnsupportedError, UnvanishError
 from unvanish.trial.trainer import Trainer
@@ -31,7 +33,7 @@ class Spent(Exception):  # noqa: N818  # no error: the end of a search
 
 
 class Failed(Exception):  # noqa: N818  # not ours: what the user's model, loss or framework raised
-    """A trial raised; says what, in one line."""
+    """A look or a training raised; says what, in one line."""
 
     def __init__(self, error: Exception) -> None:
         """error: what was raised."""
@@ -45,6 +47,9 @@ class Trained(msgspec.Struct, frozen=True):
     run: Run
     verdict: str
     transmission: float | None
+    gradients: GradientByDepth
+    failure: str = ""
+    """What the training raised, in one line; its run is then one that came to nothing."""
 
     @property
     def rank(self) -> tuple[bool, float, float]:
@@ -62,11 +67,17 @@ class Trials:
         self.started = time.monotonic()
         self._end = None if seconds is None else self.started + seconds
         self.held_out = 0
+        self._forecasts: dict[Prescription | None, Forecast | None] = {}
 
     @property
     def left(self) -> float | None:
         """Return the seconds that are left; None without a bound."""
         return None if self._end is None else self._end - time.monotonic()
+
+    @property
+    def exact(self) -> bool:
+        """Say whether scores have no sampling error that is known: they are losses."""
+        return self.trainer.metric != "accuracy"
 
     def look(self, prescription: Prescription | None, seed: int) -> Diagnosis:
         """Return the diagnosis of a fresh copy before its first step.
@@ -74,20 +85,40 @@ class Trials:
         Raise Spent; UnsupportedError as the trainer does; Failed for anything else that it raised.
         """
         self._require_time()
-        with _told():
+        try:
             seen = self.trainer.look(prescription, seed)
-        return self._judge(seen)
+        except UnsupportedError:
+            raise
+        except Exception as error:  # of the user's own code, or of the framework: one look must not end the trials
+            raise Failed(error) from error
+        return self._judged(prescription, seen)
 
     def train(self, prescription: Prescription | None, seed: int, rate: float, steps: int) -> Trained:
-        """Train a fresh copy and return what came of it. rate: times the user's learning rate. Raise as `look` does."""
+        """Train a fresh copy and return what came of it. rate: times the prescription's own.
+
+        Raise Spent, and Failed where the network as it is raised; of a change that did, the failure is returned.
+        """
         self._require_time()
-        with _told():
-            run, seen = self.trainer.train(prescription, seed, self.trainer.learning_rate() * rate, steps)
+        rate *= 1.0 if prescription is None else prescription.rate
+        rate *= self.trainer.learning_rate()
+        try:
+            run, seen = self.trainer.train(prescription, seed, rate, steps)
+        except Exception as error:  # of the user's own code, or of the framework: one training must not end the others
+            if prescription is None:
+                raise Failed(error) from error
+            return _failed(Failed(error), seed, rate)
         self.held_out = seen.data.held_out or self.held_out
-        found = self._judge(seen)
+        found = self._judged(prescription, seen)
+        gradients = gradient_by_depth(seen.network, seen.profiles, None if _beyond(prescription) else found.forecast)
         if found.verdict in SILENT_AT_FIRST and len(seen.profiles) > 1:
-            found = self._judge(replace(seen, profiles=seen.profiles[-1:]))
-        return Trained(run, found.verdict, transmission(found))
+            found = self._judged(prescription, replace(seen, profiles=seen.profiles[-1:]))
+        return Trained(run, found.verdict, transmission(found), gradients)
+
+    def _judged(self, prescription: Prescription | None, seen: Observation) -> Diagnosis:
+        """Return the diagnosis; the forecast of a change is made once, on the weights of its first seed."""
+        found = self._judge(replace(seen, forecast=self._forecasts.get(prescription)))
+        self._forecasts.setdefault(prescription, found.observation.forecast)
+        return found
 
     def tell(self, what: str, done: int, total: int) -> None:
         """Show how far the search is."""
@@ -98,14 +129,26 @@ class Trials:
             raise Spent
 
 
-@contextmanager
-def _told() -> Iterator[None]:
-    try:
-        yield
-    except UnsupportedError:
-        raise
-    except Exception as error:  # of the user's own code, or of the framework: one trial must not end the others
-        raise Failed(error) from error
+def _failed(failure: Failed, seed: int, rate: float) -> Trained:
+    """Return a training that came to nothing."""
+    run = Run(
+        seed=seed,
+        learning_rate=rate,
+        steps=0,
+        loss_before=math.nan,
+        loss=math.nan,
+        score=-math.inf,
+        train_score=-math.inf,
+        stuck=True,
+        seconds=0.0,
+    )
+    return Trained(run, "failed", None, GradientByDepth(layers=(), sizes=(), first=()), str(failure))
+
+
+def _beyond(prescription: Prescription | None) -> bool:
+    """Say whether theory does not cover the weights: it takes biases that depend on their kernels for independent."""
+    edits = () if prescription is None else prescription.edits
+    return any(isinstance(edit, Redraw) and edit.scheme == "centred_orthogonal" for edit in edits)
 
 
 def transmission(diagnosis: Diagnosis) -> float | None:
@@ -126,6 +169,7 @@ def arm_of(prescription: Prescription | None, trained: Sequence[Trained], baseli
         verdict=sick.most_common(1)[0][0] if sick else "healthy",
         transmission=factors[len(factors) // 2] if factors else None,
         step_cost=mine / plain if plain > 0 and prescription is not None else 1.0,
+        gradients=over_seeds([one.gradients for one in trained]),
     )
 
 

@@ -160,8 +160,8 @@ def legend(ax: Axes, columns: int = 4) -> None:
         )
 
 
-def labels(names: Sequence[str]) -> list[str]:
+def labels(names: Sequence[str], longest: int = LONGEST_LABEL) -> list[str]:
     """Return the names short and inert, with `?` for characters that the font does not have."""
     font = get_font(findfont(FontProperties(family="DejaVu Sans")))
-    known = [shorten(name, LONGEST_LABEL) for name in names]
+    known = [shorten(name, longest) for name in names]
     return ["".join(c if font.get_char_index(ord(c)) else "?" for c in name) for name in known]

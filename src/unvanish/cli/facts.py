@@ -1,0 +1,45 @@
+"""Saved facts read back: what `check --json`, `cure --json` and `compare --json` wrote."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from unvanish.errors import UsageError
+
+if TYPE_CHECKING:
+    from unvanish.core.comparison import Comparison
+    from unvanish.core.cured import Cured
+    from unvanish.core.diagnosis import Diagnosis
+
+
+def load(file: Path) -> Diagnosis | Cured | Comparison:
+    """Return the record in the file, of whichever kind it is; raise UsageError where there is none."""
+    import msgspec
+
+    from unvanish.core import document
+    from unvanish.core.comparison import Comparison
+    from unvanish.core.cured import Cured
+    from unvanish.core.diagnosis import Diagnosis
+
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise UsageError(
+            f"cannot read the diagnosis {str(file)!r}",
+            found=error.strerror or str(error),
+            numbers={"folder": file.absolute().parent},
+            hint="write one first: unvanish check train.py --json facts.json",
+        ) from None
+    kinds: dict[str, Any] = {kind.__name__: kind for kind in (Comparison, Cured, Diagnosis)}
+    try:
+        kind = kinds.get(document.kind_of(data), Diagnosis)
+        record: Diagnosis | Cured | Comparison = document.decode(data, kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"{file} is not a saved diagnosis",
+            found=str(error),
+            numbers={"bytes": len(data)},
+            hint="a file that `unvanish check train.py --json FILE` wrote, by a version with the same schema",
+        ) from None
+    return record

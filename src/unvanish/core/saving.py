@@ -1,0 +1,26 @@
+"""A record written to a file, in the form that the file's ending names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from unvanish.errors import UsageError
+
+
+def save(path: str | Path, *, page: Callable[[], str], json: Callable[[], str], text: Callable[[], str]) -> Path:
+    """Write the page, the JSON or the text to the file, as .html, .json or .txt says; return the path.
+
+    Raise UsageError for another ending.
+    """
+    path = Path(path)
+    forms = {".html": page, ".json": json, ".txt": text}
+    if path.suffix.lower() not in forms:
+        raise UsageError(
+            f"a report cannot be written as {path.suffix or path.name!r}",
+            found=f"the file name {path.name!r}",
+            numbers={"endings": ", ".join(forms)},
+            hint=f"{path.stem}.html",
+        )
+    path.write_text(forms[path.suffix.lower()](), encoding="utf-8")
+    return path

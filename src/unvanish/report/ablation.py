@@ -1,0 +1,101 @@
+"""The rows of an ablation table as text: every arm of a cure's trials, the network as it is first."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from unvanish.core.cured import Cured
+from unvanish.core.evidence import Arm, Evidence
+from unvanish.report.numbers import MISSING, counted, plain
+
+NO_NUMBER = "no number"
+"""A score where the loss was none."""
+
+
+@dataclass(frozen=True)
+class ArmRow:
+    """Hold the cells of one arm."""
+
+    arm: Arm
+    chosen: bool
+    """Whether it is the prescription."""
+    size: str
+    stuck: str
+    per_layer: str
+    forecast: str
+    score: str
+    """Median [range over seeds]."""
+    change: str
+    """Of the median, against the network as it is; empty for that."""
+    p: str
+    rate: str
+    step: str
+
+
+def arm_rows(evidence: Evidence, cured: Cured) -> list[ArmRow]:
+    """Return one row for each arm."""
+    return [_row(evidence, arm, cured) for arm in (evidence.baseline, *evidence.arms)]
+
+
+def _row(evidence: Evidence, arm: Arm, cured: Cured) -> ArmRow:
+    one, p = arm.prescription, evidence.p(arm)
+    theory = cured.diagnosis.forecast
+    expected = one.transmission if one is not None else None if theory is None else theory.transmission_per_layer
+    return ArmRow(
+        arm=arm,
+        chosen=one is not None and one == cured.prescription,
+        size="" if one is None else one.invasiveness,
+        stuck=f"{arm.stuck}/{len(arm.runs)}",
+        per_layer=factor(arm.transmission),
+        forecast=factor(expected),
+        score=score_of(evidence.metric, arm.scores, arm.score),
+        change="" if one is None else _change(evidence, arm),
+        p="" if one is None or p is None else f"{p:.3f}" if p >= 0.001 else "<0.001",
+        rate=plain(arm.runs[0].learning_rate),
+        step="" if one is None else f"{arm.step_cost:.1f}x",
+    )
+
+
+def factor(value: float | None) -> str:
+    """Return `0.23x`; `-` where it is not known."""
+    return MISSING if value is None else f"{value:.2f}x"
+
+
+def score_of(metric: str, scores: Sequence[float], median: float) -> str:
+    """Return `.825 [.795-.880]`: the median and the range of accuracies, or of losses (their score is minus them)."""
+    sign = 1 if metric == "accuracy" else -1
+    if not math.isfinite(median):
+        return NO_NUMBER
+    low, high = sorted(sign * score for score in (min(scores), max(scores)))
+    range_ = "" if len(scores) < 2 else f" [{short(low)}-{short(high)}]"
+    return f"{short(sign * median)}{range_}"
+
+
+def short(value: float) -> str:
+    """Return three decimals, without the zero in front: columns are narrow."""
+    if not math.isfinite(value):
+        return NO_NUMBER
+    return f"{value:.3f}".removeprefix("0") if abs(value) < 100 else plain(value)
+
+
+def conditions(evidence: Evidence) -> str:
+    """Return on what all arms were compared, and how."""
+    planned = f" of {evidence.planned_steps} planned" if evidence.planned_steps else ""
+    chance = "" if evidence.chance is None else f"; chance {plain(abs(evidence.chance))}"
+    return (
+        f"{counted(len(evidence.seeds), 'seed')}, {counted(evidence.steps, 'step')}{planned} each, the same batches; "
+        "stuck: seeds whose loss did not fall; "
+        f"score: held-out {evidence.metric}, median [range]{chance}; per layer: the gradient's factor towards the "
+        "input at the first step; gradients: before and after; step: its time over that of the untreated network; "
+        f"{evidence.test}"
+    )
+
+
+def _change(evidence: Evidence, arm: Arm) -> str:
+    sign = 1 if evidence.metric == "accuracy" else -1
+    gain = sign * evidence.gain(arm)
+    if not math.isfinite(gain):
+        return MISSING
+    return f"{gain:+.3f}".replace("0.", ".", 1) if abs(gain) < 100 else plain(gain)

@@ -1,0 +1,37 @@
+"""What a search asks of a change."""
+
+from __future__ import annotations
+
+import math
+
+from unvanish.core.edit import INVASIVENESS, Clip, Prescription, Redraw
+
+
+def size_of(one: Prescription) -> int:
+    """Return the place of the change among the sizes, 0 for the smallest."""
+    return INVASIVENESS.index(one.invasiveness)
+
+
+def keeps_lengths(one: Prescription) -> bool:
+    """Say whether the network begins as an isometry: what no draw of weights can do better."""
+    return any(isinstance(edit, Redraw) and edit.scheme == "looks_linear" for edit in one.edits)
+
+
+def name_of(one: Prescription | None) -> str:
+    """Return what progress calls the change, or the network without one."""
+    return "the network as it is" if one is None else one.label
+
+
+def signless(score: float) -> str:
+    """Return an accuracy, or a loss (its score is minus the loss)."""
+    return f"{abs(score):.3f}" if math.isfinite(score) else "no number"
+
+
+def label_of(one: Prescription | None) -> str:
+    """Return the label of the change; empty for none."""
+    return "" if one is None else one.label
+
+
+def clips(one: Prescription) -> bool:
+    """Say whether clipping is all that the change does."""
+    return all(isinstance(edit, Clip) for edit in one.edits)

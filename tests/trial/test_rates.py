@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+from trials import evidence
+
+from unvanish.core.evidence import Run
+from unvanish.trial.rates import MOST, best_of, chosen, following
+from unvanish.trial.trials import Trained
+
+RATES = (1.0, 3.0, 1 / 3)
+RUN: Run = evidence((0.5,), {}).baseline.runs[0]
+
+
+def short(score: float, word: str = "healthy") -> Trained:
+    return Trained(replace(RUN, score=score), word, 1.0, None)
+
+
+def test_the_plans_rates_come_first_in_their_order() -> None:
+    tried: dict[float, Trained] = {}
+    for rate in RATES:
+        assert following(tried, RATES) == rate
+        tried[rate] = short(0.5 + 0.1 * (rate == 1.0))
+    assert following(tried, RATES) is None
+
+
+def test_smaller_ones_follow_while_they_are_better_and_larger_ones_never() -> None:
+    """A thousand layers of width 64 stand a tenth of Adam's usual rate."""
+    tried = {1.0: short(0.1), 3.0: short(0.1), 1 / 3: short(0.2)}
+    assert following(tried, RATES) == pytest.approx(1 / 9, rel=1e-12, abs=0)
+    tried[1 / 9] = short(0.4)
+    assert following(tried, RATES) == pytest.approx(1 / 27, rel=1e-12, abs=0)
+    tried[1 / 27] = short(0.5)
+    assert len(tried) == MOST
+    assert following(tried, RATES) is None
+    assert following({1.0: short(0.5), 3.0: short(0.9), 1 / 3: short(0.1)}, RATES) is None
+
+
+def test_a_larger_rate_has_to_show_three_standard_errors_a_smaller_one_one() -> None:
+    """Of .5 measured on 400 samples one standard error is .025."""
+    for rate, errors in ((3.0, 3.0), (1 / 3, 1.0)):
+        for score, expected in ((0.5 + errors * 0.025 - 0.001, 1.0), (0.5 + errors * 0.025 + 0.001, rate)):
+            tried = {1.0: short(0.5), rate: short(score)}
+            assert chosen(tried, exact=False, held_out=400) == expected
+    assert chosen({1.0: short(-0.5), 3.0: short(-0.49)}, exact=True, held_out=0) == 3.0
+
+
+def test_healthy_gradients_come_before_any_score() -> None:
+    tried = {1.0: short(0.9, "dead"), 1 / 3: short(0.5)}
+    assert best_of(tried) == 1 / 3
+    assert chosen(tried, exact=False, held_out=400) == 1 / 3
