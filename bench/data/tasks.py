@@ -76,12 +76,12 @@ def _stack(on: str, depth: int, activation: str) -> Task:
     )
 
 
-def stack(seed: int, depth: int, activation: str, features: int, width: int = WIDTH) -> Any:
+def stack(seed: int, depth: int, activation: str, features: int, **layer: Any) -> Any:
     """Return a plain stack as a beginner writes it: Keras' own initialisation, Adam at its own rate."""
     keras.utils.set_random_seed(seed)
     model = keras.Sequential([keras.Input((features,))])
     for _ in range(depth):
-        model.add(keras.layers.Dense(width, activation=activation))
+        model.add(keras.layers.Dense(WIDTH, activation=activation, **layer))
     model.add(keras.layers.Dense(10))
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(optimizer="adam", loss=loss, metrics=["accuracy"])

@@ -230,9 +230,14 @@ def with_forecast(seen: Observation) -> Observation:
     return replace(seen, forecast=forecast_network(seen.network, batch_size=seen.profiles[0].batch_size, **moments))
 
 
-def try_cures(trainer: Trainer, plan: TrialPlan, progress: Progress, *, title: str = "") -> Cure:
-    """Look at the untreated network, search for the smallest change that helps, and decide."""
-    from unvanish.cures.table import answered, proposals
+def try_cures(
+    trainer: Trainer, plan: TrialPlan, progress: Progress, *, title: str = "", without: Sequence[str] = ()
+) -> Cure:
+    """Look at the untreated network, search for the smallest change that helps, and decide.
+
+    without: names of cures that are not to be tried.
+    """
+    from unvanish.cures.table import CURES, answered, proposals
     from unvanish.trial.cure import Cure
     from unvanish.trial.decide import answerable, decide, of_the_data
     from unvanish.trial.search import SEARCH_SEED, search
@@ -243,7 +248,8 @@ def try_cures(trainer: Trainer, plan: TrialPlan, progress: Progress, *, title: s
     if not answerable(untreated, answered()) and of_the_data(untreated) is None:
         progress("watching the first steps", 0, 0)  # some diseases show in them only
         untreated, unwatched = _watched(trainer, untreated, SEARCH_SEED, title)
-    candidates = proposals(untreated) if of_the_data(untreated) is None else ()
+    tried = tuple(cure for cure in CURES if cure.NAME not in without)
+    candidates = proposals(untreated, tried) if of_the_data(untreated) is None else ()
     searched = search(trainer, candidates, diagnose, plan, progress)
     decision = decide(searched.evidence, untreated, answered(), searched.cut)
     source, unwritten = _source_of(trainer, decision.prescription)
@@ -283,14 +289,23 @@ def _source_of(trainer: Trainer, prescription: Prescription | None) -> tuple[str
 
 
 def cure_script(
-    path: str | Path, argv: Sequence[str] = (), *, plan: TrialPlan, fit: int = 1, progress: Progress
+    path: str | Path,
+    argv: Sequence[str] = (),
+    *,
+    plan: TrialPlan,
+    fit: int = 1,
+    fix: int | None = None,
+    progress: Progress,
 ) -> tuple[ScriptRun, Cure | None]:
     """Run a training script up to its fit, and try cures on copies of its model; return how it ran, and the cure.
 
-    fit: which of its calls of fit. Raise UnsupportedError where copies of what the script trains cannot be made.
+    fit: which of its calls of fit. fix: row of the table of compared changes, 1 the best, to be written as a patch in
+    the place of the one that is prescribed. No file of the script is changed.
+    Raise UnsupportedError where copies of what the script trains cannot be made.
     """
     from unvanish.script.captures import FOR_TRIALS
     from unvanish.script.check import look
+    from unvanish.script.patches.source_file import read_sources
 
     run = look(Path(path), list(argv), Plan(fit=fit), progress, FOR_TRIALS)
     if run.exit_code is not None:
@@ -302,7 +317,56 @@ def cure_script(
             numbers={"cured": "Keras 3, Sequential and Functional models, trained by fit"},
             hint=f"unvanish check {path} names what is worth changing",
         )
-    return run, try_cures(run.trainer, plan, progress, title=Path(path).name)
+    sources = read_sources(run.all_sites)  # now: the trials take minutes, and files change
+    found = try_cures(run.trainer, plan, progress, title=Path(path).name)
+    return run, _patched(_chosen(found, run.trainer, fix), run, sources, fix)
+
+
+def _chosen(found: Cure, trainer: Trainer, fix: int | None) -> Cure:
+    """Return the cure with the arm of that row for its prescription; as it is where there is no such row."""
+    from unvanish.trial.cure import Cure
+
+    arms = () if found.evidence is None else found.evidence.arms
+    if fix is None or fix > len(arms):
+        return found
+    chosen = arms[fix - 1].prescription
+    smallest = "none was sufficient" if found.prescription is None else f"prescribed is {found.prescription.label}"
+    source, unwritten = _source_of(trainer, chosen)
+    notes = (
+        *found.record.notes,
+        f"by --fix {fix} patch and source are of {arms[fix - 1].label}; {smallest}",
+        *unwritten,
+    )
+    return Cure(replace(found.record, prescription=chosen, source=source, notes=notes), trainer)
+
+
+def _patched(found: Cure, run: ScriptRun, sources: dict[str, bytes], fix: int | None) -> Cure:
+    """Return the cure with the patch of the script, or with a note that says why there is none."""
+    from unvanish.script.patches.patch import patch_of
+    from unvanish.trial.cure import Cure
+
+    rows = 0 if found.evidence is None else len(found.evidence.arms)
+    if fix is not None and fix > rows:
+        note = f"no patch: the table has {rows} rows of changes, and --fix asked for row {fix}"
+    elif found.prescription is None:
+        return found
+    else:
+        try:
+            patch = patch_of(
+                found.prescription.edits,
+                run.trainer.network,
+                run.sites,
+                sources,
+                optimizer_site=run.optimizer_site,
+                rate=run.trainer.constant_rate(),
+                mirrors=run.trainer.mirrors(found.prescription),
+            )
+        except UnsupportedError as error:
+            instead = "; the source of the cured model is given instead" if found.source else ""
+            note = f"no patch: {error.what}{f' ({error.found})' if error.found else ''}{instead}"
+        else:
+            return Cure(replace(found.record, patch=patch.text), run.trainer, patch)
+    return Cure(replace(found.record, notes=(*found.record.notes, note)), run.trainer)
 
 
 def check_script(

@@ -14,6 +14,7 @@ from trials import FakeTrainer, Outcome, change, evidence, plain
 from unvanish.cli.main import run
 from unvanish.core.cured import Cured
 from unvanish.core.diagnosis import Diagnosis
+from unvanish.core.patch import FileChange, Patch
 from unvanish.errors import ScriptError
 from unvanish.script.outcome import ScriptRun
 from unvanish.testing import diagnoses
@@ -41,6 +42,7 @@ def cured(word: str = "cured", *, cut: str = "", diagnosis: Diagnosis | None = N
 class Called:
     plan: Plan
     fit: int
+    fix: int | None
     arguments: tuple[str, ...]
 
 
@@ -51,16 +53,17 @@ def gives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Call
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "80")
 
-    def set_up(record: Cured | None, outcome: str = "enough", **fields: Any) -> Called:
+    def set_up(record: Cured | None, outcome: str = "enough", changes: Patch | None = None, **fields: Any) -> Called:
         called = Called()
 
         def cure_script(
-            path: Path, argv: Sequence[str], *, plan: Plan, fit: int, progress: Progress
+            path: Path, argv: Sequence[str], *, plan: Plan, fit: int, fix: int | None, progress: Progress
         ) -> tuple[ScriptRun, Cure | None]:
-            called.plan, called.fit, called.arguments = plan, fit, tuple(argv)
+            called.plan, called.fit, called.fix, called.arguments = plan, fit, fix, tuple(argv)
             progress("learning rates", 1, 2)
             ran = replace(ScriptRun(script=path, outcome=outcome), **fields)  # type: ignore[arg-type]
-            return ran, None if record is None else Cure(record, FakeTrainer({"": plain(), WORD.label: Outcome(0.8)}))
+            trainer = FakeTrainer({"": plain(), WORD.label: Outcome(0.8)})
+            return ran, None if record is None else Cure(record, trainer, changes)
 
         monkeypatch.setattr("unvanish.api.cure_script", cure_script)
         return called
@@ -138,7 +141,7 @@ def test_the_page_is_written_beside_the_output(
     page = (tmp_path / "kept" / "report.html").read_text(encoding="utf-8")
     assert "CURED" in page
     assert 'id="ablation"' in page
-    assert capsys.readouterr().out.rstrip().endswith("report: kept/report.html")
+    assert "\nreport: kept/report.html\n" in capsys.readouterr().out
     assert run(["cure", "train.py", "--html", "elsewhere.html"]) == 0
     assert (tmp_path / "elsewhere.html").read_text(encoding="utf-8") == page
 
@@ -160,3 +163,80 @@ def test_from_python_it_shows_and_saves_itself(tmp_path: Path) -> None:
     cure = Cure(cured(), FakeTrainer({"": plain(), WORD.label: Outcome(0.8)}))
     assert cure.save(tmp_path / "cure.html").read_text(encoding="utf-8").startswith("<!doctype html>")
     assert "CURED" in cure._repr_html_()
+
+
+BEFORE, AFTER = b"model = 1\r\nfit(model)\r\n", b"model = 2\r\nfit(model)\r\n"
+DIFF = b"--- a/train.py\n+++ b/train.py\n@@ -1,2 +1,2 @@\n-model = 1\r\n+model = 2\r\n fit(model)\r\n"
+
+
+@pytest.fixture
+def patched(gives: Callable[..., Called], tmp_path: Path) -> Called:
+    """Let the cure have a patch of `train.py`, which is there as it was run."""
+    (tmp_path / "train.py").write_bytes(BEFORE)
+    (tmp_path / ".unvanish" / "train").mkdir(parents=True)
+    change = FileChange(path=str(tmp_path / "train.py"), name="train.py", before=BEFORE, after=AFTER)
+    changes = Patch(files=(change,), home=str(tmp_path))
+    record = replace(cured(), patch=changes.text)
+    return gives(record, changes=changes, folder=tmp_path / ".unvanish" / "train")
+
+
+def test_patch_and_source_lie_beside_the_report(
+    patched: Called, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["cure", "train.py"]) == 0
+    kept = tmp_path / ".unvanish" / "train"
+    assert (kept / "cure.patch").read_bytes() == DIFF
+    assert (kept / "cured_model.py").read_text() == "model = 1\n"
+    out = capsys.readouterr().out
+    assert "    -model = 1\n    +model = 2\n" in out
+    assert "patch: .unvanish/train/cure.patch   (to apply it: git apply .unvanish/train/cure.patch)" in out
+    assert (tmp_path / "train.py").read_bytes() == BEFORE
+    assert not (tmp_path / "train.py.orig").exists()
+
+
+def test_diff_prints_the_diff_alone(patched: Called, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    assert run(["cure", "train.py", "--diff"]) == 0
+    told = capfdbinary.readouterr()
+    assert told.out == DIFF
+    assert b"CURED" in told.err
+    assert (tmp_path / "train.py").read_bytes() == BEFORE
+
+
+def test_apply_writes_the_script_and_keeps_what_it_was(
+    patched: Called, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["cure", "train.py", "--apply"]) == 0
+    assert (tmp_path / "train.py").read_bytes() == AFTER
+    assert (tmp_path / "train.py.orig").read_bytes() == BEFORE
+    assert "applied: train.py   (as it was: train.py.orig)" in capsys.readouterr().out
+
+
+def test_apply_refuses_a_file_that_was_changed(
+    patched: Called, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "train.py").write_bytes(b"something else\n")
+    assert run(["cure", "train.py", "--apply"]) == 2
+    assert (tmp_path / "train.py").read_bytes() == b"something else\n"
+    told = capsys.readouterr()
+    assert "train.py is not patched" in told.err
+    assert "the file was changed since it was run" in told.err
+    assert "CURED" in told.out
+
+
+def test_a_patch_that_was_asked_for_and_is_not_there(gives: Callable[..., Called], tmp_path: Path) -> None:
+    kept = tmp_path / ".unvanish" / "train"
+    kept.mkdir(parents=True)
+    (kept / "cure.patch").write_text("of an earlier run")
+    gives(cured(), folder=kept)
+    assert run(["cure", "train.py"]) == 0
+    assert not (kept / "cure.patch").exists()
+    assert [run(["cure", "train.py", option]) for option in ("--diff", "--apply")] == [2, 2]
+    called = gives(cured("optional"))
+    assert run(["cure", "train.py", "--apply"]) == 0, "there is nothing to write"
+    assert run(["cure", "train.py", "--fix", "7"]) == 2
+    assert called.fix == 7
+
+
+@pytest.mark.parametrize("bad", [["--diff", "--apply"], ["--diff", "--json", "-"], ["--fix", "0"]])
+def test_wrong_usage_of_patches(patched: Called, bad: list[str]) -> None:
+    assert run(["cure", "train.py", *bad]) == 2

@@ -60,7 +60,8 @@ def values_of(kind: Any) -> st.SearchStrategy[Any]:
         hints = typing.get_type_hints(kind)
         fields = {name: values_of(hints[name]) for name in kind.__struct_fields__}
         return st.builds(lambda **given: kind(**given), **fields) if kind is not Edge else st.builds(kind, WORDS, WORDS)
-    plain = {str: WORDS, float: NUMBERS, int: st.integers(-(2**53), 2**53), bool: st.booleans(), type(None): st.none()}
+    plain = {str: WORDS, bytes: st.binary(), float: NUMBERS, bool: st.booleans(), type(None): st.none()}
+    plain[int] = st.integers(-(2**53), 2**53)
     if kind not in plain:
         raise TypeError(f"no values are drawn for {kind!r}")
     return plain[kind]

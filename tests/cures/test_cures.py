@@ -219,6 +219,16 @@ def test_nothing_looks_linear_behind(kind: str) -> None:
     assert not [label for label in labels(swap_activation, after(plain(), kind)) if "looks-linear" in label]
 
 
+def test_what_narrows_does_not_look_linear() -> None:
+    def of(*widths: int) -> Network:
+        sides = zip((20, *widths), widths, strict=False)
+        return row(*(dense("relu", units, before) for before, units in sides), dense("linear", 1, widths[-1]))
+
+    assert len(proposed(looks_linear_init, of(64, 64, 64))) == 1
+    assert len(proposed(looks_linear_init, of(16, 32, 64))) == 1
+    assert proposed(looks_linear_init, of(64, 32, 16)) == ()
+
+
 def test_a_branch_does_not_look_linear() -> None:
     assert proposed(looks_linear_init, replace(RELU, edges=(*RELU.edges, Edge("l1", "l3")))) == ()
 

@@ -48,6 +48,7 @@ def test_the_sick_network_with_learnable_labels_is_cured_by_a_small_change(tmp_p
     assert all(f">{arm['prescription']['name']}" in page for arm in arms.values())
     assert "report: .unvanish/sick/report.html" in text
     _as_steep_as_told(untreated)
+    assert_patch_gives_a_healthy_script(tmp_path, facts["patch"])
     made: dict[str, Any] = {}
     exec(facts["source"], made)
     sys.path.insert(0, str(tmp_path))
@@ -72,6 +73,16 @@ def _as_steep_as_told(arm: dict[str, Any]) -> None:
     assert not np.array_equal(last, np.asarray(arm["gradients"]["first"], dtype=float))
 
 
+def assert_patch_gives_a_healthy_script(folder: Path, patch: str) -> None:
+    """Apply the patch that lies beside the report, and check the script that it gives."""
+    kept = folder / ".unvanish" / "sick"
+    assert (kept / "cure.patch").read_text() == patch
+    assert "def build_model" in (kept / "cured_model.py").read_text()
+    subprocess.run(["git", "apply", str(kept / "cure.patch")], cwd=folder, check=True)
+    done = subprocess.run([sys.executable, "-m", "unvanish", "check", "sick.py", "-q"], cwd=folder, check=False)
+    assert done.returncode == 0
+
+
 @pytest.mark.soak
 def test_random_labels_have_nothing_to_learn(tmp_path: Path) -> None:
     code, facts, text = cured_script(tmp_path, "--", "random")
@@ -93,7 +104,7 @@ def test_a_healthy_network_has_nothing_to_cure_and_stays_as_it_is() -> None:
         for old, new in zip(kept, (*model.variables, *model.optimizer.variables), strict=True)
     )
     assert all(np.array_equal(a, b) for a, b in zip(state, np.random.get_state(), strict=True))  # type: ignore[arg-type]
-    assert (cure.verdict, cure.prescription, cure.patch, cure.source) == ("not-the-gradients", None, None, "")
+    assert (cure.verdict, cure.prescription, cure.patch, cure.source) == ("not-the-gradients", None, "", "")
     assert cure.record.healthy
     assert cure.evidence is not None
     assert cure.evidence.arms == ()
@@ -134,21 +145,21 @@ def test_what_cannot_be_tried_is_told() -> None:
     from looking import labelled
 
     class Own(keras.Model):
-        def __init__(self) -> None:
+        def __init__(self, head: Any) -> None:
             super().__init__()
             self.hidden = [keras.layers.Dense(16, "sigmoid") for _ in range(9)]
-            self.head = keras.layers.Dense(1, "sigmoid")
+            self.head = head
 
         def call(self, x: Any) -> Any:
             for layer in self.hidden:
                 x = layer(x)
             return self.head(x)
 
-    model = Own()
+    model = Own(keras.layers.Dense(1, "sigmoid"))
     model.compile("adam", "binary_crossentropy")
     x, y = labelled("teacher")
     model(x[:2])
-    with pytest.raises(unvanish.UnvanishError, match="cannot be rebuilt"):
+    with pytest.raises(unvanish.UnvanishError, match="cannot be rebuilt, and not made a second time"):
         unvanish.cure(model, x, y)
 
 

@@ -76,6 +76,7 @@ class ToyCapture:
         self.cost: Cost | None = Cost(total_seconds=0.0, added_seconds=0.0)
         self.suspended: tuple[str, ...] = ("ModelCheckpoint",)
         self.trainer = None
+        self.optimizer_site = None
         self._before: dict[str, Any] = {}
 
     def __enter__(self) -> Self:

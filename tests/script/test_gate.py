@@ -56,6 +56,7 @@ class Seen:
         self.sites: dict[str, object] = {}
         self.suspended = ()
         self.trainer = None
+        self.optimizer_site = None
         self.idle = None
 
     def __enter__(self) -> Seen:

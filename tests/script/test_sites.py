@@ -10,23 +10,26 @@ import pytest
 
 from unvanish.core.diagnosis import Site
 from unvanish.watching import sites
-from unvanish.watching.sites import first_frame_of, is_users, shown_from, site_of
+from unvanish.watching.sites import Frame, first_frame_of, is_users, shown_from, site_of
 
 HERE = Path(__file__).resolve()
 
 
 def test_innermost_frame_of_the_user() -> None:
-    def constructor() -> tuple[str, int] | None:
+    def constructor() -> Frame | None:
         return first_frame_of(HERE)
 
     found = constructor()
     assert found is not None
-    assert found == (str(HERE), found[1])
-    assert site_of(*found).text == "return first_frame_of(HERE)"
+    site, text = site_of(*found), "return first_frame_of(HERE)"
+    assert (site.file, site.text) == (str(HERE), text)
+    line = HERE.read_text().split("\n")[site.line - 1]
+    assert line[site.column : site.end_column] == "first_frame_of(HERE)"
+    assert site.end_line == site.line
 
 
 def test_frames_of_strings_and_libraries_are_passed_over() -> None:
-    def make() -> tuple[str, int] | None:
+    def make() -> Frame | None:
         space: dict[str, object] = {"f": lambda _: first_frame_of(HERE.parent / "elsewhere" / "train.py")}
         return numpy.apply_along_axis(eval("lambda x: f(x)", space), 0, numpy.zeros(1)) and None
 

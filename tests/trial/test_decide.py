@@ -119,6 +119,13 @@ def test_nothing_to_learn() -> None:
     assert decided(longer(0.5, 0.9)).verdict == "nothing-to-learn"
 
 
+def test_learning_by_heart_from_the_last_steps_says_nothing_about_the_labels() -> None:
+    forgets = replace(SICK, findings=tuple(replace(f, code="GF701") for f in SICK.findings[:1]))
+    found = decide(longer(0.5, 0.9), forgets, ANSWERED | {"GF701"})
+    assert found.verdict == "no-cure-helped"
+    assert "many steps back" in found.notes[-1]
+
+
 def test_a_longer_training_that_learns_says_that_the_budget_was_too_small() -> None:
     found = decided(longer(0.8, 0.9))
     assert found.verdict == "undecided"

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from unvanish.cli import files, streams
+from unvanish.cli import cure_files, files, streams
 from unvanish.cli.exits import cure_code
 from unvanish.core.renderers import render
-from unvanish.errors import UsageError
 
 if TYPE_CHECKING:
     from unvanish.trial.cure import Cure
@@ -21,17 +20,22 @@ Examples:
   unvanish cure train.py
   unvanish cure train.py --budget 2m     what can be proven in two minutes
   unvanish cure train.py --seeds 5       more certain, and longer
+  unvanish cure train.py --apply         write the cure into the script
+  unvanish cure train.py --diff | git apply
+  unvanish cure train.py --fix 2         the change in the table's second row
   unvanish cure train.py --json - -q     only the facts, on standard output
   unvanish cure train.py -- --epochs 3   the script's arguments go behind --
 \b
 The script runs up to its fit; model and data are taken from there, and
 copies are trained, each for at most an eighth of the steps that the fit
-would take (at least 100). Nothing of the script is changed. Ctrl-C ends
-the trials and shows what was measured.
+would take (at least 100). Ctrl-C ends the trials and shows what was
+measured. The patch of the script is kept in .unvanish/<script>/cure.patch,
+the source of the cured model beside it. Only --apply changes the script;
+what it was is kept as train.py.orig.
 \b
-Exit codes: 0 cured, or nothing to cure; 1 no cure helped; 2 wrong usage or
-a missing backend; 3 the script failed or never trained; 4 undecided;
-130 interrupted.
+Exit codes: 0 cured, or nothing to cure; 1 no cure helped; 2 wrong usage, a
+missing backend, or no patch where --diff, --apply or --fix asked for one;
+3 the script failed or never trained; 4 undecided; 130 interrupted.
 """
 UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -53,6 +57,9 @@ def _budget(_ctx: click.Context, _param: click.Parameter, value: str | None) -> 
 @click.option("--steps", type=click.IntRange(min=1), metavar="N", help="Steps of each training that is compared.")
 @click.option("--budget", callback=_budget, metavar="TIME", help="Time for everything: 90s, 2m, 1h.")
 @click.option("--fit", type=click.IntRange(min=1), default=1, metavar="N", help="Which call of fit.  [default: 1]")
+@click.option("--fix", type=click.IntRange(min=1), metavar="N", help="Patch with the table's Nth change.")
+@click.option("--diff", is_flag=True, help="Only the patch on standard output; the report goes to standard error.")
+@click.option("--apply", "write_it", is_flag=True, help="Write the patch into the script; a backup is kept.")
 @click.option("--json", "json_path", metavar="FILE", help="Write the facts as JSON; - for standard output.")
 @click.option(
     "--html",
@@ -71,12 +78,19 @@ def cure(
     steps: int | None,
     budget: float | None,
     fit: int,
+    fix: int | None,
+    diff: bool,
+    write_it: bool,
     json_path: str | None,
     html_path: str | None,
     quiet: bool,
     verbose: bool,
 ) -> int:
     """Try changes on copies of a script's model, and prescribe the smallest that suffices."""
+    if diff and (write_it or json_path == "-"):
+        raise click.UsageError(
+            f"--diff only prints the patch; it does not go with {'--apply' if write_it else '--json -'}."
+        )
     html, json = (None if path in (None, "-") else Path(path) for path in (html_path, json_path))
     files.ensure_writable(html, json, script=script)
     from unvanish.api import cure_script
@@ -85,36 +99,49 @@ def cure(
 
     plan = Plan(seeds=seeds, steps=steps, seconds=budget)
     with shown_live(verbose), streams.progress(script.name, silent=quiet or verbose) as progress:
-        run, found = cure_script(script, arguments, plan=plan, fit=fit, progress=progress)
+        run, found = cure_script(script, arguments, plan=plan, fit=fit, fix=fix, progress=progress)
     if not quiet:
         streams.notes(run.notes)
     if run.error is not None:
         streams.failure(run)
-    problems: list[UsageError] = []
-    if found is not None:
-        kept = html or (None if run.folder is None else run.folder / "report.html")
-        problems = _give(found, kept, json, on_stdout="json" if json_path == "-" else "text")
+    if found is None:
+        return cure_code(run, None)
+    form = "diff" if diff else "json" if json_path == "-" else "text"
+    page = html or (None if run.folder is None else run.folder / "report.html")
+    code = cure_code(run, found.record)
+    places: list[str] = []
+    problems = files.give(
+        lambda: _show(found, page, form),
+        lambda: None if json is None else files.write(json, found.to_json()),
+        lambda: None if page is None else files.write(page, render("cure page", found.record)),
+        lambda: places.extend(cure_files.keep(found, run.folder)),
+        lambda: places.extend(cure_files.applied(found) if write_it and code != 130 else ()),
+    )
+    _tell(places, on_stderr=form != "text", silent=quiet)
     for problem in problems:
         click.echo(f"error: {problem}", err=True)
-    if problems and (html or json) and run.exit_code is None:
+    wanted = diff or write_it or fix is not None
+    if problems and (html or json or wanted) and run.exit_code is None:
         return 2
-    return cure_code(run, None if found is None else found.record)
+    return 2 if wanted and code != 130 and cure_files.is_missing(found, fix) else code
 
 
-def _give(found: Cure, html: Path | None, json: Path | None, *, on_stdout: str) -> list[UsageError]:
-    """Show the cure, then write its files; return what went wrong, so that nothing is lost."""
-    return files.give(
-        lambda: _show(found, html, on_stdout),
-        lambda: None if json is None else files.write(json, found.to_json()),
-        lambda: None if html is None else files.write(html, render("cure page", found.record)),
-    )
-
-
-def _show(found: Cure, report: Path | None, on_stdout: str) -> None:
-    if on_stdout == "json":
+def _show(found: Cure, report: Path | None, form: str) -> None:
+    if form == "json":
         streams.say(found.to_json())
         return
     from unvanish.report.cure_text import print_cure
 
-    with streams.console() as console:
+    with streams.console(stderr=form == "diff") as console:
         print_cure(found.record, console, report=files.seen_from_here(report))
+    if form == "diff" and found.changes is not None:
+        streams.send(found.changes.diff())
+
+
+def _tell(lines: list[str], *, on_stderr: bool, silent: bool) -> None:
+    """Say where everything is: behind the report, or on standard error where that is not on standard output."""
+    for line in lines:
+        if not on_stderr:
+            streams.say(line)
+        elif not silent:
+            click.echo(line, err=True)

@@ -59,12 +59,12 @@ def ensure_folder(path: Path) -> None:
         ) from None
 
 
-def write(path: Path, text: str) -> None:
-    """Write the text so that the file is either complete or as it was.
+def write(path: Path, text: str | bytes) -> None:
+    """Write the text, or the bytes, so that the file is either complete or as it was.
 
     Raise UsageError when that fails; the text is then kept in a temporary folder, if there is room.
     """
-    data = text.encode("utf-8")
+    data = text.encode("utf-8") if isinstance(text, str) else text
     try:
         _replace(path, data)
     except OSError as error:

@@ -40,8 +40,8 @@ def open_closed() -> None:
 
 
 @contextlib.contextmanager
-def console() -> Iterator[Console]:
-    """Give the console of standard output: colours, width and encoding as it has them; NO_COLOR is honoured.
+def console(*, stderr: bool = False) -> Iterator[Console]:
+    """Give the console of standard output, or error: colours, width and encoding as it has them; NO_COLOR is honoured.
 
     It falls silent when whoever reads it has gone. Raise UsageError when it cannot be written otherwise.
     """
@@ -52,13 +52,19 @@ def console() -> Iterator[Console]:
             raise BrokenPipeError
 
     with _written():
-        yield Pipe(file=sys.stdout)
+        yield Pipe(file=sys.stderr if stderr else sys.stdout)
 
 
 def say(text: str) -> None:
     """Write the text and a line end to standard output; silent, or UsageError, as above."""
     with _written():
         click.echo(text)
+
+
+def send(data: bytes) -> None:
+    """Write bytes to standard output as they are; silent, or UsageError, as above."""
+    with _written():
+        click.echo(data, nl=False)
 
 
 @contextlib.contextmanager

@@ -28,7 +28,8 @@ class Cured(msgspec.Struct, frozen=True, kw_only=True):
     sentence: str
     """The verdict in one sentence, with its numbers."""
     prescription: Prescription | None
-    """The smallest change that was sufficient: of `cured`, and of `optional` where one was better."""
+    """The smallest change that was sufficient: of `cured`, and of `optional` where one was better; or the one that was
+    asked for."""
     evidence: Evidence | None
     """All trials; None where nothing was trained."""
     diagnosis: Diagnosis
@@ -39,6 +40,8 @@ class Cured(msgspec.Struct, frozen=True, kw_only=True):
     """Why the trials ended before their time: `interrupted`, `the budget was spent`; empty when they did not."""
     source: str = ""
     """Source of the cured model; empty where there is none."""
+    patch: str = ""
+    """Unified diff of the script that was run, and of files beside it; empty where there is none."""
     title: str = ""
     version: str = ""
     created: str = ""

@@ -79,6 +79,10 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     file: str
     line: int
     text: str
+    column: int | None = None
+    """Where the call begins in its line, in bytes of UTF-8, as Python counts; None where that is not known."""
+    end_line: int | None = None
+    end_column: int | None = None
 
 
 class Cost(msgspec.Struct, frozen=True, kw_only=True):

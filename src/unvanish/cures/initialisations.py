@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
+from itertools import pairwise
 
 from unvanish.core.network import Layer, Network
 from unvanish.cures.anatomy import PLAIN, has, hidden_kernels
@@ -46,11 +47,16 @@ def has_gain(network: Network, gain: float) -> bool:
 def may_look_linear(network: Network) -> bool:
     """Say whether a looks-linear initialisation fits: plain dense layers in a row, of even widths, all of them trained.
 
-    Nothing may lie between them: a norm, a dropout or a branch would break the mirrored pairs.
+    Nothing may lie between them: a norm, a dropout or a branch would break the mirrored pairs. No hidden layer may be
+    narrower than the one before it: the map is an isometry no more (256-128-64-32-16 leaves an output norm of .04).
     """
     kernels = network.kernels
     if any(layer.kind not in PLAIN or layer.shares for layer in network.layers) or len(kernels) < 2:
         return False
     row = all(len(network.sources(layer.name)) <= 1 for layer in network.layers)
     even = all(layer.units is not None and layer.units % 2 == 0 for layer in kernels[:-1])
-    return row and even and all(layer.trainable for layer in kernels) and not has(network, frozenset({"other"}))
+    widths = [layer.units or 0 for layer in kernels[:-1]]
+    wide = all(before <= behind for before, behind in pairwise(widths))
+    return (
+        row and even and wide and all(layer.trainable for layer in kernels) and not has(network, frozenset({"other"}))
+    )

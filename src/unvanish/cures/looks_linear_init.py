@@ -2,9 +2,10 @@
 
 Hidden kernels are [[O, -O], [-O, O]], the first one [O, -O], the output's [A; -A], biases zero (Balduzzi et al. 2017).
 Measured to train a thousand plain layers. Needs even widths, and plain layers from the input to the output: a norm, a
-dropout or a branch between two of them breaks the pairs.
+dropout or a branch between two of them breaks the pairs. Where a hidden layer is narrower than the one before it, what
+it cannot hold is lost: nothing is proposed there.
 
-Does harm where widths shrink: what a narrower layer cannot hold is lost.
+Does harm to weights that were loaded: they are lost.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def propose(seen: Observation) -> tuple[Prescription, ...]:
             invasiveness=INVASIVENESS,
             edits=(Redraw(layers=tuple(layer.name for layer in network.kernels), scheme="looks_linear"),),
             answers=ANSWERS,
-            harm="where widths shrink from layer to layer: what is projected away does not come back",
+            harm="where the weights were loaded: they are lost",
             transmission=1.0,
         ),
     )

@@ -73,7 +73,7 @@ def _mirrored(network: Network, old: str, new: str) -> Prescription:
         invasiveness="one line",
         edits=(_edit(network, old, new), Redraw(layers=kernels, scheme="looks_linear")),
         answers=ANSWERS,
-        harm="where widths shrink from layer to layer: what is projected away does not come back",
+        harm=HARM,
         transmission=1.0,
     )
 

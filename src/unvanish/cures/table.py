@@ -51,6 +51,8 @@ CURES: tuple[Cure, ...] = (
     swap_activation,
 )
 
+OF_GRADIENTS = ("GF1", "GF6", "GF7")
+"""Families of the rules about how the gradient goes through depth and time."""
 DEEPEST = 300
 """Kernels above which nothing is forecast: a look at the first step answers sooner."""
 
@@ -59,15 +61,17 @@ def proposals(diagnosis: Diagnosis, cures: tuple[Cure, ...] = CURES) -> tuple[Pr
     """Return what could be tried against the errors found, the least invasive first, each with its forecast.
 
     Without an error that a cure answers, what could be tried against the warnings. Of equals those with fewer edits
-    come first, and those of one cure stay together, in its own order. Where there is an error, clipping is always among
-    them: that it has no effect on a vanishing gradient is worth a measurement. Nothing is changed.
+    come first, and those of one cure stay together, in its own order. Where the gradient itself is found wanting,
+    clipping is always among them: that it has no effect on one that vanishes is worth a measurement. Nothing is
+    changed.
     """
     seen, known = diagnosis.observation, answered(cures)
     errors = {finding.code for finding in diagnosis.findings if finding.severity == "error"} & known
     warnings = {finding.code for finding in diagnosis.findings if finding.severity == "warning"}
     trying = [cure for cure in cures if not (errors or warnings).isdisjoint(cure.ANSWERS)]
     found = [prescription for cure in trying for prescription in cure.propose(seen)]
-    if errors and clip_gradient in cures and clip_gradient not in trying:
+    of_gradients = errors or any(code.startswith(OF_GRADIENTS) for code in warnings)
+    if trying and of_gradients and clip_gradient in cures and clip_gradient not in trying:
         found += clip_gradient.propose(seen)[:1]
     found.sort(key=lambda prescription: (INVASIVENESS.index(prescription.invasiveness), len(prescription.edits)))
     return tuple(

@@ -29,7 +29,7 @@ from unvanish.keras.reading import read
 from unvanish.keras.requirements import require_model
 from unvanish.keras.shadow import shadowed
 from unvanish.watching.session import Enough, Idle, Plan, Progress, too_few
-from unvanish.watching.sites import first_frame_of, site_of
+from unvanish.watching.sites import Frame, first_frame_of, site_of
 
 WRITERS = (
     keras.callbacks.BackupAndRestore,
@@ -51,6 +51,7 @@ class Capture:
         """Patch nothing yet."""
         self.observation: Observation | None = None
         self.sites: dict[str, Site] = {}
+        self.optimizer_site: Site | None = None
         self.cost: Cost | None = None
         self.suspended: tuple[str, ...] = ()
         self.error: UnvanishError | None = None
@@ -59,7 +60,7 @@ class Capture:
         self._trainings = 0
         self._over = self._inside = False
         self._empty = ""
-        self._made: WeakKeyDictionary[Any, tuple[str, int]] = WeakKeyDictionary()
+        self._made: WeakKeyDictionary[Any, Frame] = WeakKeyDictionary()
         self._on_batches: WeakSet[Any] = WeakSet()
         self._watched: Any = None
         self._look_on = ExitStack()
@@ -72,6 +73,8 @@ class Capture:
         self._patches.patch(defining(keras.Model, "fit"), "fit", self._fit)
         self._patches.patch(defining(keras.Model, "train_on_batch"), "train_on_batch", self._train_on_batch)
         self._patches.patch(keras.layers.Layer, "__init__", self._layer)
+        self._patches.patch(keras.Operation, "__init__", self._operation)
+        self._patches.patch(defining(keras.optimizers.Optimizer, "__init__"), "__init__", self._optimizer)
         self._loops.patch(self._patches)
         return self
 
@@ -136,11 +139,15 @@ class Capture:
         raise Enough
 
     def find_sites(self, model: Any) -> None:
-        """Remember which lines of the script made the model's layers."""
+        """Remember which calls of the script made the model's layers, other operations, and the optimizer."""
         for leaf in leaves(model)[0]:
-            found = self._made.get(leaf.operation) if isinstance(leaf.operation, keras.layers.Layer) else None
+            found = self._made.get(leaf.operation) if isinstance(leaf.operation, keras.Operation) else None
             if found is not None:
                 self.sites[leaf.name] = site_of(*found)
+        optimizer = getattr(model, "optimizer", None)
+        used = getattr(optimizer, "inner_optimizer", optimizer)  # what a loss scale is put around
+        found = self._made.get(used) if isinstance(used, keras.optimizers.Optimizer) else None
+        self.optimizer_site = None if found is None else site_of(*found)
 
     def _layer(self, original: Callable[..., None], layer: Any, *args: Any, **kwargs: Any) -> None:
         """Remember which line of the script made the layer."""
@@ -148,8 +155,22 @@ class Capture:
         original(layer, *args, **kwargs)
         if isinstance(layer, keras.Model):
             self._loops.models.add(layer)
+        self._remember(layer, frame)
+
+    def _operation(self, original: Callable[..., None], operation: Any, *args: Any, **kwargs: Any) -> None:
+        """Remember which line of the script called a function of Keras for a symbolic tensor."""
+        original(operation, *args, **kwargs)
+        if not isinstance(operation, keras.layers.Layer):
+            self._remember(operation, first_frame_of(self._script))
+
+    def _optimizer(self, original: Callable[..., None], optimizer: Any, *args: Any, **kwargs: Any) -> None:
+        """Remember which line of the script made the optimizer, or had it made of a string."""
+        self._remember(optimizer, first_frame_of(self._script))
+        original(optimizer, *args, **kwargs)
+
+    def _remember(self, made: Any, frame: Frame | None) -> None:
         if frame is not None:
-            self._made[layer] = frame
+            self._made[made] = frame
 
     def _fit(self, original: Callable[..., Any], model: Any, *args: Any, **kwargs: Any) -> Any:
         """Run the user's fit; the plan's one is looked at, and ends the script."""

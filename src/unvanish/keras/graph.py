@@ -43,6 +43,8 @@ class Graph(NamedTuple):
     """Whether this is one forward pass, for want of a static graph."""
     notes: tuple[str, ...] = ()
     """What could not be found out, in words."""
+    shown: Any = None
+    """Inputs (arrays) that it was read on; None where the graph is static."""
 
 
 _READ: WeakKeyDictionary[Any, Graph] = WeakKeyDictionary()

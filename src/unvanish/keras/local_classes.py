@@ -1,6 +1,6 @@
 """What Keras does not ship; a cured model's source has its own copy of what it needs of it, by `source_of`.
 
-Each stands alone: it uses `keras` and `math` and nothing of ours.
+Each stands alone: it uses `keras` and `math`, what `tensorflow.keras` has too, and nothing of ours.
 """
 
 from __future__ import annotations
@@ -8,13 +8,14 @@ from __future__ import annotations
 import ast
 import inspect
 import math
+import re
 import textwrap
 from typing import Any
 
 import keras
 
 
-@keras.saving.register_keras_serializable(package="unvanish")
+@keras.utils.register_keras_serializable(package="unvanish")
 class BranchGain(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
     """Multiply by one trained number that starts at zero (ReZero, Bachlechner 2021): the block starts as it is."""
 
@@ -31,16 +32,16 @@ class BranchGain(keras.layers.Layer):  # type: ignore[misc]  # Keras has no type
         return input_shape
 
 
-@keras.saving.register_keras_serializable(package="unvanish")
+@keras.utils.register_keras_serializable(package="unvanish")
 class CentredOrthogonal(keras.initializers.Initializer):  # type: ignore[misc]
     """Draw an orthogonal kernel W, then its bias -W.1/2: inputs of mean 1/2 (a sigmoid's) give mean zero.
 
     One object for both: `init = CentredOrthogonal(); Dense(8, kernel_initializer=init, bias_initializer=init)`.
     """
 
-    def __init__(self, gain: float = 4.0) -> None:
-        """gain: 4 makes up for a sigmoid's slope of 1/4."""
-        self.gain = gain
+    def __init__(self, gain: float = 4.0, data: int | None = None) -> None:
+        """gain: 4 makes up for a sigmoid's slope of 1/4. data: inputs of the one layer whose mean is not 1/2."""
+        self.gain, self.data = gain, data
         self.kernel: Any = None
 
     def __call__(self, shape: Any, dtype: Any = None) -> Any:
@@ -48,20 +49,21 @@ class CentredOrthogonal(keras.initializers.Initializer):  # type: ignore[misc]
         if len(shape) > 1:
             self.kernel = keras.initializers.Orthogonal(self.gain)(shape, dtype)
             return self.kernel
-        if self.kernel is None:
+        if self.kernel is None or math.prod(self.kernel.shape[:-1]) == self.data:
             return keras.ops.zeros(shape, dtype)
         return -0.5 * keras.ops.sum(keras.ops.reshape(self.kernel, (-1, shape[0])), axis=0)
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of the constructor."""
-        return {"gain": self.gain}
+        return {"gain": self.gain, "data": self.data}
 
 
-@keras.saving.register_keras_serializable(package="unvanish")
+@keras.utils.register_keras_serializable(package="unvanish")
 class LooksLinear(keras.initializers.Initializer):  # type: ignore[misc]
     """Draw [O, -O], [[O, -O], [-O, O]] or [A; -A] with orthogonal O and A (Balduzzi et al. 2017).
 
-    With f(u) - f(-u) = u, as for ReLU, GELU and SiLU, the network is an orthogonal linear map at the start.
+    With f(u) - f(-u) = u, as for ReLU, GELU and SiLU, the network is an orthogonal linear map at the start. An input
+    that is not made of `channels` is no input in pairs, whatever is said.
     """
 
     def __init__(self, gain: float = 1.0, channels: int | None = None, pairs: bool = True) -> None:
@@ -71,13 +73,14 @@ class LooksLinear(keras.initializers.Initializer):  # type: ignore[misc]
     def __call__(self, shape: Any, dtype: Any = None) -> Any:
         """Return a kernel."""
         rows, columns = math.prod(shape[:-1]), shape[-1]
-        n = rows if self.channels is None else rows // 2
+        channels = self.channels if self.channels and rows % self.channels == 0 else None
+        n = rows if channels is None else rows // 2
         m = columns // 2 if self.pairs else columns
         block = keras.initializers.Orthogonal(self.gain)((n, m), dtype)
         if self.pairs and n > m:
             block = block * (n / m) ** 0.5
-        if self.channels is not None:
-            half = keras.ops.reshape(block, (-1, self.channels // 2, m))
+        if channels is not None:
+            half = keras.ops.reshape(block, (-1, channels // 2, m))
             block = keras.ops.reshape(keras.ops.concatenate([half, -half], axis=1), (rows, m))
         if self.pairs:
             block = keras.ops.concatenate([block, -block], axis=1)
@@ -88,7 +91,31 @@ class LooksLinear(keras.initializers.Initializer):  # type: ignore[misc]
         return {"gain": self.gain, "channels": self.channels, "pairs": self.pairs}
 
 
-@keras.saving.register_keras_serializable(package="unvanish")
+@keras.utils.register_keras_serializable(package="unvanish")
+class ReZero(keras.layers.Wrapper):  # type: ignore[misc]
+    """Add the input to what a layer makes of it, times a trained number that starts at zero (Bachlechner 2021).
+
+    Around a layer that does not keep the shape of its input it does nothing.
+    """
+
+    def build(self, input_shape: Any) -> None:
+        """Build the layer, and make the gain, a scalar."""
+        super().build(input_shape)
+        self.gain = None
+        if tuple(self.layer.compute_output_shape(input_shape)) == tuple(input_shape):
+            self.gain = self.add_weight(name="gain", shape=(), initializer="zeros")
+
+    def call(self, inputs: Any) -> Any:
+        """Return inputs + gain x layer(inputs)."""
+        outputs = self.layer(inputs)
+        return outputs if self.gain is None else inputs + self.gain * outputs
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Return the shape that the layer gives."""
+        return self.layer.compute_output_shape(input_shape)
+
+
+@keras.utils.register_keras_serializable(package="unvanish")
 class OpenGate(keras.initializers.Initializer):  # type: ignore[misc]
     """Draw zeros, but for the bias of one gate (Tallec & Ollivier 2018): the state is carried from the start."""
 
@@ -108,7 +135,7 @@ class OpenGate(keras.initializers.Initializer):  # type: ignore[misc]
         return {"bias": self.bias, "gate": self.gate, "gates": self.gates}
 
 
-@keras.saving.register_keras_serializable(package="unvanish")
+@keras.utils.register_keras_serializable(package="unvanish")
 class OrthogonalBlocks(keras.initializers.Initializer):  # type: ignore[misc]
     """Draw a square orthogonal matrix for each gate; Keras' own Orthogonal draws one wide matrix for all of them."""
 
@@ -137,7 +164,21 @@ def unit_variance(model: Any, scaled: Any, x: Any) -> None:
         layer.activation = activation
 
 
-LOCAL = (BranchGain, CentredOrthogonal, LooksLinear, OpenGate, OrthogonalBlocks, unit_variance)
+_CENTRED = '''def centred(gain, data=None):
+    """Return the initializers of layers whose inputs have mean 1/2; of one with `data` inputs they have not."""
+    initializer = CentredOrthogonal(gain, data)
+    return {"kernel_initializer": initializer, "bias_initializer": initializer}'''
+
+LOCAL = (BranchGain, CentredOrthogonal, LooksLinear, OpenGate, OrthogonalBlocks, ReZero, unit_variance)
+
+
+def definitions(text: str) -> dict[str, str]:
+    """Return name -> source of the classes and functions of this module that a text uses, in their order."""
+    centred = "**centred(" in text
+    used = [
+        kind for kind in LOCAL if re.search(rf"\b{kind.__name__}\b", text) or (centred and kind is CentredOrthogonal)
+    ]
+    return {kind.__name__: text_of(kind) for kind in used} | ({"centred": _CENTRED} if centred else {})
 
 
 def text_of(kind: Any) -> str:

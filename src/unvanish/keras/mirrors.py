@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from unvanish.core.edit import Redraw
+from unvanish.core.patch import Mirrored
 from unvanish.errors import UnsupportedError
 from unvanish.keras.graph import Leaf
 from unvanish.keras.kinds import activation_of, kernel_of, kind_of, reduction_of
@@ -37,6 +39,18 @@ def mirrors(found: Sequence[Leaf], outputs: Sequence[str], names: Sequence[str])
         if leaf.name not in names and kind_of(leaf.operation) not in _PASSED and not _is_end(leaf, outputs):
             _require_no_pairs(leaves, leaf, names)
     return {name: _mirror(leaves, name, set(names), mirrored=name not in ends) for name in names}
+
+
+def layouts(found: Sequence[Leaf], outputs: Sequence[str], edit: Redraw) -> dict[str, Mirrored]:
+    """Return what declares the looks-linear kernels of an edit; raise as `mirrors` does."""
+    return {
+        name: Mirrored(
+            gain=edit.gain if mirror.channels is None else edit.gain / (1.0 + mirror.slope),
+            channels=mirror.channels,
+            pairs=mirror.mirrored,
+        )
+        for name, mirror in mirrors(found, outputs, edit.layers).items()
+    }
 
 
 _PASSED = ("activation", "flatten", "pool")

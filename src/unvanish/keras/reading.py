@@ -121,7 +121,7 @@ def read(model: Any, x: Any) -> None:
             agrees = _agrees(model, found, seen, x)
         except Exception:  # code that symbolic tensors do not go through: NumPy, the backend's functions, conditions
             agrees = False
-    remember(model, found if agrees else traced_graph(seen))
+    remember(model, (found if agrees else traced_graph(seen))._replace(shown=x))
 
 
 def _agrees(model: Any, found: Graph, seen: Watched, x: Any) -> bool:

@@ -14,7 +14,7 @@ from unvanish.errors import UnsupportedError
 from unvanish.keras import compat
 from unvanish.keras.aside import aside
 from unvanish.keras.expressions import Expressions, Raw
-from unvanish.keras.local_classes import LOCAL, text_of
+from unvanish.keras.local_classes import definitions
 from unvanish.keras.recompile import new_optimizer
 from unvanish.keras.source_of_weights import initializers_of, scaling_of
 from unvanish.keras.surgery import operated
@@ -31,6 +31,12 @@ def source_of(model: Any, edits: tuple[Edit, ...] = ()) -> str:
     are imported from where they are defined, and for a script named in a comment. The model is not changed. Raise
     UnsupportedError for lambdas, and as `operated` does.
     """
+    if not compat.has_graph(model):
+        raise UnsupportedError(
+            "the model's source cannot be written",
+            found=f"a subclassed model ({type(model).__name__}): what it does stands in its own code alone",
+            hint="make the change in its class; cure.fresh(seed) has it already",
+        )
     with aside(model, 0):
         copy = operated(model, edits).model
         writer = _Writer(initializers_of(copy, edits))
@@ -45,10 +51,6 @@ def source_of(model: Any, edits: tuple[Edit, ...] = ()) -> str:
 
 
 _SHOWN = "Return the model; batch: training inputs, on which its weights are measured."
-_CENTRED = '''def centred(gain):
-    """Return the initializers of a layer whose inputs have mean 1/2."""
-    initializer = CentredOrthogonal(gain)
-    return {"kernel_initializer": initializer, "bias_initializer": initializer}'''
 
 
 class _Writer:
@@ -61,17 +63,14 @@ class _Writer:
 
     def head(self, text: str) -> list[str]:
         """Return what stands before the function: imports, names of the user's own, local classes."""
-        needed = [kind for kind in LOCAL if re.search(rf"\b{kind.__name__}\b", text)]
-        if "**centred(" in text:
-            needed.append(next(kind for kind in LOCAL if kind.__name__ == "CentredOrthogonal"))
-        ours = {kind.__name__ for kind in needed}
+        ours = definitions(text)
         own = {name: module for name, module in self._expressions.own.items() if name not in ours}
-        written = [text_of(kind) for kind in needed]
+        written = list(ours.values())
         lines = ["import math", ""] if any("math." in part for part in written) else []
         lines += ["import keras", "from keras import layers"]
         lines += [f"from {module} import {name}" for name, module in sorted(own.items()) if module != "__main__"]
         lines += [f"# {name} is defined in your script" for name, module in sorted(own.items()) if module == "__main__"]
-        for part in [*written, *([_CENTRED] if "**centred(" in text else [])]:
+        for part in written:
             lines += ["", "", *part.split("\n")]
         return [*lines, "", ""]
 

@@ -9,7 +9,7 @@ from unvanish.errors import UnsupportedError
 from unvanish.keras import compat
 from unvanish.keras.expressions import Raw
 from unvanish.keras.graph import Leaf, leaves
-from unvanish.keras.mirrors import mirrors
+from unvanish.keras.mirrors import layouts
 from unvanish.keras.recurrence import carrying, gates
 
 
@@ -23,12 +23,12 @@ def initializers_of(model: Any, edits: tuple[Edit, ...]) -> dict[int, Raw]:
     raw: dict[int, Raw] = {}
     for edit in edits:
         if isinstance(edit, Redraw):
-            layouts = mirrors(found, outputs, edit.layers) if edit.scheme == "looks_linear" else {}
+            mirrored = layouts(found, outputs, edit) if edit.scheme == "looks_linear" else {}
             for name in edit.layers:
                 if edit.scheme == "centred_orthogonal":
                     raw[id(named[name].operation)] = {"**": f"centred({edit.gain:g})"}
                 elif edit.scheme == "looks_linear":
-                    raw[id(named[name].operation)] = {"kernel_initializer": _looks_linear(edit.gain, *layouts[name])}
+                    raw[id(named[name].operation)] = {"kernel_initializer": mirrored[name].expression}
         elif isinstance(edit, RedrawRecurrence | CarryState):
             for name in edit.layers:
                 told = (
@@ -54,13 +54,6 @@ def scaling_of(model: Any, edits: tuple[Edit, ...]) -> list[str]:
             )
     told = tuple(sorted(places[id(layer)] for layer in wanted))
     return [f"unit_variance(model, [model.layers[i] for i in {told}], batch)"]
-
-
-def _looks_linear(gain: float, channels: int | None, slope: float, pairs: bool) -> str:
-    gain = gain if channels is None else gain / (1.0 + slope)
-    given = {"gain": (gain, 1.0), "channels": (channels, None), "pairs": (pairs, True)}
-    told = ", ".join(f"{key}={value!r}" for key, (value, usual) in given.items() if value != usual)
-    return f"LooksLinear({told})"
 
 
 def _recurrence(leaf: Leaf, edit: RedrawRecurrence) -> Raw:

@@ -20,6 +20,7 @@ from unvanish.core.edit import (
 from unvanish.errors import UnsupportedError, UsageError
 from unvanish.keras import compat
 from unvanish.keras.graph import Leaf, is_made_of_layers, leaves
+from unvanish.keras.in_place import second
 from unvanish.keras.kinds import kernel_of, kind_of
 from unvanish.keras.operation import Operation
 from unvanish.keras.rebuild import rebuilt
@@ -43,9 +44,13 @@ def operated(model: Any, edits: Sequence[Edit] = (), reseed: Reseed | None = Non
     the values of all edits of weights), edits of the optimizer change nothing here. reseed: see `remade`. The model is
     not changed.
 
-    Raise UnsupportedError for a subclassed model, for layers that cannot be made a second time, and for edits that do
-    not fit; UsageError for a layer that is not there.
+    Of a subclassed model, which cannot be rebuilt, it is another one of its class, with what can be changed in place.
+
+    Raise UnsupportedError for layers that cannot be made a second time, and for edits that do not fit; UsageError for a
+    layer that is not there.
     """
+    if not compat.has_graph(model):
+        return Operated(*second(model, edits))
     require_rebuildable(model)
     found, outputs = leaves(model)
     work = {id(leaf.operation): Operation() for leaf in found}
@@ -87,7 +92,7 @@ def operated(model: Any, edits: Sequence[Edit] = (), reseed: Reseed | None = Non
 
 
 def require_rebuildable(model: Any) -> None:
-    """Raise UnsupportedError for a model without a static graph, and for one whose layers hold such models."""
+    """Raise UnsupportedError for a model whose layers hold models without a static graph."""
     unknown = [layer for layer in compat.flat_layers(model) if isinstance(layer, keras.Model)]
     for part in unknown:
         if not compat.has_graph(part):

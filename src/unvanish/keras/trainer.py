@@ -9,16 +9,19 @@ import keras
 from msgspec.structs import replace
 
 from unvanish.core.data_stats import nonfinite
-from unvanish.core.edit import Edit, OfWeights, Prescription, ScaleRate
+from unvanish.core.edit import Edit, OfWeights, Prescription, Redraw, ScaleRate
 from unvanish.core.evidence import Run
 from unvanish.core.measures.stuck import stuck
 from unvanish.core.observation import DataInfo, Observation
+from unvanish.core.patch import Mirrored
 from unvanish.core.recording import Recording
 from unvanish.keras.aside import aside
 from unvanish.keras.batches import Batches
 from unvanish.keras.describe import describe
 from unvanish.keras.draw import Values, carry_untrained, drawn
+from unvanish.keras.graph import leaves
 from unvanish.keras.info import optimizer_info
+from unvanish.keras.mirrors import layouts
 from unvanish.keras.observe import first_look, observe, probe_whole
 from unvanish.keras.reading import read
 from unvanish.keras.recompile import recompiled, schedule_of
@@ -168,6 +171,21 @@ class KerasTrainer:
     def source(self, prescription: Prescription | None) -> str:
         """Return the Python source of the model with the prescription; raise UnsupportedError where it has none."""
         return source_of(self._model, self._edits(prescription))
+
+    def constant_rate(self) -> float | None:
+        """Return the user's learning rate; None where it is a schedule."""
+        return self.learning_rate() if schedule_of(self._model.optimizer) is None else None
+
+    def mirrors(self, prescription: Prescription) -> dict[str, Mirrored]:
+        """Return the layout of each looks-linear kernel of the prescription; raise UnsupportedError where none fits."""
+        edits = [e for e in self._edits(prescription) if isinstance(e, Redraw) and e.scheme == "looks_linear"]
+        told: dict[str, Mirrored] = {}
+        if edits:
+            with aside(self._model, 0):
+                found, outputs = leaves(operated(self._model, self._edits(prescription)).model)
+            for edit in edits:
+                told |= layouts(found, outputs, edit)
+        return told
 
     def _drawn(self, prescription: Prescription | None, seed: int) -> Values:
         return drawn(self._model, self._edits(prescription), seed, self._sample)

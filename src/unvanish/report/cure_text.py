@@ -14,7 +14,7 @@ from unvanish.core.evidence import Evidence
 from unvanish.report.ablation import ArmRow, arm_rows, conditions
 from unvanish.report.before_after_text import before_after_lines
 from unvanish.report.glyphs import cure_mark
-from unvanish.report.inert import cells, inert, sentence, shorten
+from unvanish.report.inert import cells, inert, inert_line, sentence, shorten
 from unvanish.report.lines import can_write, plain_line, wrap
 from unvanish.report.numbers import seconds
 
@@ -155,7 +155,9 @@ def _facts(cured: Cured) -> Iterator[tuple[str, str]]:
     chosen = cured.prescription
     assert chosen is not None
     yield "size", chosen.invasiveness
-    yield "layers", _layers([name for edit in chosen.edits for name in getattr(edit, "layers", ())])
+    names = [name for edit in chosen.edits for name in getattr(edit, "layers", ())]
+    if names:
+        yield "layers", _layers(names)
     if chosen.harm:
         yield "does harm", chosen.harm
 
@@ -168,6 +170,12 @@ def _layers(names: Sequence[str]) -> str:
 
 
 def _source(cured: Cured) -> list[Text]:
+    """Return the patch of the script; where there is none, the source of the cured model."""
+    if cured.patch:
+        return [
+            Text("the patch:", style="bold"),
+            *(Text(f"    {inert_line(one)}".rstrip()) for one in cured.patch.split("\n")),
+        ]
     if not cured.source:
         return []
     return [

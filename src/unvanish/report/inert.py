@@ -24,6 +24,12 @@ def inert(text: str) -> str:
     return "".join("?" if unicodedata.category(c) in HIDDEN else c for c in text).strip()
 
 
+def inert_line(line: str) -> str:
+    """Return a line of source with its white space, a tab as four blanks; what `inert` replaces is replaced."""
+    text = STACKED.sub(r"\1", line.rstrip("\r").expandtabs(4))
+    return "".join("?" if unicodedata.category(c) in HIDDEN else c for c in text)
+
+
 def shorten(text: str, longest: int, mark: str = "…") -> str:
     """Return the inert text in at most `longest` terminal cells; what is cut is cut out of its middle."""
     text = inert(text[: 40 * longest] + text[-40 * longest :] if len(text) > 80 * longest else text)

@@ -32,6 +32,10 @@ class Capture(AbstractContextManager["Capture"], Protocol):
         """Return the source line of each layer of the network, where it is known; files are absolute."""
 
     @property
+    def optimizer_site(self) -> Site | None:
+        """Return the call that made the optimizer, or had it made of a string; None where it is not known."""
+
+    @property
     def cost(self) -> Cost | None:
         """Return what the looking cost."""
 

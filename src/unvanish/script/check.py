@@ -54,6 +54,7 @@ def look(path: Path, argv: Sequence[str], plan: Plan, progress: Progress, captur
     return replace(
         run,
         sites={layer: shown_from(site, home) for layer, site in run.sites.items()},
+        optimizer_site=None if run.optimizer_site is None else shown_from(run.optimizer_site, home),
         cost=None if run.cost is None else replace(run.cost, total_seconds=seconds),
         folder=folder,
         output=None if live else output.path,

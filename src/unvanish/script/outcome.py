@@ -33,6 +33,8 @@ class ScriptRun(msgspec.Struct, frozen=True, kw_only=True):
     """The code of the script's own sys.exit; None where it made no such call."""
     observation: Observation | None = None
     sites: dict[str, Site] = {}
+    optimizer_site: Site | None = None
+    """Where the optimizer was made, or where `compile` made it of a string."""
     cost: Cost | None = None
     suspended: tuple[str, ...] = ()
     """The user's callbacks that would have written files and were not run."""
@@ -46,6 +48,11 @@ class ScriptRun(msgspec.Struct, frozen=True, kw_only=True):
     """Its last lines."""
     notes: tuple[str, ...] = ()
     """What else the user should know, for example that a folder could not be written."""
+
+    @property
+    def all_sites(self) -> tuple[Site, ...]:
+        """Return the sites of the layers and of the optimizer."""
+        return (*self.sites.values(), *([] if self.optimizer_site is None else [self.optimizer_site]))
 
     @property
     def exit_code(self) -> int | None:

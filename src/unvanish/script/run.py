@@ -50,6 +50,7 @@ def run_script(path: Path, argv: Sequence[str], captures: Mapping[str, Factory])
             run,
             observation=seen.observation,
             sites=dict(seen.sites),
+            optimizer_site=seen.optimizer_site,
             cost=seen.cost,
             suspended=tuple(seen.suspended),
             trainer=seen.trainer,

@@ -28,7 +28,7 @@ from unvanish.torch.requirements import unreadable, unsupported
 from unvanish.torch.roots import Roots
 from unvanish.torch.watched import Watched
 from unvanish.watching.session import Enough, Idle, Plan, Progress, too_few
-from unvanish.watching.sites import first_frame_of, site_of
+from unvanish.watching.sites import Frame, first_frame_of, site_of
 
 UNSEEN = 1000
 """Steps of optimizers whose model could not be seen, after which a script is ended."""
@@ -48,8 +48,9 @@ class Capture:
         """Patch nothing yet."""
         self.suspended: tuple[str, ...] = ()
         self.trainer: None = None
+        self.optimizer_site: None = None
         self._plan, self._progress, self._script = plan, progress, Path(script).absolute()
-        self._made: WeakKeyDictionary[torch.nn.Module, tuple[str, int]] = WeakKeyDictionary()
+        self._made: WeakKeyDictionary[torch.nn.Module, Frame] = WeakKeyDictionary()
         self._stack = ExitStack()
         self._thread = threading.get_ident()
         self._inside = False

@@ -9,6 +9,7 @@ from typing import Any
 from unvanish.core.cured import Cured
 from unvanish.core.edit import Prescription
 from unvanish.core.evidence import Evidence
+from unvanish.core.patch import Patch
 from unvanish.errors import UsageError
 from unvanish.trial.trainer import Trainer
 
@@ -16,9 +17,9 @@ from unvanish.trial.trainer import Trainer
 class Cure:
     """Hold what the trials of one model came to. The model itself is not changed."""
 
-    def __init__(self, record: Cured, trainer: Trainer) -> None:
-        """Use `unvanish.cure`."""
-        self.record = record
+    def __init__(self, record: Cured, trainer: Trainer, changes: Patch | None = None) -> None:
+        """Use `unvanish.cure`. changes: what the text of the record's patch stands for, file by file."""
+        self.record, self.changes = record, changes
         self._trainer = trainer
 
     @property
@@ -42,8 +43,9 @@ class Cure:
         return self.record.source
 
     @property
-    def patch(self) -> None:
-        """Return None: from Python there is no script to patch."""
+    def patch(self) -> str:
+        """Return the unified diff of the script; empty where it has none, and always from Python."""
+        return self.record.patch
 
     @cached_property
     def model(self) -> Any:

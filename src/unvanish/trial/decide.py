@@ -27,6 +27,13 @@ UNMOVED = 0.05
 """Relative change of the transmission below which it is the same."""
 
 
+FAR = frozenset({"GF701"})
+"""Rules that find a past which does not teach."""
+FORGOTTEN = (
+    "what lies many steps back may take far longer to be learnt than these trainings: labels without signal look alike"
+)
+
+
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """Hold what the trials come to."""
 
@@ -77,17 +84,21 @@ def decide(evidence: Evidence | None, untreated: Diagnosis, answered: Collection
             notes=notes,
         )
     if not errors:
-        return _not_the_gradients(evidence, untreated, (*notes, _tried_in_vain(evidence, untreated)))
+        notes = (*notes, _tried_in_vain(evidence, untreated))
+        if _trains(evidence):
+            return _not_the_gradients(evidence, untreated, notes)
     if cut:
         return Decision(
             verdict="undecided",
             sentence=f"no change was proven before the trials ended ({cut}): {_taken(evidence)}",
             notes=notes,
         )
-    return _without_a_cure(evidence, notes)
+    far = any(finding.code in FAR for finding in untreated.findings)
+    return _without_a_cure(evidence, notes, far=far)
 
 
-def _without_a_cure(evidence: Evidence, notes: tuple[str, ...]) -> Decision:
+def _without_a_cure(evidence: Evidence, notes: tuple[str, ...], *, far: bool) -> Decision:
+    """Return the verdict where no change was sufficient. far: as of `_at_chance`."""
     baseline = evidence.baseline
     if _trains(evidence):
         return Decision(
@@ -103,7 +114,7 @@ def _without_a_cure(evidence: Evidence, notes: tuple[str, ...]) -> Decision:
         )
     healthy = [arm for arm in evidence.arms if arm.verdict == "healthy"]
     if healthy and not any(beats_chance(evidence, arm) for arm in healthy):
-        return _at_chance(evidence, healthy, notes)
+        return _at_chance(evidence, healthy, notes, far=far)
     words = f"{len(evidence.arms)} changes were compared, {len(evidence.dropped)} dropped before"
     best = max(evidence.arms, key=lambda arm: arm.score, default=None)
     if best is not None:
@@ -113,8 +124,12 @@ def _without_a_cure(evidence: Evidence, notes: tuple[str, ...]) -> Decision:
     return Decision(verdict="no-cure-helped", sentence=f"no change helps beyond seed noise: {words}", notes=notes)
 
 
-def _at_chance(evidence: Evidence, healthy: list[Arm], notes: tuple[str, ...]) -> Decision:
-    """Return the verdict where gradients were cured and no held-out label was told from chance."""
+def _at_chance(evidence: Evidence, healthy: list[Arm], notes: tuple[str, ...], *, far: bool) -> Decision:
+    """Return the verdict where gradients were cured and no held-out label was told from chance.
+
+    far: whether what has to be learnt may lie far back in a sequence. A recurrent network learns by heart from the last
+    steps alone, so that doing so does not show that the labels carry no signal.
+    """
     by_heart = [arm for arm in healthy if fits_training(evidence, arm.runs)]
     if evidence.longer is not None:
         label, run = evidence.longer
@@ -131,7 +146,7 @@ def _at_chance(evidence: Evidence, healthy: list[Arm], notes: tuple[str, ...]) -
         words, learnt = f"{arm.label}: {scores(evidence, arm)} after {evidence.steps} steps", True
     else:
         words, learnt = _taken(evidence), False
-    if learnt:
+    if learnt and not far:
         return Decision(
             verdict="nothing-to-learn",
             sentence=f"gradients were cured, and the labels carry no signal: {words} (chance {_chance(evidence)})",
@@ -140,7 +155,7 @@ def _at_chance(evidence: Evidence, healthy: list[Arm], notes: tuple[str, ...]) -
     return Decision(
         verdict="no-cure-helped",
         sentence=f"gradients were cured, and nothing was learnt from the labels: {words} (chance {_chance(evidence)})",
-        notes=notes,
+        notes=(*notes, *((FORGOTTEN,) if far else ())),
     )
 
 

@@ -82,8 +82,8 @@ class _Search:
         self._plan = plan
         self._trials = Trials(trainer, judge, progress, plan.seconds)
         self._steps = plan.steps_of(trainer.planned_steps)
-        self._candidates = [one for one in candidates if not clips(one)]
         self._clips = [one for one in candidates if clips(one)][:1]
+        self._candidates = [one for one in candidates if one not in self._clips]
         self._dropped: dict[str, Dropped] = {}
         self._short: dict[str, dict[float, Trained]] = {}
         """Label -> learning rate, as a multiple of the user's -> short training."""
@@ -319,11 +319,8 @@ class _Search:
         steps = max(LONGER, SHARE * self._steps)
         for done, (arm, rate) in enumerate(tries):
             self._trials.tell("longer trainings", done, len(tries))
-            trained = self._trials.train(arm.prescription, SEARCH_SEED, rate, steps)
-            if trained.failure:  # its trainings over seeds did not: they stand
-                continue
-            run = trained.run
-            if self._longer is None or run.train_score > self._longer[1].train_score:
+            run = self._trials.train(arm.prescription, SEARCH_SEED, rate, steps).run
+            if run.train_score > (-math.inf if self._longer is None else self._longer[1].train_score):
                 self._longer = arm.label, run
             if told_from_chance(known, run) or fits_training(known, (run,)):
                 self._longer = arm.label, run

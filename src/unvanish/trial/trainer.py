@@ -8,6 +8,7 @@ from unvanish.core.edit import Prescription
 from unvanish.core.evidence import Run
 from unvanish.core.network import Network
 from unvanish.core.observation import Observation
+from unvanish.core.patch import Mirrored
 
 
 class Trainer(Protocol):
@@ -54,3 +55,9 @@ class Trainer(Protocol):
 
         Raise UnsupportedError where it cannot be written.
         """
+
+    def constant_rate(self) -> float | None:
+        """Return the learning rate of the user's own optimizer; None where it is a schedule."""
+
+    def mirrors(self, prescription: Prescription) -> dict[str, Mirrored]:
+        """Return the layout of each looks-linear kernel of the prescription; raise as `look` does."""

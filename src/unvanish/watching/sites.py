@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import linecache
 import os
 import sys
 import sysconfig
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from unvanish.core.diagnosis import Site
 
@@ -16,8 +19,12 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 _LIBRARY = Path(sysconfig.get_path("stdlib")).resolve()
 
 
-def first_frame_of(script: Path) -> tuple[str, int] | None:
-    """Return (absolute file, line) of the innermost caller in the user's own source; None where there is none.
+Frame = tuple[str, int, int | None, int | None, int | None]
+"""Absolute file, line, and where the call that was running begins and ends: column, end line, end column."""
+
+
+def first_frame_of(script: Path) -> Frame | None:
+    """Return the place of the innermost call in the user's own source; None where there is none.
 
     script: the absolute path of the script that runs. The caller's own frame does not count. Nothing is changed.
     """
@@ -25,7 +32,9 @@ def first_frame_of(script: Path) -> tuple[str, int] | None:
     while frame is not None:
         name = frame.f_code.co_filename
         if is_users(name, str(script)):
-            return os.path.abspath(name), frame.f_lineno
+            running = itertools.islice(frame.f_code.co_positions(), frame.f_lasti // 2, None)
+            _, end_line, column, end_column = next(running, (None, None, None, None))
+            return os.path.abspath(name), frame.f_lineno, column, end_line, end_column
         frame = frame.f_back  # type: ignore[assignment]  # the loop's condition is the None check
     return None
 
@@ -42,9 +51,12 @@ def is_users(file: str, script: str) -> bool:
     return path.is_relative_to(home.parent) and not foreign
 
 
-def site_of(file: str, line: int) -> Site:
-    """Return the Site of that line; its text is empty where the file cannot be read."""
-    return Site(file=file, line=line, text=linecache.getline(file, line).strip())
+def site_of(
+    file: str, line: int, column: int | None = None, end_line: int | None = None, end_column: int | None = None
+) -> Site:
+    """Return the Site of a call; its text is empty where the file cannot be read."""
+    text = linecache.getline(file, line).strip()
+    return Site(file=file, line=line, text=text, column=column, end_line=end_line, end_column=end_column)
 
 
 def shown_from(site: Site, folder: Path) -> Site:
@@ -53,4 +65,4 @@ def shown_from(site: Site, folder: Path) -> Site:
         file = str(Path(site.file).relative_to(folder))
     except ValueError:
         return site
-    return Site(file=file, line=site.line, text=site.text)
+    return replace(site, file=file)
