@@ -167,7 +167,7 @@ def test_of_a_size_three_are_trained_and_after_one_that_does_well_none() -> None
     trainer, searched = run({one.label: Outcome(0.5) for one in many}, *many)
     assert {key for key, *_ in trainer.trained} == {"", *(one.label for one in many[:3])}
     assert searched.evidence is not None
-    assert [one.reason for one in searched.evidence.dropped[:2]] == ["3 of its size did no better"] * 2
+    assert [one.reason for one in searched.evidence.dropped[:2]] == ["swap (2) did no better"] * 2
     trainer, searched = run({one.label: Outcome(0.8) for one in many}, *many)
     assert {key for key, *_ in trainer.trained} == {"", many[0].label}
     assert searched.evidence is not None

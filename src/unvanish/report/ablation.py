@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from unvanish.core.cured import Cured
+from unvanish.core.edit import Prescription, rate_words
 from unvanish.core.evidence import Arm, Evidence
 from unvanish.report.numbers import MISSING, counted, plain
 
@@ -19,6 +20,8 @@ class ArmRow:
     """Hold the cells of one arm."""
 
     arm: Arm
+    name: str
+    """Its label, with the learning rate where that is part of the change."""
     chosen: bool
     """Whether it is the prescription."""
     size: str
@@ -45,6 +48,7 @@ def _row(evidence: Evidence, arm: Arm, cured: Cured) -> ArmRow:
     expected = one.transmission if one is not None else None if theory is None else theory.transmission_per_layer
     return ArmRow(
         arm=arm,
+        name=_name(arm),
         chosen=one is not None and one == cured.prescription,
         size="" if one is None else one.invasiveness,
         stuck=f"{arm.stuck}/{len(arm.runs)}",
@@ -56,6 +60,29 @@ def _row(evidence: Evidence, arm: Arm, cured: Cured) -> ArmRow:
         rate=plain(arm.runs[0].learning_rate),
         step="" if one is None else f"{arm.step_cost:.1f}x",
     )
+
+
+def dropped_rows(evidence: Evidence) -> list[tuple[str, str]]:
+    """Return (reason, names of all changes that were dropped for it), in the order in which they were dropped."""
+    named: dict[str, list[Prescription]] = {}
+    for one in evidence.dropped:
+        factor = "" if one.transmission is None else f" ({one.transmission:.2f}x per layer)"
+        named.setdefault(f"{one.reason}{factor}", []).append(one.prescription)
+    return [(reason, _names(changes)) for reason, changes in named.items()]
+
+
+def _names(changes: Sequence[Prescription]) -> str:
+    """Return `swap-activation (elu, selu), add-residual`."""
+    variants: dict[str, list[str]] = {}
+    for one in changes:
+        variants.setdefault(one.name, []).append(one.variant)
+    return ", ".join(f"{name} ({', '.join(told)})" if any(told) else name for name, told in variants.items())
+
+
+def _name(arm: Arm) -> str:
+    one = arm.prescription
+    alone = one is None or one.rate == 1.0 or len(one.edits) == 1
+    return arm.label if alone or one is None else f"{arm.label}, {rate_words(one.rate)}"
 
 
 def factor(value: float | None) -> str:
@@ -89,7 +116,8 @@ def conditions(evidence: Evidence) -> str:
         "stuck: seeds whose loss did not fall; "
         f"score: held-out {evidence.metric}, median [range]{chance}; per layer: the gradient's factor towards the "
         "input at the first step; gradients: before and after; step: its time over that of the untreated network; "
-        f"{evidence.test}"
+        f"better: {evidence.test}; prescribed: the smallest healthy change that is better, unless another is certainly "
+        f"better still, by more than a tenth of the gain"
     )
 
 

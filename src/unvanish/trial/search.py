@@ -139,7 +139,7 @@ class _Search:
                 self._drop(one, f"cannot be much better than {unbeaten}")
             elif tried and (len(tried) == ALIKE or self._proven or self._promises(tried[-1])):
                 better = tried[-1] in self._proven or self._promises(tried[-1])
-                self._drop(one, f"{tried[-1].label} did well" if better else f"{len(tried)} of its size did no better")
+                self._drop(one, f"{tried[-1].label} did well" if better else f"{tried[-1].label} did no better")
             elif self._tried(one):
                 tried.append(one)
         best = max(tried, key=self._rank, default=None)
