@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from families import L
 
-from unvanish.api import diagnose
+from unvanish.diagnosing import diagnose
 from unvanish.keras.batches import Batches
 from unvanish.keras.taking import Capture
 from unvanish.script.captures import FOR_TRIALS

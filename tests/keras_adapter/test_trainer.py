@@ -9,9 +9,9 @@ import pytest
 from families import FAMILIES, L, inputs_of
 from looking import labelled, sick
 
-from unvanish.api import diagnose
 from unvanish.core.edit import AddNorm, AddResidual, Clip, Prescription, Redraw, SwapActivation
 from unvanish.core.measures.stuck import stuck
+from unvanish.diagnosing import diagnose
 from unvanish.errors import UnsupportedError
 from unvanish.keras.batches import Batches
 from unvanish.keras.trainer import KerasTrainer
