@@ -52,6 +52,8 @@ def test_rates_are_told_apart_by_the_held_out_loss() -> None:
     tried = {1.0: short(0.422, loss=1.469), 1 / 3: short(0.407, loss=1.428), 1 / 9: short(0.351, loss=1.583)}
     assert best_of(tried) == 1 / 3
     assert chosen(tried, exact=False, held_out=800) == 1 / 3
+    at_chance = {1.0: short(0.5, loss=0.6932), 1 / 3: short(0.5, loss=0.6931)}
+    assert (best_of(at_chance), chosen(at_chance, exact=False, held_out=200)) == (1 / 3, 1.0)
     assert best_of({1.0: short(0.5, loss=math.nan), 3.0: short(0.1, loss=9.0)}) == 3.0
 
 
