@@ -105,7 +105,7 @@ def check_example(script: Path, labels: str, progress: Progress) -> Diagnosis:
 
 def cure_example(name: str, labels: str, output: Path) -> Cure:
     """Return the cure of one example script on these labels; its report is written to the output folder."""
-    from unvanish.api import cure_script
+    from unvanish.curing import cure_script
     from unvanish.report.progress import TerminalProgress
     from unvanish.trial.plan import Plan
 

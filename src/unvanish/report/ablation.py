@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,6 +10,9 @@ from unvanish.core.cured import Cured
 from unvanish.core.edit import Prescription, rate_words
 from unvanish.core.evidence import Arm, Evidence
 from unvanish.report.numbers import MISSING, counted, plain
+
+NO_NUMBER = "no number"
+"""A score where the loss was none."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,8 @@ def factor(value: float | None) -> str:
 def score_of(metric: str, scores: Sequence[float], median: float) -> str:
     """Return `.825 [.795-.880]`: the median and the range of accuracies, or of losses (their score is minus them)."""
     sign = 1 if metric == "accuracy" else -1
+    if not math.isfinite(median):
+        return NO_NUMBER
     low, high = sorted(sign * score for score in (min(scores), max(scores)))
     range_ = "" if len(scores) < 2 else f" [{short(low)}-{short(high)}]"
     return f"{short(sign * median)}{range_}"
@@ -96,6 +102,8 @@ def score_of(metric: str, scores: Sequence[float], median: float) -> str:
 
 def short(value: float) -> str:
     """Return three decimals, without the zero in front: columns are narrow."""
+    if not math.isfinite(value):
+        return NO_NUMBER
     return f"{value:.3f}".removeprefix("0") if abs(value) < 100 else plain(value)
 
 
@@ -116,4 +124,6 @@ def conditions(evidence: Evidence) -> str:
 def _change(evidence: Evidence, arm: Arm) -> str:
     sign = 1 if evidence.metric == "accuracy" else -1
     gain = sign * evidence.gain(arm)
+    if not math.isfinite(gain):
+        return MISSING
     return f"{gain:+.3f}".replace("0.", ".", 1) if abs(gain) < 100 else plain(gain)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -15,6 +16,7 @@ from unvanish.core.evidence import Arm, Run
 from unvanish.core.forecast import Forecast
 from unvanish.core.gradient_by_depth import GradientByDepth, gradient_by_depth, over_seeds
 from unvanish.core.observation import Observation
+from unvanish.errors import UnsupportedError, UnvanishError
 from unvanish.trial.trainer import Trainer
 
 Judge = Callable[[Observation], Diagnosis]
@@ -30,6 +32,15 @@ class Spent(Exception):  # noqa: N818  # no error: the end of a search
     """The time for all trials is over."""
 
 
+class Failed(Exception):  # noqa: N818  # not ours: what the user's model, loss or framework raised
+    """A look or a training raised; says what, in one line."""
+
+    def __init__(self, error: Exception) -> None:
+        """error: what was raised."""
+        told = error.what if isinstance(error, UnvanishError) else f"{type(error).__name__}: {error}"
+        super().__init__(told.strip().splitlines()[0])
+
+
 class Trained(msgspec.Struct, frozen=True):
     """Hold one training, and what was seen of its gradients."""
 
@@ -37,6 +48,8 @@ class Trained(msgspec.Struct, frozen=True):
     verdict: str
     transmission: float | None
     gradients: GradientByDepth
+    failure: str = ""
+    """What the training raised, in one line; its run is then one that came to nothing."""
 
     @property
     def rank(self) -> tuple[bool, float, float]:
@@ -67,15 +80,33 @@ class Trials:
         return self.trainer.metric != "accuracy"
 
     def look(self, prescription: Prescription | None, seed: int) -> Diagnosis:
-        """Return the diagnosis of a fresh copy before its first step. Raise Spent; and as the trainer does."""
+        """Return the diagnosis of a fresh copy before its first step.
+
+        Raise Spent; UnsupportedError as the trainer does; Failed for anything else that it raised.
+        """
         self._require_time()
-        return self._judged(prescription, self.trainer.look(prescription, seed))
+        try:
+            seen = self.trainer.look(prescription, seed)
+        except UnsupportedError:
+            raise
+        except Exception as error:  # of the user's own code, or of the framework: one look must not end the trials
+            raise Failed(error) from error
+        return self._judged(prescription, seen)
 
     def train(self, prescription: Prescription | None, seed: int, rate: float, steps: int) -> Trained:
-        """Train a fresh copy and return what came of it. rate: times the prescription's own. Raise as `look` does."""
+        """Train a fresh copy and return what came of it. rate: times the prescription's own.
+
+        Raise Spent, and Failed where the network as it is raised; of a change that did, the failure is returned.
+        """
         self._require_time()
         rate *= 1.0 if prescription is None else prescription.rate
-        run, seen = self.trainer.train(prescription, seed, self.trainer.learning_rate() * rate, steps)
+        rate *= self.trainer.learning_rate()
+        try:
+            run, seen = self.trainer.train(prescription, seed, rate, steps)
+        except Exception as error:  # of the user's own code, or of the framework: one training must not end the others
+            if prescription is None:
+                raise Failed(error) from error
+            return _failed(Failed(error), seed, rate)
         self.held_out = seen.data.held_out or self.held_out
         found = self._judged(prescription, seen)
         gradients = gradient_by_depth(seen.network, seen.profiles, None if _beyond(prescription) else found.forecast)
@@ -96,6 +127,22 @@ class Trials:
     def _require_time(self) -> None:
         if self.left is not None and self.left <= 0:
             raise Spent
+
+
+def _failed(failure: Failed, seed: int, rate: float) -> Trained:
+    """Return a training that came to nothing."""
+    run = Run(
+        seed=seed,
+        learning_rate=rate,
+        steps=0,
+        loss_before=math.nan,
+        loss=math.nan,
+        score=-math.inf,
+        train_score=-math.inf,
+        stuck=True,
+        seconds=0.0,
+    )
+    return Trained(run, "failed", None, GradientByDepth(layers=(), sizes=(), first=()), str(failure))
 
 
 def _beyond(prescription: Prescription | None) -> bool:
