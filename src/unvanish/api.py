@@ -77,6 +77,8 @@ def cure(
     y: Any = None,
     *,
     validation: tuple[Any, Any] | None = None,
+    loss: Any = None,
+    optimizer: Any = None,
     batch_size: int = 32,
     seeds: int = 3,
     steps: int | None = None,
@@ -87,7 +89,8 @@ def cure(
 
     model: a compiled Sequential or Functional Keras model. x, y, validation, batch_size: as for `check`. seeds: of the
     trainings that are compared, at least 3. steps: optimizer steps of each of them; without it 250. budget: seconds for
-    everything. progress: as for `check`. Ctrl-C ends the trials; what was measured is returned.
+    everything. progress: as for `check`. Ctrl-C ends the trials; what was measured is returned. loss, optimizer:
+    refused; a Keras model carries its own, and modules of PyTorch are not cured yet.
 
     The model, its optimizer and every random number generator are left as they were, to the bit.
     Raise UnvanishError (UsageError, DataError, UnsupportedError) when there is nothing that could be tried.
@@ -106,7 +109,9 @@ def cure(
     )
     require_progress(progress)
     with _shown(progress) as shown:
-        return try_cures(make(model, x, y, validation=validation, batch_size=size), plan, shown)
+        return try_cures(
+            make(model, x, y, loss=loss, optimizer=optimizer, validation=validation, batch_size=size), plan, shown
+        )
 
 
 def compare(

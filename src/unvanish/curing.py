@@ -101,7 +101,8 @@ def cure_script(
     from unvanish.script.check import look
     from unvanish.script.patches.source_file import read_sources
 
-    run = look(Path(path), list(argv), Plan(fit=fit), progress, FOR_TRIALS)
+    one = Plan(fit=fit, steps=1)  # of a loop, which cannot be repeated on a copy, the first step says enough
+    run = look(Path(path), list(argv), one, progress, FOR_TRIALS)
     if run.exit_code is not None:
         return run, None
     if run.trainer is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import importlib
 import os
 import sys
@@ -70,6 +71,9 @@ class Commands(click.Group):
         """Say which command was probably meant when there is none of that name."""
         if args and args[0].endswith(".py") and args[0] not in COMMANDS:
             raise click.UsageError(f"No such command {args[0]!r}. To check a script: unvanish check {args[0]}", ctx)
+        near = difflib.get_close_matches(args[0], COMMANDS, n=1) if args and args[0] not in COMMANDS else []
+        if near:
+            raise click.UsageError(f"No such command {args[0]!r}. Did you mean {near[0]!r}?", ctx)
         return super().resolve_command(ctx, args)
 
 

@@ -11,7 +11,7 @@ from unvanish.errors import UsageError
 def save(path: str | Path, *, page: Callable[[], str], json: Callable[[], str], text: Callable[[], str]) -> Path:
     """Write the page, the JSON or the text to the file, as .html, .json or .txt says; return the path.
 
-    Raise UsageError for another ending.
+    Raise UsageError for another ending, and where the file cannot be written.
     """
     path = Path(path)
     forms = {".html": page, ".json": json, ".txt": text}
@@ -22,5 +22,13 @@ def save(path: str | Path, *, page: Callable[[], str], json: Callable[[], str], 
             numbers={"endings": ", ".join(forms)},
             hint=f"{path.stem}.html",
         )
-    path.write_text(forms[path.suffix.lower()](), encoding="utf-8")
+    try:
+        path.write_text(forms[path.suffix.lower()](), encoding="utf-8")
+    except OSError as error:
+        raise UsageError(
+            f"cannot write {path}",
+            found=error.strerror or str(error),
+            numbers={"folder": path.absolute().parent},
+            hint="name a file in a folder that exists and can be written",
+        ) from None
     return path

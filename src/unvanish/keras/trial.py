@@ -7,18 +7,28 @@ from typing import Any
 from unvanish.keras.aside import aside
 from unvanish.keras.batches import Batches
 from unvanish.keras.explained import explained
-from unvanish.keras.requirements import require_inputs, require_model, require_samples
+from unvanish.keras.requirements import require_inputs, require_model, require_none_given, require_samples
 from unvanish.keras.trainer import KerasTrainer
 
 
 def trainer_of(
-    model: Any, x: Any, y: Any, *, validation: Any = None, batch_size: int = 32, planned_steps: int | None = None
+    model: Any,
+    x: Any,
+    y: Any,
+    *,
+    loss: Any = None,
+    optimizer: Any = None,
+    validation: Any = None,
+    batch_size: int = 32,
+    planned_steps: int | None = None,
 ) -> KerasTrainer:
     """Return what trains copies of the compiled model on the data; the model itself is only read.
 
-    x, y, validation: as for unvanish.check; without validation a fifth is held out. Raise UnvanishError for a model or
+    x, y, validation: as for unvanish.check; without validation a fifth is held out. loss, optimizer:
+    refused, as there. Raise UnvanishError for a model or
     data that could not be trained.
     """
+    require_none_given(model, loss=loss, optimizer=optimizer)
     require_model(model)
     require_inputs(model, x, validation)
     batches = Batches.of_arrays(x, y, validation, batch_size)

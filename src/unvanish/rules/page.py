@@ -8,6 +8,7 @@ import inspect
 from unvanish.errors import UsageError
 from unvanish.rules.rule import Rule
 from unvanish.rules.table import RULES
+from unvanish.rules.verdicts import VERDICTS
 
 HEADINGS = (
     "What it measures",
@@ -34,11 +35,16 @@ def find(code_or_name: str) -> Rule:
     known = {word.casefold(): rule for rule in RULES for word in (rule.CODE, rule.NAME)}
     if wanted in known:
         return known[wanted]
-    near = [known[word] for word in difflib.get_close_matches(wanted, known, n=3)]
-    words = list(dict.fromkeys(rule.CODE if wanted.startswith("gf") else rule.NAME for rule in near))
+    near = difflib.get_close_matches(wanted, [*VERDICTS, *known], n=3)
+    near += [word for word in [*VERDICTS, *known] if len(wanted) > 3 and wanted in word and word not in near][:3]
+    words = list(dict.fromkeys(_spelled(word, known.get(word)) for word in near))
     raise UsageError(
         f"there is no rule {code_or_name!r}",
         found=f"close to it: {', '.join(words)}" if words else "nothing close to it",
         numbers={"rules": len(RULES)},
         hint=f"unvanish explain {words[0]}" if words else "unvanish explain (lists all rules)",
     )
+
+
+def _spelled(word: str, rule: Rule | None) -> str:
+    return word if rule is None else rule.CODE if word == rule.CODE.casefold() else rule.NAME

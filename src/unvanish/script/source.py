@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import os
 from pathlib import Path
 from types import CodeType
@@ -50,7 +51,7 @@ def _read(path: Path) -> bytes:
             hint=f"jupyter nbconvert --to script {path}, or call unvanish.check(model, x, y) in the notebook",
         )
     try:
-        return path.read_bytes()
+        source = path.read_bytes()
     except FileNotFoundError:
         _refuse_missing(path)
     except OSError as error:
@@ -60,6 +61,25 @@ def _read(path: Path) -> bytes:
             numbers={"error number": error.errno},
             hint=f"check the permissions: ls -l {path}",
         ) from None
+    if path.suffix.lower() == ".json" or _is_json(source):
+        raise UsageError(
+            f"{path.name} is not a script",
+            found="JSON, which has no training to look at",
+            numbers={"bytes": len(source)},
+            hint=f"unvanish report {path}, if check, cure or compare wrote it",
+        )
+    return source
+
+
+def _is_json(source: bytes) -> bool:
+    """Say whether the source is one JSON object: Python would run that too, and nothing would come of it."""
+    if not source.lstrip().startswith(b"{"):
+        return False
+    try:
+        json.loads(source)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _refuse_folder(path: Path) -> NoReturn:
