@@ -281,3 +281,11 @@ def test_no_such_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: 
         "Python files there: 1",
         "unvanish check train.py",
     ]
+
+
+def test_a_healthy_report_that_was_asked_for_is_named(called: Gives, capfd: pytest.CaptureFixture[str]) -> None:
+    called(healthy())
+    assert run(["check", "train.py", "--html", "mine.html"]) == 0
+    assert capfd.readouterr().out.splitlines()[-1] == "report: mine.html"
+    assert run(["check", "train.py"]) == 0
+    assert "report" not in capfd.readouterr().out

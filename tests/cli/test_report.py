@@ -72,3 +72,11 @@ def test_full_disk(
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     assert run(["report", "facts.json", "--json", str(full)]) == 2
     assert f"cannot write {full}\n  found:  No space left on device; kept as" in capsys.readouterr().err
+
+
+def test_quiet_writes_the_files_alone(
+    facts: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], no_pictures: None
+) -> None:
+    assert run(["report", str(facts), "-q", "--html", "again.html"]) == 0
+    assert capsys.readouterr().out == ""
+    assert (tmp_path / "again.html").exists()

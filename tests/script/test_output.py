@@ -189,3 +189,21 @@ def test_folder_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     folder, note = folder_for(Path("train.py"))
     assert folder is None
     assert note.endswith("nothing is kept")
+
+
+def test_what_the_libraries_log_is_no_last_line_of_the_script(tmp_path: Path) -> None:
+    logged = (
+        "2026-01-31 12:00:00.123456: I tensorflow/core/util/port.cc:153] oneDNN custom operations are on.\n"
+        "To enable the following instructions: AVX2 FMA, in other operations, rebuild TensorFlow with the flags.\n"
+        "WARNING: All log messages before absl::InitializeLog() is called are written to STDERR\n"
+        "I0000 00:00:1767182400.123456    4321 cuda_executor.cc:1015] successful NUMA node read\n"
+        "E0131 12:00:00.123456    4321 cuda_platform.cc:51] failed call to cuInit\n"
+        "2026-01-31 12:00:00.123456: W external/local_xla/xla/tsl/framework.cc:83] Allocation exceeds 10%\n"
+    )
+    with Output(tmp_path / "output.txt") as output:
+        print("loading", flush=True)
+        os.write(2, logged.encode())
+        print("2026-01-31 12:00:00 epoch 1: loss 0.69", flush=True)
+        print("WARNING: learning rate is high", flush=True)
+    assert output.tail() == ("loading", "2026-01-31 12:00:00 epoch 1: loss 0.69", "WARNING: learning rate is high")
+    assert logged in (tmp_path / "output.txt").read_text()

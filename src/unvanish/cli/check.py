@@ -98,7 +98,8 @@ def check(
     problems: list[UsageError] = []
     if diagnosis is not None:
         kept = None if run.folder is None else run.folder / "report.html"
-        problems = _give(diagnosis, html or kept, json, on_stdout="json" if json_path == "-" else "text")
+        told = html if diagnosis.verdict == "healthy" else html or kept  # one line is enough where nobody asked
+        problems = _give(diagnosis, html or kept, json, told, on_stdout="json" if json_path == "-" else "text")
     if not quiet:
         streams.notes(run.notes)
         if run.suspended:
@@ -112,10 +113,15 @@ def check(
     return exit_code(run, diagnosis, fail_on)
 
 
-def _give(diagnosis: Diagnosis, html: Path | None, json: Path | None, *, on_stdout: str) -> list[UsageError]:
-    """Show the diagnosis, then write its files, the slowest last; return what went wrong, so that nothing is lost."""
+def _give(
+    diagnosis: Diagnosis, html: Path | None, json: Path | None, told: Path | None, *, on_stdout: str
+) -> list[UsageError]:
+    """Show the diagnosis, then write its files, the slowest last; return what went wrong, so that nothing is lost.
+
+    told: the report that the text names.
+    """
     return files.give(
-        lambda: _show(diagnosis, html, on_stdout),
+        lambda: _show(diagnosis, told, on_stdout),
         lambda: None if json is None else files.write(json, diagnosis.to_json()),
         lambda: None if html is None else files.write(html, _page(diagnosis)),
     )

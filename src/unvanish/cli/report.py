@@ -29,7 +29,8 @@ Examples:
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Write the HTML report there.")
 @click.option("--json", "json", type=click.Path(path_type=Path), metavar="FILE", help="Write the facts as JSON there.")
-def report(file: Path, html: Path | None, json: Path | None) -> None:
+@click.option("--quiet", "-q", is_flag=True, help="No text: only the files that are asked for.")
+def report(file: Path, *, html: Path | None, json: Path | None, quiet: bool) -> None:
     """Render saved facts again: as text, HTML or JSON.
 
     FILE: what check, cure or compare wrote with --json.
@@ -38,8 +39,9 @@ def report(file: Path, html: Path | None, json: Path | None) -> None:
     record = facts.load(file)
     from unvanish import api  # noqa: F401  # fills the table of renderers
 
-    with streams.console() as console:
-        _show(record, console, "" if html is None else str(html))
+    if not quiet:
+        with streams.console() as console:
+            _show(record, console, "" if html is None else str(html))
     if json is not None:
         files.write(json, record.to_json())
     if html is not None:

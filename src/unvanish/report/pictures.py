@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 from markupsafe import Markup
@@ -44,6 +45,40 @@ class Picture(Generic[T]):
     title: str
     caption: str
     draw: Callable[[T], Figure | None]
+    marks: tuple[tuple[Callable[[T], bool], str], ...] = ()
+    """Sentences on marks that are drawn for some only: for which, and what to add to the caption."""
+
+    def of(self, shown: T) -> Picture[T]:
+        """Return the picture with a caption that names no mark which is not drawn."""
+        told = [self.caption, *(sentence for holds, sentence in self.marks if holds(shown))]
+        return replace(self, caption=" ".join(told), marks=())
+
+
+def _forecast(diagnosis: Diagnosis) -> bool:
+    return diagnosis.forecast is not None
+
+
+def _chance(diagnosis: Diagnosis) -> bool:
+    return diagnosis.observation.loss.chance is not None
+
+
+def _epsilon(diagnosis: Diagnosis) -> bool:
+    return bool(diagnosis.observation.optimizer.epsilon)
+
+
+def _later(diagnosis: Diagnosis) -> bool:
+    profiles = diagnosis.observation.profiles
+    return profiles[-1].step != profiles[0].step
+
+
+def _some_not(test: Callable[[float], bool]) -> Callable[[Diagnosis], bool]:
+    """Return what says whether some recorded gradient does not pass the test."""
+
+    def holds(diagnosis: Diagnosis) -> bool:
+        rows = diagnosis.recording.rows.get("gradient_norm", ())
+        return any(not test(number) for row in rows for number in row)
+
+    return holds
 
 
 PICTURES: tuple[Picture[Diagnosis], ...] = (
@@ -51,20 +86,24 @@ PICTURES: tuple[Picture[Diagnosis], ...] = (
         "depth",
         "Gradient by depth",
         "RMS over the entries of each kernel's gradient, raw, of the batch-mean loss. Input at the left. The shaded "
-        "wedge, drawn from three layers on, is where a healthy gradient lies: within 1.5 decades over the whole depth. "
-        "Dashed: the forecast from "
-        "architecture and weights alone, relative to the output kernel, with two standard deviations from one "
-        "initialisation to the next.",
+        "wedge, drawn from three layers on, is where a healthy gradient lies: within 1.5 decades over the whole depth.",
         gradient_by_depth.draw,
+        (
+            (
+                _forecast,
+                "Dashed: the forecast from architecture and weights alone, relative to the output kernel, with two "
+                "standard deviations from one initialisation to the next.",
+            ),
+        ),
     ),
     Picture(
         "heatmap",
         "Gradient by layer and step",
-        "Colour is the gradient RMS of a layer's kernel at each watched step, input at the top. Hatched: not finite. "
-        "Black: exactly zero.",
+        "Colour is the gradient RMS of a layer's kernel at each watched step, input at the top.",
         heatmap.draw,
+        ((_some_not(math.isfinite), "Hatched: not finite."), (_some_not(bool), "Black: exactly zero.")),
     ),
-    Picture("loss", "Loss", "Loss of each watched batch. Dashed: the best constant guess.", loss.draw),
+    Picture("loss", "Loss", "Loss of each watched batch.", loss.draw, ((_chance, "Dashed: the best constant guess."),)),
     Picture(
         "time",
         "Gradient through time",
@@ -77,22 +116,30 @@ PICTURES: tuple[Picture[Diagnosis], ...] = (
         "Transmission per layer",
         "Gradient that leaves a layer over the gradient that reaches it, on the way back: the product of what the "
         "activation passes (its slope) and what the weights pass. 1x passes everything on. Other layers are "
-        "normalisations, pooling and the like. Dashes: the forecast.",
+        "normalisations, pooling and the like.",
         transmission.draw,
+        ((_forecast, "Dashes: the forecast."),),
     ),
     Picture(
         "units",
         "Units",
         "Dead: zero on every sample of every probed batch. Saturated: the activation's slope is below 1 % of its "
-        "largest. At the last step that was looked at, and beside it before the first one.",
+        "largest.",
         units.draw,
+        ((_later, "At the last step that was looked at; the dashes: before the first one."),),
     ),
     Picture(
         "steps",
         "Optimizer steps",
-        "Norm of one update over the norm of the weights; and the share of the optimizer's denominator that is its "
-        "epsilon: at 50 % a step is half of what it was meant to be.",
+        "Norm of one update over the norm of the weights.",
         steps.draw,
+        (
+            (
+                _epsilon,
+                "And the share of the optimizer's denominator that is its epsilon: at 50 % a step is half of what it "
+                "was meant to be.",
+            ),
+        ),
     ),
     Picture(
         "movement",
@@ -133,14 +180,14 @@ def as_svg(diagnosis: Diagnosis) -> list[Drawn]:
     """Return the pictures that have something to show, as SVG elements."""
     with settings():
         figures = [(picture, picture.draw(diagnosis)) for picture in PICTURES]
-        return [_svg(picture, figure) for picture, figure in figures if figure is not None]
+        return [_svg(picture.of(diagnosis), figure) for picture, figure in figures if figure is not None]
 
 
 def as_png(diagnosis: Diagnosis, keys: tuple[str, ...]) -> list[Drawn]:
     """Return the named pictures that have something to show, as data URIs of PNGs: these show in any viewer."""
     with settings():
         figures = [(picture, picture.draw(diagnosis)) for picture in PICTURES if picture.key in keys]
-        return [Drawn(picture, _png(figure)) for picture, figure in figures if figure is not None]
+        return [Drawn(picture.of(diagnosis), _png(figure)) for picture, figure in figures if figure is not None]
 
 
 def of_comparison(comparison: Comparison, *, png: bool = False) -> Drawn | None:

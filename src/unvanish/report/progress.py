@@ -91,7 +91,7 @@ class TerminalProgress:
         if now - self._told < self.every:
             return
         self._told = now
-        far = f" {done} of {total}" if total else f" {done}"
+        far = f" {done} of {total}" if total else f" {done}" if done else ""
         self.console.print(self._words(what) + far, markup=False, soft_wrap=True)
 
     def _words(self, what: str) -> str:

@@ -16,6 +16,14 @@ from typing import TYPE_CHECKING, Any, Self
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
+_LOG = re.compile(
+    r"(\d{4}-\d\d-\d\d )?\d\d:\d\d:\d\d\.\d+: [IWEF] \S+:\d+\]"  # TensorFlow's own
+    r"|[IWEF]\d{4} \d\d:\d\d:\d\d\.\d+ +\d+ \S+:\d+\]"  # absl's
+    r"|[IWEF]0000 00:00:\d+\.\d+ +\d+ \S+:\d+\]"  # absl's, before it is initialised
+    r"|WARNING: All log messages before absl::InitializeLog"
+    r"|To enable the following instructions: .* rebuild TensorFlow"
+)
+"""The beginning of a line that a framework's library logged."""
 _ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|[\x00-\x08\x0b-\x1f\x7f]")
 _TAIL_BYTES = 65536
 
@@ -66,7 +74,10 @@ class Output:
         self._saved.clear()
 
     def tail(self, lines: int = 12) -> tuple[str, ...]:
-        """Return the last lines written, without terminal codes; of a line drawn over and over, its last state."""
+        """Return the last lines written, without terminal codes; of a line drawn over and over, its last state.
+
+        Log lines of the frameworks' C++ libraries are left out: they are of the libraries, not of the script.
+        """
         if self.path is None or self.live:
             return ()
         try:
@@ -77,7 +88,8 @@ class Output:
         except OSError:
             return ()
         drawn = (line.rstrip().rsplit("\r", 1)[-1] for line in text.split("\n"))
-        return tuple([clean for line in drawn if (clean := _ESCAPES.sub("", line)).strip()][-lines:])
+        told = [clean for line in drawn if (clean := _ESCAPES.sub("", line)).strip()]
+        return tuple([line for line in told if not _LOG.match(line)][-lines:])
 
     def rescue(self) -> bool:
         """Move to a temporary file after a write failed, then to nowhere. False: there is nothing left to try."""

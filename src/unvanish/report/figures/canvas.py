@@ -114,7 +114,7 @@ def decade_axis(ax: Axes, label: str) -> None:
     low, high = ax.get_ylim()
     if high - low < 1.2:  # an axis that shows less than a decade has no label left
         ax.set_ylim(math.floor(low), max(math.ceil(high), math.floor(low) + 1))
-    ax.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=7))
+    ax.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=7, min_n_ticks=1))  # whole decades alone
     ax.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"1e{y:.0f}"))
     ax.set_ylabel(label)
 

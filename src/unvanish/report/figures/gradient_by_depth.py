@@ -15,7 +15,7 @@ from unvanish.report.figures.canvas import Array, decade_axis, layer_axis, legen
 from unvanish.report.figures.palette import BLUE, INK, ORANGE, PURPLE
 from unvanish.report.figures.wedge import wedge
 from unvanish.report.headline import SLOPE, evidence_of
-from unvanish.report.numbers import scientific
+from unvanish.report.numbers import at_or_after, scientific
 from unvanish.report.rows import LayerRow, kernel_rows, layer_rows
 from unvanish.rules.words import times
 
@@ -36,7 +36,7 @@ def draw(diagnosis: Diagnosis) -> Figure | None:
     wedge(ax, x, first)
     plot(ax, x, first, marker="o", colour=BLUE, label=f"measured at step {seen.profiles[0].step}")
     if seen.profiles[-1].step != seen.profiles[0].step:
-        plot(ax, x, last, marker="s", colour=PURPLE, dash="-.", label=f"at step {seen.profiles[-1].step}")
+        plot(ax, x, last, marker="s", colour=PURPLE, dash="-.", label=at_or_after(seen.profiles[-1].step))
     if seen.forecast:
         _forecast(ax, x, rows, seen.forecast)
     _slope(ax, x, first, diagnosis)

@@ -52,7 +52,7 @@ def _colours(figure: Figure, ax: Axes, rms: Array) -> None:
         zorder=2,
     )
     scale = figure.colorbar(image, ax=ax, fraction=0.025, pad=0.015, extend="min" if (rms == 0).any() else "neither")
-    scale.ax.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+    scale.ax.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=6, min_n_ticks=1))
     scale.ax.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"1e{y:.0f}"))
     scale.set_label("gradient RMS")
 

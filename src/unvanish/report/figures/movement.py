@@ -19,9 +19,9 @@ def draw(diagnosis: Diagnosis) -> Figure | None:
     x = layer_axis(ax, recording.layers)
     middle, last = len(recording.steps) // 2, len(recording.steps) - 1
     if 0 < middle < last:
-        label = f"after step {recording.steps[middle]}"
+        label = f"at step {recording.steps[middle]}"
         plot(ax, x, log10(moved[middle].tolist()), marker="^", colour=SKY, dash="--", label=label)
-    plot(ax, x, log10(moved[last].tolist()), marker="o", colour=BLUE, label=f"after step {recording.steps[last]}")
+    plot(ax, x, log10(moved[last].tolist()), marker="o", colour=BLUE, label=f"at step {recording.steps[last]}")
     odd_ones(ax, x, [None if v != v else v for v in moved[last].tolist()])
     decade_axis(ax, "|W - W0| / |W0|")
     legend(ax)

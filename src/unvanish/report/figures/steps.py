@@ -28,7 +28,7 @@ def draw(diagnosis: Diagnosis) -> Figure | None:
     plot(axes[0], x, log10(updates), marker="o", colour=BLUE)
     odd_ones(axes[0], x, updates)
     decade_axis(axes[0], "update / weight")
-    axes[0].set_title(f"step {diagnosis.recording.steps[-1]}", loc="left")
+    axes[0].set_title(f"at step {diagnosis.recording.steps[-1]}", loc="left")
     if shares:
         _shares(axes[1], names, rows)
     return figure
