@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 from msgspec.structs import replace
+from numpy.typing import NDArray
 
 from unvanish.core.edit import Edit, OfWeights, Prescription, Redraw, ScaleRate
 from unvanish.core.evidence import Run
@@ -153,6 +156,33 @@ class KerasTrainer:
         recording = Recording(layers=(), sizes=(), steps=(), losses=(), rows={}, total_steps=trained.steps)
         profiles = (*seen.profiles, last)
         return run, replace(seen, profiles=profiles, recording=recording, optimizer=used)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return, by name, the values of the model's variables and all data. Not to be written to."""
+        values = {
+            f"variable {number}": np.array(keras.ops.convert_to_numpy(variable))
+            for number, variable in enumerate(self._model.variables)
+        }
+        return values | self._batches.leaves()
+
+    def with_arrays(self, arrays: Mapping[str, NDArray[Any]]) -> KerasTrainer:
+        """Return a trainer with these in the place of its own, the model's variables overwritten by them.
+
+        Raise UnsupportedError where one is not there, or of another shape.
+        """
+        own = self.arrays()
+        for name, array in arrays.items():
+            if name not in own or own[name].shape != array.shape or own[name].dtype != array.dtype:
+                mine = f"{own[name].dtype} {own[name].shape}" if name in own else "none"
+                raise UnsupportedError(
+                    "another run of the script gave another model, or other data",
+                    found=f"{name}: {mine} instead of {array.dtype} {array.shape}",
+                    hint="seed what draws their sizes",
+                )
+        for number, variable in enumerate(self._model.variables):
+            if f"variable {number}" in arrays:
+                variable.assign(arrays[f"variable {number}"])
+        return KerasTrainer(self._model, self._batches.with_leaves(arrays), self.planned_steps)
 
     def fresh(self, prescription: Prescription | None, seed: int) -> Any:
         """Return a new model with the prescription, weights drawn from the seed, compiled as the user's own is."""

@@ -25,6 +25,7 @@ from unvanish.trial.better import (
 )
 from unvanish.trial.better import SHARE as SHARE_OF_GAIN
 from unvanish.trial.changes import clips, keeps_lengths, label_of, name_of, signless, size_of
+from unvanish.trial.job import Runner
 from unvanish.trial.plan import FEWEST_STEPS, SHARE, Plan
 from unvanish.trial.rates import best_of, chosen, following
 from unvanish.trial.trainer import Trainer
@@ -59,8 +60,11 @@ def search(
     judge: Judge,
     plan: Plan,
     progress: Progress = lambda *_: None,
+    run: Runner | None = None,
 ) -> Searched:
     """Try the candidates, and return what was measured.
+
+    run: trains what does not depend on each other; None: the trainer does, one after another. Results are the same.
 
     A candidate that lets the network begin as an isometry comes first: it mostly shows what can be reached. Then the
     least invasive ones: of each invasiveness candidates are taken in their order until one is healthy and better after
@@ -71,15 +75,21 @@ def search(
 
     Ctrl-C and a spent budget end the search; what was measured is returned, and `cut` says why.
     """
-    return _Search(trainer, candidates, judge, plan, progress).run()
+    return _Search(trainer, candidates, judge, plan, progress, run).run()
 
 
 class _Search:
     def __init__(
-        self, trainer: Trainer, candidates: Sequence[Prescription], judge: Judge, plan: Plan, progress: Progress
+        self,
+        trainer: Trainer,
+        candidates: Sequence[Prescription],
+        judge: Judge,
+        plan: Plan,
+        progress: Progress,
+        run: Runner | None,
     ) -> None:
         self._plan = plan
-        self._trials = Trials(trainer, judge, progress, plan.seconds)
+        self._trials = Trials(trainer, judge, progress, plan.seconds, run)
         self._steps = plan.steps_of(trainer.planned_steps)
         self._clips = [one for one in candidates if clips(one)][:1]
         self._candidates = [one for one in candidates if one not in self._clips]
@@ -220,24 +230,23 @@ class _Search:
         self._drop(one, f"{found.verdict} at the first step", transmission(found))
         return False
 
-    def _train_short(self, one: Prescription | None, rate: float) -> None:
+    def _train_short(self, one: Prescription | None, *rates: float) -> None:
         known = self._short.setdefault(label_of(one), {})
-        if rate not in known:
-            known[rate] = self._trials.train(one, SEARCH_SEED, rate, max(1, self._steps // PART))
+        new = [rate for rate in rates if rate not in known]
+        trainings = self._trials.train_all([(one, SEARCH_SEED, rate) for rate in new], max(1, self._steps // PART))
+        for rate, trained in zip(new, trainings, strict=True):
+            known[rate] = trained
 
     def _at_every_rate(self, one: Prescription | None) -> None:
         """Give a change the learning rates that every one gets, and smaller ones while they are better still.
 
         One that is itself a learning rate has its own.
         """
-        if one is not None and one.rate != 1.0:
-            self._train_short(one, 1.0)
-            return
-        rate: float | None = 1.0
-        while rate is not None:
-            self._trials.tell(f"learning rates of {name_of(one)}", len(self._compared), len(INVASIVENESS) + 1)
+        rates = self._plan.rates if one is None or one.rate == 1.0 else ()
+        self._trials.tell(f"learning rates of {name_of(one)}", len(self._compared), len(INVASIVENESS) + 1)
+        self._train_short(one, 1.0, *rates)
+        while rates and (rate := following(self._short[label_of(one)], rates)) is not None:
             self._train_short(one, rate)
-            rate = following(self._short[label_of(one)], self._plan.rates)
 
     def _rate_of(self, one: Prescription | None) -> float:
         """Return the learning rate to compare at, as a multiple of the user's: of the untreated network that itself."""
@@ -263,9 +272,10 @@ class _Search:
         """Train the arms over so many seeds, seed by seed, so that what is cut short can still be compared."""
         wanted = [(seed, one) for seed in range(SEARCH_SEED + 1, SEARCH_SEED + 1 + seeds) for one in arms]
         new = [(seed, one) for seed, one in wanted if seed > len(self._compared.get(label_of(one), []))]
-        for done, (seed, one) in enumerate(new):
+        trainings = self._trials.train_all([(one, seed, self._rate_of(one)) for seed, one in new], self._steps)
+        for done, (_, one) in enumerate(new):
             self._trials.tell(f"{name_of(one)} over seeds", done, len(new))
-            trained = self._trials.train(one, seed, self._rate_of(one), self._steps)
+            trained = next(trainings)
             self._compared.setdefault(label_of(one), []).append(trained)
 
     def _prove(self, one: Prescription) -> None:

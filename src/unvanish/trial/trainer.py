@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Protocol
+
+from numpy.typing import NDArray
 
 from unvanish.core.edit import Prescription
 from unvanish.core.evidence import Run
@@ -46,6 +49,18 @@ class Trainer(Protocol):
 
     def learning_rate(self) -> float:
         """Return that of the user's own optimizer."""
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return, by name, the arrays that a script may draw: the model's weights and all data. Not to be written to.
+
+        With these alike, equal trainings of the same script in two processes give equal results.
+        """
+
+    def with_arrays(self, arrays: Mapping[str, NDArray[Any]]) -> Trainer:
+        """Return a trainer with these in the place of its own; the model's weights, if among them, are overwritten.
+
+        Raise UnsupportedError where one is not there, or of another shape.
+        """
 
     def fresh(self, prescription: Prescription | None, seed: int) -> Any:
         """Return a new model with the prescription, compiled as the user's is, its weights drawn from the seed."""

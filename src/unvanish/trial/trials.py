@@ -1,10 +1,10 @@
-"""All looks and trainings of one search: taken one by one, kept, and stopped when the time is spent."""
+"""All looks and trainings of one search: taken in a fixed order, kept, and stopped when the time is spent."""
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 from msgspec.structs import replace
@@ -15,10 +15,13 @@ from unvanish.core.evidence import Arm, Run
 from unvanish.core.forecast import Forecast
 from unvanish.core.gradient_by_depth import GradientByDepth, gradient_by_depth, over_seeds
 from unvanish.core.observation import Observation
+from unvanish.trial.job import Job, Runner, one_by_one
 from unvanish.trial.trainer import Trainer
 
 Judge = Callable[[Observation], Diagnosis]
 Progress = Callable[[str, int, int], None]
+Wanted = tuple[Prescription | None, int, float]
+"""A change, a seed, and a learning rate as a multiple of the change's own."""
 
 SLOPE = ("GF101", "GF102")
 """Rules whose evidence holds the transmission per layer."""
@@ -48,9 +51,12 @@ class Trained(msgspec.Struct, frozen=True):
 class Trials:
     """Take looks and trainings of one trainer until the time is spent."""
 
-    def __init__(self, trainer: Trainer, judge: Judge, progress: Progress, seconds: float | None) -> None:
-        """seconds: for everything from now on; None: no bound."""
+    def __init__(
+        self, trainer: Trainer, judge: Judge, progress: Progress, seconds: float | None, run: Runner | None = None
+    ) -> None:
+        """seconds: for everything from now on; None: no bound. run: what trains; None: the trainer, one by one."""
         self.trainer, self._judge, self._progress = trainer, judge, progress
+        self._run = run or one_by_one(trainer)
         self.started = time.monotonic()
         self._end = None if seconds is None else self.started + seconds
         self.held_out = 0
@@ -73,9 +79,21 @@ class Trials:
 
     def train(self, prescription: Prescription | None, seed: int, rate: float, steps: int) -> Trained:
         """Train a fresh copy and return what came of it. rate: times the prescription's own. Raise as `look` does."""
-        self._require_time()
+        return next(self.train_all([(prescription, seed, rate)], steps))
+
+    def train_all(self, wanted: Sequence[Wanted], steps: int) -> Iterator[Trained]:
+        """Yield what came of each of the trainings, in their order; they may run beside each other. Raise as `look`."""
+        results = self._run([self._job(*one, steps) for one in wanted])
+        for prescription, _, _ in wanted:
+            self._require_time()
+            run, seen = next(results)
+            yield self._trained(prescription, run, seen)
+
+    def _job(self, prescription: Prescription | None, seed: int, rate: float, steps: int) -> Job:
         rate *= 1.0 if prescription is None else prescription.rate
-        run, seen = self.trainer.train(prescription, seed, self.trainer.learning_rate() * rate, steps)
+        return Job(prescription=prescription, seed=seed, learning_rate=self.trainer.learning_rate() * rate, steps=steps)
+
+    def _trained(self, prescription: Prescription | None, run: Run, seen: Observation) -> Trained:
         self.held_out = seen.data.held_out or self.held_out
         found = self._judged(prescription, seen)
         gradients = gradient_by_depth(seen.network, seen.profiles, None if _beyond(prescription) else found.forecast)
