@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -26,8 +27,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from unvanish.core.edit import Prescription
+    from unvanish.jobs.pool import Pool
     from unvanish.script.run import ScriptRun
     from unvanish.trial.cure import Cure
+    from unvanish.trial.job import Runner
     from unvanish.trial.plan import Plan as TrialPlan
     from unvanish.trial.trainer import Trainer
 
@@ -224,11 +227,18 @@ def with_forecast(seen: Observation) -> Observation:
 
 
 def try_cures(
-    trainer: Trainer, plan: TrialPlan, progress: Progress, *, title: str = "", without: Sequence[str] = ()
+    trainer: Trainer,
+    plan: TrialPlan,
+    progress: Progress,
+    *,
+    title: str = "",
+    without: Sequence[str] = (),
+    runner: Runner | None = None,
 ) -> Cure:
     """Look at the untreated network, search for the smallest change that helps, and decide.
 
-    without: names of cures that are not to be tried.
+    without: names of cures that are not to be tried. runner: trains what does not depend on each other; None: the
+    trainer does, one after another.
     """
     from unvanish.cures.table import CURES, answered, proposals
     from unvanish.trial.cure import Cure
@@ -241,7 +251,7 @@ def try_cures(
         progress("watching the first steps", 0, 0)
         untreated = diagnose(trainer.watch(SEARCH_SEED), title=title)
     candidates = proposals(untreated, tuple(cure for cure in CURES if cure.NAME not in without))
-    searched = search(trainer, candidates, diagnose, plan, progress)
+    searched = search(trainer, candidates, diagnose, plan, progress, runner)
     decision = decide(searched.evidence, untreated, answered(), searched.cut)
     source, unwritten = _source_of(trainer, decision.prescription)
     record = Cured(
@@ -278,18 +288,21 @@ def cure_script(
     plan: TrialPlan,
     fit: int = 1,
     fix: int | None = None,
+    jobs: int = 1,
     progress: Progress,
 ) -> tuple[ScriptRun, Cure | None]:
     """Run a training script up to its fit, and try cures on copies of its model; return how it ran, and the cure.
 
     fit: which of its calls of fit. fix: row of the table of compared changes, 1 the best, to be written as a patch in
-    the place of the one that is prescribed. No file of the script is changed.
+    the place of the one that is prescribed. jobs: processes that train, each of which runs the script up to its fit;
+    what comes out does not depend on it. No file of the script is changed.
     Raise UnsupportedError where copies of what the script trains cannot be made.
     """
     from unvanish.script.captures import FOR_TRIALS
     from unvanish.script.check import look
     from unvanish.script.patches.source_file import read_sources
 
+    environment = dict(os.environ)
     run = look(Path(path), list(argv), Plan(fit=fit), progress, FOR_TRIALS)
     if run.exit_code is not None:
         return run, None
@@ -301,8 +314,31 @@ def cure_script(
             hint=f"unvanish check {path} names what is worth changing",
         )
     sources = read_sources(run.all_sites)  # now: the trials take minutes, and files change
-    found = try_cures(run.trainer, plan, progress, title=Path(path).name)
+    with _workers(jobs, run.trainer, Path(path), argv, fit, environment, progress) as pool:
+        found = try_cures(run.trainer, plan, progress, title=Path(path).name, runner=pool)
+    if pool is not None:
+        run = replace(run, notes=(*run.notes, *pool.notes))
     return run, _patched(_chosen(found, run.trainer, fix), run, sources, fix)
+
+
+def _workers(
+    jobs: int,
+    trainer: Trainer,
+    script: Path,
+    argv: Sequence[str],
+    fit: int,
+    environment: dict[str, str],
+    progress: Progress,
+) -> AbstractContextManager[Pool | None]:
+    """Return the processes that train; None for one, which is this one."""
+    if jobs == 1:
+        return nullcontext()
+    from unvanish.jobs.pool import Pool
+    from unvanish.trial.search import SEARCH_SEED
+
+    return Pool(
+        trainer, script, argv, fit=fit, count=jobs, seed=SEARCH_SEED, environment=environment, progress=progress
+    )
 
 
 def _chosen(found: Cure, trainer: Trainer, fix: int | None) -> Cure:

@@ -17,6 +17,7 @@ from unvanish.core.measures.stuck import stuck
 from unvanish.core.observation import Observation
 from unvanish.core.patch import Mirrored
 from unvanish.core.recording import Recording
+from unvanish.errors import UnsupportedError
 from unvanish.keras.aside import aside
 from unvanish.keras.batches import Batches
 from unvanish.keras.describe import describe
