@@ -151,10 +151,10 @@ class Pool:
 
     def _lost(self, how: str, job: Job) -> None:
         """Note that a worker died; after too many of them no more are started."""
-        if self._closed:
-            return
         what = "the network as it is" if job.prescription is None else job.prescription.label
         with self._lock:
+            if self._closed or self._useless:
+                return
             self._deaths += 1
             self._notes.append(f"a worker process ended ({how}) while it trained {what}, seed {job.seed}: done again")
             many = self._deaths > TRIES * self._count

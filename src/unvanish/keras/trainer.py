@@ -137,6 +137,7 @@ class KerasTrainer:
             values, seen, before = self._start(prescription, seed)
             copy = self._copy(prescription, learning_rate)
             copy.compile()
+        with aside(self._model, seed):  # anew: what is only done once, and draws, must not count
             copy.reset(values, learning_rate)
             trained = copy.train(seed, steps, lambda model: self._scorer.training(model).loss)
             whole = math.isfinite(trained.losses[-1])
@@ -233,13 +234,15 @@ class KerasTrainer:
         if key not in self._starts:
             values = self._drawn(prescription, seed)
             copy = self._copy(prescription, self.learning_rate())
-            copy.reset(values, self.learning_rate() * (1.0 if prescription is None else prescription.rate))
-            drawn = self._first_batches(seed)
-            seen = first_look(copy.model, self._batches, drawn, self.planned_steps, lambda *_: None)
+            with aside(self._model, seed):  # anew: making the copy drew, if it was made now
+                copy.reset(values, self.learning_rate() * (1.0 if prescription is None else prescription.rate))
+                drawn = self._first_batches(seed)
+                seen = first_look(copy.model, self._batches, drawn, self.planned_steps, lambda *_: None)
+                loss = self._scorer.held_out(copy.model).loss
             most = max(1, _KEPT // max(1, self._model.count_params()))
             while len(self._starts) >= most:
                 self._starts.pop(next(iter(self._starts)))
-            self._starts[key] = _Start(values, seen, self._scorer.held_out(copy.model).loss)
+            self._starts[key] = _Start(values, seen, loss)
         return self._starts[key]
 
     def _first_batches(self, seed: int) -> list[Any]:
