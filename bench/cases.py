@@ -35,7 +35,7 @@ from msgspec.structs import replace
 from scipy.stats import beta
 
 from data.build import data, keras_model, load_cases
-from unvanish.api import diagnose
+from unvanish.diagnosing import diagnose
 from unvanish.watching.session import Enough, Plan
 
 if ON == "pytorch":

@@ -33,10 +33,11 @@ import keras
 import numpy as np
 
 from data.tasks import Task, all_tasks
-from unvanish.api import diagnose, try_cures
 from unvanish.core.measures.paired import paired_p
 from unvanish.core.task import task_of
 from unvanish.cures.table import proposals
+from unvanish.curing import try_cures
+from unvanish.diagnosing import diagnose
 from unvanish.errors import UnvanishError
 from unvanish.keras.batches import Batches
 from unvanish.keras.training import train

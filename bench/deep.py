@@ -27,8 +27,9 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 import keras
 
 from data.tasks import mnist1d, stack
-from unvanish.api import diagnose, try_cures
 from unvanish.cures.table import answered, proposals
+from unvanish.curing import try_cures
+from unvanish.diagnosing import diagnose
 from unvanish.keras.trial import trainer_of
 from unvanish.trial.changes import keeps_lengths
 from unvanish.trial.decide import decide

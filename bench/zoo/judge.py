@@ -10,8 +10,8 @@ from typing import Any
 
 from scipy.stats import beta
 
-from unvanish.api import diagnose
 from unvanish.core.diagnosis import Diagnosis
+from unvanish.diagnosing import diagnose
 from zoo.detectors import DETECTORS
 from zoo.measure import read
 from zoo.record import load, recordings

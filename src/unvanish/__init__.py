@@ -4,11 +4,12 @@ import unvanish
 print(unvanish.check(model, x, y))      # a compiled Keras model and its data
 """
 
-from unvanish.api import __version__, check, compare, cure, forecast, plot_grad_flow
+from unvanish.api import check, compare, cure, forecast, plot_grad_flow
 from unvanish.core.comparison import Comparison
 from unvanish.core.diagnosis import Diagnosis
 from unvanish.core.forecast import Forecast
 from unvanish.core.recording import Recording
+from unvanish.diagnosing import __version__
 from unvanish.errors import UnvanishError
 from unvanish.trial.cure import Cure
 

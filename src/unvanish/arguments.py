@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import inspect
+import numbers
 import operator
 from collections.abc import Collection
 from typing import Any
 
 from unvanish.errors import UsageError
 
-TYPICAL: dict[str, int] = {"batch_size": 32, "steps": 60}
+TYPICAL: dict[str, int] = {"batch_size": 32, "seeds": 3, "steps": 60}
 """Counts -> what the hint of a refusal names."""
 
 
-def count_of(name: str, value: Any) -> int:
-    """Return a whole number, 1 or more, as Python's own; raise UsageError for anything else."""
+def count_of(name: str, value: Any, typical: int | None = None) -> int:
+    """Return a whole number, 1 or more, as Python's own; raise UsageError for anything else, with a typical one."""
     try:
         count = operator.index(value)
     except TypeError:
@@ -23,9 +24,23 @@ def count_of(name: str, value: Any) -> int:
         raise UsageError(
             f"{name} must be 1 or more" if count is not None else f"{name} must be a whole number",
             found=f"{name}={value!r}",
-            hint=f"{name}={TYPICAL[name]}",
+            hint=f"{name}={typical or TYPICAL[name]}",
         )
     return count
+
+
+def seconds_of(name: str, value: Any) -> float | None:
+    """Return a time in seconds, more than 0; None for None. Raise UsageError for anything else, a text as `2m` too."""
+    if value is None:
+        return None
+    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not number or not value > 0:
+        raise UsageError(
+            f"{name} must be a number of seconds, more than 0",
+            found=f"{name}={value!r}",
+            hint=f"{name}=120",
+        )
+    return float(value)
 
 
 def codes_of(ignore: Any) -> tuple[str, ...]:

@@ -66,7 +66,7 @@ def gives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Call
             trainer = FakeTrainer({"": plain(), WORD.label: Outcome(0.8)})
             return ran, None if record is None else Cure(record, trainer, changes)
 
-        monkeypatch.setattr("unvanish.api.cure_script", cure_script)
+        monkeypatch.setattr("unvanish.curing.cure_script", cure_script)
         return called
 
     return set_up

@@ -169,3 +169,52 @@ def test_a_torch_module_is_told_what_to_do() -> None:
 
     with pytest.raises(unvanish.UnvanishError, match="cannot try cures on models of PyTorch"):
         unvanish.cure(torch.nn.Linear(2, 1), np.zeros((4, 2)), np.zeros(4))
+
+
+NOTHING = np.zeros((0, 20), dtype="float32")
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"seeds": "3"}, "seeds must be a whole number"),
+        ({"seeds": 2}, "cannot tell a cure from luck"),
+        ({"steps": 2.5}, "steps must be a whole number"),
+        ({"budget": "2m"}, "budget must be a number of seconds"),
+        ({"budget": float("nan")}, "budget must be a number of seconds"),
+        ({"batch_size": 0}, "batch_size must be 1 or more"),
+        ({"progress": 3}, "progress cannot be called"),
+        ({"x": None}, "there are no inputs"),
+        ({"y": None}, "the labels are missing"),
+        ({"x": np.zeros((1000, 5))}, "does not fit the input"),
+        ({"x": np.full((1000, 20), "a")}, "x holds no numbers"),
+        ({"y": np.zeros((1000, 3))}, "the loss cannot be computed"),
+        ({"validation": 3}, "no pair"),
+        ({"validation": (NOTHING, NOTHING[:, 0])}, "the validation data are empty"),
+        ({"x": NOTHING[:0], "y": NOTHING[:0, 0]}, "the data are empty"),
+        ({"x": np.zeros((1, 20)), "y": np.zeros(1)}, "nothing to compare trainings on"),
+    ],
+)
+def test_bad_input_is_told_before_anything_is_tried(given: dict[str, Any], words: str) -> None:
+    from looking import labelled, sick
+
+    x, y = labelled("teacher")
+    with pytest.raises(unvanish.UnvanishError, match=words) as told:
+        unvanish.cure(sick(), **{"x": x, "y": y, **given})
+    assert told.value.found
+    assert told.value.hint
+
+
+@pytest.mark.parametrize("part", ["x", "y", "held out"])
+def test_data_that_hold_nan_are_named(part: str) -> None:
+    from looking import labelled, sick
+
+    x, y = labelled("teacher")
+    data = {"x": x.astype(float), "y": y.astype(float)}
+    held = {name: values[:50].copy() for name, values in data.items()}
+    spoilt = held["y"] if part == "held out" else data[part]
+    spoilt.reshape(-1)[7] = np.nan
+    cure = unvanish.cure(sick(), data["x"], data["y"], validation=(held["x"], held["y"]), steps=5)
+    assert cure.verdict == "not-the-gradients"
+    assert cure.record.sentence.startswith(f"1 {'input values' if part == 'x' else 'labels'} are not finite")
+    assert "inf" not in str(cure).replace("not finite", "")

@@ -13,7 +13,7 @@ import keras
 import pytest
 from looking import labelled
 
-from unvanish.api import try_cures
+from unvanish.curing import try_cures
 from unvanish.keras.trial import trainer_of
 from unvanish.trial.cure import Cure
 from unvanish.trial.plan import Plan

@@ -13,8 +13,8 @@ import keras
 import numpy as np
 import pytest
 
-from unvanish.api import try_cures
 from unvanish.core.evidence import Arm
+from unvanish.curing import try_cures
 from unvanish.keras.trial import trainer_of
 from unvanish.trial.better import is_better
 from unvanish.trial.cure import Cure

@@ -5,7 +5,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from unvanish.api import diagnose
+from unvanish.diagnosing import diagnose
 from unvanish.keras.capture import Capture
 from unvanish.watching.session import Enough, Plan
 

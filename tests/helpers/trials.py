@@ -49,11 +49,15 @@ class Outcome:
         rates: tuple[float, ...] = (1.0,),
         stuck: bool = False,
         fits: bool = True,
+        fails_at: int | None = None,
     ) -> None:
-        """word, first: verdict after training and at the first step. rates: learning rates that it learns at."""
+        """word, first: verdict after training and at the first step. rates: learning rates that it learns at.
+
+        fails_at: which of its trainings raises, the first is 0; -1: its look does.
+        """
         self.score, self.word, self.first, self.spread = score, word, first or word, spread
         self.train = score if train is None else train
-        self.rates, self.stuck, self.fits = rates, stuck, fits
+        self.rates, self.stuck, self.fits, self.fails_at = rates, stuck, fits, fails_at
 
 
 def plain(score: float = 0.5, **fields: object) -> Outcome:
@@ -80,6 +84,8 @@ class FakeTrainer:
         self.looks.append(_key(prescription))
         if not self.outcomes[_key(prescription)].fits:
             raise UnsupportedError("widths are odd", found="65 units")
+        if self.outcomes[_key(prescription)].fails_at == -1:
+            raise RuntimeError("the layer raised\n  second line")
         return self._observation(self.outcomes[_key(prescription)].first)
 
     def train(
@@ -87,6 +93,8 @@ class FakeTrainer:
     ) -> tuple[Run, Observation]:
         key = _key(prescription)
         self._before(len(self.trained))
+        if self.outcomes[key].fails_at == sum(known == key for known, *_ in self.trained):
+            raise RuntimeError("the loss raised\n  second line")
         self.trained.append((key, seed, learning_rate, steps))
         out = self.outcomes[key]
         learns = any(math.isclose(learning_rate, rate, rel_tol=1e-6) for rate in out.rates)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -35,7 +36,7 @@ class FakeProcess:
     dies: frozenset[int] = frozenset()
     refuses = ""
     begun = 0
-    made: list[FakeProcess] = []
+    made: ClassVar[list[FakeProcess]] = []
     lock = threading.Lock()
 
     def __init__(self, environment: dict[str, str]) -> None:
@@ -71,7 +72,7 @@ class FakeProcess:
 @pytest.fixture
 def process(monkeypatch: pytest.MonkeyPatch) -> type[FakeProcess]:
     class Fresh(FakeProcess):
-        made: list[FakeProcess] = []
+        made: ClassVar[list[FakeProcess]] = []
 
     FakeProcess.begun = 0
     monkeypatch.setattr(pools, "Process", Fresh)
@@ -79,21 +80,25 @@ def process(monkeypatch: pytest.MonkeyPatch) -> type[FakeProcess]:
 
 
 def pooled(trainer: FakeTrainer, count: int = 2) -> Pool:
-    return Pool(trainer, Path("train.py"), ("-x",), fit=1, count=count, seed=0, environment={"A": "b"})
+    return Pool(trainer, Path("train.py"), ("-x",), fit=1, count=count, environment={"A": "b"})
 
 
 JOBS = [Job(prescription=one, seed=seed, learning_rate=1.0, steps=10) for seed in (1, 2, 3, 4) for one in (None, WORD)]
 
 
-def same(results: Sequence[Result]) -> bool:
-    return [repr(one) for one in results] == [repr(one) for one in one_by_one(Trainer(OUTCOMES))(JOBS)]
+def results(waiting: Sequence[Callable[[], Result]]) -> list[Result]:
+    return [wait() for wait in waiting]
+
+
+def same(found: Sequence[Result]) -> bool:
+    return [repr(one) for one in found] == [repr(one) for one in results(one_by_one(Trainer(OUTCOMES))(JOBS))]
 
 
 def test_results_come_in_the_order_of_the_jobs(process: type[FakeProcess]) -> None:
     trainer = Trainer(OUTCOMES)
     with pooled(trainer) as pool:
-        assert same(list(pool(JOBS)))
-        assert same(list(pool(JOBS)))
+        assert same(results(pool(JOBS)))
+        assert same(results(pool(JOBS)))
     assert trainer.trained == []
     assert 1 <= len(process.made) <= 2, "workers are kept"
     assert sum(one.jobs for one in process.made) == 2 * len(JOBS)
@@ -106,7 +111,7 @@ def test_a_worker_that_dies_costs_its_job_a_retry_and_nothing_else(process: type
     process.dies = frozenset({3})
     trainer = Trainer(OUTCOMES)
     with pooled(trainer) as pool:
-        assert same(list(pool(JOBS)))
+        assert same(results(pool(JOBS)))
     assert trainer.trained == []
     assert FakeProcess.begun == len(JOBS) + 1
     (note,) = pool.notes
@@ -117,7 +122,7 @@ def test_a_job_that_two_workers_died_of_is_done_here(process: type[FakeProcess])
     process.dies = frozenset({0, 1})
     trainer = Trainer(OUTCOMES)
     with pooled(trainer, count=1) as pool:
-        assert same(list(pool(JOBS)))
+        assert same(results(pool(JOBS)))
     assert trainer.trained == [("", 1, 1.0, 10)]
     assert len(pool.notes) == 2
 
@@ -126,8 +131,8 @@ def test_where_workers_go_on_dying_this_process_does_everything(process: type[Fa
     process.dies = frozenset(range(100))
     trainer = Trainer(OUTCOMES)
     with pooled(trainer) as pool:
-        assert same(list(pool(JOBS)))
-        assert same(list(pool(JOBS)))
+        assert same(results(pool(JOBS)))
+        assert same(results(pool(JOBS)))
     assert len(trainer.trained) == 2 * len(JOBS)
     assert len(process.made) <= 6
     assert pool.notes[-1].startswith("--jobs is of no use here, one process does everything: 5 of them ended")
@@ -137,7 +142,7 @@ def test_workers_that_see_other_numbers_are_not_believed(process: type[FakeProce
     process.refuses = "another training"
     trainer = Trainer(OUTCOMES)
     with pooled(trainer) as pool:
-        assert same(list(pool(JOBS)))
+        assert same(results(pool(JOBS)))
     assert len(trainer.trained) == len(JOBS)
     assert pool.notes == ("--jobs is of no use here, one process does everything: another training",)
 
@@ -149,14 +154,14 @@ def test_what_a_worker_cannot_do_is_said_as_one_process_says_it(process: type[Fa
 
     odd = [Job(prescription=change("odd"), seed=seed, learning_rate=1.0, steps=10) for seed in (1, 2)]
     with pooled(Refusing(OUTCOMES)) as pool, pytest.raises(UnsupportedError, match="widths are odd"):
-        list(pool(odd))
+        results(pool(odd))
     assert all(one.ended for one in process.made)
 
 
 def test_a_job_alone_is_done_here(process: type[FakeProcess]) -> None:
     trainer = Trainer(OUTCOMES)
     with pooled(trainer) as pool:
-        list(pool(JOBS[:1]))
+        results(pool(JOBS[:1]))
     assert len(trainer.trained) == 1
     assert process.made == []
 
@@ -164,8 +169,9 @@ def test_a_job_alone_is_done_here(process: type[FakeProcess]) -> None:
 def eager(trainer: FakeTrainer) -> Runner:
     """Do all jobs at once, the last one first."""
 
-    def run(jobs: Sequence[Job]) -> Iterator[Result]:
-        return iter([job.done_by(trainer) for job in reversed(jobs)][::-1])
+    def run(jobs: Sequence[Job]) -> Sequence[Callable[[], Result]]:
+        done = [job.done_by(trainer) for job in reversed(jobs)][::-1]
+        return [partial(lambda result: result, result) for result in done]
 
     return run
 

@@ -71,11 +71,15 @@ def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ScriptRun:
 
 def pooled(run: ScriptRun, *arguments: str) -> Pool:
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
-    return Pool(run.trainer, run.script, arguments, fit=1, count=2, seed=0, environment=environment)
+    return Pool(run.trainer, run.script, arguments, fit=1, count=2, environment=environment)
 
 
 def numbers(results: Sequence[Result]) -> list[tuple[str, bytes]]:
     return [(repr(msgspec.structs.replace(run, seconds=0.0)), shown(seen)) for run, seen in results]
+
+
+def here(run: ScriptRun, jobs: Sequence[Job]) -> list[Result]:
+    return [wait() for wait in one_by_one(run.trainer)(jobs)]
 
 
 def gone(pid: int) -> bool:
@@ -91,30 +95,30 @@ def gone(pid: int) -> bool:
 @pytest.mark.every_backend
 def test_workers_give_what_one_process_gives_and_one_that_is_killed_costs_a_retry(script: ScriptRun) -> None:
     with pooled(script, "7") as pool:
-        results = pool(JOBS)
-        first = next(results)
+        first, *others = pool(JOBS)
+        there = [first()]
         os.kill(pool.pids[0], signal.SIGKILL)
-        there = [first, *results]
+        there += [wait() for wait in others]
         pids = pool.pids
     (note,) = pool.notes
     assert "signal 9" in note
     assert len(pids) in (2, 3)
     assert all(gone(pid) for pid in pids)
-    assert numbers(there) == numbers(list(one_by_one(script.trainer)(JOBS)))
+    assert numbers(there) == numbers(here(script, JOBS))
 
 
 def test_another_model_is_not_believed(script: ScriptRun) -> None:
     Path("sizes.py").write_text("WIDTH = 17\n")
     with pooled(script, "7") as pool:
-        there = list(pool(JOBS[:2]))
+        there = [wait() for wait in pool(JOBS[:2])]
     (note,) = pool.notes
     assert "one process does everything" in note
-    assert numbers(there) == numbers(list(one_by_one(script.trainer)(JOBS[:2])))
+    assert numbers(there) == numbers(here(script, JOBS[:2]))
 
 
 def test_other_arguments_end_the_script(script: ScriptRun) -> None:
     with pooled(script, "8") as pool:
-        assert len(list(pool(JOBS[:2]))) == 2
+        assert len([wait() for wait in pool(JOBS[:2])]) == 2
     (note,) = pool.notes
     assert "train.py raised AssertionError before it trained anything" in note
 

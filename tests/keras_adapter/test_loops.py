@@ -8,7 +8,7 @@ import pytest
 from every_loop import BY_SGD, LOOPS, PATCHED, UNPROBED, UNTOLD, by_a_loop, kernels, looked, state
 from loops import MADE, STEPS, by_batches, by_fit, sequential
 
-from unvanish.api import diagnose
+from unvanish.diagnosing import diagnose
 from unvanish.keras.capture import Capture
 from unvanish.watching.session import Plan
 

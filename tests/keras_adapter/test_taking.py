@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from families import L
 
-from unvanish.api import diagnose
+from unvanish.diagnosing import diagnose
 from unvanish.keras.batches import Batches
 from unvanish.keras.taking import Capture
 from unvanish.script.captures import FOR_TRIALS
@@ -78,3 +78,21 @@ def test_a_script_is_run_up_to_its_fit(tmp_path, monkeypatch):
     assert diagnose(run.observation).verdict == "vanishing"
     assert {site.line for site in run.sites.values()} == {9, 11, 12}
     assert run.trainer.train(None, 0, 1e-3, 20)[0].stuck
+
+
+def test_what_fit_itself_would_raise_is_the_scripts_own():
+    x, y = data()
+    with Capture(Plan(), lambda *_: None, Path(__file__)) as capture, pytest.raises(ValueError, match="6"):
+        made().fit(x[:, :4], y, verbose=0)
+    assert (capture.error, capture.trainer) == (None, None)
+
+
+def test_what_only_a_copy_raises_is_told_and_not_called_the_scripts_own(monkeypatch):
+    def look(*_):
+        raise RuntimeError("a copy raised")
+
+    monkeypatch.setattr("unvanish.keras.trainer.KerasTrainer.look", look)
+    capture = taken(made(), *data())
+    assert "trains, but it could not be looked at" in str(capture.error)
+    assert "RuntimeError: a copy raised" in str(capture.error)
+    assert capture.trainer is None

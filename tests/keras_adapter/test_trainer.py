@@ -9,9 +9,9 @@ import pytest
 from families import FAMILIES, L, inputs_of
 from looking import labelled, sick
 
-from unvanish.api import diagnose
 from unvanish.core.edit import AddNorm, AddResidual, Clip, Prescription, Redraw, SwapActivation
 from unvanish.core.measures.stuck import stuck
+from unvanish.diagnosing import diagnose
 from unvanish.errors import UnsupportedError
 from unvanish.keras.batches import Batches
 from unvanish.keras.trainer import KerasTrainer
@@ -288,3 +288,23 @@ def test_a_loss_stands_still_unless_it_falls_by_more_than_it_varies():
     # by hand: quarters 1.0 and 0.9; differences 0, -0.1, 0 beyond the first quarter, sd 0.0577
     assert stuck([1.0, 1.0, 0.9, 0.9])
     assert not stuck([1.0, 1.0, 0.5, 0.5, 0.2, 0.2, 0.1, 0.1])
+
+
+def test_a_training_that_cannot_be_repeated_or_compared_is_refused():
+    remembers = keras.Sequential([keras.Input(batch_shape=(10, 5, 4)), L.SimpleRNN(4, stateful=True), L.Dense(1)])
+    remembers.compile("adam", "mse")
+    data = Batches.of_arrays(np.zeros((50, 5, 4)), np.zeros((50, 1)), batch_size=10)
+    with pytest.raises(UnsupportedError, match="cannot be compared") as refused:
+        KerasTrainer(remembers, data)
+    assert "stateful layers" in refused.value.found
+
+    class Own(keras.Model):
+        def train_step(self, data):
+            raise NotImplementedError
+
+    entry = keras.Input((20,))
+    silent = Own(entry, L.Dense(1)(entry))
+    silent.compile("adam")
+    with pytest.raises(UnsupportedError, match="cannot be compared") as refused:
+        trainer(silent)
+    assert "only the train_step of Own knows" in refused.value.found

@@ -228,6 +228,60 @@ def test_a_loss_is_lower_when_it_is_better() -> None:
 
 
 def test_a_network_that_diverged_is_cured_by_what_does_not() -> None:
-    found = decided(evidence((-math.inf,) * 3, {WORD: (0.84, 0.85, 0.86)}))
-    assert found.verdict == "cured"
-    assert "instead of accuracy (diverged)" in found.sentence
+    found = evidence((-math.inf,) * 3, {WORD: (0.84, 0.85, 0.86)})
+    assert decided(found).verdict == "cured"
+
+
+@pytest.mark.parametrize("name", ["input_nonfinite", "label_nonfinite"])
+def test_data_that_are_no_numbers_are_not_the_gradients(name: str) -> None:
+    """The gradients may vanish as well: nothing that is done to them makes a number of nan."""
+    found = Finding(code="GF401", name="non-finite-values", severity="error", message="3 values", evidence={name: 3.0})
+    sick = replace(SICK, findings=(*SICK.findings, found))
+    assert not answerable(sick, ANSWERED)
+    decision = decide(evidence((-math.inf,) * 3, {}), sick, ANSWERED)
+    assert decision.verdict == "not-the-gradients"
+    assert decision.sentence.startswith("3 values: what is no number in the data")
+    clean = replace(found, evidence={"input_nonfinite": 0.0, "label_nonfinite": 0.0})
+    assert answerable(replace(SICK, findings=(*SICK.findings, clean)), ANSWERED)
+
+
+def test_a_loss_that_is_no_number_in_any_training() -> None:
+    nowhere = (-math.inf,) * 3
+    found = decided(evidence(nowhere, {WORD: nowhere}))
+    assert (found.verdict, found.notes) == ("no-cure-helped", ())
+    assert found.sentence == "the loss was no number at the end of all 6 trainings, changed or not"
+    rescued = decided(evidence(nowhere, {WORD: (0.84, 0.85, 0.86)}))
+    assert rescued.verdict == "cured"
+    assert "instead of accuracy no number after" in rescued.sentence
+
+
+@pytest.mark.parametrize(("samples", "chance", "told"), [(4, 0.5, True), (3, 0.5, False), (500, 1.0, False)])
+def test_few_held_out_samples_tell_nothing(samples: int, chance: float, told: bool) -> None:
+    """A perfect score at chance .5 over three seeds: 3 sqrt(.25 / 12) = .433 < .5, 3 sqrt(.25 / 9) = .5."""
+    few = {"held_out": samples, "chance": chance}
+    found = decided(evidence(AT_CHANCE, {WORD: (1.0, 1.0, 1.0)}, **few))
+    assert (found.verdict == "undecided") is not told
+    assert ("cannot tell a training from guessing" in found.sentence) is not told
+    healthy = decide(evidence(AT_CHANCE, {}, **few), diagnoses.healthy(), ANSWERED)
+    assert healthy.verdict == "not-the-gradients"
+    assert ("it does not train" in healthy.sentence) is told
+
+
+def test_few_steps_do_not_say_that_a_healthy_network_does_not_train() -> None:
+    found = decide(evidence(AT_CHANCE, {}, steps=99), diagnoses.healthy(), ANSWERED)
+    assert found.sentence.startswith("the gradients are healthy, and 99 steps are too few to tell whether it trains: ")
+
+
+def test_a_guess_is_no_cure_of_the_rarer_class_for_an_answer() -> None:
+    """Stuck at .412 where chance is .588: .600 is better in every seed, and tells nothing from guessing.
+
+    Beyond chance .588 with 200 samples and three seeds: 3 sqrt(.588 x .412 / 600) = .0603.
+    """
+    stuck, scores = (0.412,) * 3, (0.6, 0.575, 0.64)
+    found = evidence(stuck, {WORD: scores}, chance=0.588)
+    t = 0.193 / (0.0327872 / math.sqrt(3))  # of .188, .163, .228; two degrees of freedom
+    assert found.p(found.arms[0]) == pytest.approx(0.5 - t / (2 * math.sqrt(2 + t * t)), rel=1e-3, abs=0)
+    assert decided(found).verdict != "cured"
+    within, beyond = (evidence(stuck, {WORD: (score,) * 3}, chance=0.588) for score in (0.647, 0.649))
+    assert not is_better(within, within.arms[0])
+    assert is_better(beyond, beyond.arms[0])

@@ -167,7 +167,7 @@ def test_of_a_size_three_are_trained_and_after_one_that_does_well_none() -> None
     trainer, searched = run({one.label: Outcome(0.5) for one in many}, *many)
     assert {key for key, *_ in trainer.trained} == {"", *(one.label for one in many[:3])}
     assert searched.evidence is not None
-    assert [one.reason for one in searched.evidence.dropped[:2]] == ["3 of its size did no better"] * 2
+    assert [one.reason for one in searched.evidence.dropped[:2]] == ["swap (2) did no better"] * 2
     trainer, searched = run({one.label: Outcome(0.8) for one in many}, *many)
     assert {key for key, *_ in trainer.trained} == {"", many[0].label}
     assert searched.evidence is not None
@@ -322,6 +322,34 @@ def test_progress_is_told() -> None:
     assert all(0 <= done < total for _, done, total in told)
 
 
+@pytest.mark.parametrize(
+    ("at", "reason"),
+    [
+        (-1, "failed at the first step: RuntimeError: the layer raised"),
+        (0, "its training failed: RuntimeError: the loss raised"),
+        (2, "its training failed: RuntimeError: the loss raised"),
+        (5, "its training failed: RuntimeError: the loss raised"),
+    ],
+)
+def test_a_change_that_raises_is_dropped_and_the_others_go_on(at: int, reason: str) -> None:
+    """At the look, at its first short training, at another learning rate, at its second seed."""
+    outcomes = {"redraw": Outcome(0.86, fails_at=at), "swap": Outcome(0.87), "clip-gradient": plain(fails_at=at)}
+    _, searched = run(outcomes, INIT, WORD, CLIP)
+    assert searched.cut == ""
+    assert searched.evidence is not None
+    assert {one.prescription.name: one.reason for one in searched.evidence.dropped}["redraw"] == reason
+    assert [(arm.label, len(arm.runs)) for arm in searched.evidence.arms if arm.label == "redraw"] == []
+    assert decided(searched).prescription == WORD
+
+
+@pytest.mark.parametrize(("at", "kept"), [(0, None), (5, 2)])
+def test_the_network_as_it_is_that_raises_ends_the_trials(at: int, kept: int | None) -> None:
+    _, searched = run({"": plain(fails_at=at), "swap": Outcome(0.85)}, WORD)
+    assert searched.cut == "the training of the network as it is failed: RuntimeError: the loss raised"
+    assert kept == (None if searched.evidence is None else len(searched.evidence.baseline.runs))
+    assert decided(searched).verdict == "undecided"
+
+
 def with_forecast(seen: Observation) -> Diagnosis:
     """Judge as the fake trainer says, with a forecast, as api adds it."""
     return judge(replace(seen, forecast=seen.forecast or observation(Recipe()).forecast))
@@ -351,3 +379,13 @@ def test_a_bias_that_depends_on_its_kernel_has_no_forecast() -> None:
     found = gradients(change("centred", "initialisation only", edits=(edit,)))
     assert found["centred"].forecast == ()
     assert found[CLIP.label].forecast
+
+
+@pytest.mark.parametrize("score", [0.5, 0.84])
+def test_no_candidate_disappears(score: float) -> None:
+    candidates = INIT, WORD, NORM, RESIDUAL, CLIP
+    outcomes = {one.label: Outcome(score if one is INIT else 0.85) for one in candidates if one is not CLIP}
+    found = run(outcomes, *candidates)[1].evidence
+    assert found is not None
+    told = [arm.label for arm in found.arms] + [one.prescription.label for one in found.dropped]
+    assert sorted(told) == sorted(one.label for one in candidates)

@@ -9,6 +9,7 @@ import click
 
 from unvanish.cli import facts, files, streams
 from unvanish.core.renderers import render
+from unvanish.diagnosing import __version__
 from unvanish.errors import UsageError
 
 if TYPE_CHECKING:
@@ -35,11 +36,10 @@ def compare(before: Path, after: Path, html_path: str | None, json_path: str | N
     html, json = (None if path in (None, "-") else Path(path) for path in (html_path, json_path))
     files.ensure_writable(html, json)
     sides = _side(before), _side(after)
-    from unvanish import api
     from unvanish.core.comparison import Comparison
     from unvanish.report.comparison_text import print_comparison
 
-    comparison = Comparison(before=sides[0], after=sides[1], version=api.__version__)
+    comparison = Comparison(before=sides[0], after=sides[1], version=__version__)
     if json_path == "-":
         streams.say(comparison.to_json())
     else:

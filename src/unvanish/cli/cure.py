@@ -101,7 +101,7 @@ def cure(
         )
     html, json = (None if path in (None, "-") else Path(path) for path in (html_path, json_path))
     files.ensure_writable(html, json, script=script)
-    from unvanish.api import cure_script
+    from unvanish.curing import cure_script
     from unvanish.script.check import shown_live
     from unvanish.trial.plan import Plan
 

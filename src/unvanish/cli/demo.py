@@ -66,10 +66,19 @@ def demo(output: Path) -> None:
         draw_overlay(diagnoses, output / f"{labels}.png")
     cures = {labels: cure_example("sick", labels, output) for labels in ("random", "learnable")}
     _print_cures(console, cures["random"], cures["learnable"])
+    patched = patched_example(cures["learnable"], output)
+    if patched is not None:
+        console.print()
+        console.rule("unvanish check sick.py, patched")
+        with TerminalProgress(title="the patched script") as progress:
+            healed = check_example(patched, "learnable", progress)
+        print_diagnosis(healed, console)
     console.print()
     console.print(f"Pictures: {output}/learnable.png, {output}/random.png (gradient against depth, all networks)")
     console.print(f"Reports:  {output}/learnable-sick.html, ... ({len(LABELS) * len(NETWORKS)} files)")
     console.print(f"Cures:    {output}/cure-learnable.html, {output}/cure-random.html")
+    if patched is not None:
+        console.print(f"Patched:  {patched} (the script as it was is among the examples, untouched)")
     words = command_words()
     spent = f"{time.perf_counter() - started:.0f} s"
     console.print(f"{spent}. Next: {words} check your_script.py, then {words} cure your_script.py", soft_wrap=True)
@@ -96,7 +105,7 @@ def check_example(script: Path, labels: str, progress: Progress) -> Diagnosis:
 
 def cure_example(name: str, labels: str, output: Path) -> Cure:
     """Return the cure of one example script on these labels; its report is written to the output folder."""
-    from unvanish.api import cure_script
+    from unvanish.curing import cure_script
     from unvanish.report.progress import TerminalProgress
     from unvanish.trial.plan import Plan
 
@@ -106,6 +115,18 @@ def cure_example(name: str, labels: str, output: Path) -> Cure:
         raise run.error or unvanish.UnvanishError(f"the example {name} was not cured", found=run.outcome)
     cure.save(output / f"cure-{labels}.html")
     return cure
+
+
+def patched_example(cure: Cure, output: Path) -> Path | None:
+    """Write copies of the examples that a cure patches, and of the data they share; return the first; None for none."""
+    if cure.changes is None:
+        return None
+    folder = output / "patched"
+    files.ensure_folder(folder)
+    shutil.copy(_examples() / "data.py", folder)
+    for change in cure.changes.files:
+        files.write(folder / Path(change.path).name, change.after)
+    return folder / Path(cure.changes.files[0].path).name
 
 
 def _print_cures(console: Console, random: Cure, learnable: Cure) -> None:

@@ -48,7 +48,7 @@ def _of_inputs(inputs: NDArray[Any]) -> dict[str, Any]:
         "input_max": _extreme(np.max, inputs, finite),
         "feature_sd_min": least,
         "feature_sd_max": most,
-        "input_nonfinite": int(inputs.size - np.count_nonzero(finite)),
+        "input_nonfinite": nonfinite(inputs),
     }
 
 
@@ -60,7 +60,7 @@ def _of_labels(labels: NDArray[Any], kind: str) -> dict[str, Any]:
         "label_min": _extreme(np.min, labels, finite),
         "label_max": _extreme(np.max, labels, finite),
         "label_sd": float(known.max()) if known.size else None,
-        "label_nonfinite": int(labels.size - np.count_nonzero(finite)),
+        "label_nonfinite": nonfinite(labels),
     }
 
 
@@ -70,6 +70,12 @@ def array_of(value: Any) -> NDArray[Any] | None:
         return None
     array = np.asarray(value)
     return array if array.ndim and array.size and array.dtype.kind in "fiub" else None
+
+
+def nonfinite(value: Any) -> int:
+    """Return the number of entries of an array that are not finite; 0 for what is no array of numbers."""
+    array = array_of(value)
+    return 0 if array is None else int(array.size - np.count_nonzero(np.isfinite(array)))
 
 
 def label_kind(loss_kind: str, labels: NDArray[Any] | None) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -14,6 +15,7 @@ from unvanish.jobs.lending import Array, digests_of
 from unvanish.jobs.process import Dead, Process
 from unvanish.jobs.wire import Done, Setup, shown
 from unvanish.trial.job import Job, Result
+from unvanish.trial.search import SEARCH_SEED
 from unvanish.trial.trainer import Trainer
 from unvanish.trial.trials import Progress
 
@@ -34,16 +36,18 @@ class Pool:
         trainer: Trainer,
         script: Path,
         arguments: Sequence[str],
-        *,
         fit: int,
         count: int,
-        seed: int,
         environment: Mapping[str, str],
         progress: Progress = lambda *_: None,
     ) -> None:
-        """Start nothing yet. count: of processes. seed: of the look. environment: as it was before the script ran."""
+        """Start nothing yet.
+
+        fit: which of the script's calls of fit the trainer is of. count: of processes. environment: theirs, as it was
+        before the script ran here.
+        """
         self._trainer, self._count, self._progress = trainer, count, progress
-        self._script = script, tuple(arguments), fit, seed
+        self._script = script, tuple(arguments), fit
         self._environment = dict(environment)
         self._lock = threading.Lock()
         self._idle: list[Process] = []
@@ -82,25 +86,21 @@ class Pool:
         """Return the process numbers of all workers that were started."""
         return tuple(process.pid for process in self._all)
 
-    def __call__(self, jobs: Sequence[Job]) -> Iterator[Result]:
-        """Yield the results in the order of the jobs; raise as the trainer does."""
+    def __call__(self, jobs: Sequence[Job]) -> Sequence[Callable[[], Result]]:
+        """Let workers begin; return what waits for each result, in the order of the jobs."""
         if len(jobs) < 2 or not self._prepared():
-            yield from (job.done_by(self._trainer) for job in jobs)
-            return
-        futures = [self._threads.submit(self._done_elsewhere, job) for job in jobs]
-        try:
-            for job, future in zip(jobs, futures, strict=True):
-                done = future.result()
-                yield job.done_by(self._trainer) if done is None else (done.run, done.seen)
-        finally:
-            for future in futures:
-                future.cancel()
+            return [partial(job.done_by, self._trainer) for job in jobs]
+        return [partial(self._result, job, self._threads.submit(self._done_elsewhere, job)) for job in jobs]
+
+    def _result(self, job: Job, future: Future[Done | None]) -> Result:
+        done = future.result()
+        return job.done_by(self._trainer) if done is None else (done.run, done.seen)
 
     def _prepared(self) -> bool:
         """Say whether workers can be told what they need; what is told is made once, in the thread of the trainer."""
         if self._setup is None and not self._useless:
             self._progress(f"starting {self._count} worker processes", 0, 0)
-            script, arguments, fit, seed = self._script
+            script, arguments, fit = self._script
             try:
                 self._arrays = self._trainer.arrays()
                 self._setup = Setup(
@@ -108,8 +108,8 @@ class Pool:
                     arguments=arguments,
                     fit=fit,
                     digests=digests_of(self._arrays),
-                    seed=seed,
-                    seen=shown(self._trainer.look(None, seed)),
+                    seed=SEARCH_SEED,
+                    seen=shown(self._trainer.look(None, SEARCH_SEED)),
                 )
             except UnsupportedError as error:
                 self._give_up(f"{error.what}: {error.found}")

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from unvanish.errors import UnsupportedError
+from unvanish.errors import DataError, UnsupportedError
 from unvanish.keras import foreign, loaders
 from unvanish.keras.arrays import Arrays, Batch, as_arrays, class_weights, features
 from unvanish.keras.generated import Generated
@@ -100,11 +100,17 @@ class Batches:
         """Return data that can be drawn in the same order again and again, a fifth held out where nothing was.
 
         Of a stream that are its first samples, as many as are kept in memory: nothing but arrays is left. Raise
-        UnsupportedError for a stream whose batches do not fit together.
+        UnsupportedError for a stream whose batches do not fit together, DataError for a single sample.
         """
         whole = _kept(self._training)
         if self._held_out is not None:
             return Batches(whole, _kept(self._held_out))
+        if whole.samples < 2:
+            raise DataError(
+                "there is nothing to compare trainings on",
+                found="one sample, which would be trained on and held out",
+                hint="more samples, or held-out ones of their own: validation=(x_val, y_val)",
+            )
         order = np.random.default_rng(0).permutation(whole.samples)
         out = max(1, whole.samples // HELD_OUT_SHARE)
         return Batches(whole.of_part(np.sort(order[out:])), whole.of_part(np.sort(order[:out])))
@@ -199,6 +205,12 @@ def _validation(data: Any, *, lists: bool = False) -> Source | None:
         return Stream(data)
     _refuse_iterators(data)
     x, y, *_ = (*data, None) if isinstance(data, tuple | list) else (data, None)
+    if any(getattr(leaf, "shape", None) and leaf.shape[0] == 0 for leaf in keras.tree.flatten(x)):
+        raise DataError(
+            "the validation data are empty",
+            found="no held-out samples",
+            hint="at least one of them; without validation data a fifth of the samples is held out",
+        )
     return Arrays(as_arrays(x, lists=lists), as_arrays(y, lists=lists), None, 1)
 
 

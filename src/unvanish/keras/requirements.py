@@ -46,6 +46,24 @@ def require_model(model: Any) -> None:
         )
 
 
+def require_repeatable(model: Any) -> None:
+    """Raise UnsupportedError for a training that copies cannot repeat on batches of our own, or that tells no loss."""
+    size = state_size(model)
+    if size is not None:
+        raise UnsupportedError(
+            f"trainings of the model {model.name!r} cannot be compared",
+            found="stateful layers: each batch goes on where the last one ended, and trials draw an order of their own",
+            numbers={"samples that its stateful layers remember": size},
+            hint="cure it with stateful=False; unvanish.check looks at it as it is",
+        )
+    if not compat.has_loss(model):
+        raise UnsupportedError(
+            f"trainings of the model {model.name!r} cannot be compared",
+            found=f"a loss that only the train_step of {type(model).__name__} knows",
+            hint="write the loss as compute_loss, or give it to compile",
+        )
+
+
 def require_built(model: Any) -> None:
     """Raise UsageError for a model whose layers have no weights yet."""
     if model.built and (model.weights or all(layer.built for layer in compat.flat_layers(model))):

@@ -42,6 +42,11 @@ class Scorer:
         self._tasks = self._task_of(model, self._held_out[1]), self._task_of(model, self._training[1])
 
     @property
+    def samples(self) -> tuple[Any, Any]:
+        """Return (x, y) of the held-out samples."""
+        return self._held_out
+
+    @property
     def metric(self) -> str:
         """Return `accuracy` or `loss`."""
         task = self._tasks[0]

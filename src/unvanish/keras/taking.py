@@ -8,6 +8,7 @@ from typing import Any
 from unvanish.keras import capture
 from unvanish.keras.batches import Batches
 from unvanish.keras.clock import Clock
+from unvanish.keras.failing import of_the_look
 from unvanish.keras.observe import first_look
 from unvanish.keras.trainer import PROBED, KerasTrainer
 
@@ -22,7 +23,11 @@ class Capture(capture.Capture):
     def _looked_at(self, fit: Callable[..., Any], model: Any, arguments: dict[str, Any]) -> None:  # noqa: ARG002
         clock = Clock()
         batches = Batches.of_fit(model, arguments)
-        self.prepare(model, batches)
         planned = batches.planned_steps(arguments["epochs"] - arguments["initial_epoch"], arguments["steps_per_epoch"])
-        self.trainer = KerasTrainer(model, batches, planned)
-        self.keep(first_look(model, batches, batches.take(PROBED), planned, self.progress), clock.cost(0))
+        with of_the_look():
+            self.prepare(model, batches)
+            seen = first_look(model, batches, batches.take(PROBED), planned, self.progress)
+            trainer = KerasTrainer(model, batches, planned)
+            trainer.look(None, 0)  # what cannot be looked at on a copy is told here; the look is kept
+        self.trainer = trainer
+        self.keep(seen, clock.cost(0))

@@ -11,10 +11,11 @@ import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
+from unvanish.core.data_stats import nonfinite
 from unvanish.core.edit import Edit, OfWeights, Prescription, Redraw, ScaleRate
 from unvanish.core.evidence import Run
 from unvanish.core.measures.stuck import stuck
-from unvanish.core.observation import Observation
+from unvanish.core.observation import DataInfo, Observation
 from unvanish.core.patch import Mirrored
 from unvanish.core.recording import Recording
 from unvanish.errors import UnsupportedError
@@ -28,7 +29,7 @@ from unvanish.keras.mirrors import layouts
 from unvanish.keras.observe import first_look, observe, probe_whole
 from unvanish.keras.reading import read
 from unvanish.keras.recompile import recompiled, schedule_of
-from unvanish.keras.requirements import require_model
+from unvanish.keras.requirements import require_model, require_repeatable
 from unvanish.keras.scoring import Scorer
 from unvanish.keras.source import source_of
 from unvanish.keras.standardise import measured
@@ -66,9 +67,11 @@ class KerasTrainer:
     def __init__(self, model: Any, batches: Batches, planned_steps: int | None = None) -> None:
         """model: built and compiled. planned_steps: of the user's own training.
 
-        Raise UsageError for a model that could not be trained, UnsupportedError for data that cannot be kept.
+        Raise UsageError for a model that could not be trained, UnsupportedError for one whose training cannot be
+        repeated or compared, and for data that cannot be kept.
         """
         require_model(model)
+        require_repeatable(model)
         self._model, self._batches = model, batches.for_trials()
         with aside(model, 0):
             read(model, self._batches.take(1)[0][0])
@@ -238,12 +241,18 @@ class KerasTrainer:
                 copy.reset(values, self.learning_rate() * (1.0 if prescription is None else prescription.rate))
                 drawn = self._first_batches(seed)
                 seen = first_look(copy.model, self._batches, drawn, self.planned_steps, lambda *_: None)
+                seen = replace(seen, data=self._with_held_out(seen.data))
                 loss = self._scorer.held_out(copy.model).loss
             most = max(1, _KEPT // max(1, self._model.count_params()))
             while len(self._starts) >= most:
                 self._starts.pop(next(iter(self._starts)))
             self._starts[key] = _Start(values, seen, loss)
         return self._starts[key]
+
+    def _with_held_out(self, data: DataInfo) -> DataInfo:
+        """Return the data with the held-out values that are not finite counted in: no score can be taken on them."""
+        x, y = (nonfinite(part) for part in self._scorer.samples)
+        return replace(data, input_nonfinite=data.input_nonfinite + x, label_nonfinite=data.label_nonfinite + y)
 
     def _first_batches(self, seed: int) -> list[Any]:
         batches = min(PROBED, -(-SAMPLES // self._batches.batch_size))

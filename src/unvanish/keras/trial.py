@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from unvanish.keras.aside import aside
 from unvanish.keras.batches import Batches
+from unvanish.keras.explained import explained
+from unvanish.keras.requirements import require_inputs, require_model, require_samples
 from unvanish.keras.trainer import KerasTrainer
 
 
@@ -16,4 +19,11 @@ def trainer_of(
     x, y, validation: as for unvanish.check; without validation a fifth is held out. Raise UnvanishError for a model or
     data that could not be trained.
     """
-    return KerasTrainer(model, Batches.of_arrays(x, y, validation, batch_size), planned_steps)
+    require_model(model)
+    require_inputs(model, x, validation)
+    batches = Batches.of_arrays(x, y, validation, batch_size)
+    require_samples(model, batches, batch_size)
+    with aside(model, 0), explained(model, batches):
+        trainer = KerasTrainer(model, batches, planned_steps)
+        trainer.look(None, 0)  # what does not fit together is told here; the look is kept
+    return trainer

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from unvanish.core.cured import Cured
+from unvanish.core.edit import Prescription, rate_words
 from unvanish.core.evidence import Arm, Evidence
 from unvanish.report.numbers import MISSING, counted, plain
+
+NO_NUMBER = "no number"
+"""A score where the loss was none."""
 
 
 @dataclass(frozen=True)
@@ -15,6 +20,8 @@ class ArmRow:
     """Hold the cells of one arm."""
 
     arm: Arm
+    name: str
+    """Its label, with the learning rate where that is part of the change."""
     chosen: bool
     """Whether it is the prescription."""
     size: str
@@ -41,6 +48,7 @@ def _row(evidence: Evidence, arm: Arm, cured: Cured) -> ArmRow:
     expected = one.transmission if one is not None else None if theory is None else theory.transmission_per_layer
     return ArmRow(
         arm=arm,
+        name=_name(arm),
         chosen=one is not None and one == cured.prescription,
         size="" if one is None else one.invasiveness,
         stuck=f"{arm.stuck}/{len(arm.runs)}",
@@ -54,6 +62,29 @@ def _row(evidence: Evidence, arm: Arm, cured: Cured) -> ArmRow:
     )
 
 
+def dropped_rows(evidence: Evidence) -> list[tuple[str, str]]:
+    """Return (reason, names of all changes that were dropped for it), in the order in which they were dropped."""
+    named: dict[str, list[Prescription]] = {}
+    for one in evidence.dropped:
+        factor = "" if one.transmission is None else f" ({one.transmission:.2f}x per layer)"
+        named.setdefault(f"{one.reason}{factor}", []).append(one.prescription)
+    return [(reason, _names(changes)) for reason, changes in named.items()]
+
+
+def _names(changes: Sequence[Prescription]) -> str:
+    """Return `swap-activation (elu, selu), add-residual`."""
+    variants: dict[str, list[str]] = {}
+    for one in changes:
+        variants.setdefault(one.name, []).append(one.variant)
+    return ", ".join(f"{name} ({', '.join(told)})" if any(told) else name for name, told in variants.items())
+
+
+def _name(arm: Arm) -> str:
+    one = arm.prescription
+    alone = one is None or one.rate == 1.0 or len(one.edits) == 1
+    return arm.label if alone or one is None else f"{arm.label}, {rate_words(one.rate)}"
+
+
 def factor(value: float | None) -> str:
     """Return `0.23x`; `-` where it is not known."""
     return MISSING if value is None else f"{value:.2f}x"
@@ -62,6 +93,8 @@ def factor(value: float | None) -> str:
 def score_of(metric: str, scores: Sequence[float], median: float) -> str:
     """Return `.825 [.795-.880]`: the median and the range of accuracies, or of losses (their score is minus them)."""
     sign = 1 if metric == "accuracy" else -1
+    if not math.isfinite(median):
+        return NO_NUMBER
     low, high = sorted(sign * score for score in (min(scores), max(scores)))
     range_ = "" if len(scores) < 2 else f" [{short(low)}-{short(high)}]"
     return f"{short(sign * median)}{range_}"
@@ -69,6 +102,8 @@ def score_of(metric: str, scores: Sequence[float], median: float) -> str:
 
 def short(value: float) -> str:
     """Return three decimals, without the zero in front: columns are narrow."""
+    if not math.isfinite(value):
+        return NO_NUMBER
     return f"{value:.3f}".removeprefix("0") if abs(value) < 100 else plain(value)
 
 
@@ -81,11 +116,14 @@ def conditions(evidence: Evidence) -> str:
         "stuck: seeds whose loss did not fall; "
         f"score: held-out {evidence.metric}, median [range]{chance}; per layer: the gradient's factor towards the "
         "input at the first step; gradients: before and after; step: its time over that of the untreated network; "
-        f"{evidence.test}"
+        f"better: {evidence.test}; prescribed: the smallest healthy change that is better, unless another is certainly "
+        f"better still, by more than a tenth of the gain"
     )
 
 
 def _change(evidence: Evidence, arm: Arm) -> str:
     sign = 1 if evidence.metric == "accuracy" else -1
     gain = sign * evidence.gain(arm)
+    if not math.isfinite(gain):
+        return MISSING
     return f"{gain:+.3f}".replace("0.", ".", 1) if abs(gain) < 100 else plain(gain)

@@ -11,7 +11,7 @@ from rich.text import Text
 from unvanish.core.comparison import before_and_after
 from unvanish.core.cured import Cured
 from unvanish.core.evidence import Evidence
-from unvanish.report.ablation import ArmRow, arm_rows, conditions
+from unvanish.report.ablation import ArmRow, arm_rows, conditions, dropped_rows
 from unvanish.report.before_after_text import before_after_lines
 from unvanish.report.glyphs import cure_mark
 from unvanish.report.inert import cells, inert, inert_line, sentence, shorten
@@ -124,7 +124,7 @@ def _table(evidence: Evidence, cured: Cured, width: int) -> list[Text]:
 
 
 def _cells(row: ArmRow) -> tuple[str, ...]:
-    return inert(row.arm.label), row.stuck, row.per_layer, row.arm.verdict, row.score, row.change, row.step
+    return inert(row.name), row.stuck, row.per_layer, row.arm.verdict, row.score, row.change, row.step
 
 
 def _below(evidence: Evidence, width: int) -> list[Text]:
@@ -135,9 +135,8 @@ def _dropped(evidence: Evidence | None, width: int) -> list[Text]:
     if evidence is None or not evidence.dropped:
         return []
     lines = [Text("not compared:", style="bold")]
-    for one in evidence.dropped:
-        factor = "" if one.transmission is None else f" ({one.transmission:.2f}x per layer)"
-        lines += wrap(Text(sentence(f"{one.prescription.label}: {one.reason}{factor}")), width, "  - ", "    ")
+    for reason, names in dropped_rows(evidence):
+        lines += wrap(Text(sentence(f"{names}: {reason}")), width, "  - ", "    ")
     return lines
 
 

@@ -40,7 +40,13 @@ def binomial_error(score: float, samples: int) -> float:
 
 
 def is_better(evidence: Evidence, arm: Arm) -> bool:
-    """Say whether the arm is better than the untreated network, beyond seed noise and beyond the held-out sample's."""
+    """Say whether the arm is better than the untreated network, beyond seed noise and beyond the held-out sample's.
+
+    An accuracy has to be above chance as well: a network that is stuck may give the rarer class for an answer to
+    everything, and a guess is no cure of that.
+    """
+    if evidence.metric == "accuracy" and evidence.chance is not None and not beats_chance(evidence, arm):
+        return False
     p = evidence.p(arm)
     if p is None or p * max(len(evidence.arms), ARMS) * LOOKS >= LEVEL:
         return False
@@ -65,6 +71,14 @@ def beats_chance(evidence: Evidence, arm: Arm) -> bool:
         return arm.stuck * 2 < len(arm.runs)
     error = standard_error(evidence, evidence.chance, len(arm.runs))
     return arm.score - evidence.chance > ERRORS * error
+
+
+def can_be_told(evidence: Evidence) -> bool:
+    """Say whether the held-out sample is large enough that a perfect score would be told from chance."""
+    chance = evidence.chance
+    if chance is None or evidence.metric != "accuracy":
+        return True
+    return 1 - chance > ERRORS * standard_error(evidence, chance, len(evidence.seeds))
 
 
 def told_from_chance(evidence: Evidence, run: Run) -> bool:

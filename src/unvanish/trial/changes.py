@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from unvanish.core.edit import INVASIVENESS, Clip, Prescription, Redraw
 
 
@@ -22,7 +24,7 @@ def name_of(one: Prescription | None) -> str:
 
 def signless(score: float) -> str:
     """Return an accuracy, or a loss (its score is minus the loss)."""
-    return f"{abs(score):.3f}"
+    return f"{abs(score):.3f}" if math.isfinite(score) else "no number"
 
 
 def label_of(one: Prescription | None) -> str:

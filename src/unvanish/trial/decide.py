@@ -8,12 +8,13 @@ from collections.abc import Collection
 import msgspec
 
 from unvanish.core.cured import Word
-from unvanish.core.diagnosis import Diagnosis
+from unvanish.core.diagnosis import Diagnosis, Finding
 from unvanish.core.edit import INVASIVENESS, Prescription
 from unvanish.core.evidence import Arm, Evidence
 from unvanish.trial.better import (
     ERRORS,
     beats_chance,
+    can_be_told,
     fits_training,
     is_better,
     is_sufficient,
@@ -43,8 +44,16 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def answerable(diagnosis: Diagnosis, answered: Collection[str]) -> bool:
-    """Say whether an error of the diagnosis is one that some cure answers."""
+    """Say whether an error of the diagnosis is one that some cure answers, and the data are numbers."""
+    if of_the_data(diagnosis) is not None:
+        return False
     return any(finding.severity == "error" and finding.code in answered for finding in diagnosis.findings)
+
+
+def of_the_data(diagnosis: Diagnosis) -> Finding | None:
+    """Return the finding that the data themselves are not finite: no change of a network helps."""
+    counts = ("input_nonfinite", "label_nonfinite")
+    return next((one for one in diagnosis.findings if any(one.evidence.get(name) for name in counts)), None)
 
 
 def decide(evidence: Evidence | None, untreated: Diagnosis, answered: Collection[str], cut: str = "") -> Decision:
@@ -58,6 +67,8 @@ def decide(evidence: Evidence | None, untreated: Diagnosis, answered: Collection
     errors = answerable(untreated, answered)
     if not errors and not evidence.arms:
         return _not_the_gradients(evidence, untreated)
+    if not can_be_told(evidence):
+        return Decision(verdict="undecided", sentence=_too_few_held_out(evidence))
     notes = tuple(filter(None, (_of_clipping(evidence, arm) for arm in evidence.arms if arm.clips)))
     compared = [arm for arm in evidence.arms if len(arm.runs) >= FEWEST_SEEDS]
     enough = [arm for arm in compared if is_sufficient(evidence, arm)]
@@ -94,6 +105,12 @@ def _without_a_cure(evidence: Evidence, notes: tuple[str, ...], *, far: bool) ->
             verdict="optional",
             sentence=f"it trains as it is ({scores(evidence, baseline)}); no change made it better beyond seed noise",
             notes=notes,
+        )
+    runs = [run for arm in (baseline, *evidence.arms) for run in arm.runs]
+    if not any(math.isfinite(run.score) for run in runs):
+        return Decision(
+            verdict="no-cure-helped",
+            sentence=f"the loss was no number at the end of all {len(runs)} trainings, changed or not",
         )
     healthy = [arm for arm in evidence.arms if arm.verdict == "healthy"]
     if healthy and not any(beats_chance(evidence, arm) for arm in healthy):
@@ -144,8 +161,11 @@ def _at_chance(evidence: Evidence, healthy: list[Arm], notes: tuple[str, ...], *
 
 def _not_the_gradients(evidence: Evidence, untreated: Diagnosis, notes: tuple[str, ...] = ()) -> Decision:
     how = f"{scores(evidence, evidence.baseline)} after {evidence.baseline.runs[0].steps} steps"
-    if untreated.verdict == "healthy":
-        words = "nothing to cure: " if _trains(evidence) else "the gradients are healthy, and it does not train: "
+    data = of_the_data(untreated)
+    if data is not None:
+        sentence = f"{data.message}: what is no number in the data stays none, whatever is changed"
+    elif untreated.verdict == "healthy":
+        words = "nothing to cure: " if _trains(evidence) else f"the gradients are healthy, {_untrained(evidence)}: "
         sentence = f"{words}{how}; {untreated.sentence}"
     else:
         sentence = f"no cure answers what was found: {untreated.sentence}; {how}"
@@ -162,6 +182,22 @@ def _tried_in_vain(evidence: Evidence, untreated: Diagnosis) -> str:
 def _trains(evidence: Evidence) -> bool:
     """Say whether the network learns as it is, with every seed."""
     return beats_chance(evidence, evidence.baseline) and not evidence.baseline.stuck
+
+
+def _untrained(evidence: Evidence) -> str:
+    """Return in words that healthy gradients were not seen to train."""
+    if not can_be_told(evidence):
+        return f"and whether it trains cannot be told: {_too_few_held_out(evidence)}"
+    if evidence.steps < FEWEST_STEPS:
+        return f"and {evidence.steps} steps are too few to tell whether it trains"
+    return "and it does not train"
+
+
+def _too_few_held_out(evidence: Evidence) -> str:
+    return (
+        f"the held-out samples ({evidence.held_out}, {_chance(evidence)} of them of one class) cannot tell a training "
+        "from guessing"
+    )
 
 
 def _cured(evidence: Evidence, arm: Arm, chosen: Prescription) -> str:
@@ -188,19 +224,17 @@ def _of_clipping(evidence: Evidence, arm: Arm) -> str:
 def scores(evidence: Evidence, arm: Arm) -> str:
     """Return `accuracy 0.850 [0.840-0.865]`: the median and the range over seeds."""
     sign = 1 if evidence.metric == "accuracy" else -1
+    if not math.isfinite(arm.score):
+        return f"{evidence.metric} no number"
     low, high = sorted((sign * min(arm.scores), sign * max(arm.scores)))
-    range_ = (
-        ""
-        if len(arm.runs) < 2 or low == high == math.inf or low == high == -math.inf
-        else f" [{_number(low)}-{_number(high)}]"
-    )
+    range_ = "" if len(arm.runs) < 2 else f" [{_number(low)}-{_number(high)}]"
     return f"{evidence.metric} {_number(sign * arm.score)}{range_}"
 
 
 def _number(value: float) -> str:
-    if math.isinf(value):
-        return "(diverged)"
-    return f"{value:.3f}" if math.isfinite(value) and abs(value) < 1e3 else f"{value:.3g}"
+    if not math.isfinite(value):
+        return "no number"
+    return f"{value:.3f}" if abs(value) < 1e3 else f"{value:.3g}"
 
 
 def _chance(evidence: Evidence) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import msgspec
 
@@ -27,14 +28,14 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Result = tuple[Run, Observation]
-Runner = Callable[[Sequence[Job]], Iterator[Result]]
-"""Yields the results of the jobs in their order. What it does not come to, because its caller stops, is not done."""
+Runner = Callable[[Sequence[Job]], Sequence[Callable[[], Result]]]
+"""Gives, for each job in their order, what waits for its result and returns it, or raises what the training raised."""
 
 
 def one_by_one(trainer: Trainer) -> Runner:
     """Return what does one job after another in this process, each when its result is asked for."""
 
-    def run(jobs: Sequence[Job]) -> Iterator[Result]:
-        return (job.done_by(trainer) for job in jobs)
+    def run(jobs: Sequence[Job]) -> Sequence[Callable[[], Result]]:
+        return [partial(job.done_by, trainer) for job in jobs]
 
     return run

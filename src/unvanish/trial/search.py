@@ -29,7 +29,7 @@ from unvanish.trial.job import Runner
 from unvanish.trial.plan import FEWEST_STEPS, SHARE, Plan
 from unvanish.trial.rates import best_of, chosen, following
 from unvanish.trial.trainer import Trainer
-from unvanish.trial.trials import Judge, Progress, Spent, Trained, Trials, arm_of, transmission
+from unvanish.trial.trials import Failed, Judge, Progress, Spent, Trained, Trials, arm_of, transmission
 
 DECADES = 1.5
 """Decades over all kernels beyond which a forecast is that of a sick network (THEORY 4: the band of rule GF101)."""
@@ -73,24 +73,16 @@ def search(
     the plan's seeds; once a change is proven, only smaller ones that come near it, and larger ones that seem better.
     Clipping is compared in any case. An empty list trains the untreated network alone.
 
-    Ctrl-C and a spent budget end the search; what was measured is returned, and `cut` says why.
+    A change whose training raises is dropped, and says what was raised. Ctrl-C, a spent budget and the network as it is
+    raising end the search; what was measured is returned, and `cut` says why.
     """
-    return _Search(trainer, candidates, judge, plan, progress, run).run()
+    return _Search(Trials(trainer, judge, progress, plan.seconds, run), candidates, plan).run()
 
 
 class _Search:
-    def __init__(
-        self,
-        trainer: Trainer,
-        candidates: Sequence[Prescription],
-        judge: Judge,
-        plan: Plan,
-        progress: Progress,
-        run: Runner | None,
-    ) -> None:
-        self._plan = plan
-        self._trials = Trials(trainer, judge, progress, plan.seconds, run)
-        self._steps = plan.steps_of(trainer.planned_steps)
+    def __init__(self, trials: Trials, candidates: Sequence[Prescription], plan: Plan) -> None:
+        self._trials, self._plan = trials, plan
+        self._steps = plan.steps_of(trials.trainer.planned_steps)
         self._clips = [one for one in candidates if clips(one)][:1]
         self._candidates = [one for one in candidates if one not in self._clips]
         self._dropped: dict[str, Dropped] = {}
@@ -110,6 +102,8 @@ class _Search:
             cut = "interrupted"
         except Spent:
             cut = "the budget was spent"
+        except Failed as failed:  # of the network as it is: those of a change drop it
+            cut = f"the training of the network as it is failed: {failed}"
         return Searched(evidence=self._evidence(cut), cut=cut)
 
     def _all(self) -> None:
@@ -126,6 +120,9 @@ class _Search:
         best = [one for size in INVASIVENESS if (one := self._best_of(size)) is not None]
         if not self._proven:
             self._compare_up_to_the_best(best)
+        for one in self._candidates:  # tried before anything was proven, and not as good
+            if one.label in self._short and one.label not in self._compared and one.label not in self._dropped:
+                self._drop_for(one, self._ceiling)
         for one in self._clips:
             self._at_every_rate(one)
         self._compare([None, *self._clips, *self._other_rate()], self._plan.seeds)
@@ -143,7 +140,7 @@ class _Search:
                 self._drop(one, f"cannot be much better than {unbeaten}")
             elif tried and (len(tried) == ALIKE or self._proven or self._promises(tried[-1])):
                 better = tried[-1] in self._proven or self._promises(tried[-1])
-                self._drop(one, f"{tried[-1].label} did well" if better else f"{len(tried)} of its size did no better")
+                self._drop(one, f"{tried[-1].label} did well" if better else f"{tried[-1].label} did no better")
             elif self._tried(one):
                 tried.append(one)
         best = max(tried, key=self._rank, default=None)
@@ -163,7 +160,11 @@ class _Search:
             return False
         self._trials.tell(f"{one.invasiveness}: {one.label}", len(self._compared), len(INVASIVENESS) + 1)
         self._train_short(one, 1.0)
-        return True
+        failure = self._short[one.label][1.0].failure
+        if failure:
+            del self._short[one.label]
+            self._drop(one, f"its training failed: {failure}")
+        return not failure
 
     def _compare_up_to_the_best(self, best: Sequence[Prescription]) -> None:
         """Compare the best of each invasiveness, up to that of the best of all, where none was proven before."""
@@ -224,6 +225,9 @@ class _Search:
         except UnsupportedError as error:
             self._drop(one, f"does not fit: {error.what}")
             return False
+        except Failed as failed:
+            self._drop(one, f"failed at the first step: {failed}")
+            return False
         silent = any(isinstance(edit, AddResidual) for edit in one.edits)  # its gain is zero: judged after training
         if found.verdict in ("healthy", "undecided") or silent:
             return True
@@ -232,7 +236,7 @@ class _Search:
 
     def _train_short(self, one: Prescription | None, *rates: float) -> None:
         known = self._short.setdefault(label_of(one), {})
-        new = [rate for rate in rates if rate not in known]
+        new = [rate for rate in dict.fromkeys(rates) if rate not in known]
         trainings = self._trials.train_all([(one, SEARCH_SEED, rate) for rate in new], max(1, self._steps // PART))
         for rate, trained in zip(new, trainings, strict=True):
             known[rate] = trained
@@ -242,10 +246,10 @@ class _Search:
 
         One that is itself a learning rate has its own.
         """
-        rates = self._plan.rates if one is None or one.rate == 1.0 else ()
+        own = one is not None and one.rate != 1.0
         self._trials.tell(f"learning rates of {name_of(one)}", len(self._compared), len(INVASIVENESS) + 1)
-        self._train_short(one, 1.0, *rates)
-        while rates and (rate := following(self._short[label_of(one)], rates)) is not None:
+        self._train_short(one, 1.0, *(() if own else self._plan.rates))
+        while not own and (rate := following(self._short[label_of(one)], self._plan.rates)) is not None:
             self._train_short(one, rate)
 
     def _rate_of(self, one: Prescription | None) -> float:
@@ -275,8 +279,7 @@ class _Search:
         trainings = self._trials.train_all([(one, seed, self._rate_of(one)) for seed, one in new], self._steps)
         for done, (_, one) in enumerate(new):
             self._trials.tell(f"{name_of(one)} over seeds", done, len(new))
-            trained = next(trainings)
-            self._compared.setdefault(label_of(one), []).append(trained)
+            self._compared[label_of(one)] = [*self._compared.get(label_of(one), []), next(trainings)]
 
     def _prove(self, one: Prescription) -> None:
         """Compare a change with the untreated network, and note the first that is sufficient.
@@ -288,7 +291,9 @@ class _Search:
             self._compare([None, one], seeds)
             known = self._evidence("")
             assert known is not None, "the untreated network was trained"
-            arm = next(arm for arm in known.arms if arm.label == one.label)
+            arm = next((arm for arm in known.arms if arm.label == one.label), None)
+            if arm is None:  # a training of it failed
+                return
             if is_sufficient(known, arm):
                 self._proven.append(one)
                 self._proven_seconds = self._proven_seconds or time.monotonic() - self._trials.started
@@ -315,7 +320,7 @@ class _Search:
         for done, (arm, rate) in enumerate(tries):
             self._trials.tell("longer trainings", done, len(tries))
             run = self._trials.train(arm.prescription, SEARCH_SEED, rate, steps).run
-            if self._longer is None or run.train_score > self._longer[1].train_score:
+            if run.train_score > (-math.inf if self._longer is None else self._longer[1].train_score):
                 self._longer = arm.label, run
             if told_from_chance(known, run) or fits_training(known, (run,)):
                 self._longer = arm.label, run
@@ -366,7 +371,14 @@ class _Search:
         if not plain:
             return None
         known = self._known
-        arms = [arm_of(self._at_its_rate(known[label]), trained, plain) for label, trained in compared.items() if label]
+        failed = {label: one.failure for label, trained in compared.items() for one in trained if one.failure}
+        arms = [
+            arm_of(self._at_its_rate(known[label]), trained, plain)
+            for label, trained in compared.items()
+            if label and label not in failed
+        ]
+        for label, failure in failed.items():
+            self._drop(known[label], f"its training failed: {failure}")
         for label, one in known.items():
             if cut and label not in compared and label not in self._dropped:
                 self._drop(one, f"not compared: {cut}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +16,8 @@ from unvanish.core.evidence import Arm, Run
 from unvanish.core.forecast import Forecast
 from unvanish.core.gradient_by_depth import GradientByDepth, gradient_by_depth, over_seeds
 from unvanish.core.observation import Observation
-from unvanish.trial.job import Job, Runner, one_by_one
+from unvanish.errors import UnsupportedError, UnvanishError
+from unvanish.trial.job import Job, Result, Runner, one_by_one
 from unvanish.trial.trainer import Trainer
 
 Judge = Callable[[Observation], Diagnosis]
@@ -33,6 +35,15 @@ class Spent(Exception):  # noqa: N818  # no error: the end of a search
     """The time for all trials is over."""
 
 
+class Failed(Exception):  # noqa: N818  # not ours: what the user's model, loss or framework raised
+    """A look or a training raised; says what, in one line."""
+
+    def __init__(self, error: Exception) -> None:
+        """error: what was raised."""
+        told = error.what if isinstance(error, UnvanishError) else f"{type(error).__name__}: {error}"
+        super().__init__(told.strip().splitlines()[0])
+
+
 class Trained(msgspec.Struct, frozen=True):
     """Hold one training, and what was seen of its gradients."""
 
@@ -40,6 +51,8 @@ class Trained(msgspec.Struct, frozen=True):
     verdict: str
     transmission: float | None
     gradients: GradientByDepth
+    failure: str = ""
+    """What the training raised, in one line; its run is then one that came to nothing."""
 
     @property
     def rank(self) -> tuple[bool, float, float]:
@@ -73,27 +86,45 @@ class Trials:
         return self.trainer.metric != "accuracy"
 
     def look(self, prescription: Prescription | None, seed: int) -> Diagnosis:
-        """Return the diagnosis of a fresh copy before its first step. Raise Spent; and as the trainer does."""
+        """Return the diagnosis of a fresh copy before its first step.
+
+        Raise Spent; UnsupportedError as the trainer does; Failed for anything else that it raised.
+        """
         self._require_time()
-        return self._judged(prescription, self.trainer.look(prescription, seed))
+        try:
+            seen = self.trainer.look(prescription, seed)
+        except UnsupportedError:
+            raise
+        except Exception as error:  # of the user's own code, or of the framework: one look must not end the trials
+            raise Failed(error) from error
+        return self._judged(prescription, seen)
 
     def train(self, prescription: Prescription | None, seed: int, rate: float, steps: int) -> Trained:
-        """Train a fresh copy and return what came of it. rate: times the prescription's own. Raise as `look` does."""
+        """Train a fresh copy and return what came of it. rate: times the prescription's own. Raise as `train_all`."""
         return next(self.train_all([(prescription, seed, rate)], steps))
 
     def train_all(self, wanted: Sequence[Wanted], steps: int) -> Iterator[Trained]:
-        """Yield what came of each of the trainings, in their order; they may run beside each other. Raise as `look`."""
-        results = self._run([self._job(*one, steps) for one in wanted])
-        for prescription, _, _ in wanted:
+        """Yield what came of each of the trainings, in their order; they may run beside each other.
+
+        Raise Spent, and Failed where the network as it is raised; of a change that did, the failure is yielded.
+        """
+        jobs = [self._job(*one, steps) for one in wanted]
+        for job, result in zip(jobs, self._run(jobs), strict=True):
             self._require_time()
-            run, seen = next(results)
-            yield self._trained(prescription, run, seen)
+            yield self._trained(job, result)
 
     def _job(self, prescription: Prescription | None, seed: int, rate: float, steps: int) -> Job:
         rate *= 1.0 if prescription is None else prescription.rate
-        return Job(prescription=prescription, seed=seed, learning_rate=self.trainer.learning_rate() * rate, steps=steps)
+        return Job(prescription=prescription, seed=seed, learning_rate=rate * self.trainer.learning_rate(), steps=steps)
 
-    def _trained(self, prescription: Prescription | None, run: Run, seen: Observation) -> Trained:
+    def _trained(self, job: Job, result: Callable[[], Result]) -> Trained:
+        prescription = job.prescription
+        try:
+            run, seen = result()
+        except Exception as error:  # of the user's own code, or of the framework: one training must not end the others
+            if prescription is None:
+                raise Failed(error) from error
+            return _failed(Failed(error), job.seed, job.learning_rate)
         self.held_out = seen.data.held_out or self.held_out
         found = self._judged(prescription, seen)
         gradients = gradient_by_depth(seen.network, seen.profiles, None if _beyond(prescription) else found.forecast)
@@ -114,6 +145,22 @@ class Trials:
     def _require_time(self) -> None:
         if self.left is not None and self.left <= 0:
             raise Spent
+
+
+def _failed(failure: Failed, seed: int, rate: float) -> Trained:
+    """Return a training that came to nothing."""
+    run = Run(
+        seed=seed,
+        learning_rate=rate,
+        steps=0,
+        loss_before=math.nan,
+        loss=math.nan,
+        score=-math.inf,
+        train_score=-math.inf,
+        stuck=True,
+        seconds=0.0,
+    )
+    return Trained(run, "failed", None, GradientByDepth(layers=(), sizes=(), first=()), str(failure))
 
 
 def _beyond(prescription: Prescription | None) -> bool:

@@ -205,7 +205,7 @@ def train(model: Any, batches: Iterable[Any]) -> None:
             compat.take_state(model, state)
 
 
-def seed(seed: int) -> None:  # noqa: ARG001
+def seed(seed: int) -> None:
     """Seed nothing: JAX has no random state of its own."""
 
 

@@ -148,7 +148,7 @@ def train(model: Any, batches: Iterable[Any]) -> None:
         model.train_function(iter([batch]))
 
 
-def seed(seed: int) -> None:  # noqa: ARG001
+def seed(seed: int) -> None:
     """Seed nothing: Keras draws without a state of TensorFlow's."""
 
 

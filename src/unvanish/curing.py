@@ -1,0 +1,183 @@
+"""From a trainer, or a script, to a cure: candidates, trials, the decision, the patch."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from unvanish.core.cured import Cured
+from unvanish.core.diagnosis import Diagnosis
+from unvanish.diagnosing import __version__, diagnose
+from unvanish.errors import UnsupportedError
+from unvanish.watching.session import Plan, Progress
+
+if TYPE_CHECKING:
+    from unvanish.core.edit import Prescription
+    from unvanish.script.run import ScriptRun
+    from unvanish.trial.cure import Cure
+    from unvanish.trial.job import Runner
+    from unvanish.trial.plan import Plan as TrialPlan
+    from unvanish.trial.trainer import Trainer
+
+
+def try_cures(
+    trainer: Trainer,
+    plan: TrialPlan,
+    progress: Progress,
+    *,
+    title: str = "",
+    without: Sequence[str] = (),
+    runner: Runner | None = None,
+) -> Cure:
+    """Look at the untreated network, search for the smallest change that helps, and decide.
+
+    without: names of cures that are not to be tried. runner: trains what does not depend on each other; None: the
+    trainer does, one after another.
+    """
+    from unvanish.cures.table import CURES, answered, proposals
+    from unvanish.trial.cure import Cure
+    from unvanish.trial.decide import answerable, decide, of_the_data
+    from unvanish.trial.search import SEARCH_SEED, search
+
+    started = time.perf_counter()
+    untreated = diagnose(trainer.look(None, SEARCH_SEED), title=title)
+    unwatched: tuple[str, ...] = ()
+    if not answerable(untreated, answered()) and of_the_data(untreated) is None:
+        progress("watching the first steps", 0, 0)  # some diseases show in them only
+        untreated, unwatched = _watched(trainer, untreated, SEARCH_SEED, title)
+    tried = tuple(cure for cure in CURES if cure.NAME not in without)
+    candidates = proposals(untreated, tried) if of_the_data(untreated) is None else ()
+    searched = search(trainer, candidates, diagnose, plan, progress, runner)
+    decision = decide(searched.evidence, untreated, answered(), searched.cut)
+    source, unwritten = _source_of(trainer, decision.prescription)
+    record = Cured(
+        verdict=decision.verdict,
+        sentence=decision.sentence,
+        prescription=decision.prescription,
+        evidence=searched.evidence,
+        diagnosis=untreated,
+        notes=(*decision.notes, *unwatched, *unwritten),
+        cut=searched.cut,
+        source=source,
+        title=title or untreated.network.name,
+        version=__version__,
+        created=datetime.now().astimezone().isoformat(timespec="seconds"),
+        seconds=time.perf_counter() - started,
+    )
+    return Cure(record, trainer)
+
+
+def _watched(trainer: Trainer, looked: Diagnosis, seed: int, title: str) -> tuple[Diagnosis, tuple[str, ...]]:
+    """Return the diagnosis of the first steps; that of the look, and why, where they raised."""
+    try:
+        return diagnose(trainer.watch(seed), title=title), ()
+    except Exception as error:  # of the user's own code, or of the framework; the trials go on until they meet it
+        return looked, (f"the first steps could not be watched: {type(error).__name__}: {error}",)
+
+
+def _source_of(trainer: Trainer, prescription: Prescription | None) -> tuple[str, tuple[str, ...]]:
+    """Return the source of the cured model, and why there is none; nothing of both without a prescription."""
+    if prescription is None:
+        return "", ()
+    try:
+        return trainer.source(prescription), ()
+    except UnsupportedError as error:
+        return "", (f"no source of the cured model: {error.what} ({error.found})",)
+
+
+def cure_script(
+    path: str | Path,
+    argv: Sequence[str] = (),
+    *,
+    plan: TrialPlan,
+    fit: int = 1,
+    fix: int | None = None,
+    jobs: int = 1,
+    progress: Progress,
+) -> tuple[ScriptRun, Cure | None]:
+    """Run a training script up to its fit, and try cures on copies of its model; return how it ran, and the cure.
+
+    fit: which of its calls of fit. fix: row of the table of compared changes, 1 the best, to be written as a patch in
+    the place of the one that is prescribed. jobs: processes that train, each of which runs the script up to its fit;
+    what comes out does not depend on it. No file of the script is changed.
+    Raise UnsupportedError where copies of what the script trains cannot be made.
+    """
+    from unvanish.script.captures import FOR_TRIALS
+    from unvanish.script.check import look
+    from unvanish.script.patches.source_file import read_sources
+
+    environment = dict(os.environ)  # as it is before the script changes it
+    run = look(Path(path), list(argv), Plan(fit=fit), progress, FOR_TRIALS)
+    if run.exit_code is not None:
+        return run, None
+    if run.trainer is None:
+        raise UnsupportedError(
+            f"this version cannot try cures on what {Path(path).name} trains",
+            found="a training that is no call of model.fit of a Keras model",
+            numbers={"cured": "Keras 3, Sequential and Functional models, trained by fit"},
+            hint=f"unvanish check {path} names what is worth changing",
+        )
+    sources = read_sources(run.all_sites)  # now: the trials take minutes, and files change
+    title = Path(path).name
+    if jobs == 1:
+        found = try_cures(run.trainer, plan, progress, title=title)
+    else:
+        from unvanish.jobs.pool import Pool
+
+        with Pool(run.trainer, Path(path), argv, fit, jobs, environment, progress) as pool:
+            found = try_cures(run.trainer, plan, progress, title=title, runner=pool)
+        run = replace(run, notes=(*run.notes, *pool.notes))
+    return run, _patched(_chosen(found, run.trainer, fix), run, sources, fix)
+
+
+def _chosen(found: Cure, trainer: Trainer, fix: int | None) -> Cure:
+    """Return the cure with the arm of that row for its prescription; as it is where there is no such row."""
+    from unvanish.trial.cure import Cure
+
+    arms = () if found.evidence is None else found.evidence.arms
+    if fix is None or fix > len(arms):
+        return found
+    chosen = arms[fix - 1].prescription
+    smallest = "none was sufficient" if found.prescription is None else f"prescribed is {found.prescription.label}"
+    source, unwritten = _source_of(trainer, chosen)
+    notes = (
+        *found.record.notes,
+        f"by --fix {fix} patch and source are of {arms[fix - 1].label}; {smallest}",
+        *unwritten,
+    )
+    return Cure(replace(found.record, prescription=chosen, source=source, notes=notes), trainer)
+
+
+def _patched(found: Cure, run: ScriptRun, sources: dict[str, bytes], fix: int | None) -> Cure:
+    """Return the cure with the patch of the script, or with a note that says why there is none."""
+    from unvanish.script.patches.patch import patch_of
+    from unvanish.trial.cure import Cure
+
+    rows = 0 if found.evidence is None else len(found.evidence.arms)
+    if fix is not None and fix > rows:
+        note = f"no patch: the table has {rows} rows of changes, and --fix asked for row {fix}"
+    elif found.prescription is None:
+        return found
+    else:
+        try:
+            patch = patch_of(
+                found.prescription.edits,
+                run.trainer.network,
+                run.sites,
+                sources,
+                optimizer_site=run.optimizer_site,
+                rate=run.trainer.constant_rate(),
+                mirrors=run.trainer.mirrors(found.prescription),
+            )
+        except UnsupportedError as error:
+            instead = "; the source of the cured model is given instead" if found.source else ""
+            note = f"no patch: {error.what}{f' ({error.found})' if error.found else ''}{instead}"
+        else:
+            return Cure(replace(found.record, patch=patch.text), run.trainer, patch)
+    return Cure(replace(found.record, notes=(*found.record.notes, note)), run.trainer)

@@ -1,0 +1,47 @@
+"""From an observation to a diagnosis: the forecast beside it, and every rule's verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from msgspec.structs import replace
+
+from unvanish.core.diagnosis import Cost, Diagnosis, Site
+from unvanish.core.observation import Observation
+
+__version__ = "0.1.0"
+
+
+def diagnose(
+    seen: Observation,
+    *,
+    ignore: Sequence[str] = (),
+    title: str = "",
+    sites: dict[str, Site] | None = None,
+    cost: Cost | None = None,
+) -> Diagnosis:
+    """Add the forecast to an observation and let every rule judge it."""
+    from unvanish.rules.judge import judge
+
+    return judge(
+        with_forecast(seen),
+        ignore=ignore,
+        title=title,
+        version=__version__,
+        sites=sites or {},
+        cost=cost,
+        created=datetime.now().astimezone().isoformat(timespec="seconds"),
+    )
+
+
+def with_forecast(seen: Observation) -> Observation:
+    """Return the observation with what theory expects of its network on its data."""
+    from unvanish.theory.forecast import forecast_network
+
+    if seen.forecast is not None:
+        return seen
+    data, moments = seen.data, {}
+    if data.input_second_moment is not None and data.input_cross_moment is not None:
+        moments = {"second_moment": data.input_second_moment, "cross_moment": data.input_cross_moment}
+    return replace(seen, forecast=forecast_network(seen.network, batch_size=seen.profiles[0].batch_size, **moments))

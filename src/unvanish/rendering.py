@@ -1,0 +1,76 @@
+"""The table of renderers, by which a record shows itself without knowing a reporter."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from unvanish.core.renderers import RENDERERS
+
+
+def _text(record: Any) -> str:
+    from unvanish.report.text import render_text
+
+    return render_text(record)
+
+
+def _cure_text(record: Any) -> str:
+    from unvanish.report.cure_text import render_cure
+
+    return render_cure(record)
+
+
+def _comparison_text(record: Any) -> str:
+    from unvanish.report.comparison_text import render_comparison
+
+    return render_comparison(record)
+
+
+def _html(record: Any) -> str:
+    from unvanish.report.html import render_fragment
+
+    return render_fragment(record)
+
+
+def _cure_html(record: Any) -> str:
+    from unvanish.report.cure_html import render_cure_fragment
+
+    return render_cure_fragment(record)
+
+
+def _comparison_html(record: Any) -> str:
+    from unvanish.report.comparison_html import render_comparison_fragment
+
+    return render_comparison_fragment(record)
+
+
+def _page(record: Any) -> str:
+    from unvanish.report.html import render_html
+
+    return render_html(record)
+
+
+def _cure_page(record: Any) -> str:
+    from unvanish.report.cure_html import render_cure_html
+
+    return render_cure_html(record)
+
+
+def _comparison_page(record: Any) -> str:
+    from unvanish.report.comparison_html import render_comparison_html
+
+    return render_comparison_html(record)
+
+
+RENDERERS.update(
+    {
+        "comparison html": _comparison_html,
+        "comparison page": _comparison_page,
+        "comparison text": _comparison_text,
+        "cure html": _cure_html,
+        "cure page": _cure_page,
+        "cure text": _cure_text,
+        "html": _html,
+        "page": _page,
+        "text": _text,
+    }
+)
