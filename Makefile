@@ -61,6 +61,8 @@ bench: $(VENV)/.dev
 	$(BIN)/python bench/startup.py
 	$(BIN)/python bench/check.py
 	$(BIN)/python bench/cases.py
+	$(BIN)/python bench/cures.py
+	$(BIN)/python bench/deep.py
 	$(BIN)/python bench/zoo.py judge
 
 docs: $(VENV)/.dev

@@ -44,7 +44,7 @@ def test_a_larger_rate_has_to_score_higher_and_a_smaller_one_not_lower() -> None
         for score, expected in ((0.5 + errors * 0.025 - 0.001, 1.0), (0.5 + errors * 0.025 + 0.001, rate)):
             tried = {1.0: short(0.5), rate: short(score, loss=0.4)}
             assert chosen(tried, exact=False, held_out=400) == expected
-    assert chosen({1.0: short(-0.5), 3.0: short(-0.49)}, exact=True, held_out=0) == 3.0
+    assert chosen({1.0: short(-0.5), 3.0: short(-0.4)}, exact=True, held_out=0) == 3.0
 
 
 def test_rates_are_told_apart_by_the_held_out_loss() -> None:
@@ -52,6 +52,8 @@ def test_rates_are_told_apart_by_the_held_out_loss() -> None:
     tried = {1.0: short(0.422, loss=1.469), 1 / 3: short(0.407, loss=1.428), 1 / 9: short(0.351, loss=1.583)}
     assert best_of(tried) == 1 / 3
     assert chosen(tried, exact=False, held_out=800) == 1 / 3
+    at_chance = {1.0: short(0.5, loss=0.6932), 1 / 3: short(0.5, loss=0.6931)}
+    assert (best_of(at_chance), chosen(at_chance, exact=False, held_out=200)) == (1 / 3, 1.0)
     assert best_of({1.0: short(0.5, loss=math.nan), 3.0: short(0.1, loss=9.0)}) == 3.0
 
 

@@ -10,6 +10,8 @@ from unvanish.trial.trials import Trained
 
 MOST = 5
 """Learning rates that a change gets at most: with three of the plan, down to a 27th of the user's."""
+SAME_LOSS = 0.01
+"""Relative difference of held-out losses below which two learning rates are alike, as where both stay at chance."""
 
 
 def best_of(tried: Mapping[float, Trained]) -> float:
@@ -46,6 +48,9 @@ def chosen(tried: Mapping[float, Trained], exact: bool, held_out: int) -> float:
     """
     best = best_of(tried)
     mine, other = tried[1.0], tried[best]
+    if mine.verdict != other.verdict:
+        return best
+    if abs(mine.run.loss - other.run.loss) <= SAME_LOSS * abs(mine.run.loss):
+        return 1.0
     needed = (-1.0 if best < 1.0 else ERRORS) * binomial_error(mine.run.score, held_out)
-    better = exact or mine.verdict != other.verdict or other.run.score - mine.run.score > needed
-    return best if better else 1.0
+    return best if exact or other.run.score - mine.run.score > needed else 1.0
