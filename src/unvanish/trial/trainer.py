@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
-
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, Protocol
 
 from unvanish.core.edit import Prescription
 from unvanish.core.evidence import Run
 from unvanish.core.network import Network
 from unvanish.core.observation import Observation
 from unvanish.core.patch import Mirrored
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 class Trainer(Protocol):
