@@ -146,7 +146,7 @@ def test_a_fold_keeps_the_ends_and_the_worst() -> None:
 
 def test_remedies_are_smallest_first_and_those_of_warnings_left_out() -> None:
     text = render_text(sick())
-    places = [text.index(word) for word in ("initialisation only", "one word", "architecture")]
+    places = [text.index(word) for word in ("one word", "initialisation only", "architecture")]  # written out: later
     assert places == sorted(places)
     assert "epsilon=1e-12" not in text
 

@@ -119,7 +119,7 @@ def test_growth_that_theory_does_not_expect_is_luck() -> None:
     seen = SPECIMENS["tutorial_batch_norm"]()
     assert seen.forecast is not None
     assert isinstance(gf102.judge(replace(seen, forecast=None)), Clear)
-    quiet = replace(seen, forecast=replace(seen.forecast, transmission_per_layer=1.0))
+    quiet = replace(seen, forecast=replace(seen.forecast, layers=(), gradient_factor_per_layer=1.0))
     assert isinstance(gf102.judge(quiet), Clear)
 
 

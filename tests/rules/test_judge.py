@@ -168,7 +168,10 @@ def test_the_sentences_hold_the_numbers(judged: Judged) -> None:
     assert judged("underflowing").sentence.startswith("the first layer receives none of the last one's gradient")
     assert judged("one_layer").sentence == "1 layer, 60 steps"
     assert "2,452x" in judged("exploding").sentence
-    assert judged("dead_layer").sentence == "all 64 units of dense_3 are zero on every sample"
+    assert (
+        judged("dead_layer").sentence
+        == "all 64 units of dense_3 are zero on every sample after 60 steps (100 % at step 0)"
+    )
 
 
 @pytest.mark.parametrize("name", list(SPECIMENS))

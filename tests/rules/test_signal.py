@@ -71,7 +71,7 @@ def test_a_signal_that_underflows_is_seen() -> None:
 
 def test_a_fading_signal_starves_by_epsilon_or_by_time() -> None:
     seen = SPECIMENS["glorot_relu_100"]()
-    assert "epsilon 1e-7" in starved(seen)
+    assert "epsilon (1e-7)" in starved(seen)
     assert starved(SPECIMENS["glorot_relu_12"]()) == ""
     sgd = replace(seen, optimizer=replace(seen.optimizer, family="sgd", epsilon=None))
     assert "125 are planned" in starved(sgd)

@@ -17,6 +17,7 @@ from unvanish.rules import gf502_gradient_exactly_zero as gf502
 from unvanish.rules import gf901_labels_carry_no_signal as gf901
 from unvanish.rules import gf903_already_converged as gf903
 from unvanish.rules import gf905_normalisation_statistics_lag as gf905
+from unvanish.rules.step_sizes import step_sizes
 from unvanish.testing.specimen_edits import (
     edit_profiles,
     edit_rows,
@@ -101,8 +102,13 @@ def test_relu_layers_that_were_not_seen_are_undecided() -> None:
 
 
 def test_the_message_counts_units() -> None:
-    assert finding(gf202.judge(dead(1.0))).message == "all 64 units of dense_3 are zero on every sample"
-    assert finding(gf202.judge(dead(0.92))).message == "92 % of the 64 units of dense_3 are zero on every sample"
+    assert (
+        finding(gf202.judge(dead(1.0))).message
+        == "all 64 units of dense_3 are zero on every sample after 60 steps (100 % at step 0)"
+    )
+    assert finding(gf202.judge(dead(0.92))).message == (
+        "92 % of the 64 units of dense_3 are zero on every sample after 60 steps (92 % at step 0)"
+    )
 
 
 def test_the_fastest_layer_decides_whether_the_step_is_too_small() -> None:
@@ -354,3 +360,27 @@ def test_a_lag_of_an_unknown_plan_is_told_as_what_it_is_now() -> None:
     assert isinstance(gf905.judge(with_evaluation(SPECIMENS["lag_of_unknown_plan"](), **same)), Clear)
     unseen = replace(SPECIMENS["lag_of_unknown_plan"](), evaluation=None)
     assert isinstance(gf905.judge(unseen), Undecided)
+
+
+def test_units_that_died_while_training_have_a_suspect() -> None:
+    seen = dead(1.0)
+    start = replace(seen.profiles[0], layers=tuple(replace(x, dead_share=0.1) for x in seen.profiles[0].layers))
+    seen = replace(seen, profiles=(start, *seen.profiles[1:]), optimizer=replace(seen.optimizer, learning_rate=0.01))
+    last = seen.recording.steps[-3]
+    seen = edit_rows(seen, "gradient_norm", lambda step, _, number: 0.0 if step >= last else number)
+    found = finding(gf202.judge(seen))
+    assert "the units were alive at step 0 and died while training: the likely cause is a learning rate of 0.01" in (
+        found.why
+    )
+    assert f"from step {last} on every gradient is exactly zero" in found.why
+    assert found.evidence["all_gradients_zero_from_step"] == last
+    ratios = step_sizes(seen)
+    assert found.evidence["largest_update_over_weight"] == max(ratios.values())
+    assert ratios[int(found.evidence["largest_update_step"])] == max(ratios.values())
+    assert [cure.change for cure in found.cures if cure.name == "lower-learning-rate"] == ["learning_rate=0.001"]
+
+
+def test_units_that_were_dead_from_the_start_have_none() -> None:
+    found = finding(gf202.judge(dead(1.0)))
+    assert "learning rate" not in found.why
+    assert "lower-learning-rate" not in [cure.name for cure in found.cures]

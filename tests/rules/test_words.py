@@ -1,6 +1,12 @@
 import pytest
+from msgspec.structs import replace
 
+from unvanish.core.diagnosis import Finding
+from unvanish.rules import gf104_signal_vanishes_forward as gf104
+from unvanish.rules import gf502_gradient_exactly_zero as gf502
+from unvanish.rules.what_if import changed, with_gain
 from unvanish.rules.words import article, count, percent, power, short, small_part, span, times, two_digits
+from unvanish.testing.specimens import SPECIMENS
 
 
 @pytest.mark.parametrize(
@@ -81,3 +87,21 @@ def test_a_name_that_is_a_number_is_called_a_layer() -> None:
     assert span(["0", "2"]) == "layer 0, layer 2"
     assert span(["0", "2", "4", "6"]) == "layers 0..6 (4 layers)"
     assert short("net.12") == "net.12"
+
+
+def test_a_shrinking_signal_has_a_reason_and_not_only_its_damage() -> None:
+    """GF104: the weights' gain is why; what epsilon swallows is what it does."""
+    seen = SPECIMENS["glorot_relu_100"]()
+    found = gf104.judge(replace(seen, network=changed(seen.network, with_gain(1.0))))
+    assert isinstance(found, Finding)
+    assert found.why.startswith("the weights have gain 1.0, and a relu needs 1.4 to keep a signal; ")
+    assert "epsilon (1e-7): that layer takes next to no step" in found.why
+    kept = gf104.judge(replace(seen, network=changed(seen.network, with_gain(2**0.5))))
+    assert isinstance(kept, Finding)
+    assert "gain" not in kept.why
+
+
+def test_no_healthy_band_is_any_other_number() -> None:
+    found = gf502.judge(SPECIMENS["dead_layer"]())
+    assert isinstance(found, Finding)
+    assert found.healthy == "every kernel that may move has one"

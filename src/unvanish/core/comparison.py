@@ -134,7 +134,7 @@ def side_of_diagnosis(diagnosis: Diagnosis) -> Side:
         verdict=diagnosis.verdict,
         sentence=diagnosis.sentence,
         transmission=diagnosis.transmission_per_layer,
-        expected=None if seen.forecast is None else seen.forecast.transmission_per_layer,
+        expected=diagnosis.forecast_transmission_per_layer,
         gradients=gradient_by_depth(seen.network, seen.profiles, seen.forecast),
         loss_of="the probed batches",
         losses=((first.loss, last.loss),) if last.step != first.step else (),

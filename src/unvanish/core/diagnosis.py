@@ -31,6 +31,10 @@ class Remedy(msgspec.Struct, frozen=True, kw_only=True):
     """`initialisation only`, `one word`, `one line`, `architecture`, `optimizer`, `data`."""
     forecast: str = ""
     """For example `4.2x -> 1.0x per layer`; empty where theory does not say."""
+    stays_sick: bool = False
+    """Whether theory expects the profile to be outside the healthy band all the same."""
+    typed: str = ""
+    """Lines of code that make the change where `change` is a formula; empty where it can be typed as it stands."""
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -55,11 +59,13 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class Clear(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Say that the rule looked and the pattern is not there."""
+    """Say that the rule looked and the pattern is not there, or that there is nothing that could show it."""
 
     code: str
     name: str
     evidence: dict[str, float] = {}
+    not_applicable: str = ""
+    """Why the pattern cannot occur here, as `the network has no recurrent layer`; empty where it was looked for."""
 
 
 class Undecided(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -140,9 +146,12 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def transmission_per_layer(self) -> float | None:
         """Return the factor by which the gradient changes per layer, as the rules measured it; None if none could."""
-        judged: tuple[Finding | Clear, ...] = (*self.findings, *self.clear)
-        known = (verdict.evidence.get("transmission_per_layer") for verdict in judged)
-        return next((number for number in known if number is not None), None)
+        return self._evidence("transmission_per_layer")
+
+    @property
+    def forecast_transmission_per_layer(self) -> float | None:
+        """Return the forecast of that very factor, over the same layers; None where theory does not say."""
+        return self._evidence("forecast_transmission_per_layer")
 
     @property
     def severity(self) -> Severity | None:
@@ -152,6 +161,11 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
     def __str__(self) -> str:
         """Return the terminal report as plain text, 80 columns."""
         return str(render("text", self))
+
+    def _evidence(self, name: str) -> float | None:
+        judged: tuple[Finding | Clear, ...] = (*self.findings, *self.clear)
+        known = (verdict.evidence.get(name) for verdict in judged)
+        return next((number for number in known if number is not None), None)
 
     def _repr_html_(self) -> str:
         return str(render("html", self))

@@ -109,10 +109,10 @@ def short(value: float) -> str:
 
 def conditions(evidence: Evidence) -> str:
     """Return on what all arms were compared, and how."""
-    planned = f" of {evidence.planned_steps} planned" if evidence.planned_steps else ""
+    planned = f" ({evidence.planned_steps} planned)" if evidence.planned_steps else ""
     chance = "" if evidence.chance is None else f"; chance {plain(abs(evidence.chance))}"
     return (
-        f"{counted(len(evidence.seeds), 'seed')}, {counted(evidence.steps, 'step')}{planned} each, the same batches; "
+        f"{counted(len(evidence.seeds), 'seed')}, {counted(evidence.steps, 'step')} each{planned}, the same batches; "
         "stuck: seeds whose loss did not fall; "
         f"score: held-out {evidence.metric}, median [range]{chance}; per layer: the gradient's factor towards the "
         "input at the first step; gradients: before and after; step: its time over that of the untreated network; "

@@ -7,7 +7,7 @@ from typing import Literal
 
 Position = int | Literal["..."]
 
-LONGEST = 30
+LONGEST = 20
 """Layers that are shown one by one; above that the list is folded."""
 
 ENDS, WORST = 4, 6

@@ -44,3 +44,8 @@ def seconds(value: float) -> str:
 def counted(number: int, noun: str, plural: str = "") -> str:
     """Return `1 error`, `2 errors`, `4 batches`."""
     return f"{number} {noun if number == 1 else plural or noun + 's'}"
+
+
+def at_or_after(steps: int) -> str:
+    """Return `at step 0`, `after 60 steps`: the moment of a probe by the optimizer steps that were taken before it."""
+    return f"after {counted(steps, 'step')}" if steps else "at step 0"

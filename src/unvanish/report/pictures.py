@@ -84,7 +84,7 @@ PICTURES: tuple[Picture[Diagnosis], ...] = (
         "units",
         "Units",
         "Dead: zero on every sample of every probed batch. Saturated: the activation's slope is below 1 % of its "
-        "largest.",
+        "largest. At the last step that was looked at, and beside it before the first one.",
         units.draw,
     ),
     Picture(

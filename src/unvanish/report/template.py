@@ -17,7 +17,7 @@ from unvanish.report import numbers
 from unvanish.report.glyphs import SEVERITIES, verdict_mark
 from unvanish.report.headline import headline
 from unvanish.report.inert import crop, place, sentence, shorten
-from unvanish.report.remedies import smallest_first
+from unvanish.report.remedies import smallest_first, tried_by
 
 LONGEST_NAME = 48
 
@@ -32,6 +32,7 @@ def facts(diagnosis: Diagnosis) -> dict[str, Any]:
         "headline": headline(diagnosis),
         "environment": surroundings(diagnosis),
         "remedies": smallest_first(diagnosis.findings),
+        "tried_by": tried_by(diagnosis),
         "sites_of": lambda finding: sites_of(diagnosis, finding),
     }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from msgspec.structs import replace
 from rich.console import Console
@@ -13,10 +13,10 @@ from unvanish.core.diagnosis import SEVERITIES, Diagnosis, Finding
 from unvanish.report.expectation import expectation
 from unvanish.report.glyphs import SEVERITIES as MARKS
 from unvanish.report.glyphs import verdict_mark
-from unvanish.report.inert import cells, crop, inert, place, sentence, shorten
+from unvanish.report.inert import cells, crop, inert, inert_line, place, sentence, shorten
 from unvanish.report.lines import can_write, plain_line, wrap
-from unvanish.report.numbers import counted, seconds
-from unvanish.report.remedies import smallest_first
+from unvanish.report.numbers import at_or_after, counted, seconds
+from unvanish.report.remedies import smallest_first, tried_by
 from unvanish.report.rows import layer_rows
 from unvanish.report.text_table import family_of, table_lines
 from unvanish.report.time_table import time_lines
@@ -70,7 +70,7 @@ def _lines(diagnosis: Diagnosis, width: int, report: str) -> list[Text]:
         wrap(Text(header(diagnosis), style="dim"), width, "", ""),
         _verdict(diagnosis, width),
         *_findings(diagnosis, width),
-        _fixes(diagnosis.findings, width),
+        _fixes(diagnosis, width),
         _forecast(diagnosis, width),
         _listed("undecided", (f"{u.code} {u.name}: {u.reason}" for u in diagnosis.undecided), width),
         _listed("not checked", diagnosis.observation.not_checked, width),
@@ -109,7 +109,7 @@ def _error(diagnosis: Diagnosis, finding: Finding, table: list[Text], width: int
     lines = [*_message(finding, width), *_sites(diagnosis, finding, width)]
     if table:
         frame = Text("  |", style="dim")
-        source = [] if finding.code.startswith("GF7") else _source(diagnosis, table[0].plain, width)
+        source = [] if finding.code.startswith("GF7") else _source(diagnosis, finding, table[0].plain, width)
         lines += [frame, *table, *source, frame]
     for label, text in (("why", finding.why), ("effect", finding.effect), ("note", finding.note)):
         if text:
@@ -137,20 +137,21 @@ def _sites(diagnosis: Diagnosis, finding: Finding, width: int) -> list[Text]:
     return lines
 
 
-def _source(diagnosis: Diagnosis, heading: str, width: int) -> list[Text]:
+def _source(diagnosis: Diagnosis, finding: Finding, heading: str, width: int) -> list[Text]:
     """Return where the numbers of the table with that heading come from."""
     seen = diagnosis.observation
-    probe = seen.profiles[0]
-    text = f"measured at step {probe.step} on {counted(probe.batches, 'batch', 'batches')}"
+    family = family_of(finding.code)
+    probe = seen.profiles[-1 if family is not None and family.last else 0]
+    text = f"measured {at_or_after(probe.step)} on {counted(probe.batches, 'batch', 'batches')}"
     text += f" of {probe.batch_size}"
     if "update/weight" in heading:
         text += f"; update/weight, moved at step {seen.recording.steps[-1]}"
     return wrap(Text(text, style="dim"), width, "  |  ", "  |  ", style="dim")
 
 
-def _fixes(findings: Sequence[Finding], width: int) -> list[Text]:
-    """Return the remedies, the least invasive first, in one line each where all of them fit."""
-    ordered = smallest_first(findings)
+def _fixes(diagnosis: Diagnosis, width: int) -> list[Text]:
+    """Return the remedies, the least invasive first, in one line each where all of them fit, and how they are typed."""
+    ordered = smallest_first(diagnosis.findings)
     if not ordered:
         return []
     title = Text("to change, smallest first", style="bold").append(" (forecasts, not measured on your data):", "none")
@@ -167,7 +168,11 @@ def _fixes(findings: Sequence[Finding], width: int) -> list[Text]:
         if not beside:
             below = " · ".join(filter(None, (remedy.invasiveness, forecast)))
             lines += wrap(Text(below, style="green"), width, " " * 7, " " * 7)
-    return lines
+        typed = [inert_line(line) for line in remedy.typed.splitlines()]
+        lines += [Text(f"{' ' * 9}{line if cells(line) <= width - 9 else crop(line, width - 9)}") for line in typed]
+    command = tried_by(diagnosis)
+    told = Text(inert(command), style="bold").append(" tries these on your data and writes the source", "none")
+    return lines + (wrap(told, width, "  " + " " * 3, " " * 7) if command else [])
 
 
 def _forecast(diagnosis: Diagnosis, width: int) -> list[Text]:

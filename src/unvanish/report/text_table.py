@@ -36,13 +36,15 @@ class Column:
 class Family:
     """Say which number the bars show, beside which columns; `shares` are drawn on a linear scale.
 
-    Of several numbers the bars show the one that changes most over the layers; the others become columns.
+    `last`: they are of the last probe, at the end of what was seen of the training; else of the first one. Of several
+    numbers the bars show the one that changes most over the layers; the others become columns.
     """
 
     candidates: tuple[Column, ...]
     beside: tuple[Column, ...]
     shares: bool = False
     kernels: bool = True
+    last: bool = False
 
 
 GRADIENT = Column("gradient RMS", lambda row: row.first.gradient_rms)
@@ -51,15 +53,18 @@ EPSILON = Column("eps share", lambda row: row.epsilon_share, percent)
 MOVED = Column("moved", lambda row: row.movement, scientific)
 SIGNAL = Column("signal q", lambda row: row.first.preactivation_second_moment)
 SPREAD = Column("1 - c", lambda row: None if row.first.correlation is None else 1 - row.first.correlation)
-DEAD = Column("dead", lambda row: row.first.dead_share, percent)
-SATURATED = Column("saturated", lambda row: row.first.saturated_share, percent)
+LAST_GRADIENT = Column("gradient RMS", lambda row: row.last.gradient_rms)
+DEAD = Column("dead", lambda row: row.last.dead_share, percent)
+DEAD_FIRST = Column("at step 0", lambda row: None if row.last is row.first else row.first.dead_share, percent)
+SATURATED = Column("saturated", lambda row: row.last.saturated_share, percent)
+SATURATED_FIRST = Column("at step 0", lambda row: None if row.last is row.first else row.first.saturated_share, percent)
 
 DEFAULT = Family((GRADIENT,), (UPDATE, MOVED, EPSILON))
 FAMILIES = {
     "GF104": Family((SIGNAL, SPREAD), (GRADIENT,)),
     "GF105": Family((SIGNAL, SPREAD), (GRADIENT,)),
-    "GF201": Family((SATURATED,), (DEAD, GRADIENT), shares=True, kernels=False),
-    "GF202": Family((DEAD,), (SATURATED, GRADIENT), shares=True, kernels=False),
+    "GF201": Family((SATURATED,), (SATURATED_FIRST, DEAD, LAST_GRADIENT), shares=True, kernels=False, last=True),
+    "GF202": Family((DEAD,), (DEAD_FIRST, SATURATED, LAST_GRADIENT), shares=True, kernels=False, last=True),
 }
 """Rule code -> what its table shows; every other rule about layers shows DEFAULT."""
 
@@ -106,13 +111,13 @@ class _Table:
         width: int,
     ) -> None:
         self.drawn, self.rows, self.marked = drawn, rows, marked
+        self.scale = SHARES if shares else decades(drawn.number(row) for row in rows)
         self.positions = fold(len(rows), self._worst())
         shown = [rows[i] for i in self.positions if i != "..."]
         self.names = {row.index: shorten(row.layer.name, LONGEST_NAME) for row in shown}
         self.number_width = max(len(drawn.heading), *(cells(drawn.form(drawn.number(row))) for row in shown))
         self.name_width = max([len("layer"), *map(cells, self.names.values())])
         self.beside = [c for c in beside if any(c.number(row) is not None for row in rows)]
-        self.scale = SHARES if shares else decades(drawn.number(row) for row in rows)
         self.bar_width = self._room(width)
         while self.bar_width < NARROWEST_BAR and self.beside:
             self.beside.pop()
@@ -129,8 +134,10 @@ class _Table:
         return width - cells(FRAME) - self.name_width - 2 - columns - 2 - 2
 
     def _worst(self) -> list[int]:
-        """Return the positions of the marked rows, then of the lowest numbers, as they matter to the reader."""
+        """Return the positions of the marked rows, as they matter to the reader: of shares the largest first."""
         marked = [i for i, row in enumerate(self.rows) if row.layer.name in self.marked]
+        if self.scale is SHARES:
+            return sorted(marked, key=lambda i: -(self.drawn.number(self.rows[i]) or 0.0))
         return marked if len(marked) < len(self.rows) else []
 
     def _ticks(self) -> str:

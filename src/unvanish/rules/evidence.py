@@ -8,6 +8,7 @@ import numpy as np
 
 from unvanish.core.measures.update_ratio import update_ratio
 from unvanish.core.observation import Observation
+from unvanish.rules.expected import expected_factor
 from unvanish.rules.gradients import DepthProfile, Gradients, first_over_last, penalised, total_norm
 from unvanish.rules.parts import Parts, saturated_share
 
@@ -31,7 +32,7 @@ def numbers(seen: Observation, start: Gradients, found: DepthProfile, split: Par
         "total_gradient_norm": total_norm(start),
         "activation_part": None if split is None else split.activation,
         "weight_part": None if split is None else split.weights,
-        "forecast_transmission_per_layer": None if seen.forecast is None else seen.forecast.transmission_per_layer,
+        "forecast_transmission_per_layer": expected_factor(seen, found),
         "forecast_log10_first_over_last": None if seen.forecast is None else seen.forecast.log10_first_over_last,
         "saturated_share": saturated_share(seen.profiles[0]),
         "first_update_over_weight": first_update(seen),

@@ -53,6 +53,7 @@ from unvanish.core.observation import Observation
 from unvanish.rules.course import course
 from unvanish.rules.easing import eased
 from unvanish.rules.evidence import disagreement, numbers
+from unvanish.rules.expected import expected_factor
 from unvanish.rules.gradients import (
     LIMIT_DECADES,
     DepthProfile,
@@ -77,7 +78,7 @@ def judge(seen: Observation) -> Verdict:
     """Judge the growth of the gradient over depth."""
     start = at_start(seen)
     if shallow(seen):
-        return Clear(code=CODE, name=NAME)
+        return Clear(code=CODE, name=NAME, not_applicable="fewer than two layers have weights that training may move")
     found = depth_profile(seen, start)
     if isinstance(found, str):
         return Undecided(code=CODE, name=NAME, reason=found)
@@ -104,7 +105,7 @@ def judge(seen: Observation) -> Verdict:
 
 def _within(seen: Observation, found: DepthProfile, evidence: dict[str, float]) -> Verdict:
     """Return Clear, or the note on growth that this depth still forgives."""
-    expected = None if seen.forecast is None else seen.forecast.transmission_per_layer
+    expected = expected_factor(seen, found)
     fatal = growth_becomes_fatal_at(found.transmission) if found.transmission > SYSTEMATIC else None
     if expected is None or expected < FORECAST_AGREES or fatal is None or fatal <= found.depth:
         return Clear(code=CODE, name=NAME, evidence=evidence)

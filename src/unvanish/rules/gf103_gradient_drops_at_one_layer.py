@@ -82,7 +82,7 @@ def judge(seen: Observation) -> Verdict:
     aside = addressing(seen.network)
     kernels = [kernel for kernel in moving_kernels(seen) if kernel.name not in aside]
     if len(kernels) < FEWEST:
-        return Clear(code=CODE, name=NAME)
+        return Clear(code=CODE, name=NAME, not_applicable=f"fewer than {FEWEST} kernels that training may move")
     start = at_start(seen)
     if start.premature:
         return Undecided(
@@ -170,5 +170,5 @@ def _finding(
         evidence=evidence | way.evidence,
         why=why,
         effect=way.words,
-        cures=(*scale, data_driven()),
+        cures=(*scale, data_driven(seen)),
     )

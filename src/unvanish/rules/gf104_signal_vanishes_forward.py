@@ -35,6 +35,8 @@ normalisation, residual connections. GELU with looks-linear orthogonal kernels t
 Beliefs that were measured and are false: "first/last near 1 means healthy"; "replace it by ReLU" as a reflex (with
 Glorot weights and 100 layers it stays at chance, .101 of ten classes).
 
+GF101 and GF601 have these as they are typed in Keras and in PyTorch.
+
 ## When it is harmless
 
 At moderate depth: q may fall 3 decades in 12 layers and Adam does not mind. Before a normalisation the size of q is
@@ -52,13 +54,15 @@ from __future__ import annotations
 
 from unvanish.core.diagnosis import Clear, Finding, Verdict
 from unvanish.core.observation import Observation
+from unvanish.cures.initialisations import SAME_GAIN, SHIPPED_GAIN
 from unvanish.rules.course import course
 from unvanish.rules.easing import eased
 from unvanish.rules.gradients import at_start, depth_profile
 from unvanish.rules.harm import starved
+from unvanish.rules.parts import hidden_activation, median_gain
 from unvanish.rules.remedies import against_vanishing
 from unvanish.rules.signal import SignalProfile, signal_profile
-from unvanish.rules.words import power, times
+from unvanish.rules.words import article, power, times, two_digits
 
 CODE = "GF104"
 NAME = "signal-vanishes-forward"
@@ -71,7 +75,7 @@ def judge(seen: Observation) -> Verdict:
     """Judge the forward signal at the initialisation."""
     found = signal_profile(seen)
     if found is None:  # too shallow to fade, or no signal at all: GF202 and GF401 look at that
-        return Clear(code=CODE, name=NAME)
+        return Clear(code=CODE, name=NAME, not_applicable="fewer than three hidden layers have a signal")
     evidence = _numbers(seen, found)
     damage = _damage(seen, found) if found.fades or found.alike else ""
     way, relief = course(seen), eased(seen)
@@ -88,7 +92,7 @@ def judge(seen: Observation) -> Verdict:
         healthy="q within 3 decades over the depth" if found.fades else "samples that differ stay different",
         layers=found.layers[-1:],
         evidence=evidence | way.evidence,
-        why=damage,
+        why="; ".join(filter(None, (_cause(seen, found), damage))),
         effect=way.words,
         note=relief,
         cures=against_vanishing(seen),
@@ -105,6 +109,16 @@ def _damage(seen: Observation, found: SignalProfile) -> str:
     if not isinstance(gradients, str) and gradients.vanishes:
         return f"the gradient shrinks {times(1 / gradients.transmission)} per layer as well"
     return starved(seen) if found.fades else ""
+
+
+def _cause(seen: Observation, found: SignalProfile) -> str:
+    """Return by what the signal shrinks: weights below the gain that keeps the activation's signal; empty if not."""
+    activation = hidden_activation(seen) or "linear"
+    gain, keeps = median_gain(seen), SHIPPED_GAIN.get(activation, (0.0, ""))[0]
+    if not found.fades or gain is None or gain > keeps * (1 - SAME_GAIN):
+        return ""
+    needed = f"{article(activation)} needs {two_digits(keeps)} to keep a signal"
+    return f"the weights have gain {two_digits(gain)}, and {needed}"
 
 
 def _message(found: SignalProfile) -> str:

@@ -62,7 +62,7 @@ def judge(seen: Observation) -> Verdict:
     if broken is not None:
         return _overflow(seen, broken, found)
     if found is None:
-        return Clear(code=CODE, name=NAME)
+        return Clear(code=CODE, name=NAME, not_applicable="fewer than three hidden layers have a signal")
     evidence = _numbers(seen, found, None)
     way, damage = course(seen), swamped(seen)
     if not found.swells or (way.learned and not damage):

@@ -62,7 +62,7 @@ from unvanish.rules.learning_time import BEYOND, hidden_movement
 from unvanish.rules.remedies import against_large_inputs, initialised
 from unvanish.rules.scales import first_kernels, input_scale
 from unvanish.rules.signal import LARGE_INPUT
-from unvanish.rules.units import BLOCKING, Saturating, can_saturate, saturating
+from unvanish.rules.units import BLOCKING, Saturating, at_the_end, can_saturate, saturating
 from unvanish.rules.words import percent, short, two_digits
 
 CODE = "GF201"
@@ -78,7 +78,7 @@ MOVES = 1 / BEYOND
 def judge(seen: Observation) -> Verdict:
     """Judge the saturated shares at the last probe, beside those at the first."""
     if not can_saturate(seen):
-        return Clear(code=CODE, name=NAME)
+        return Clear(code=CODE, name=NAME, not_applicable="no hidden activation goes flat on both sides")
     now = saturating(seen, seen.profiles[-1])
     if not now:
         return Undecided(code=CODE, name=NAME, reason="no layer that could saturate was seen")
@@ -115,6 +115,7 @@ def _finding(seen: Observation, worst: Saturating, affected: list[Saturating], e
     costs = evidence["lost_decades"] > LIMIT_DECADES or any(layer.lost >= COSTS for layer in affected)
     stuck = "movement_over_plan" in evidence
     severe = costs and not around and (stuck or not (way.falling or thrown))
+    when = at_the_end(seen, evidence.get("saturated_share_at_start"))
     cause, cure = _cause(seen, affected[0], evidence)
     reasons = {
         "the loss falls by the output layer alone: the hidden ones stand still": stuck and way.falling,
@@ -128,7 +129,7 @@ def _finding(seen: Observation, worst: Saturating, affected: list[Saturating], e
         name=NAME,
         severity="error" if severe else "warning",
         verdict="saturated" if severe else None,
-        message=f"{percent(worst.share)} of the activations of {short(worst.name)} are saturated",
+        message=f"{percent(worst.share)} of the activations of {short(worst.name)} are saturated{when}",
         healthy=f"below {percent(BLOCKING)}; next to none at the start",
         layers=tuple(layer.name for layer in affected),
         evidence=evidence | way.evidence,

@@ -57,8 +57,10 @@ from unvanish.core.observation import Observation
 from unvanish.core.profile import Profile
 from unvanish.rules.biases import LowBias, low_bias
 from unvanish.rules.course import course
+from unvanish.rules.died import died_words, suspects
 from unvanish.rules.gradients import of_profile
 from unvanish.rules.remedies import against_dead_units, against_low_biases
+from unvanish.rules.units import at_the_end
 from unvanish.rules.words import percent, short
 
 CODE = "GF202"
@@ -91,7 +93,7 @@ def judge(seen: Observation) -> Verdict:
     """Judge the dead shares at the last probe, beside those at the first."""
     silent = [layer.name for layer in seen.network.layers if layer.activation in ZERO_BELOW]
     if not silent:
-        return Clear(code=CODE, name=NAME)
+        return Clear(code=CODE, name=NAME, not_applicable="no hidden activation is zero on one side")
     now = _layers(seen, seen.profiles[-1])
     if not now:
         return Undecided(code=CODE, name=NAME, reason="the outputs of the ReLU layers were not seen")
@@ -128,24 +130,26 @@ def _finding(seen: Observation, worst: Layer, affected: list[Layer], evidence: d
         "a shortcut leads around it": worst.blocking and not blocks,
         "the loss falls all the same": way.learned,
     }
+    when = at_the_end(seen, evidence["dead_share_at_start"])
     alike, low = _alike_words(seen), low_bias(seen, affected[0].name)
+    started = Layer(worst.name, worst.units, evidence["dead_share_at_start"])
+    suspect = {} if started.beyond_chance else suspects(seen)  # at the start no more were silent than luck explains
+    cause = f"{alike}{_bias_words(low)}{died_words(seen, suspect)}"
+    cures = () if alike else against_low_biases(seen) if low else against_dead_units(seen, slower=bool(suspect))
     count = "all" if worst.share == 1 else percent(worst.share) + " of the"
     return Finding(
         code=CODE,
         name=NAME,
         severity="error" if severe else "warning",
         verdict="dead" if severe else None,
-        message=f"{count} {worst.units} units of {short(worst.name)} are zero on every sample",
+        message=f"{count} {worst.units} units of {short(worst.name)} are zero on every sample{when}",
         healthy=f"below {percent(min(BLOCKING, silent_by_chance(worst.units)))} at this width",
         layers=tuple(layer.name for layer in affected),
-        evidence=evidence | _numbers(low) | way.evidence,
-        why=(
-            f"{alike}{_bias_words(low)}no gradient passes a unit that is zero on every sample, so its weights never "
-            "move again"
-        ),
+        evidence=evidence | _numbers(low) | suspect | way.evidence,
+        why=f"{cause}no gradient passes a unit that is zero on every sample, so its weights never move again",
         effect=way.words,
         note="; ".join(text for text, holds in reasons.items() if holds),
-        cures=() if alike else against_low_biases(seen) if low else against_dead_units(seen),
+        cures=cures,
     )
 
 

@@ -50,13 +50,12 @@ import numpy as np
 
 from unvanish.core.diagnosis import Clear, Finding, Undecided, Verdict
 from unvanish.core.measures.time_to_learn import DIVIDES_BY_GRADIENT
-from unvanish.core.measures.update_ratio import update_ratio
-from unvanish.core.network import Layer
 from unvanish.core.observation import Observation
 from unvanish.rules.course import Course, course
 from unvanish.rules.learning_time import learning_times
 from unvanish.rules.remedies import against_large_steps, rate_for
 from unvanish.rules.scales import targets_words
+from unvanish.rules.step_sizes import step_sizes
 from unvanish.rules.words import times
 
 CODE = "GF302"
@@ -71,7 +70,7 @@ WHOLE = 1.0
 def judge(seen: Observation) -> Verdict:
     """Judge the size of the updates, and what became of the loss."""
     way = course(seen)
-    ratios = _ratios(seen)
+    ratios = list(step_sizes(seen).values())
     broken = _nonfinite_from(seen)
     if not ratios:
         return _predicted(seen, way)
@@ -140,22 +139,6 @@ def _finding(seen: Observation, way: Course, ratio: float, reason: str, evidence
         note=targets_words(seen),
         cures=against_large_steps(seen, ratio),
     )
-
-
-def _ratios(seen: Observation) -> list[float]:
-    """Return update/weight of every watched step, the median over the kernels that do not start at zero."""
-    recording = seen.recording
-    kernels = {k.name: k for k in seen.network.kernels}
-    sized = [i for i, name in enumerate(recording.layers) if _sized(kernels.get(name))]
-    if not sized or not recording.steps or not {"update_norm", "weight_norm"} <= recording.rows.keys():
-        return []
-    ratios = update_ratio(recording.array("update_norm")[:, sized], recording.array("weight_norm")[:, sized])
-    finite = [row[np.isfinite(row)] for row in ratios]
-    return [float(np.median(row)) for row in finite if row.size]
-
-
-def _sized(layer: Layer | None) -> bool:
-    return layer is not None and layer.trainable and layer.kernel is not None and layer.kernel.second_moment > 0
 
 
 def _nonfinite_from(seen: Observation) -> int | None:

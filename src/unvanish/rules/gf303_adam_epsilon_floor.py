@@ -60,8 +60,10 @@ def judge(seen: Observation) -> Verdict:
     """Judge epsilon's share of the denominator, layer by layer."""
     epsilon, start = seen.optimizer.epsilon, at_start(seen)
     gradients = {name: rms for name, rms in start.raw.items() if rms > 0}
-    if not epsilon or seen.optimizer.family not in DIVIDES_BY_GRADIENT or not gradients:
-        return Clear(code=CODE, name=NAME)
+    if not epsilon or seen.optimizer.family not in DIVIDES_BY_GRADIENT:
+        return Clear(code=CODE, name=NAME, not_applicable="the optimizer adds no epsilon to the gradient's size")
+    if not gradients:
+        return Clear(code=CODE, name=NAME, not_applicable="no kernel has a gradient other than exactly zero")
     shares = {name: epsilon_share(rms, epsilon) for name, rms in gradients.items()}
     floored = {name: share for name, share in shares.items() if share > EPSILON_FLOOR}
     evidence = {

@@ -83,7 +83,7 @@ def judge(seen: Observation) -> Verdict:
     if not HALF.intersection(dtypes.values()):
         if seen.network.kernels and not dtypes:
             return Undecided(code=CODE, name=NAME, reason="the dtype of the weights is not known")
-        return Clear(code=CODE, name=NAME)
+        return Clear(code=CODE, name=NAME, not_applicable="no weights in half precision")
     found = _lost(seen, dtypes)
     if not found:
         reason = f"no hidden kernel has a gradient and a known step of {seen.optimizer.name}"

@@ -66,8 +66,10 @@ MOST = 0.5
 def judge(seen: Observation) -> Verdict:
     """Judge the pre-activation gradients of the first probe against the smallest number of float16."""
     start = seen.profiles[0]
-    if start.dtype != "float16" or seen.optimizer.dynamic_loss_scale:
-        return Clear(code=CODE, name=NAME)
+    if start.dtype != "float16":
+        return Clear(code=CODE, name=NAME, not_applicable="the layers do not compute in float16")
+    if seen.optimizer.dynamic_loss_scale:
+        return Clear(code=CODE, name=NAME, not_applicable="the loss scale follows the gradients")
     measured = {layer.name: layer for layer in start.layers}
     kernels = [measured[layer.name] for layer in moving_kernels(seen) if layer.name in measured]
     known = {k.name: k.preactivation_gradient_rms for k in kernels if k.preactivation_gradient_rms is not None}

@@ -47,6 +47,7 @@ from unvanish.core.diagnosis import Clear, Finding, Undecided, Verdict
 from unvanish.core.observation import Observation
 from unvanish.core.profile import Profile
 from unvanish.rules.course import course
+from unvanish.rules.died import died_words, suspects
 from unvanish.rules.gradients import at_start, depth_profile, hidden_by_design, moving_kernels, of_profile
 from unvanish.rules.harm import squashed, swamped
 from unvanish.rules.heads import constant_form
@@ -65,7 +66,7 @@ def judge(seen: Observation) -> Verdict:
     gradients = {name: norm for name, norm in of_profile(seen, profile).norm.items() if name not in unreached}
     if not gradients:
         if all(kernel.name in unreached for kernel in moving_kernels(seen)):
-            return Clear(code=CODE, name=NAME)
+            return Clear(code=CODE, name=NAME, not_applicable="no path leads from the loss to any kernel: see GF501")
         return Undecided(code=CODE, name=NAME, reason="no kernel's gradient was seen")
     zero = [name for name, norm in gradients.items() if norm == 0 and name not in _excused(seen)]
     started = of_profile(seen, seen.profiles[0]).norm
@@ -93,10 +94,10 @@ def _finding(seen: Observation, profile: Profile, zero: list[str], evidence: dic
         severity="warning" if killed else "error",
         verdict=None if killed else "blocked",
         message=f"the gradient of {span(zero)} is exactly zero {when}",
-        healthy="any other number",
+        healthy="every kernel that may move has one",
         layers=tuple(zero),
         evidence=evidence | way.evidence,
-        why=_why(seen, profile),
+        why=_why(seen, profile, alive=evidence["zero_at_start"] == 0),
         effect=way.words,
         note="the gradient was there at the start, and the loss diverged: see GF302" if killed else "",
     )
@@ -116,14 +117,15 @@ def _excused(seen: Observation) -> frozenset[str]:
     return frozenset(names)
 
 
-def _why(seen: Observation, profile: Profile) -> str:
-    """Return which of the known cuts is there; empty when none is recognised."""
+def _why(seen: Observation, profile: Profile, *, alive: bool) -> str:
+    """Return which of the known cuts is there; empty when none is known. alive: all gradients were there at first."""
     constant = constant_form(seen)
     if constant:
         return f"{constant}: see GF904"
     dead = next((layer.name for layer in profile.layers if layer.dead_share == ALL_DEAD), None)
     if dead is not None:
-        return f"every unit of {short(dead)} is zero on every sample: nothing passes"
+        died = died_words(seen, suspects(seen)) if alive else ""
+        return f"{died}every unit of {short(dead)} is zero on every sample: nothing passes"
     if all(k.kernel is not None and k.kernel.second_moment == 0 for k in seen.network.kernels):
         return "all weights are zero, so all units stay equal and silent"
     swollen = swamped(seen)

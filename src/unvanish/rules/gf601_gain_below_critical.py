@@ -28,6 +28,23 @@ The initialiser that belongs to the activation, in one word: He for ReLU and its
 ELU and SELU. A sigmoid has no such initialiser: near zero its critical gain is 4, and random weights of that gain
 saturate it, because its mean is not zero. Orthogonal kernels of gain 4 with b = -W.1/2 take the mean out.
 
+In Keras and in PyTorch (there under `torch.no_grad()`), `hidden` being the hidden layers in order:
+
+    kernel_initializer="he_normal"
+    nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+
+and of sigmoids, all but the first of which read what left a sigmoid:
+
+    kernel_initializer=keras.initializers.Orthogonal(gain=4)
+    for layer in hidden[1:]:  # when the model is built
+        layer.bias.assign(-keras.ops.sum(layer.kernel, axis=0) / 2)
+
+    nn.init.orthogonal_(layer.weight, gain=4)
+    for layer in hidden[1:]:
+        layer.bias.copy_(-layer.weight.flatten(1).sum(1) / 2)
+
+`unvanish cure SCRIPT` tries these on a Keras model that trains by `fit`, and writes the source.
+
 ## When it is harmless
 
 At small depth (ReLU with Glorot weights at 12 layers: the measured profile decides); inside the branches of a
@@ -61,7 +78,7 @@ def judge(seen: Observation) -> Verdict:
     if isinstance(found, str):
         return Undecided(code=CODE, name=NAME, reason=found)
     if found is None:
-        return Clear(code=CODE, name=NAME)
+        return Clear(code=CODE, name=NAME, not_applicable="no kernel passes its gain on to another")
     measured = agrees(seen, -1)
     if found.decades > -LIMIT_DECADES or measured is False:
         return Clear(code=CODE, name=NAME, evidence=found.evidence)

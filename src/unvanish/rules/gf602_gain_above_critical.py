@@ -58,7 +58,7 @@ def judge(seen: Observation) -> Verdict:
     if isinstance(found, str):
         return Undecided(code=CODE, name=NAME, reason=found)
     if found is None:
-        return Clear(code=CODE, name=NAME)
+        return Clear(code=CODE, name=NAME, not_applicable="no kernel passes its gain on to another")
     measured = agrees(seen, 1)
     if found.decades < LIMIT_DECADES or measured is False:
         return Clear(code=CODE, name=NAME, evidence=found.evidence)

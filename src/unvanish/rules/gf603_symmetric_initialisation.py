@@ -65,7 +65,7 @@ def judge(seen: Observation) -> Verdict:
     symmetric = [layer for layer in hidden if counts[layer.name] == 1]
     stuck = [layer for layer in symmetric if _stays(seen, layer)]
     if not hidden:
-        return Clear(code=CODE, name=NAME)
+        return Clear(code=CODE, name=NAME, not_applicable="no hidden layer to compare units of")
     first = (stuck or symmetric or hidden)[0]
     if not stuck and any(count is None for count in counts.values()):
         return Undecided(code=CODE, name=NAME, reason="the units of the hidden layers were not compared")

@@ -69,7 +69,7 @@ ENOUGH = 0.25
 def judge(seen: Observation) -> Verdict:
     """Judge how far back the gradient carries."""
     if not recurrent_layers(seen):
-        return Clear(code=CODE, name=NAME)
+        return Clear(code=CODE, name=NAME, not_applicable="the network has no recurrent layer")
     found, started = latest(seen)
     if not found:
         return Undecided(code=CODE, name=NAME, reason="the gradient through time of the recurrent layers was not seen")

@@ -56,7 +56,7 @@ NAME = "gradient-explodes-through-time"
 def judge(seen: Observation) -> Verdict:
     """Judge whether the gradient grows towards the past."""
     if not recurrent_layers(seen):
-        return Clear(code=CODE, name=NAME)
+        return Clear(code=CODE, name=NAME, not_applicable="the network has no recurrent layer")
     found, started = latest(seen)
     if not found:
         return Undecided(code=CODE, name=NAME, reason="the gradient through time of the recurrent layers was not seen")

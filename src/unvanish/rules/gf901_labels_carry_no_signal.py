@@ -61,6 +61,7 @@ from unvanish.core.observation import Evaluation, Observation
 from unvanish.rules.course import CONVERGED, course
 from unvanish.rules.easing import eased
 from unvanish.rules.gradients import depth_profile
+from unvanish.rules.held_out import unscored
 
 CODE = "GF901"
 NAME = "labels-carry-no-signal"
@@ -71,7 +72,9 @@ BY_HEART = 0.95
 def judge(seen: Observation) -> Verdict:
     """Judge the held-out score against chance and against the training score."""
     found = seen.evaluation
-    if found is None or found.held_out_sd is None:
+    if found is None:
+        return Undecided(code=CODE, name=NAME, reason=unscored(seen, "to tell a signal from chance"))
+    if found.held_out_sd is None:
         return Undecided(code=CODE, name=NAME, reason="no held-out data to tell a signal from chance")
     score, sd = found.held_out_batch_statistics, found.held_out_sd
     if score is None:

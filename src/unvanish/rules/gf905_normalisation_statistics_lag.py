@@ -48,6 +48,7 @@ import math
 
 from unvanish.core.diagnosis import Clear, Finding, Undecided, Verdict
 from unvanish.core.observation import Evaluation, Observation
+from unvanish.rules.held_out import unscored
 from unvanish.rules.words import percent
 
 CODE = "GF905"
@@ -65,7 +66,7 @@ def judge(seen: Observation) -> Verdict:
     momenta = {layer.name: layer.momentum for layer in seen.network.layers if layer.kind == "batch_norm"}
     known = {name: momentum for name, momentum in momenta.items() if momentum is not None and 0 < momentum < 1}
     if not known:
-        return Clear(code=CODE, name=NAME)
+        return Clear(code=CODE, name=NAME, not_applicable="no batch normalisation keeps moving averages")
     momentum, steps = max(known.values()), seen.recording.total_steps
     needed = math.ceil(math.log(LAG) / math.log(momentum))
     evidence = {
@@ -78,7 +79,7 @@ def judge(seen: Observation) -> Verdict:
     if steps >= needed or (planned is not None and planned >= needed):
         return Clear(code=CODE, name=NAME, evidence=evidence)
     if seen.evaluation is None:
-        return Undecided(code=CODE, name=NAME, reason="no held-out data to compare the two statistics on")
+        return Undecided(code=CODE, name=NAME, reason=unscored(seen, "to compare the two statistics on"))
     differences = _differences(seen.evaluation)
     evidence |= differences
     shown = _shown(seen, differences)

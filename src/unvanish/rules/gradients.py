@@ -32,6 +32,7 @@ BAND_SD = 2.0
 CONFIRMED_DECADES = 0.75
 """The pre-activation gradients must change in the same direction by at least this: half of the limit. The RMS of a
 kernel's gradient also follows the widths and the pooling of a network, in which nothing vanishes."""
+KERNEL_GRADIENTS = "kernel gradients"
 EARLY_STEPS = 10
 """Steps within which an output kernel that starts constant has moved, so that what it hid can be judged."""
 FLOOR_LOG10 = {"float16": -5.0, "bfloat16": -30.0, "float32": -30.0, "float64": -290.0}
@@ -62,7 +63,7 @@ class DepthProfile(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     layers: tuple[str, ...]
     """The kernels that the line was fitted to, in forward order."""
     source: str
-    """`kernel gradients`, or `pre-activation gradients` where too few kernels were left."""
+    """KERNEL_GRADIENTS, or `pre-activation gradients` where too few kernels were left."""
     depth: int
     """Number of kernels of the network."""
     slope: Slope
@@ -195,7 +196,7 @@ def depth_profile(seen: Observation, gradients: Gradients | None = None) -> Dept
         return "no kernel has a gradient other than exactly zero: see GF502"
     counted = _counted(seen, gradients)
     if len(counted) >= 3:
-        return _fit(seen, gradients, counted, gradients.rms, "kernel gradients", len(seen.network.kernels))
+        return _fit(seen, gradients, counted, gradients.rms, KERNEL_GRADIENTS, len(seen.network.kernels))
     norms = _cotangents(gradients.profile or seen.profiles[-1])
     weighted = _weighted(seen)
     known = _positive(weighted, norms)

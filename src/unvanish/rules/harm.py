@@ -28,7 +28,8 @@ def starved(seen: Observation) -> str:
         return ""
     epsilon = seen.optimizer.epsilon or 0.0
     if seen.optimizer.family in DIVIDES_BY_GRADIENT and min(rms) < FLOOR_EPSILONS * epsilon:
-        return f"the smallest gradient RMS is {power(min(rms))}, the optimizer's epsilon {power(epsilon)}"
+        small = f"the smallest gradient RMS ({power(min(rms))}) is lost in the optimizer's epsilon ({power(epsilon)})"
+        return f"{small}: that layer takes next to no step"
     steps = fastest(seen)
     if steps is not None and too_long(seen, steps):
         return f"learning would take {count(steps)} steps at this gradient, {planned_steps(seen):,} are planned"

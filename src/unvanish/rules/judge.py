@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 
+from msgspec.structs import replace
+
 from unvanish.core.diagnosis import SEVERITIES, Clear, Cost, Diagnosis, Finding, Site, Undecided, Verdict
 from unvanish.core.observation import Observation
 from unvanish.rules.page import find
 from unvanish.rules.sentence import sentence
+from unvanish.rules.smallest_first import smallest_first
 from unvanish.rules.table import ROOT_ORDER, RULES
 
 MUST_LOOK = ("GF1", "GF2", "GF4", "GF501", "GF502")
@@ -32,7 +35,9 @@ def judge(
     """
     ignored = {find(word).CODE for word in ignore}
     verdicts = [rule.judge(seen) for rule in RULES if rule.CODE not in ignored]
-    findings = ordered(verdict for verdict in verdicts if isinstance(verdict, Finding))
+    findings = ordered(
+        replace(verdict, cures=smallest_first(verdict.cures)) for verdict in verdicts if isinstance(verdict, Finding)
+    )
     undecided = tuple(verdict for verdict in verdicts if isinstance(verdict, Undecided))
     word = verdict_word(findings, undecided)
     return Diagnosis(

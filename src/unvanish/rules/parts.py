@@ -11,9 +11,12 @@ import numpy as np
 from unvanish.core.activations import FUNCTIONS, GRID, derivative
 from unvanish.core.observation import Observation
 from unvanish.core.profile import Profile
+from unvanish.rules.expected import expected_factor
 from unvanish.rules.gradients import DepthProfile
 from unvanish.rules.words import article, percent
 
+APART = 0.1
+"""Relative difference from which on the parts' product and the kernels' own factor are told as two quantities."""
 NOT_AN_ACTIVATION = frozenset({"linear", "other", "softmax"})
 
 
@@ -75,11 +78,15 @@ def saturation_words(share: float | None) -> str:
 
 def factor_words(seen: Observation, found: DepthProfile, split: Parts | None) -> str:
     """Return the product per layer with its forecast: `0.24 (activation) x 0.99 (weights) = 0.24 per layer; ...`."""
-    expected = None if seen.forecast is None else seen.forecast.transmission_per_layer
-    product = f"{found.transmission:.2f} per layer"
-    if split is not None:
+    if split is None:
+        expected = expected_factor(seen, found)
+        product = f"{found.transmission:.2f} per layer"
+    else:
+        expected = None if seen.forecast is None else seen.forecast.transmission_per_layer
         whole = split.activation * split.weights
         product = f"{split.activation:.2f} (activation) x {split.weights:.2f} (weights) = {whole:.2f} per layer"
+        if abs(whole / found.transmission - 1) > APART:
+            product += " for what arrives at each layer (a kernel's gradient follows the signal too)"
     return product if expected is None else f"{product}; forecast {expected:.2f}"
 
 

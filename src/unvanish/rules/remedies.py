@@ -18,7 +18,7 @@ from unvanish.cures.initialisations import LOOKS_LINEAR, SAME_GAIN, SHIPPED_GAIN
 from unvanish.rules.parts import hidden_activation, median_gain
 from unvanish.rules.scales import targets_words
 from unvanish.rules.spellings.choose import spelling
-from unvanish.rules.what_if import Change, both, forecast_words, with_activation, with_gain
+from unvanish.rules.what_if import Change, both, forecast_words, what_if, with_activation, with_gain
 from unvanish.rules.words import power, times
 
 SCALE_FREE = DIVIDES_BY_GRADIENT | {"adadelta", "adagrad"}
@@ -41,7 +41,7 @@ def against_vanishing(seen: Observation) -> tuple[Remedy, ...]:
     return (
         *_rescale(seen, activation),
         *_orthogonal(seen, activation),
-        *((_looks_linear(activation),) if activation in LOOKS_LINEAR and not _normalised(seen) else ()),
+        *((_looks_linear(seen, activation),) if activation in LOOKS_LINEAR and not _normalised(seen) else ()),
         *_residual(seen),
     )
 
@@ -59,10 +59,11 @@ def against_exploding(seen: Observation) -> tuple[Remedy, ...]:
     )
 
 
-def against_dead_units(seen: Observation) -> tuple[Remedy, ...]:
-    """Return what may keep units from falling silent."""
+def against_dead_units(seen: Observation, *, slower: bool = False) -> tuple[Remedy, ...]:
+    """Return what may keep units from falling silent. slower: with a lower rate first, where the steps killed them."""
     activation = hidden_activation(seen) or "relu"
     return (
+        *((lower_rate(seen, seen.optimizer.learning_rate / 10),) if slower else ()),
         *_rescale(seen, activation, told=False),
         Remedy(name="swap-activation", change=spelling(seen).hidden_activation("elu"), invasiveness="one word"),
         _batch_norm(seen),
@@ -97,6 +98,7 @@ def against_forgetting(seen: Observation, cell: str, steps: int) -> tuple[Remedy
         name="forget-gate-bias",
         change=f"forget-gate bias {math.log(max(steps, 3)):.1f}, about log of {steps} steps",
         invasiveness="initialisation only",
+        typed=spelling(seen).forget_bias(cell, f"{math.log(max(steps, 3)):.1f}"),
     )
     return (_orthogonal_recurrence(seen),) if cell == "rnn" else (bias, _orthogonal_recurrence(seen))
 
@@ -110,15 +112,17 @@ def against_large_steps(seen: Observation, ratio: float) -> tuple[Remedy, ...]:
     """Return what may tame steps that change the weights by `ratio` of their size."""
     rate = seen.optimizer.learning_rate
     wanted = rate_for(rate, ratio)
-    lower = Remedy(
-        name="lower-learning-rate",
-        change=spelling(seen).learning_rate(f"{rate / 10 if wanted is None else wanted:.1g}"),
-        invasiveness="optimizer",
-        forecast="" if wanted is None else f"{times(ratio)} -> {times(MEANT)} per step",
-    )
+    forecast = "" if wanted is None else f"{times(ratio)} -> {times(MEANT)} per step"
+    lower = replace(lower_rate(seen, rate / 10 if wanted is None else wanted), forecast=forecast)
     targets = (against_large_targets(),) if targets_words(seen) else ()
     meant = wanted is None or wanted >= LOWEST * rate
     return (*targets, *((lower,) if meant else ()), *clipping(seen))
+
+
+def lower_rate(seen: Observation, rate: float) -> Remedy:
+    """Return the change to that learning rate."""
+    change = spelling(seen).learning_rate(f"{rate:.1g}")
+    return Remedy(name="lower-learning-rate", change=change, invasiveness="optimizer")
 
 
 def rate_for(rate: float, ratio: float) -> float | None:
@@ -149,33 +153,48 @@ def initialised(seen: Observation, initializer: str) -> Remedy:
     return Remedy(name="rescale-init", change=change, invasiveness="initialisation only")
 
 
-def data_driven() -> Remedy:
+def data_driven(seen: Observation) -> Remedy:
     """Return the change that measures instead of assuming."""
     return Remedy(
         name="data-driven-init",
         change="scale each kernel until its layer's output has unit variance on one batch (LSUV)",
         invasiveness="initialisation only",
+        typed=spelling(seen).unit_variance(),
     )
 
 
 def _swap(seen: Observation, old: str, new: str) -> Remedy:
-    return Remedy(
-        name="swap-activation",
-        change=spelling(seen).hidden_activation(new),
-        invasiveness="one word",
-        forecast=forecast_words(seen, with_activation(old, new)),
+    """Offer the activation alone, or where the weights as they are would not do with the initialiser of its gain."""
+    alone = _told(
+        seen,
+        Remedy(name="swap-activation", change=spelling(seen).hidden_activation(new), invasiveness="one word"),
+        with_activation(old, new),
     )
+    if not alone.stays_sick or _normalised(seen):
+        return alone
+    gain, initializer = SHIPPED_GAIN[new]
+    change = f"{alone.change}, {spelling(seen).initializer(initializer)}"
+    beside = Remedy(name="swap-activation", change=change, invasiveness="one line")
+    return _told(seen, beside, both(with_activation(old, new), with_gain(gain)))
+
+
+def _told(seen: Observation, remedy: Remedy, change: Change, *, growth: bool = False) -> Remedy:
+    """Return the remedy with the forecast of that change, and whether it would suffice."""
+    found = what_if(seen, change, growth=growth)
+    sick = found is not None and bool(found.left)
+    return replace(remedy, forecast=forecast_words(seen, change, growth=growth), stays_sick=sick)
 
 
 def _centred(seen: Observation, activation: str) -> Remedy:
     """4 x orthogonal with b = -W.1/2 makes 4 (sigmoid(z) - 1/2) = 2 tanh(z/2): at the start, the critical tanh net."""
     change = both(with_activation(activation, "tanh"), with_gain(1.0, orthogonal=True))
-    return Remedy(
+    remedy = Remedy(
         name="centred-orthogonal-init",
         change="kernels 4 x orthogonal, b = -W.1/2",
         invasiveness="initialisation only",
-        forecast=forecast_words(seen, change) if activation == "sigmoid" else "",
+        typed=spelling(seen).centred(),
     )
+    return _told(seen, remedy, change) if activation == "sigmoid" else remedy
 
 
 def _rescale(seen: Observation, activation: str, *, growth: bool = False, told: bool = True) -> tuple[Remedy, ...]:
@@ -184,32 +203,26 @@ def _rescale(seen: Observation, activation: str, *, growth: bool = False, told: 
     found = median_gain(seen)
     if not gain or _normalised(seen) or (found is not None and abs(found / gain - 1) < SAME_GAIN):
         return ()
-    words = forecast_words(seen, with_gain(gain), growth=growth) if told else ""
-    return (replace(initialised(seen, initializer), forecast=words),)
+    remedy = initialised(seen, initializer)
+    return (_told(seen, remedy, with_gain(gain), growth=growth) if told else remedy,)
 
 
 def _orthogonal(seen: Observation, activation: str, *, growth: bool = False) -> tuple[Remedy, ...]:
     gain, _ = SHIPPED_GAIN.get(activation, (0.0, ""))
     if not gain or _normalised(seen):
         return ()
-    change: Change = with_gain(gain, orthogonal=True)
-    return (
-        Remedy(
-            name="orthogonal-init",
-            change=spelling(seen).orthogonal(gain),
-            invasiveness="initialisation only",
-            forecast=forecast_words(seen, change, growth=growth),
-        ),
-    )
+    remedy = Remedy(name="orthogonal-init", change=spelling(seen).orthogonal(gain), invasiveness="initialisation only")
+    return (_told(seen, remedy, with_gain(gain, orthogonal=True), growth=growth),)
 
 
-def _looks_linear(activation: str) -> Remedy:
+def _looks_linear(seen: Observation, activation: str) -> Remedy:
     factor = "" if activation != "leaky_relu" else " / (1 + slope)"
     return Remedy(
         name="looks-linear-init",
         change=f"kernels [[O, -O], [-O, O]]{factor} with orthogonal O, zero biases",
         invasiveness="initialisation only",
         forecast="exactly 1.0x per layer where widths are equal",
+        typed=spelling(seen).looks_linear(),
     )
 
 
@@ -222,6 +235,7 @@ def _residual(seen: Observation) -> tuple[Remedy, ...]:
             change="h + g * F(h) around every block, g = 0 at the start",
             invasiveness="architecture",
             forecast="1.0x per block at the start",
+            typed=spelling(seen).residual(),
         ),
     )
 

@@ -9,6 +9,7 @@ from unvanish.core.network import Layer
 from unvanish.core.observation import Observation
 from unvanish.core.profile import LayerProfile, Profile
 from unvanish.rules.parts import largest_slope
+from unvanish.rules.words import percent
 
 BOTH_WAYS = frozenset({"erf", "hard_sigmoid", "hard_tanh", "sigmoid", "softsign", "tanh"})
 """Activations that go flat on both sides."""
@@ -54,6 +55,16 @@ def saturating(seen: Observation, profile: Profile) -> tuple[Saturating, ...]:
             share = numbers.saturated_share
             measured.append(Saturating(layer.name, kernels, share, _lost(layer.activation, numbers, share)))
     return tuple(measured)
+
+
+def at_the_end(seen: Observation, started: float | None) -> str:
+    """Return ` after 125 steps (44 % at step 0)`: when the told share was seen; empty where one probe is all."""
+    first, last = seen.profiles[0], seen.profiles[-1]
+    if last.step == first.step:
+        return ""
+    return f" after {last.step} step{'s' if last.step != 1 else ''}" + (
+        "" if started is None else f" ({percent(started)} at step {first.step})"
+    )
 
 
 def _lost(activation: str, numbers: LayerProfile, share: float) -> float:

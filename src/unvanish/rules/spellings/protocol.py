@@ -28,6 +28,26 @@ class Spelling(Protocol):
         """Return orthogonal weights from state to state."""
         ...
 
+    def centred(self) -> str:
+        """Return lines that draw kernels 4 x orthogonal with b = -W.1/2."""
+        ...
+
+    def looks_linear(self) -> str:
+        """Return lines that draw mirrored orthogonal kernels."""
+        ...
+
+    def unit_variance(self) -> str:
+        """Return lines that divide every kernel by the spread of what it gives on a batch."""
+        ...
+
+    def residual(self) -> str:
+        """Return lines that add what goes into a block to what leaves it, times a gain that starts at zero."""
+        ...
+
+    def forget_bias(self, cell: str, bias: str) -> str:
+        """Return lines that let the gate of an `lstm` or a `gru` which carries the state start open."""
+        ...
+
     def zero_bias(self) -> str:
         """Return biases that start at zero."""
         ...

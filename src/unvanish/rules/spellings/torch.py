@@ -42,6 +42,45 @@ def orthogonal_recurrence() -> str:
     return "nn.init.orthogonal_(rnn.weight_hh_l0), further layers alike"
 
 
+def centred() -> str:
+    """Return lines; the first weight reads data, whose mean is not that of a sigmoid."""
+    return """\
+nn.init.orthogonal_(layer.weight, gain=4)  # hidden
+with torch.no_grad():  # not in the first: it reads the data
+    layer.bias.copy_(-layer.weight.flatten(1).sum(1) / 2)"""
+
+
+def looks_linear() -> str:
+    """Return lines for linear layers; widths have to be even."""
+    return """\
+n, m = layer.weight.shape  # hidden; the first [O; -O], output [O, -O]
+O, cat = nn.init.orthogonal_(torch.empty(n // 2, m // 2)), torch.cat
+with torch.no_grad():
+    layer.weight.copy_(cat([cat([O, -O], 1), cat([-O, O], 1)]))"""
+
+
+def unit_variance() -> str:
+    """Return lines."""
+    return """\
+with torch.no_grad():  # in order; z: its pre-activations on a batch
+    layer.weight.div_(z.std())"""
+
+
+def residual() -> str:
+    """Return lines of a module; the block has to keep the width."""
+    return """\
+self.g = nn.Parameter(torch.zeros(()))  # in __init__
+h = h + self.g * self.F(h)  # in forward; F: a block as wide as h"""
+
+
+def forget_bias(cell: str, bias: str) -> str:  # noqa: ARG001  # i, f, g, o and r, z, n: the second one carries in both
+    """Return lines for a module of one layer."""
+    return f"""\
+n = rnn.hidden_size
+with torch.no_grad():
+    rnn.bias_hh_l0[n : 2 * n] = {bias}"""
+
+
 def zero_bias() -> str:
     """Return the call for every layer."""
     return "nn.init.zeros_(layer.bias)"
