@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from datetime import datetime
@@ -20,16 +21,24 @@ if TYPE_CHECKING:
     from unvanish.core.edit import Prescription
     from unvanish.script.run import ScriptRun
     from unvanish.trial.cure import Cure
+    from unvanish.trial.job import Runner
     from unvanish.trial.plan import Plan as TrialPlan
     from unvanish.trial.trainer import Trainer
 
 
 def try_cures(
-    trainer: Trainer, plan: TrialPlan, progress: Progress, *, title: str = "", without: Sequence[str] = ()
+    trainer: Trainer,
+    plan: TrialPlan,
+    progress: Progress,
+    *,
+    title: str = "",
+    without: Sequence[str] = (),
+    runner: Runner | None = None,
 ) -> Cure:
     """Look at the untreated network, search for the smallest change that helps, and decide.
 
-    without: names of cures that are not to be tried.
+    without: names of cures that are not to be tried. runner: trains what does not depend on each other; None: the
+    trainer does, one after another.
     """
     from unvanish.cures.table import CURES, answered, proposals
     from unvanish.trial.cure import Cure
@@ -44,7 +53,7 @@ def try_cures(
         untreated, unwatched = _watched(trainer, untreated, SEARCH_SEED, title)
     tried = tuple(cure for cure in CURES if cure.NAME not in without)
     candidates = proposals(untreated, tried) if of_the_data(untreated) is None else ()
-    searched = search(trainer, candidates, diagnose, plan, progress)
+    searched = search(trainer, candidates, diagnose, plan, progress, runner)
     decision = decide(searched.evidence, untreated, answered(), searched.cut)
     source, unwritten = _source_of(trainer, decision.prescription)
     record = Cured(
@@ -89,18 +98,21 @@ def cure_script(
     plan: TrialPlan,
     fit: int = 1,
     fix: int | None = None,
+    jobs: int = 1,
     progress: Progress,
 ) -> tuple[ScriptRun, Cure | None]:
     """Run a training script up to its fit, and try cures on copies of its model; return how it ran, and the cure.
 
     fit: which of its calls of fit. fix: row of the table of compared changes, 1 the best, to be written as a patch in
-    the place of the one that is prescribed. No file of the script is changed.
+    the place of the one that is prescribed. jobs: processes that train, each of which runs the script up to its fit;
+    what comes out does not depend on it. No file of the script is changed.
     Raise UnsupportedError where copies of what the script trains cannot be made.
     """
     from unvanish.script.captures import FOR_TRIALS
     from unvanish.script.check import look
     from unvanish.script.patches.source_file import read_sources
 
+    environment = dict(os.environ)  # as it is before the script changes it
     one = Plan(fit=fit, steps=1)  # of a loop, which cannot be repeated on a copy, the first step says enough
     run = look(Path(path), list(argv), one, progress, FOR_TRIALS)
     if run.exit_code is not None:
@@ -113,7 +125,15 @@ def cure_script(
             hint=f"unvanish check {path} names what is worth changing",
         )
     sources = read_sources(run.all_sites)  # now: the trials take minutes, and files change
-    found = try_cures(run.trainer, plan, progress, title=Path(path).name)
+    title = Path(path).name
+    if jobs == 1:
+        found = try_cures(run.trainer, plan, progress, title=title)
+    else:
+        from unvanish.jobs.pool import Pool
+
+        with Pool(run.trainer, Path(path), argv, fit, jobs, environment, progress) as pool:
+            found = try_cures(run.trainer, plan, progress, title=title, runner=pool)
+        run = replace(run, notes=(*run.notes, *pool.notes))
     return run, _patched(_chosen(found, run.trainer, fix), run, sources, fix)
 
 

@@ -43,6 +43,7 @@ class Called:
     plan: Plan
     fit: int
     fix: int | None
+    jobs: int
     arguments: tuple[str, ...]
 
 
@@ -57,9 +58,9 @@ def gives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Call
         called = Called()
 
         def cure_script(
-            path: Path, argv: Sequence[str], *, plan: Plan, fit: int, fix: int | None, progress: Progress
+            path: Path, argv: Sequence[str], *, plan: Plan, fit: int, fix: int | None, jobs: int, progress: Progress
         ) -> tuple[ScriptRun, Cure | None]:
-            called.plan, called.fit, called.fix, called.arguments = plan, fit, fix, tuple(argv)
+            called.plan, called.fit, called.fix, called.jobs, called.arguments = plan, fit, fix, jobs, tuple(argv)
             progress("learning rates", 1, 2)
             ran = replace(ScriptRun(script=path, outcome=outcome), **fields)  # type: ignore[arg-type]
             trainer = FakeTrainer({"": plain(), WORD.label: Outcome(0.8)})
@@ -105,7 +106,9 @@ def test_what_it_is_called_with(gives: Callable[..., Called]) -> None:
     called = gives(cured())
     assert run(["cure", "train.py", "--budget", "2m", "--seeds", "5", "--steps", "300", "--fit", "2", "--", "-x"]) == 0
     assert called.plan == Plan(seeds=5, steps=300, seconds=120.0)
-    assert (called.fit, called.arguments) == (2, ("-x",))
+    assert (called.fit, called.jobs, called.arguments) == (2, 1, ("-x",))
+    run(["cure", "train.py", "--jobs", "4"])
+    assert called.jobs == 4
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("90", 90.0), ("90s", 90.0), ("1.5h", 5400.0)])
@@ -115,7 +118,9 @@ def test_budgets(gives: Callable[..., Called], text: str, seconds: float) -> Non
     assert called.plan.seconds == seconds
 
 
-@pytest.mark.parametrize("bad", [["--budget", "soon"], ["--budget", "0"], ["--seeds", "2"], ["--steps", "0"]])
+@pytest.mark.parametrize(
+    "bad", [["--budget", "soon"], ["--budget", "0"], ["--seeds", "2"], ["--steps", "0"], ["--jobs", "0"]]
+)
 def test_wrong_usage(gives: Callable[..., Called], bad: list[str]) -> None:
     gives(cured())
     assert run(["cure", "train.py", *bad]) == 2

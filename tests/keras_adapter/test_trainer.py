@@ -90,6 +90,35 @@ def test_the_same_seed_gives_the_same_run_to_the_bit():
     assert other.loss != first.loss
 
 
+@pytest.mark.every_backend
+def test_a_training_does_not_depend_on_those_before_it():
+    """Dropout without a seed draws from whatever generator the backend has."""
+    hidden = [layer for name in HIDDEN for layer in (L.Dense(16, "tanh", name=name), L.Dropout(0.3))]
+    model = keras.Sequential([keras.Input((20,)), *hidden, L.Dense(1, "sigmoid")])
+    model.compile("adam", "binary_crossentropy")
+    trials = trainer(model)
+    first = trials.train(None, 1, 1e-3, 20)[0]
+    again = trials.train(None, 1, 1e-3, 20)[0]  # its start is kept by now, its copy compiled
+    trials.train(None, 2, 1e-2, 20)
+    trials.train(ARMS["norm"], 1, 1e-3, 20)
+    for run in (again, trials.train(None, 1, 1e-3, 20)[0], trainer(model).train(None, 1, 1e-3, 20)[0]):
+        assert (run.loss_before, run.loss, run.train_score) == (first.loss_before, first.loss, first.train_score)
+
+
+def test_other_arrays_take_the_place_of_the_own():
+    (x, y), (other, labels) = labelled("teacher"), labelled("random")
+    one, two = KerasTrainer(small(), Batches.of_arrays(x, y)), KerasTrainer(small(), Batches.of_arrays(other, labels))
+    arrays = one.arrays()
+    assert any(array is x for array in arrays.values()), "data are not copied"
+    mine = two.with_arrays({name: np.array(array) for name, array in arrays.items()})
+    assert mine.train(TANH, 1, 1e-3, 20)[0].loss == one.train(TANH, 1, 1e-3, 20)[0].loss
+    assert mine.look(None, 0).data == one.look(None, 0).data
+    assert mine.arrays().keys() == arrays.keys()
+    assert all(np.array_equal(array, arrays[name]) for name, array in mine.arrays().items())
+    with pytest.raises(UnsupportedError, match="gave another model, or other data"):
+        two.with_arrays({"variable 0": np.zeros((20, 17), np.float32)})
+
+
 def test_the_untreated_arm_is_the_training_that_fit_would_do():
     model = small(keras.optimizers.SGD(0.1, momentum=0.9))
     trials = trainer(model)

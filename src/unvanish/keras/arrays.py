@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -42,6 +42,16 @@ class Arrays:
     def of_part(self, rows: NDArray[np.intp]) -> Arrays:
         """Return the rows (counted in these samples) as arrays of their own; nothing is copied."""
         return self.part(_indices(self._rows)[rows])
+
+    @property
+    def leaves(self) -> list[Any]:
+        """Return every array of x, y and weights, all of its rows; None where there is none."""
+        return keras.tree.flatten(self._data)  # type: ignore[no-any-return]
+
+    def with_leaves(self, leaves: Sequence[Any]) -> Arrays:
+        """Return the same rows of other arrays; nothing is copied."""
+        x, y, weight = keras.tree.pack_sequence_as(self._data, list(leaves))
+        return Arrays(x, y, weight, self.batch_size, self._rows)
 
     def draw(self, indices: NDArray[np.intp]) -> Batch:
         """Return copies of the samples with these indices; floats as Keras casts them."""

@@ -28,5 +28,6 @@ def aside(model: Any, seed: int) -> Iterator[None]:
         stack.enter_context(same_attributes([compat.global_state()]))
         random.seed(seed)
         np.random.seed(seed)
+        backends.current().seed(seed)
         compat.forget_global_seed()
         yield

@@ -99,12 +99,12 @@ class Batches:
     def for_trials(self) -> Batches:
         """Return data that can be drawn in the same order again and again, a fifth held out where nothing was.
 
-        Of a stream that are its first samples, as many as are kept in memory. Raise UnsupportedError for a stream whose
-        batches do not fit together, DataError for a single sample.
+        Of a stream that are its first samples, as many as are kept in memory: nothing but arrays is left. Raise
+        UnsupportedError for a stream whose batches do not fit together, DataError for a single sample.
         """
-        whole = self._training if isinstance(self._training, Arrays) else _kept(self._training)
+        whole = _kept(self._training)
         if self._held_out is not None:
-            return Batches(whole, self._held_out)
+            return Batches(whole, _kept(self._held_out))
         if whole.samples < 2:
             raise DataError(
                 "there is nothing to compare trainings on",
@@ -114,6 +114,27 @@ class Batches:
         order = np.random.default_rng(0).permutation(whole.samples)
         out = max(1, whole.samples // HELD_OUT_SHARE)
         return Batches(whole.of_part(np.sort(order[out:])), whole.of_part(np.sort(order[:out])))
+
+    def leaves(self) -> dict[str, Any]:
+        """Return, by name, all arrays of data that are kept in memory; an array may have two names."""
+        parts = {"training": self._training, "held out": self._held_out}
+        return {
+            f"{name} {number}": leaf
+            for name, part in parts.items()
+            if isinstance(part, Arrays)
+            for number, leaf in enumerate(part.leaves)
+            if leaf is not None
+        }
+
+    def with_leaves(self, leaves: Mapping[str, Any]) -> Batches:
+        """Return the same samples of other arrays, named as in `leaves`; the others stay."""
+
+        def other(name: str, part: Source | None) -> Any:
+            if not isinstance(part, Arrays):
+                return part
+            return part.with_leaves([leaves.get(f"{name} {i}", leaf) for i, leaf in enumerate(part.leaves)])
+
+        return Batches(other("training", self._training), other("held out", self._held_out))
 
     @property
     def held_out_samples(self) -> int:
@@ -159,12 +180,14 @@ class Batches:
         return self._training.for_fit() if isinstance(self._training, Stream) else x
 
 
-def _kept(stream: Stream) -> Arrays:
+def _kept(source: Source) -> Arrays:
+    if isinstance(source, Arrays):
+        return source
     try:
-        return Arrays(*stream.some(MOST, 0), stream.batch_size)
+        return Arrays(*source.some(MOST, 0), source.batch_size)
     except ValueError as error:
         raise UnsupportedError(
-            "the batches of the training data cannot be kept together",
+            "the batches of the data cannot be kept together",
             found=f"batches of different shapes: {error}",
             hint="pad all batches to one length, or pass arrays",
         ) from error

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 from msgspec.structs import replace
+from numpy.typing import NDArray
 
 from unvanish.core.data_stats import nonfinite
 from unvanish.core.edit import Edit, OfWeights, Prescription, Redraw, ScaleRate
@@ -15,6 +18,7 @@ from unvanish.core.measures.stuck import stuck
 from unvanish.core.observation import DataInfo, Observation
 from unvanish.core.patch import Mirrored
 from unvanish.core.recording import Recording
+from unvanish.errors import UnsupportedError
 from unvanish.keras.aside import aside
 from unvanish.keras.batches import Batches
 from unvanish.keras.describe import describe
@@ -136,6 +140,7 @@ class KerasTrainer:
             values, seen, before = self._start(prescription, seed)
             copy = self._copy(prescription, learning_rate)
             copy.compile()
+        with aside(self._model, seed):  # anew: what is only done once, and draws, must not count
             copy.reset(values, learning_rate)
             trained = copy.train(seed, steps, lambda model: self._scorer.training(model).loss)
             whole = math.isfinite(trained.losses[-1])
@@ -156,6 +161,33 @@ class KerasTrainer:
         recording = Recording(layers=(), sizes=(), steps=(), losses=(), rows={}, total_steps=trained.steps)
         profiles = (*seen.profiles, last)
         return run, replace(seen, profiles=profiles, recording=recording, optimizer=used)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return, by name, the values of the model's variables and all data. Not to be written to."""
+        values = {
+            f"variable {number}": np.array(keras.ops.convert_to_numpy(variable))
+            for number, variable in enumerate(self._model.variables)
+        }
+        return values | self._batches.leaves()
+
+    def with_arrays(self, arrays: Mapping[str, NDArray[Any]]) -> KerasTrainer:
+        """Return a trainer with these in the place of its own, the model's variables overwritten by them.
+
+        Raise UnsupportedError where one is not there, or of another shape.
+        """
+        own = self.arrays()
+        for name, array in arrays.items():
+            if name not in own or own[name].shape != array.shape or own[name].dtype != array.dtype:
+                mine = f"{own[name].dtype} {own[name].shape}" if name in own else "none"
+                raise UnsupportedError(
+                    "another run of the script gave another model, or other data",
+                    found=f"{name}: {mine} instead of {array.dtype} {array.shape}",
+                    hint="seed what draws their sizes",
+                )
+        for number, variable in enumerate(self._model.variables):
+            if f"variable {number}" in arrays:
+                variable.assign(arrays[f"variable {number}"])
+        return KerasTrainer(self._model, self._batches.with_leaves(arrays), self.planned_steps)
 
     def fresh(self, prescription: Prescription | None, seed: int) -> Any:
         """Return a new model with the prescription, weights drawn from the seed, compiled as the user's own is."""
@@ -205,14 +237,16 @@ class KerasTrainer:
         if key not in self._starts:
             values = self._drawn(prescription, seed)
             copy = self._copy(prescription, self.learning_rate())
-            copy.reset(values, self.learning_rate() * (1.0 if prescription is None else prescription.rate))
-            drawn = self._first_batches(seed)
-            seen = first_look(copy.model, self._batches, drawn, self.planned_steps, lambda *_: None)
-            seen = replace(seen, data=self._with_held_out(seen.data))
+            with aside(self._model, seed):  # anew: making the copy drew, if it was made now
+                copy.reset(values, self.learning_rate() * (1.0 if prescription is None else prescription.rate))
+                drawn = self._first_batches(seed)
+                seen = first_look(copy.model, self._batches, drawn, self.planned_steps, lambda *_: None)
+                seen = replace(seen, data=self._with_held_out(seen.data))
+                loss = self._scorer.held_out(copy.model).loss
             most = max(1, _KEPT // max(1, self._model.count_params()))
             while len(self._starts) >= most:
                 self._starts.pop(next(iter(self._starts)))
-            self._starts[key] = _Start(values, seen, self._scorer.held_out(copy.model).loss)
+            self._starts[key] = _Start(values, seen, loss)
         return self._starts[key]
 
     def _with_held_out(self, data: DataInfo) -> DataInfo:

@@ -25,6 +25,7 @@ from unvanish.trial.better import (
 )
 from unvanish.trial.better import SHARE as SHARE_OF_GAIN
 from unvanish.trial.changes import clips, keeps_lengths, label_of, name_of, signless, size_of
+from unvanish.trial.job import Runner
 from unvanish.trial.plan import FEWEST_STEPS, SHARE, Plan
 from unvanish.trial.rates import best_of, chosen, following
 from unvanish.trial.trainer import Trainer
@@ -59,8 +60,11 @@ def search(
     judge: Judge,
     plan: Plan,
     progress: Progress = lambda *_: None,
+    run: Runner | None = None,
 ) -> Searched:
     """Try the candidates, and return what was measured.
+
+    run: trains what does not depend on each other; None: the trainer does, one after another. Results are the same.
 
     A candidate that lets the network begin as an isometry comes first: it mostly shows what can be reached. Then the
     least invasive ones: of each invasiveness candidates are taken in their order until one is healthy and better after
@@ -72,16 +76,13 @@ def search(
     A change whose training raises is dropped, and says what was raised. Ctrl-C, a spent budget and the network as it is
     raising end the search; what was measured is returned, and `cut` says why.
     """
-    return _Search(trainer, candidates, judge, plan, progress).run()
+    return _Search(Trials(trainer, judge, progress, plan.seconds, run), candidates, plan).run()
 
 
 class _Search:
-    def __init__(
-        self, trainer: Trainer, candidates: Sequence[Prescription], judge: Judge, plan: Plan, progress: Progress
-    ) -> None:
-        self._plan = plan
-        self._trials = Trials(trainer, judge, progress, plan.seconds)
-        self._steps = plan.steps_of(trainer.planned_steps)
+    def __init__(self, trials: Trials, candidates: Sequence[Prescription], plan: Plan) -> None:
+        self._trials, self._plan = trials, plan
+        self._steps = plan.steps_of(trials.trainer.planned_steps)
         self._clips = [one for one in candidates if clips(one)][:1]
         self._candidates = [one for one in candidates if one not in self._clips]
         self._dropped: dict[str, Dropped] = {}
@@ -233,24 +234,23 @@ class _Search:
         self._drop(one, f"{found.verdict} at the first step", transmission(found))
         return False
 
-    def _train_short(self, one: Prescription | None, rate: float) -> None:
+    def _train_short(self, one: Prescription | None, *rates: float) -> None:
         known = self._short.setdefault(label_of(one), {})
-        if rate not in known:
-            known[rate] = self._trials.train(one, SEARCH_SEED, rate, max(1, self._steps // PART))
+        new = [rate for rate in dict.fromkeys(rates) if rate not in known]
+        trainings = self._trials.train_all([(one, SEARCH_SEED, rate) for rate in new], max(1, self._steps // PART))
+        for rate, trained in zip(new, trainings, strict=True):
+            known[rate] = trained
 
     def _at_every_rate(self, one: Prescription | None) -> None:
         """Give a change the learning rates that every one gets, and smaller ones while they are better still.
 
         One that is itself a learning rate has its own.
         """
-        if one is not None and one.rate != 1.0:
-            self._train_short(one, 1.0)
-            return
-        rate: float | None = 1.0
-        while rate is not None:
-            self._trials.tell(f"learning rates of {name_of(one)}", len(self._compared), len(INVASIVENESS) + 1)
+        own = one is not None and one.rate != 1.0
+        self._trials.tell(f"learning rates of {name_of(one)}", len(self._compared), len(INVASIVENESS) + 1)
+        self._train_short(one, 1.0, *(() if own else self._plan.rates))
+        while not own and (rate := following(self._short[label_of(one)], self._plan.rates)) is not None:
             self._train_short(one, rate)
-            rate = following(self._short[label_of(one)], self._plan.rates)
 
     def _rate_of(self, one: Prescription | None) -> float:
         """Return the learning rate to compare at, as a multiple of the user's: of the untreated network that itself."""
@@ -276,10 +276,10 @@ class _Search:
         """Train the arms over so many seeds, seed by seed, so that what is cut short can still be compared."""
         wanted = [(seed, one) for seed in range(SEARCH_SEED + 1, SEARCH_SEED + 1 + seeds) for one in arms]
         new = [(seed, one) for seed, one in wanted if seed > len(self._compared.get(label_of(one), []))]
-        for done, (seed, one) in enumerate(new):
+        trainings = self._trials.train_all([(one, seed, self._rate_of(one)) for seed, one in new], self._steps)
+        for done, (_, one) in enumerate(new):
             self._trials.tell(f"{name_of(one)} over seeds", done, len(new))
-            trained = self._trials.train(one, seed, self._rate_of(one), self._steps)
-            self._compared.setdefault(label_of(one), []).append(trained)
+            self._compared[label_of(one)] = [*self._compared.get(label_of(one), []), next(trainings)]
 
     def _prove(self, one: Prescription) -> None:
         """Compare a change with the untreated network, and note the first that is sufficient.

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol
 
 from unvanish.core.edit import Prescription
 from unvanish.core.evidence import Run
 from unvanish.core.network import Network
 from unvanish.core.observation import Observation
 from unvanish.core.patch import Mirrored
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 class Trainer(Protocol):
@@ -46,6 +50,18 @@ class Trainer(Protocol):
 
     def learning_rate(self) -> float:
         """Return that of the user's own optimizer."""
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return, by name, the arrays that a script may draw: the model's weights and all data. Not to be written to.
+
+        With these alike, equal trainings of the same script in two processes give equal results.
+        """
+
+    def with_arrays(self, arrays: Mapping[str, NDArray[Any]]) -> Trainer:
+        """Return a trainer with these in the place of its own; the model's weights, if among them, are overwritten.
+
+        Raise UnsupportedError where one is not there, or of another shape.
+        """
 
     def fresh(self, prescription: Prescription | None, seed: int) -> Any:
         """Return a new model with the prescription, compiled as the user's is, its weights drawn from the seed."""

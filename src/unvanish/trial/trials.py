@@ -1,11 +1,11 @@
-"""All looks and trainings of one search: taken one by one, kept, and stopped when the time is spent."""
+"""All looks and trainings of one search: taken in a fixed order, kept, and stopped when the time is spent."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 from msgspec.structs import replace
@@ -17,10 +17,13 @@ from unvanish.core.forecast import Forecast
 from unvanish.core.gradient_by_depth import GradientByDepth, gradient_by_depth, over_seeds
 from unvanish.core.observation import Observation
 from unvanish.errors import UnsupportedError, UnvanishError
+from unvanish.trial.job import Job, Result, Runner, one_by_one
 from unvanish.trial.trainer import Trainer
 
 Judge = Callable[[Observation], Diagnosis]
 Progress = Callable[[str, int, int], None]
+Wanted = tuple[Prescription | None, int, float]
+"""A change, a seed, and a learning rate as a multiple of the change's own."""
 
 SLOPE = ("GF101", "GF102")
 """Rules whose evidence holds the transmission per layer."""
@@ -61,9 +64,12 @@ class Trained(msgspec.Struct, frozen=True):
 class Trials:
     """Take looks and trainings of one trainer until the time is spent."""
 
-    def __init__(self, trainer: Trainer, judge: Judge, progress: Progress, seconds: float | None) -> None:
-        """seconds: for everything from now on; None: no bound."""
+    def __init__(
+        self, trainer: Trainer, judge: Judge, progress: Progress, seconds: float | None, run: Runner | None = None
+    ) -> None:
+        """seconds: for everything from now on; None: no bound. run: what trains; None: the trainer, one by one."""
         self.trainer, self._judge, self._progress = trainer, judge, progress
+        self._run = run or one_by_one(trainer)
         self.started = time.monotonic()
         self._end = None if seconds is None else self.started + seconds
         self.held_out = 0
@@ -94,19 +100,31 @@ class Trials:
         return self._judged(prescription, seen)
 
     def train(self, prescription: Prescription | None, seed: int, rate: float, steps: int) -> Trained:
-        """Train a fresh copy and return what came of it. rate: times the prescription's own.
+        """Train a fresh copy and return what came of it. rate: times the prescription's own. Raise as `train_all`."""
+        return next(self.train_all([(prescription, seed, rate)], steps))
 
-        Raise Spent, and Failed where the network as it is raised; of a change that did, the failure is returned.
+    def train_all(self, wanted: Sequence[Wanted], steps: int) -> Iterator[Trained]:
+        """Yield what came of each of the trainings, in their order; they may run beside each other.
+
+        Raise Spent, and Failed where the network as it is raised; of a change that did, the failure is yielded.
         """
-        self._require_time()
+        jobs = [self._job(*one, steps) for one in wanted]
+        for job, result in zip(jobs, self._run(jobs), strict=True):
+            self._require_time()
+            yield self._trained(job, result)
+
+    def _job(self, prescription: Prescription | None, seed: int, rate: float, steps: int) -> Job:
         rate *= 1.0 if prescription is None else prescription.rate
-        rate *= self.trainer.learning_rate()
+        return Job(prescription=prescription, seed=seed, learning_rate=rate * self.trainer.learning_rate(), steps=steps)
+
+    def _trained(self, job: Job, result: Callable[[], Result]) -> Trained:
+        prescription = job.prescription
         try:
-            run, seen = self.trainer.train(prescription, seed, rate, steps)
+            run, seen = result()
         except Exception as error:  # of the user's own code, or of the framework: one training must not end the others
             if prescription is None:
                 raise Failed(error) from error
-            return _failed(Failed(error), seed, rate)
+            return _failed(Failed(error), job.seed, job.learning_rate)
         self.held_out = seen.data.held_out or self.held_out
         found = self._judged(prescription, seen)
         gradients = gradient_by_depth(seen.network, seen.profiles, None if _beyond(prescription) else found.forecast)

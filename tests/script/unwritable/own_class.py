@@ -4,8 +4,8 @@ from keras import layers
 
 
 class Hidden(layers.Dense):
-    def __init__(self, units, **options):
-        super().__init__(units, activation="sigmoid", **options)
+    def __init__(self, units, activation="sigmoid", **options):
+        super().__init__(units, activation=activation, **options)
 
 
 x = np.random.default_rng(0).random((64, 6))

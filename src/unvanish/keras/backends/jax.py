@@ -205,6 +205,10 @@ def train(model: Any, batches: Iterable[Any]) -> None:
             compat.take_state(model, state)
 
 
+def seed(seed: int) -> None:
+    """Seed nothing: JAX has no random state of its own."""
+
+
 @contextmanager
 def untouched(model: Any) -> Iterator[None]:  # noqa: ARG001
     """Put nothing back: JAX has no random state of its own."""

@@ -83,6 +83,9 @@ class Backend(Protocol):
     def train(self, model: Any, batches: Iterable[Any]) -> None:
         """Take one step through `model.train_function` for each batch (x, y, sample weight), as fit would."""
 
+    def seed(self, seed: int) -> None:
+        """Let what the backend draws by itself, past Keras' seed generators, be drawn from the seed."""
+
     def untouched(self, model: Any) -> AbstractContextManager[None]:
         """Put back, afterwards, the global random state and what the model has besides variables and attributes."""
 

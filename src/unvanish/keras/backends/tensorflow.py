@@ -148,6 +148,10 @@ def train(model: Any, batches: Iterable[Any]) -> None:
         model.train_function(iter([batch]))
 
 
+def seed(seed: int) -> None:
+    """Seed nothing: Keras draws without a state of TensorFlow's."""
+
+
 @contextmanager
 def untouched(model: Any) -> Iterator[None]:  # noqa: ARG001
     """Put the seeds of TensorFlow's operations and its global generator back afterwards."""

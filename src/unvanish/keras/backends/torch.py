@@ -114,6 +114,11 @@ def train(model: Any, batches: Iterable[Any]) -> None:
         model.train_function([batch])
 
 
+def seed(seed: int) -> None:
+    """Seed torch: an unseeded Dropout of Keras draws from its global generator."""
+    torch.manual_seed(seed)
+
+
 @contextmanager
 def untouched(model: Any) -> Iterator[None]:
     """Put back the random states of torch, what `.grad` holds, `requires_grad`, and the modes train and eval."""
