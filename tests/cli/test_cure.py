@@ -143,10 +143,10 @@ def test_the_page_is_written_beside_the_output(
     (tmp_path / "kept").mkdir()
     gives(cured(), folder=tmp_path / "kept")
     assert run(["cure", "train.py"]) == 0
-    page = (tmp_path / "kept" / "report.html").read_text(encoding="utf-8")
+    page = (tmp_path / "kept" / "cure.html").read_text(encoding="utf-8")
     assert "CURED" in page
     assert 'id="ablation"' in page
-    assert "\nreport: kept/report.html\n" in capsys.readouterr().out
+    assert "\nreport: kept/cure.html\n" in capsys.readouterr().out
     assert run(["cure", "train.py", "--html", "elsewhere.html"]) == 0
     assert (tmp_path / "elsewhere.html").read_text(encoding="utf-8") == page
 

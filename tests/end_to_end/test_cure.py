@@ -43,10 +43,10 @@ def test_the_sick_network_with_learnable_labels_is_cured_by_a_small_change(tmp_p
     assert clip["transmission"] == pytest.approx(untreated["transmission"], rel=1e-3, abs=0)
     assert clip["verdict"] == untreated["verdict"] == "vanishing"
     assert any(note.startswith("clipping had no effect") for note in facts["notes"])
-    page = (tmp_path / ".unvanish" / "sick" / "report.html").read_text(encoding="utf-8")
+    page = (tmp_path / ".unvanish" / "sick" / "cure.html").read_text(encoding="utf-8")
     assert len(page) < 1_000_000
     assert all(f">{arm['prescription']['name']}" in page for arm in arms.values())
-    assert "report: .unvanish/sick/report.html" in text
+    assert "report: .unvanish/sick/cure.html" in text
     _as_steep_as_told(untreated)
     assert_patch_gives_a_healthy_script(tmp_path, facts["patch"])
     made: dict[str, Any] = {}

@@ -170,7 +170,7 @@ def _arm(one: Prescription | None, scores: Sequence[float]) -> Arm:
             loss=1 - score,
             score=score,
             train_score=score,
-            stuck=score <= CHANCE,
+            stuck=0 <= score <= CHANCE,
             seconds=0.1,
         )
         for seed, score in enumerate(scores, start=1)

@@ -135,6 +135,12 @@ def test_every_arm_gets_the_same_learning_rates_and_keeps_its_best() -> None:
     assert rates == {"swap": {3.0}, "clip-gradient": {1 / 3}}
 
 
+def test_after_a_learning_rate_at_which_the_loss_stays_a_smaller_one_is_tried() -> None:
+    tenth, hundredth = (change("rate", variant=name) for name in ("/ 10", "/ 100"))
+    outcomes = {tenth.label: Outcome(0.7, stuck=True), hundredth.label: Outcome(0.8)}
+    assert decided(run(outcomes, tenth, hundredth)[1]).prescription == hundredth
+
+
 def test_a_forecast_of_the_same_disease_is_not_looked_at() -> None:
     forecast = change("swap", variant="relu", transmission=0.7)
     trainer, searched = run({"swap (relu)": Outcome(0.9), "norm": Outcome(0.8)}, forecast, NORM)

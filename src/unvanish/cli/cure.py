@@ -73,7 +73,7 @@ def _budget(_ctx: click.Context, _param: click.Parameter, value: str | None) -> 
     "html_path",
     callback=files.no_dash,
     metavar="FILE",
-    help="Write the report there.  [default: .unvanish/<script>/report.html]",
+    help="Write the report there.  [default: .unvanish/<script>/cure.html]",
 )
 @click.option("--quiet", "-q", is_flag=True, help="No progress and no notes, only the report.")
 @click.option("--verbose", "-v", is_flag=True, help="Show what the script writes while it runs.")
@@ -115,7 +115,7 @@ def cure(
     if found is None:
         return cure_code(run, None)
     form = "diff" if diff else "json" if json_path == "-" else "text"
-    page = html or (None if run.folder is None else run.folder / "report.html")
+    page = html or (None if run.folder is None else run.folder / "cure.html")
     code = cure_code(run, found.record)
     places: list[str] = []
     problems = files.give(

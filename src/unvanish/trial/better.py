@@ -56,8 +56,11 @@ def is_better(evidence: Evidence, arm: Arm) -> bool:
 
 
 def is_sufficient(evidence: Evidence, arm: Arm) -> bool:
-    """Say whether the arm is better, its gradients are healthy, and no other does for certain much better."""
-    if arm.verdict != "healthy" or not is_better(evidence, arm):
+    """Say whether the arm is better, its gradients are healthy, and no other does for certain much better.
+
+    An arm whose training loss stays where it is for most seeds is none that trains, whatever it scores.
+    """
+    if arm.verdict != "healthy" or arm.stuck * 2 > len(arm.runs) or not is_better(evidence, arm):
         return False
     best = max((one for one in evidence.arms if one.verdict == "healthy"), key=lambda one: one.score)
     p = evidence.p(best, arm)

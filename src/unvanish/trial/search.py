@@ -190,7 +190,7 @@ class _Search:
         near it; the first has to beat the untreated network.
         """
         mine, plain, best = self._short[one.label][1.0], self._short[""][1.0], self._ceiling
-        if mine.verdict != "healthy":
+        if mine.verdict != "healthy" or mine.run.stuck:
             return False
         known = plain if best is None else self._short[best.label][1.0]
         exact = self._trials.exact or not math.isfinite(known.run.score)
