@@ -111,7 +111,7 @@ def test_no_inputs_at_all():
         ((X, None), "the labels are missing", "the y of the validation data is None"),
         ((X.astype(object), Y), "the x of the validation data holds no numbers", "object"),
         ((X, Y[:5]), "the data have different lengths", "5"),
-        ((X[:0], Y[:0]), "the data are empty", "0"),
+        ((X[:0], Y[:0]), "the validation data are empty", "no held-out samples"),
     ],
 )
 def test_validation_data_of_another_kind(validation, what, found):
