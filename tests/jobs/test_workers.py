@@ -92,6 +92,7 @@ def gone(pid: int) -> bool:
     return False
 
 
+@pytest.mark.soak  # processes, one of them killed
 @pytest.mark.every_backend
 def test_workers_give_what_one_process_gives_and_one_that_is_killed_costs_a_retry(script: ScriptRun) -> None:
     with pooled(script, "7") as pool:

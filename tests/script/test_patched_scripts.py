@@ -83,6 +83,8 @@ def edits_of(cure: str, path: Path) -> tuple[Edit, ...]:
     }[cure]
 
 
+NO_SUCH_CURE = {("activation_layers", "all at once"): "nothing can be put behind the activation"}
+"""Pairs where the model itself cannot be changed so."""
 FEW = ("tanh", "centred", "clip", "batch after")
 _NORMS = ("batch before", "batch after", "layer after", "all at once")
 UNFIT: dict[tuple[str, str], str] = {
@@ -110,10 +112,11 @@ def test_a_patched_script_makes_the_cured_model(name: str, cure: str, tmp_path: 
 
     path = (SCRIPTS | OF_EXAMPLES)[name]
     script, edits = taken(path), edits_of(cure, path)
-    try:
-        reference = script.trainer.fresh(prescription(edits), 0)
-    except UnsupportedError as error:
-        pytest.skip(f"the cure itself does not fit: {error.what}")
+    if (name, cure) in NO_SUCH_CURE:
+        with pytest.raises(UnsupportedError, match=NO_SUCH_CURE[name, cure]):
+            script.trainer.fresh(prescription(edits), 0)
+        return
+    reference = script.trainer.fresh(prescription(edits), 0)
     with pytest.MonkeyPatch.context() as patched:
         patched.chdir(path.parent)
         if (name, cure) in UNFIT:
