@@ -43,11 +43,6 @@ class GradientByDepth(msgspec.Struct, frozen=True, kw_only=True):
         """Return the first kernel's gradient norm over the output kernel's at the initialisation: median over seeds."""
         return _first_over_last(self.first, self.sizes)
 
-    @property
-    def first_over_last_trained(self) -> float | None:
-        """Return the same after the last step."""
-        return _first_over_last(self.last, self.sizes)
-
 
 def gradient_by_depth(network: Network, profiles: Sequence[Profile], forecast: Forecast | None) -> GradientByDepth:
     """Return what one training's profiles hold: the first of them, and the last where that is of a later step.

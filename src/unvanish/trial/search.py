@@ -131,12 +131,13 @@ class _Search:
     def _best_of(self, size: Invasiveness) -> Prescription | None:
         """Return the best of one invasiveness; compared already where it is better than what is known."""
         tried: list[Prescription] = []
+        unbeaten = self._unbeatable(size)
         for one in (one for one in self._candidates if one.invasiveness == size):
             if one.label in self._short:
                 tried.append(one)
             elif one.label in self._dropped:
                 continue
-            elif (unbeaten := self._unbeatable(size)) is not None:
+            elif unbeaten is not None:
                 self._drop(one, f"cannot be much better than {unbeaten}")
             elif tried and (len(tried) == ALIKE or self._proven or self._promises(tried[-1])):
                 better = tried[-1] in self._proven or self._promises(tried[-1])
