@@ -134,4 +134,4 @@ def test_centred_sigmoids_are_a_tanh_network() -> None:
         assert stats is not None
         assert math.sqrt(64 * stats.variance) == pytest.approx(gain, rel=1e-12, abs=0)
         tanh = np.tanh(tanh @ (gain * kernel))
-        assert 2 * (sigmoid - 0.5) == pytest.approx(tanh, rel=1e-9, abs=1e-12)
+        assert 2 * (sigmoid - 0.5) == pytest.approx(tanh, rel=1e-9, abs=0)
