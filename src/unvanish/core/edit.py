@@ -161,7 +161,7 @@ class Prescription(msgspec.Struct, frozen=True, kw_only=True):
 LEARNING_RATE = "learning-rate"
 
 
-def other_rate(factor: float) -> Prescription:
+def other_rate(factor: float, answers: tuple[str, ...] = ()) -> Prescription:
     """Return nothing but the user's learning rate times a factor."""
     return Prescription(
         name=LEARNING_RATE,
@@ -169,6 +169,6 @@ def other_rate(factor: float) -> Prescription:
         change=rate_words(factor),
         invasiveness="one word",
         edits=(ScaleRate(factor=factor),),
-        answers=("GF301", "GF302"),
+        answers=answers,
         harm="where it is too large: the loss jumps about, or diverges",
     )

@@ -12,20 +12,10 @@ from __future__ import annotations
 from unvanish.core.edit import AddNorm, Invasiveness, Prescription
 from unvanish.core.observation import Observation
 from unvanish.cures.anatomy import NORMS, has, hidden_kernels
+from unvanish.cures.answers import WITH_DEPTH
 
 NAME = "add-batch-norm"
-ANSWERS: tuple[str, ...] = (
-    "GF101",
-    "GF102",
-    "GF104",
-    "GF105",
-    "GF201",
-    "GF202",
-    "GF302",
-    "GF401",
-    "GF601",
-    "GF602",
-)
+ANSWERS: tuple[str, ...] = (*WITH_DEPTH, "GF201", "GF202", "GF302", "GF401")
 INVASIVENESS: Invasiveness = "architecture"
 
 

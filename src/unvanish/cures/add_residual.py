@@ -12,9 +12,10 @@ from unvanish.core.edit import AddResidual, Invasiveness, Prescription
 from unvanish.core.network import Layer, Network
 from unvanish.core.observation import Observation
 from unvanish.cures.anatomy import has, hidden_kernels
+from unvanish.cures.answers import WITH_DEPTH
 
 NAME = "add-residual"
-ANSWERS: tuple[str, ...] = ("GF101", "GF102", "GF104", "GF105", "GF601", "GF602")
+ANSWERS: tuple[str, ...] = WITH_DEPTH
 INVASIVENESS: Invasiveness = "architecture"
 
 

@@ -12,10 +12,11 @@ from __future__ import annotations
 from unvanish.core.edit import Invasiveness, Prescription, Redraw, UnitVariance
 from unvanish.core.observation import Observation
 from unvanish.cures.anatomy import NORMS, activation_of, has, hidden_kernels
+from unvanish.cures.answers import WITH_DEPTH
 from unvanish.cures.initialisations import SIGMOIDS
 
 NAME = "data-driven-init"
-ANSWERS: tuple[str, ...] = ("GF101", "GF102", "GF104", "GF105", "GF201", "GF202", "GF601", "GF602", "GF603")
+ANSWERS: tuple[str, ...] = (*WITH_DEPTH, "GF201", "GF202", "GF603")
 INVASIVENESS: Invasiveness = "initialisation only"
 
 

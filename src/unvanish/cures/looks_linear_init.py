@@ -13,21 +13,11 @@ from __future__ import annotations
 from unvanish.core.edit import Invasiveness, Prescription, Redraw
 from unvanish.core.observation import Observation
 from unvanish.cures.anatomy import activation_of
+from unvanish.cures.answers import WITH_DEPTH
 from unvanish.cures.initialisations import LOOKS_LINEAR, may_look_linear
 
 NAME = "looks-linear-init"
-ANSWERS: tuple[str, ...] = (
-    "GF101",
-    "GF102",
-    "GF104",
-    "GF105",
-    "GF201",
-    "GF202",
-    "GF401",
-    "GF601",
-    "GF602",
-    "GF603",
-)
+ANSWERS: tuple[str, ...] = (*WITH_DEPTH, "GF201", "GF202", "GF401", "GF603")
 INVASIVENESS: Invasiveness = "initialisation only"
 
 

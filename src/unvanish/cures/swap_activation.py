@@ -15,20 +15,11 @@ from unvanish.core.edit import Invasiveness, Prescription, Redraw, SwapActivatio
 from unvanish.core.network import Network
 from unvanish.core.observation import Observation
 from unvanish.cures.anatomy import NORMS, activation_of, applying, has, hidden_kernels
+from unvanish.cures.answers import WITH_DEPTH
 from unvanish.cures.initialisations import SHIPPED_GAIN, has_gain, may_look_linear
 
 NAME = "swap-activation"
-ANSWERS: tuple[str, ...] = (
-    "GF101",
-    "GF102",
-    "GF104",
-    "GF105",
-    "GF201",
-    "GF202",
-    "GF401",
-    "GF601",
-    "GF602",
-)
+ANSWERS: tuple[str, ...] = (*WITH_DEPTH, "GF201", "GF202", "GF401")
 INVASIVENESS: Invasiveness = "one word"
 
 ACTIVATIONS = ("tanh", "elu", "selu", "relu", "leaky_relu", "gelu", "silu")
