@@ -51,12 +51,7 @@ def test_page_is_quiet_and_complete(browser: Any, pages: dict[str, Path], name: 
 
 def test_lines_and_texts_lie_inside_their_pictures(browser: Any, pages: dict[str, Path]) -> None:
     browser.visit(pages["cured"])
-    inside = browser.script(
-        "return [...document.querySelectorAll('figure svg')].flatMap(svg => { const f = svg.getBoundingClientRect();"
-        "return [...svg.querySelectorAll('g[id*=line2d] path, text')].map(e => e.getBoundingClientRect())"
-        ".filter(b => b.width > 0).map(b => b.left >= f.left - 2 && b.right <= f.right + 2"
-        " && b.top >= f.top - 2 && b.bottom <= f.bottom + 2); })"
-    )
+    inside = browser.inside("figure svg")
     assert len(inside) > 40
     assert all(inside)
 
