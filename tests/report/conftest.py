@@ -87,7 +87,8 @@ class Browser:
         """Return of every line and text of these pictures whether it lies inside its own."""
         found = self.script(
             "return [...document.querySelectorAll(arguments[0])].flatMap(svg => {"
-            "const f = svg.getBoundingClientRect(); return [...svg.querySelectorAll('g[id*=line2d] path, text')].map(e => e.getBoundingClientRect())"
+            "const f = svg.getBoundingClientRect();"
+            "return [...svg.querySelectorAll('g[id*=line2d] path, text')].map(e => e.getBoundingClientRect())"
             ".filter(b => b.width > 0).map(b => b.left >= f.left - 2 && b.right <= f.right + 2"
             " && b.top >= f.top - 2 && b.bottom <= f.bottom + 2); })",
             pictures,

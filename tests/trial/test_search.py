@@ -213,6 +213,15 @@ def test_where_nothing_is_learnt_every_rate_is_tried_for_longer() -> None:
     assert decided(searched).verdict == "no-cure-helped"
 
 
+def test_longer_trainings_multiply_the_users_rate_once() -> None:
+    """The arm was compared at a third of the rate, which is part of its prescription by then."""
+    trainer, searched = run({"swap": Outcome(0.53, train=0.5, rates=(1 / 3,))}, WORD)
+    assert searched.evidence is not None
+    assert searched.evidence.arms[0].runs[0].learning_rate == pytest.approx(1 / 3, rel=1e-9, abs=0)
+    longer = [rate for _, _, rate, steps in trainer.trained if steps == 1600]
+    assert longer == pytest.approx([1 / 3, 1.0, 3.0], rel=1e-9, abs=0)
+
+
 def test_no_longer_training_where_an_arm_learns() -> None:
     trainer, _ = run({"swap": Outcome(0.8)}, WORD, CLIP)
     assert max(steps for *_, steps in trainer.trained) == 100

@@ -320,7 +320,7 @@ class _Search:
         steps = max(LONGER, SHARE * self._steps)
         for done, (arm, rate) in enumerate(tries):
             self._trials.tell("longer trainings", done, len(tries))
-            run = self._trials.train(arm.prescription, SEARCH_SEED, rate, steps).run
+            run = self._trials.train(self._known[arm.label], SEARCH_SEED, rate, steps).run  # without its own rate
             if run.train_score > (-math.inf if self._longer is None else self._longer[1].train_score):
                 self._longer = arm.label, run
             if told_from_chance(known, run) or fits_training(known, (run,)):
