@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from cured import cured
 from msgspec.structs import replace
@@ -64,3 +66,15 @@ def test_a_diagnosis_with_hardly_anything_in_it() -> None:
     found = unvanish.compare(bare(), bare())
     assert found.before.first_over_last is None or found.before.first_over_last > 0
     assert "before" in str(found)
+
+
+def test_a_loss_is_lower_than_one_that_is_no_number() -> None:
+    """Before: nan, nan, .7; after: .5, nan, .6: lower in the first and the last."""
+    one = side_of_diagnosis(sick())
+    before = replace(one, losses=((0.7, math.nan), (0.7, math.nan), (0.7, 0.7)), scores=(0.5, 0.1, 0.3))
+    after = replace(one, losses=((0.7, 0.5), (0.7, math.nan), (0.7, 0.6)), gradients=None)
+    found = Comparison(before=before, after=after)
+    assert found.lower_losses == 2
+    assert before.score == 0.3
+    assert found.first_over_last_change is None
+    assert Comparison(before=before, after=before).first_over_last_change == 1.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from pathlib import Path
 
@@ -69,6 +70,11 @@ class Side(msgspec.Struct, frozen=True, kw_only=True):
         """Return the median loss after the last step."""
         return statistics.median(after for _, after in self.losses) if self.losses else None
 
+    @property
+    def score(self) -> float | None:
+        """Return the median held-out score."""
+        return statistics.median(self.scores) if self.scores else None
+
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     """Hold two networks side by side."""
@@ -97,9 +103,20 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def lower_losses(self) -> int:
-        """Return in how many seeds the second's loss is lower: of pairs of the same seed, in their order."""
-        pairs = zip(self.before.losses, self.after.losses, strict=False)
-        return sum(after < before for (_, before), (_, after) in pairs)
+        """Return in how many seeds the second's loss is lower: of pairs of the same seed, in their order.
+
+        A number is lower than what is none.
+        """
+        pairs = [(one[1], other[1]) for one, other in zip(self.before.losses, self.after.losses, strict=False)]
+        return sum(after < before or (math.isnan(before) and not math.isnan(after)) for before, after in pairs)
+
+    @property
+    def first_over_last_change(self) -> float | None:
+        """Return what the first is multiplied by to give the second; None where there is no finite number."""
+        before, after = self.before.first_over_last, self.after.first_over_last
+        if not before or not after or not math.isfinite(after / before):
+            return None
+        return after / before
 
     @property
     def higher_scores(self) -> int:

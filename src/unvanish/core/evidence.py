@@ -60,6 +60,12 @@ class Arm(msgspec.Struct, frozen=True, kw_only=True):
         return statistics.median(run.score for run in self.runs)
 
     @property
+    def loss(self) -> float:
+        """Return the median held-out loss over the seeds where it is a number; nan where it is none of all."""
+        known = [run.loss for run in self.runs if math.isfinite(run.loss)]
+        return statistics.median(known) if known else math.nan
+
+    @property
     def scores(self) -> tuple[float, ...]:
         """Return the held-out scores, one for each seed."""
         return tuple(run.score for run in self.runs)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import math
-import statistics
 from dataclasses import dataclass
 
 from unvanish.core.comparison import Comparison, Side
-from unvanish.core.gradient_by_depth import GradientByDepth
 from unvanish.report.ablation import factor, score_of, short
 from unvanish.report.glyphs import verdict_mark
 from unvanish.report.headline import Number
@@ -76,13 +73,11 @@ class DepthRow:
 def depth_rows(comparison: Comparison) -> list[DepthRow]:
     """Return a row for each kernel of either network, in the order of the first, then of the second."""
     sides = [side.gradients for side in (comparison.before, comparison.after)]
-    columns = [_by_name(side, rows) for rows in ("medians", "last_medians") for side in sides]
+    first = [{} if side is None else dict(zip(side.layers, side.medians, strict=False)) for side in sides]
+    last = [{} if side is None else dict(zip(side.layers, side.last_medians, strict=False)) for side in sides]
+    columns: list[dict[str, float | None]] = [*first, *last]
     names = dict.fromkeys(name for side in sides if side is not None for name in side.layers)
     return [DepthRow(name, tuple(column.get(name) for column in columns)) for name in names]
-
-
-def _by_name(gradients: GradientByDepth | None, rows: str) -> dict[str, float | None]:
-    return {} if gradients is None else dict(zip(gradients.layers, getattr(gradients, rows), strict=False))
 
 
 def footnote(comparison: Comparison) -> str:
@@ -104,7 +99,7 @@ def _arrow(before: str, after: str) -> str:
 
 
 def _median(side: Side) -> str:
-    return short((1 if side.metric == "accuracy" else -1) * statistics.median(side.scores)) if side.scores else MISSING
+    return MISSING if side.score is None else short((1 if side.metric == "accuracy" else -1) * side.score)
 
 
 def _verdict(side: Side) -> str:
@@ -116,10 +111,8 @@ def _first_over_last(side: Side) -> str:
 
 
 def _times(comparison: Comparison) -> str:
-    before, after = comparison.before.first_over_last, comparison.after.first_over_last
-    if not before or not after or not math.isfinite(after / before):
-        return ""
-    return f"x {plain(after / before, 2)}"
+    change = comparison.first_over_last_change
+    return "" if change is None else f"x {plain(change, 2)}"
 
 
 def _loss_label(comparison: Comparison) -> str:
@@ -141,9 +134,9 @@ def _lower(comparison: Comparison) -> str:
 
 
 def _score(side: Side) -> str:
-    if side.metric == "loss" or not side.scores:
+    if side.metric == "loss" or side.score is None:
         return MISSING
-    return score_of(side.metric, side.scores, statistics.median(side.scores))
+    return score_of(side.metric, side.scores, side.score)
 
 
 def _higher(comparison: Comparison) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -31,10 +30,20 @@ def draw(cured: Cured) -> Figure | None:
         ax.grid(visible=False, axis="y")
         ax.grid(visible=True, axis="x")
     colours = [_colour(cured, arm) for arm in arms]
-    _panel(axes[-1], arms, colours, lambda run: run.loss, f"held-out loss after {evidence.steps} steps", chance)
+    _panel(
+        axes[-1],
+        arms,
+        colours,
+        lambda run: run.loss,
+        lambda arm: arm.loss,
+        f"held-out loss after {evidence.steps} steps",
+        chance,
+    )
     if panels == 2:
         known = evidence.chance
-        _panel(axes[0], arms, colours, lambda run: run.score, f"held-out {evidence.metric}", known)
+        _panel(
+            axes[0], arms, colours, lambda run: run.score, lambda arm: arm.score, f"held-out {evidence.metric}", known
+        )
         axes[1].set_yticklabels([])
     axes[0].set_yticks(range(len(arms)), labels([arm.label for arm in arms], LONGEST_NAME))
     for tick, arm in zip(axes[0].get_yticklabels(), arms, strict=True):
@@ -48,6 +57,7 @@ def _panel(
     arms: Sequence[Arm],
     colours: Sequence[str],
     number: Callable[[Run], float],
+    middle_of: Callable[[Arm], float],
     label: str,
     chance: float | None,
 ) -> None:
@@ -55,8 +65,9 @@ def _panel(
     for place, arm in enumerate(arms):
         known = [number(run) for run in arm.runs if math.isfinite(number(run))]
         if known:
-            middle = float(np.median(known))
             ax.plot([min(known), max(known)], [place, place], color=colours[place], linewidth=6, alpha=0.3)
+        middle = middle_of(arm)
+        if math.isfinite(middle):
             ax.plot([middle, middle], [place - 0.28, place + 0.28], color=colours[place], linewidth=2.4)
         for run in arm.runs:
             marker = MARKERS[seeds.index(run.seed) % len(MARKERS)] if run.seed in seeds else "."
