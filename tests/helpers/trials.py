@@ -14,6 +14,9 @@ from unvanish.core.observation import Observation
 from unvanish.errors import UnsupportedError
 from unvanish.testing import diagnoses
 from unvanish.testing.observations import Recipe, observation
+from unvanish.trial.decide import Decision, decide
+from unvanish.trial.plan import Plan
+from unvanish.trial.search import Searched, search
 
 ANSWERED = frozenset({"GF101", "GF601"})
 CHANCE, HELD_OUT = 0.5, 200
@@ -180,3 +183,14 @@ def _arm(one: Prescription | None, scores: Sequence[float]) -> Arm:
 
 def _key(prescription: Prescription | None) -> str:
     return "" if prescription is None else prescription.label
+
+
+def run(outcomes: dict[str, Outcome], *candidates: Prescription, **plan: object) -> tuple[FakeTrainer, Searched]:
+    """Search among the candidates with a trainer of these outcomes; return both."""
+    trainer = FakeTrainer({"": plain(), CLIP.label: plain(), **outcomes})
+    return trainer, search(trainer, candidates, judge, Plan(**plan))  # type: ignore[arg-type]
+
+
+def decided(searched: Searched) -> Decision:
+    """Return what the search of a vanishing network comes to."""
+    return decide(searched.evidence, diagnoses.sick(), ANSWERED, searched.cut)

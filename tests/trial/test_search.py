@@ -4,32 +4,21 @@ import math
 
 import pytest
 from msgspec.structs import replace
-from trials import ANSWERED, CLIP, FakeTrainer, Outcome, change, judge, plain
+from trials import CLIP, FakeTrainer, Outcome, change, decided, judge, plain, run
 
 from unvanish.core.diagnosis import Diagnosis
 from unvanish.core.edit import Prescription, Redraw
 from unvanish.core.gradient_by_depth import GradientByDepth
 from unvanish.core.observation import Observation
 from unvanish.errors import UsageError
-from unvanish.testing import diagnoses
 from unvanish.testing.observations import Recipe, observation
-from unvanish.trial.decide import Decision, decide
 from unvanish.trial.plan import FEWEST_STEPS, RATES, UNKNOWN, Plan
-from unvanish.trial.search import Searched, search
+from unvanish.trial.search import search
 
 INIT = change("redraw", "initialisation only")
 WORD = change("swap", "one word")
 NORM = change("norm", "architecture", "norm")
 RESIDUAL = change("residual", "architecture", "residual")
-
-
-def run(outcomes: dict[str, Outcome], *candidates: Prescription, **plan: object) -> tuple[FakeTrainer, Searched]:
-    trainer = FakeTrainer({"": plain(), CLIP.label: plain(), **outcomes})
-    return trainer, search(trainer, candidates, judge, Plan(**plan))  # type: ignore[arg-type]
-
-
-def decided(searched: Searched) -> Decision:
-    return decide(searched.evidence, diagnoses.sick(), ANSWERED, searched.cut)
 
 
 def test_the_smallest_sufficient_change_is_prescribed() -> None:
@@ -102,45 +91,6 @@ def test_a_change_that_is_better_with_every_seed_and_not_beyond_their_noise_gets
     assert decided(searched).verdict == "no-cure-helped"
 
 
-def test_the_untreated_network_is_shown_at_a_learning_rate_that_serves_it_better() -> None:
-    _, searched = run({"": plain(0.7, rates=(1 / 3,)), "learning-rate (/ 3)": plain(0.7, rates=(1 / 3,))}, CLIP)
-    assert searched.evidence is not None
-    assert searched.evidence.baseline.score == 0.5
-    assert searched.evidence.arms[0].label == "learning-rate (/ 3)"
-    assert [run.learning_rate for run in searched.evidence.arms[0].runs] == [pytest.approx(1 / 3, rel=1e-9, abs=0)] * 3
-
-
-def test_a_rate_that_an_arm_was_compared_at_is_part_of_what_is_prescribed() -> None:
-    _, searched = run({"swap": Outcome(0.85, rates=(3.0,))}, WORD)
-    found = decided(searched).prescription
-    assert found is not None
-    assert (found.rate, found.change) == (3.0, "do swap, learning rate x 3")
-
-
-def test_another_rate_is_taken_only_where_it_is_better_beyond_the_samples_noise() -> None:
-    _, searched = run({"swap": Outcome(0.85, rates=RATES)}, WORD)
-    found = decided(searched).prescription
-    assert found is not None
-    assert found.rate == 1.0
-
-
-def test_every_arm_gets_the_same_learning_rates_and_keeps_its_best() -> None:
-    outcomes = {"swap": Outcome(0.85, rates=(3.0,)), "": plain(), CLIP.label: plain(0.7, rates=(1 / 3,))}
-    trainer, searched = run(outcomes, WORD, CLIP)
-    for label, more in (("", set()), ("swap", set()), ("clip-gradient", {1 / 9})):  # 1/3 was better than 1 there
-        tried = {round(rate, 9) for key, _, rate, steps in trainer.trained if key == label and steps == 50}
-        assert tried == {round(rate, 9) for rate in {1.0, 3.0, 1 / 3} | more}
-    assert searched.evidence is not None
-    rates = {arm.label: {run.learning_rate for run in arm.runs} for arm in searched.evidence.arms}
-    assert rates == {"swap": {3.0}, "clip-gradient": {1 / 3}}
-
-
-def test_after_a_learning_rate_at_which_the_loss_stays_a_smaller_one_is_tried() -> None:
-    tenth, hundredth = (change("rate", variant=name) for name in ("/ 10", "/ 100"))
-    outcomes = {tenth.label: Outcome(0.7, stuck=True), hundredth.label: Outcome(0.8)}
-    assert decided(run(outcomes, tenth, hundredth)[1]).prescription == hundredth
-
-
 def test_a_forecast_of_the_same_disease_is_not_looked_at() -> None:
     forecast = change("swap", variant="relu", transmission=0.7)
     trainer, searched = run({"swap (relu)": Outcome(0.9), "norm": Outcome(0.8)}, forecast, NORM)
@@ -204,27 +154,6 @@ def test_labels_without_signal() -> None:
     assert found.verdict == "nothing-to-learn"
     assert found.prescription is None
     assert "swap scores 0.490 held-out and 0.900 in training after 1600 steps (chance 0.500)" in found.sentence
-
-
-def test_where_nothing_is_learnt_every_rate_is_tried_for_longer() -> None:
-    trainer, searched = run({"swap": Outcome(0.5, train=0.5)}, WORD, CLIP)
-    longer = [rate for _, _, rate, steps in trainer.trained if steps == 1600]
-    assert sorted(longer) == [1 / 3, 1.0, 3.0]
-    assert decided(searched).verdict == "no-cure-helped"
-
-
-def test_longer_trainings_multiply_the_users_rate_once() -> None:
-    """The arm was compared at a third of the rate, which is part of its prescription by then."""
-    trainer, searched = run({"swap": Outcome(0.53, train=0.5, rates=(1 / 3,))}, WORD)
-    assert searched.evidence is not None
-    assert searched.evidence.arms[0].runs[0].learning_rate == pytest.approx(1 / 3, rel=1e-9, abs=0)
-    longer = [rate for _, _, rate, steps in trainer.trained if steps == 1600]
-    assert longer == pytest.approx([1 / 3, 1.0, 3.0], rel=1e-9, abs=0)
-
-
-def test_no_longer_training_where_an_arm_learns() -> None:
-    trainer, _ = run({"swap": Outcome(0.8)}, WORD, CLIP)
-    assert max(steps for *_, steps in trainer.trained) == 100
 
 
 def test_an_empty_list_trains_the_network_alone() -> None:
