@@ -5,10 +5,7 @@ from trials import CLIP, Outcome, change, decided, plain, run
 
 from unvanish.trial.plan import RATES
 
-INIT = change("redraw", "initialisation only")
 WORD = change("swap", "one word")
-NORM = change("norm", "architecture", "norm")
-RESIDUAL = change("residual", "architecture", "residual")
 
 
 def test_the_untreated_network_is_shown_at_a_learning_rate_that_serves_it_better() -> None:
