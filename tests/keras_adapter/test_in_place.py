@@ -172,6 +172,15 @@ def test_a_constructor_of_defaults_is_enough_and_another_width_is_noticed():
         assert words in caught.value.found
 
 
+def test_outputs_that_are_tiny_are_compared_too():
+    other = ready(Plain(activation="relu"))
+    for weight in other.out.weights:
+        weight.assign(weight * 1e-9)
+    with pytest.raises(UnsupportedError, match="not made a second time") as caught:
+        operated(other)
+    assert "computes something else" in caught.value.found
+
+
 def test_what_no_second_one_can_be_made_of_says_why():
     with pytest.raises(UnsupportedError, match="not made a second time") as caught:
         operated(ready(Closed(L.Dense(1))))

@@ -6,7 +6,7 @@ can be tapped anywhere. It is believed only where it gives what the model itself
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -130,10 +130,19 @@ def _agrees(model: Any, found: Graph, seen: Watched, x: Any) -> bool:
     if not called <= {id(leaf.operation) for leaf in found.leaves}:
         return False
     again = watch(model, x, found.forward)
-    return len(again.outputs) == len(seen.outputs) and all(
-        a.shape == b.shape and np.allclose(a, b, rtol=1e-4, atol=1e-6 * float(np.max(np.abs(b), initial=0.0)))
-        for a, b in zip(again.outputs, seen.outputs, strict=True)
+    return same_outputs(again.outputs, seen.outputs)
+
+
+def same_outputs(some: Sequence[Any], others: Sequence[Any], *, equal_nan: bool = False) -> bool:
+    """Say whether two models gave the same arrays, up to rounding in float32: relative to the size of each array."""
+    return len(some) == len(others) and all(
+        a.shape == b.shape and np.allclose(a, b, rtol=1e-4, atol=1e-6 * _size(b), equal_nan=equal_nan)
+        for a, b in zip(some, others, strict=True)
     )
+
+
+def _size(array: Any) -> float:
+    return float(np.max(np.abs(array), where=np.isfinite(array), initial=0.0))
 
 
 def _input(array: Any) -> Any:
