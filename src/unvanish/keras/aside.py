@@ -11,6 +11,7 @@ import numpy as np
 
 from unvanish.keras import backends, compat
 from unvanish.keras.attributes import same_attributes
+from unvanish.keras.state import same_values, strays
 from unvanish.keras.streams import private_randomness
 
 
@@ -19,12 +20,13 @@ def aside(model: Any, seed: int) -> Iterator[None]:
     """Draw in the context from the seed alone: Keras' initializers and dropouts take theirs from Python's `random`.
 
     Afterwards the states of `random`, numpy's and the backend's global generators, of Keras' seed generator, and its
-    counters of names are what they were.
+    counters of names are what they were; so is what the model's losses count.
     """
     with ExitStack() as stack:
         stack.enter_context(private_randomness())
         stack.enter_context(compat.private_keras_randomness())
         stack.enter_context(backends.current().untouched(model))
+        stack.enter_context(same_values(strays(model)))  # a loss is the same object in every copy
         stack.enter_context(same_attributes([compat.global_state()]))
         random.seed(seed)
         np.random.seed(seed)

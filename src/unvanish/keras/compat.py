@@ -317,6 +317,40 @@ def compile_settings(model: Any) -> dict[str, Any]:
     return dict(model._compile_config.config)
 
 
+_LOOKUPS = (keras.layers.IntegerLookup, keras.layers.StringLookup)
+
+
+def learnt_words(layer: Any) -> dict[str, Any]:
+    """Return the entries of a configuration that `adapt` or `set_vocabulary` found, which get_config leaves out.
+
+    They are kept in a table (`_lookup_layer` of a TextVectorization), weights of words in `idf_weights`, those of words
+    that are not in the vocabulary in front of them.
+    """
+    table = getattr(layer, "_lookup_layer", None) if isinstance(layer, keras.layers.TextVectorization) else layer
+    if not isinstance(table, _LOOKUPS) or layer.get_config()["vocabulary"] is not None:
+        return {}
+    words = list(table.get_vocabulary(include_special_tokens=False))
+    if not words:
+        return {}
+    weights = getattr(table, "idf_weights", None)
+    if weights is None:
+        return {"vocabulary": words}
+    first = table.num_oov_indices
+    return {"vocabulary": words, "idf_weights": np.asarray(weights)[first : first + len(words)].tolist()}
+
+
+def decays_alike(new: Any, old: Any, pairs: Sequence[tuple[Any, Any]]) -> None:
+    """Exclude from weight decay on an optimizer that is not built what another one excludes, by list or by name.
+
+    pairs: (variable that the old one trains, that of the new one). Keras keeps it out of the configuration
+    (`_exclude_from_weight_decay`, a set of `_var_key`, and `_exclude_from_weight_decay_pattern`).
+    """
+    keys, pattern = (getattr(old, f"_exclude_from_weight_decay{part}", None) for part in ("", "_pattern"))
+    if keys or pattern is not None:
+        listed = [theirs for mine, theirs in pairs if keys and old._var_key(mine) in keys]
+        new.exclude_from_weight_decay(var_list=listed, var_names=None if pattern is None else [pattern.pattern])
+
+
 def forget_global_seed() -> None:
     """Let Keras make its global seed generator anew, from Python's `random`, when it is needed next."""
     vars(global_state()).pop("global_seed_generator", None)
@@ -327,9 +361,9 @@ def given_learning_rate(optimizer: Any) -> Any:
     return optimizer._learning_rate
 
 
-def is_users_class(model: Any) -> bool:
-    """Say whether the model is of a class of the user's; `keras.Model(inputs, outputs)` gives one of Keras' own."""
-    return type(model).__module__.partition(".")[0] != "keras"
+def is_users_class(made: Any) -> bool:
+    """Say whether the object is of a class of the user's; `keras.Model(inputs, outputs)` gives one of Keras' own."""
+    return type(made).__module__.partition(".")[0] != "keras"
 
 
 def told_loss(model: Any) -> float | None:

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from unvanish.core.edit import CarryState, Edit, OfWeights, Redraw, RedrawRecurrence, UnitVariance
 from unvanish.errors import UnsupportedError, UsageError
-from unvanish.keras import compat
 from unvanish.keras.aside import aside
+from unvanish.keras.counterparts import counterparts
 from unvanish.keras.graph import Leaf, leaves
 from unvanish.keras.kinds import DEPTHWISE, TRANSPOSED, bias_of, fans_of, kernel_of, kind_of, wrapped
 from unvanish.keras.mirrors import mirrors
@@ -123,18 +123,12 @@ def _require_kernel(leaf: Leaf, scheme: str) -> Any:
 
 
 def _carry(model: Any, copy: Operated, wanted: Callable[[Any], bool]) -> None:
-    for layer in compat.flat_layers(model):
-        new = copy.made.get(id(layer))
-        if new is None or compat.has_graph(layer):
-            continue
-        parts, new_parts = compat.flat_layers(layer), compat.flat_layers(new)
-        pairs = zip(parts, new_parts, strict=True) if len(parts) == len(new_parts) else [(layer, new)]
-        for old, made in pairs:
-            if wanted(old) and len(old.weights) == len(made.weights):
-                for variable, value in zip(made.weights, old.weights, strict=True):
-                    variable.assign(value)
-                if hasattr(made, "finalize_state"):  # what adapt has found goes into its constants
-                    made.finalize_state()
+    for old, made in counterparts(model, copy.made):
+        if wanted(old):
+            for variable, value in zip(made.weights, old.weights, strict=True):
+                variable.assign(value)
+            if made.weights and hasattr(made, "finalize_state"):  # what adapt has found goes into its constants
+                made.finalize_state()
 
 
 def _mixed(seed: int, old: int) -> int:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -11,20 +12,25 @@ import keras
 from unvanish.core.edit import Clip, Edit, OfOptimizer, ScaleLoss, ScaleRate, SetEpsilon
 from unvanish.errors import UnsupportedError
 from unvanish.keras import compat
+from unvanish.keras.counterparts import variables
 from unvanish.keras.scaled_schedule import ScaledSchedule
 
 _CLIPS = {"norm": "clipnorm", "global_norm": "global_clipnorm", "value": "clipvalue"}
 
 
-def recompiled(copy: Any, model: Any, edits: Sequence[Edit] = (), *, metrics: bool = True) -> Any:
+def recompiled(
+    copy: Any, model: Any, edits: Sequence[Edit] = (), *, made: Mapping[int, Any] | None = None, metrics: bool = True
+) -> Any:
     """Compile the copy with the model's own settings and return it.
 
     Losses are the same objects; the optimizer is a new one of the same configuration; so are metrics, as far as they
-    can be made anew. edits: those of the optimizer are carried out on it. metrics: whether to have any. The model is
-    not changed. Raise UnsupportedError for an optimizer that cannot be copied, or that has nothing to edit.
+    can be made anew. edits: those of the optimizer are carried out on it. made: id of a layer of the
+    model -> the copy's own, for what the optimizer was told of single weights. metrics: whether to have any. The model
+    is not changed. Raise UnsupportedError for an optimizer that cannot be copied, or that has nothing to edit.
     """
     given = dict(compat.compile_settings(model))
     given["optimizer"] = new_optimizer(model.optimizer, edits)
+    compat.decays_alike(_inner(given["optimizer"]), _inner(model.optimizer), variables(model, made or {}))
     if not metrics:
         given |= {"metrics": None, "weighted_metrics": None, "steps_per_execution": 1}
     for name in ("metrics", "weighted_metrics"):
@@ -68,7 +74,7 @@ def schedule_of(optimizer: Any) -> Any:
 
     Raise UnsupportedError for a learning rate that is a function.
     """
-    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    inner = _inner(optimizer)
     given = compat.given_learning_rate(inner)
     if isinstance(given, keras.optimizers.schedules.LearningRateSchedule):
         return given
@@ -79,6 +85,11 @@ def schedule_of(optimizer: Any) -> Any:
             hint="a keras.optimizers.schedules.LearningRateSchedule, or a number",
         )
     return None
+
+
+def _inner(optimizer: Any) -> Any:
+    """Return what a loss scale is put around."""
+    return getattr(optimizer, "inner_optimizer", optimizer)
 
 
 def _changes(optimizer: Any, edit: OfOptimizer) -> dict[str, Any]:
@@ -97,14 +108,25 @@ def _changes(optimizer: Any, edit: OfOptimizer) -> dict[str, Any]:
 
 
 def _copied(optimizer: Any, changes: dict[str, Any]) -> Any:
+    kind = type(optimizer)
     try:
-        return type(optimizer).from_config({**optimizer.get_config(), **changes})
+        plain = kind.from_config(optimizer.get_config())
+        new = kind.from_config({**optimizer.get_config(), **changes}) if changes else plain
     except Exception as error:  # an optimizer of the user's own need not be made for copying
-        raise UnsupportedError(
-            f"the optimizer {type(optimizer).__name__} cannot be copied",
-            found=f"{type(error).__name__}: {error}".splitlines()[0],
-            hint="give it get_config and from_config",
-        ) from error
+        raise _uncopied(optimizer, f"{type(error).__name__}: {error}".splitlines()[0]) from error
+    for name in inspect.signature(kind.__init__).parameters if compat.is_users_class(optimizer) else ():
+        given, copied = (vars(one).get(name) for one in (optimizer, plain))
+        if isinstance(given, bool | int | float | str) and given != copied:
+            raise _uncopied(optimizer, f"{name}={given!r}, of its copy {copied!r}")
+    return new
+
+
+def _uncopied(optimizer: Any, found: str) -> UnsupportedError:
+    return UnsupportedError(
+        f"the optimizer {type(optimizer).__name__} cannot be copied",
+        found=found,
+        hint="give it get_config and from_config",
+    )
 
 
 def _new_metric(metric: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from unvanish.errors import UnsupportedError
+from unvanish.keras import compat
 
 Reseed = Callable[[int], int]
 """A seed that the user wrote -> the one to take in its place."""
@@ -17,13 +18,14 @@ _OWNERS = ("keras", "tensorflow")
 def remade(operation: Any, changes: Mapping[str, Any] | None = None, reseed: Reseed | None = None) -> Any:
     """Return a layer (or another operation) of the same class, name and configuration, with weights of its own.
 
+    A vocabulary that `adapt` has found is among its configuration.
     changes: entries of the configuration that are to be others. reseed: a seed that the user wrote -> the one to take.
     What the user wrote and Keras cannot write down, such as a function for an activation, is the same object in both.
     The original is not changed. Raise UnsupportedError for a layer that cannot be made a second time.
     """
     try:
         config = operation.get_config() if reseed is None else _reseeded(operation.get_config(), reseed)
-        config = {**config, **_own_objects(operation, reseed), **(changes or {})}
+        config = {**config, **compat.learnt_words(operation), **_own_objects(operation, reseed), **(changes or {})}
         return type(operation)(**config) if _holds_functions(operation) else type(operation).from_config(config)
     except Exception as error:  # get_config and from_config may be the user's own
         raise UnsupportedError(

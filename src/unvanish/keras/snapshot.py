@@ -54,6 +54,9 @@ def _own_optimizer(model: Any) -> Iterator[None]:
         with same_values(list(original.variables)):
             yield
         return
+    pairs = [(variable, variable) for variable in model.trainable_variables]
+    new, old = (getattr(one, "inner_optimizer", one) for one in (copy, original))
+    compat.decays_alike(new, old, pairs)
     if original.built:
         copy.build(model.trainable_variables)
         for mine, theirs in zip(copy.variables, original.variables, strict=True):

@@ -68,7 +68,8 @@ def _is_variable(value: Any) -> bool:
 def _is_of_the_user(value: Any) -> bool:
     """Say whether it is an object of a class of the user's, or a module of TensorFlow's, with attributes."""
     home = type(value).__module__.partition(".")[0]
-    return hasattr(value, "__dict__") and not isinstance(value, type) and not callable(value) and home != "keras"
+    plain = not callable(value) or isinstance(value, keras.losses.Loss)
+    return hasattr(value, "__dict__") and not isinstance(value, type) and plain and home != "keras"
 
 
 def _writes_weights(model: Any) -> bool:

@@ -19,6 +19,7 @@ from unvanish.core.edit import (
 )
 from unvanish.errors import UnsupportedError, UsageError
 from unvanish.keras import compat
+from unvanish.keras.counterparts import settle
 from unvanish.keras.graph import Leaf, is_made_of_layers, leaves
 from unvanish.keras.in_place import second
 from unvanish.keras.kinds import kernel_of, kind_of
@@ -50,7 +51,7 @@ def operated(model: Any, edits: Sequence[Edit] = (), reseed: Reseed | None = Non
     layer that is not there.
     """
     if not compat.has_graph(model):
-        return Operated(*second(model, edits))
+        return _settled(model, *second(model, edits))
     require_rebuildable(model)
     found, outputs = leaves(model)
     work = {id(leaf.operation): Operation() for leaf in found}
@@ -88,6 +89,11 @@ def operated(model: Any, edits: Sequence[Edit] = (), reseed: Reseed | None = Non
             numbers={"layers": len(lost)},
             hint="change it in the class that makes it",
         )
+    return _settled(model, new, made)
+
+
+def _settled(model: Any, new: Any, made: dict[int, Any]) -> Operated:
+    settle(model, made)
     return Operated(new, made)
 
 

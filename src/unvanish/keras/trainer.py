@@ -19,6 +19,7 @@ from unvanish.core.observation import DataInfo, Observation
 from unvanish.core.patch import Mirrored
 from unvanish.core.recording import Recording
 from unvanish.errors import UnsupportedError
+from unvanish.keras.alike import require_alike
 from unvanish.keras.aside import aside
 from unvanish.keras.batches import Batches
 from unvanish.keras.describe import describe
@@ -82,6 +83,9 @@ class KerasTrainer:
         self._measured: dict[Prescription, tuple[Edit, ...]] = {}
         self._sample = self._batches.train_sample(SAMPLE)[0]
         self._scorer = Scorer(model, self._batches)
+        with aside(model, 0):
+            plain = self._copy(None, self.learning_rate())
+            require_alike(model, plain.model, plain.made, self._batches.take(1)[0])
 
     @property
     def metric(self) -> str:
@@ -198,7 +202,7 @@ class KerasTrainer:
             new = copy.model
             for variable, value in zip(new.variables, values, strict=True):
                 variable.assign(value)
-            return recompiled(new, self._model, edits)
+            return recompiled(new, self._model, edits, made=copy.made)
 
     def source(self, prescription: Prescription | None) -> str:
         """Return the Python source of the model with the prescription; raise UnsupportedError where it has none."""

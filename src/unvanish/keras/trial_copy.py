@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-import keras
 import numpy as np
 
 from unvanish.core.edit import Edit
@@ -16,6 +15,7 @@ from unvanish.keras.batches import Batches
 from unvanish.keras.draw import Values, carry_untrained
 from unvanish.keras.recompile import recompiled, schedule_of
 from unvanish.keras.scaled_schedule import ScaledSchedule
+from unvanish.keras.state import strays
 from unvanish.keras.surgery import operated
 from unvanish.keras.training import packed
 
@@ -39,8 +39,8 @@ class TrialCopy:
         """factor: by which a learning rate schedule is scaled, once and for all. Raise UnsupportedError."""
         copy = operated(model, edits)
         carry_untrained(model, copy)
-        self.model = copy.model
-        recompiled(self.model, model, edits, metrics=False)
+        self.model, self.made = copy.model, copy.made
+        recompiled(self.model, model, edits, made=self.made, metrics=False)
         self._batches = batches
         optimizer = self.model.optimizer
         self._inner = getattr(optimizer, "inner_optimizer", optimizer)
@@ -49,14 +49,15 @@ class TrialCopy:
             self._inner.learning_rate = ScaledSchedule(schedule, factor)
         self._settable = schedule is None
         compat.build(self.model, packed(batches.take(1)[0]))
-        self._unused = [np.array(keras.ops.convert_to_numpy(variable)) for variable in optimizer.variables]
+        self._others = [*optimizer.variables, *strays(self.model)]
+        self._unused = [np.array(variable.numpy()) for variable in self._others]
         self._compiled = False
 
     def reset(self, values: Values, learning_rate: float) -> None:
-        """Set all variables, those of the optimizer and the metrics to what they are before a training."""
+        """Set all variables, those of the optimizer, the loss and the metrics to what they are before a training."""
         for variable, value in zip(self.model.variables, values, strict=True):
             variable.assign(value)
-        for variable, value in zip(self.model.optimizer.variables, self._unused, strict=True):
+        for variable, value in zip(self._others, self._unused, strict=True):
             variable.assign(value)
         if self._settable:
             self._inner.learning_rate = learning_rate
@@ -86,4 +87,5 @@ class TrialCopy:
             done += int(count)
             if not math.isfinite(losses[-1]):
                 break
+        self.model.optimizer.finalize_variable_values(self.model.trainable_variables)  # moving averages, as after a fit
         return Trained(losses, done, time.perf_counter() - started)
