@@ -62,7 +62,7 @@ def try_cures(
         prescription=decision.prescription,
         evidence=searched.evidence,
         diagnosis=untreated,
-        notes=(*decision.notes, *unwatched, *unwritten),
+        notes=(*decision.notes, *trainer.notes, *unwatched, *unwritten),
         cut=searched.cut,
         source=source,
         title=title or untreated.network.name,

@@ -72,6 +72,7 @@ class FakeTrainer:
     """Train nothing; say what the table of outcomes says. Key "": the network as it is."""
 
     planned_steps: int | None = 800
+    notes: tuple[str, ...] = ()
     metric = "accuracy"
     chance: float | None = CHANCE
 

@@ -30,12 +30,10 @@ def head(network: Network) -> frozenset[str]:
 
 
 def hidden(network: Network) -> tuple[Layer, ...]:
-    """Return the layers in front of the head that training moves or that have no weights, each shared one once."""
+    """Return the layers in front of the head that are not frozen, each shared one once."""
     ends = head(network)
     return tuple(
-        layer
-        for layer in network.layers
-        if layer.name not in ends and layer.shares is None and (layer.trainable or not layer.parameters)
+        layer for layer in network.layers if layer.name not in ends and layer.shares is None and layer.trainable
     )
 
 

@@ -42,4 +42,4 @@ def settle(model: Any, made: Mapping[int, Any]) -> None:
                 setattr(new, name, getattr(old, name))
         if new.trainable and not old.trainable and tuple(new.shape) == tuple(old.shape):
             new.trainable = False
-            new.assign(old)
+            new.assign(old.numpy().copy())  # JAX would share the array

@@ -126,7 +126,7 @@ def _carry(model: Any, copy: Operated, wanted: Callable[[Any], bool]) -> None:
     for old, made in counterparts(model, copy.made):
         if wanted(old):
             for variable, value in zip(made.weights, old.weights, strict=True):
-                variable.assign(value)
+                variable.assign(value.numpy().copy())  # JAX would share the array, and a step gives its own away
             if made.weights and hasattr(made, "finalize_state"):  # what adapt has found goes into its constants
                 made.finalize_state()
 

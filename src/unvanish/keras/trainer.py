@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -24,6 +24,7 @@ from unvanish.keras.aside import aside
 from unvanish.keras.batches import Batches
 from unvanish.keras.describe import describe
 from unvanish.keras.draw import Values, carry_untrained, drawn
+from unvanish.keras.given_weights import given_weights
 from unvanish.keras.graph import leaves
 from unvanish.keras.info import optimizer_info
 from unvanish.keras.mirrors import layouts
@@ -85,6 +86,7 @@ class KerasTrainer:
         self._scorer = Scorer(model, self._batches)
         with aside(model, 0):
             plain = self._copy(None, self.learning_rate())
+            self.notes = _told(given_weights(model, plain.made))
             require_alike(model, plain.model, plain.made, self._batches.take(1)[0])
 
     @property
@@ -269,3 +271,14 @@ class KerasTrainer:
         if prescription not in self._measured:
             self._measured[prescription] = measured(prescription.edits, self._batches.training_arrays()[0])
         return self._measured[prescription]
+
+
+def _told(layers: Sequence[str]) -> tuple[str, ...]:
+    """Return what is to be known where weights were given: no trial begins with them."""
+    if not layers:
+        return ()
+    few = ", ".join(layers[:3]) + (f" ... ({len(layers)})" if len(layers) > 3 else "")
+    return (
+        f"the weights of {few} were loaded, trained before or set by hand; all trainings here draw them anew from "
+        "their initializers, that of the network as it is too; a frozen layer would keep them",
+    )

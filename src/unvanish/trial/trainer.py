@@ -22,6 +22,8 @@ class Trainer(Protocol):
     """Of the model as it is."""
     planned_steps: int | None
     """Optimizer steps of the user's own training."""
+    notes: tuple[str, ...]
+    """In what all trainings differ from the user's own, as sentences."""
 
     @property
     def metric(self) -> str:
