@@ -19,8 +19,9 @@ def check(folder: Path, text: str, *options: str) -> subprocess.CompletedProcess
     return subprocess.run([*COMMAND, "train.py", *options], cwd=folder, capture_output=True, text=True, check=False)
 
 
-def test_ctrl_c(tmp_path: Path) -> None:
-    (tmp_path / "train.py").write_text("import time\nopen('ready', 'w').close()\nprint('waiting')\ntime.sleep(60)\n")
+def interrupted(tmp_path: Path, text: str, number: int) -> tuple[int, str, str]:
+    """Run the script, send the signal when it has written a file `ready`, and return (exit code, stdout, stderr)."""
+    (tmp_path / "train.py").write_text(text)
     process = subprocess.Popen(
         [*COMMAND, "train.py", "-q"],
         cwd=tmp_path,
@@ -32,14 +33,36 @@ def test_ctrl_c(tmp_path: Path) -> None:
     deadline = time.monotonic() + 60
     while not (tmp_path / "ready").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     out, err = process.communicate(timeout=60)
-    assert (process.returncode, out) == (130, "")
+    return process.returncode, out, err
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_ctrl_c_and_what_ends_a_process_otherwise(tmp_path: Path, number: int, code: int) -> None:
+    text = "import time\nopen('ready', 'w').close()\nprint('waiting')\ntime.sleep(60)\n"
+    status, out, err = interrupted(tmp_path, text, number)
+    assert (status, out) == (code, "")
     assert "  | waiting\n" in err
     assert err.endswith(
-        "error: train.py was interrupted by Ctrl-C\n  found:  nothing was measured until then\n"
+        "error: train.py was interrupted\n  found:  nothing was measured until then\n"
         "  training steps seen: 0\n  try:    unvanish check train.py --steps 20 needs fewer steps\n"
     )
+
+
+FORKING = """
+import os, signal, time
+child = os.fork()
+if not child:
+    time.sleep(60)
+os.kill(child, signal.SIGTERM)
+print("ended by", os.waitpid(child, 0)[1])
+"""
+
+
+def test_a_process_that_the_script_forks_ends_by_sigterm_as_ever(tmp_path: Path) -> None:
+    done = check(tmp_path, FORKING, "-v")
+    assert (done.returncode, f"ended by {int(signal.SIGTERM)}\n" in done.stderr) == (3, True)
 
 
 @pytest.mark.parametrize("verbose", [False, True])

@@ -16,6 +16,7 @@ import click
 
 from unvanish import __version__
 from unvanish.cli import streams
+from unvanish.cli.signals import Signals
 from unvanish.errors import UnvanishError
 
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -42,7 +43,7 @@ Examples:
   unvanish explain GF101                 the page of a rule
 \b
 Exit codes: 0 healthy; 1 findings; 2 wrong usage or a missing backend; 3 the
-script failed or never trained; 4 undecided; 130 interrupted.
+script failed or never trained; 4 undecided; 130 interrupted (143 by SIGTERM).
 """
 
 
@@ -113,7 +114,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 def main() -> NoReturn:
     """Run the command line and exit. What a script left behind neither writes into the report nor holds the exit up."""
-    code = run()
+    signals = Signals()
+    signals.listen()
+    code = signals.exit_code(run())
     for stream, descriptor in ((sys.stdout, 1), (sys.stderr, 2)):
         with contextlib.suppress(OSError, ValueError, AttributeError):
             stream.flush()

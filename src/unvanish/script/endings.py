@@ -55,7 +55,7 @@ def steps_seen(run: ScriptRun) -> int:
 def _interrupted(run: ScriptRun) -> ScriptError:
     seen = run.observation is not None
     return ScriptError(
-        f"{run.script.name} was interrupted by Ctrl-C",
+        f"{run.script.name} was interrupted",
         found="what was measured until then is kept" if seen else "nothing was measured until then",
         numbers={"training steps seen": steps_seen(run)},
         hint=f"unvanish check {_quoted(run.script)} --steps 20 needs fewer steps",
