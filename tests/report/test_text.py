@@ -247,6 +247,15 @@ def test_hostile_specimen_is_hostile() -> None:
     assert max(map(len, HOSTILE_NAMES)) == 10_000
 
 
+def test_a_healthy_network_says_what_was_trained_beside_it_unseen() -> None:
+    diagnosis = replace(healthy(), findings=())
+    beside = replace(diagnosis.observation, left_out=("Encoder: trained by the same optimizer, and not looked at",))
+    assert render_text(replace(diagnosis, observation=beside)).splitlines()[1:] == [
+        "not checked:",
+        "  - Encoder: trained by the same optimizer, and not looked at",
+    ]
+
+
 def test_a_healthy_network_with_layers_of_no_theory_costs_one_line_more() -> None:
     diagnosis = healthy()
     network = diagnosis.network

@@ -177,6 +177,12 @@ def test_never_trained(run: Run) -> None:
     assert "unvanish check train.py -- " in hint
 
 
+@pytest.mark.parametrize("by", ["torch.autograd.grad(loss, weights)", "from torch.func import grad"])
+def test_gradients_without_a_backward_pass_are_told(run: Run, by: str) -> None:
+    found = parts(run(f"import toyframe\nby = {by!r}\n"))[1]
+    assert "which are not looked at: those of loss.backward() are" in found
+
+
 def test_what_was_seen_in_place_of_a_training_is_told(
     run: Run, toy_capture: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -254,3 +254,30 @@ def test_fewer_trainings_than_asked_for_are_counted():
     seen = looked(plain, fit=3)
     assert seen.idle.found == "1 training was seen, and --fit 3 asks for a later one"
     assert looked(plain).idle is None
+
+
+def two_parts(detach):
+    """Return a loop around two networks that one optimizer trains, the first cut off from the loss or not."""
+
+    def loop(net, x, y):
+        front = nn.Sequential(nn.Linear(x.shape[1], x.shape[1]), nn.Tanh())
+        opt = torch.optim.SGD([*front.parameters(), *net.parameters()], lr=0.1)
+        for _ in range(STEPS):
+            opt.zero_grad()
+            between = front(x)
+            functional.cross_entropy(net(between.detach() if detach else between), y).backward()
+            opt.step()
+
+    return loop
+
+
+def test_what_the_same_optimizer_trains_beside_the_model_is_told_of():
+    seen = looked(two_parts(detach=False)).observation
+    assert seen.left_out == ("Sequential: trained by the same optimizer, and not looked at",)
+    assert seen.left_out[0] in seen.not_checked
+    assert looked(plain).observation.left_out == ()
+
+
+def test_a_part_that_no_gradient_reaches_is_told_of():
+    (told,) = looked(two_parts(detach=True)).observation.left_out
+    assert told == "Sequential: held by the same optimizer, and no gradient reached it before the first step"

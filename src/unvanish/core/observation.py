@@ -111,3 +111,5 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     """Steps that the user's own fit would take; None when unknown."""
     not_checked: tuple[str, ...] = ()
     """What could not be looked at, in words."""
+    left_out: tuple[str, ...] = ()
+    """Of these, what the same optimizer trains beside the network: no verdict on the network is one on them."""

@@ -66,7 +66,8 @@ def _lines(diagnosis: Diagnosis, width: int, report: str) -> list[Text]:
     if diagnosis.verdict == "healthy":
         told = [x for f in diagnosis.findings for x in _message(f, width)]
         named = wrap(Text(f"report: {inert(report)}"), width, "", "") if report else []
-        return _verdict(diagnosis, width) + told + _not_modelled(diagnosis, width) + named
+        left_out = _listed("not checked", diagnosis.observation.left_out, width)
+        return _verdict(diagnosis, width) + told + left_out + _not_modelled(diagnosis, width) + named
     blocks = [
         wrap(Text(header(diagnosis), style="dim"), width, "", ""),
         _verdict(diagnosis, width),

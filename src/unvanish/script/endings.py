@@ -19,6 +19,8 @@ from unvanish.watching.session import Enough
 
 OTHER_LOOPS: tuple[tuple[str, str], ...] = (
     ("GradientTape", "no step of a Keras optimizer on the variables of a keras.Model"),
+    ("autograd.grad", "gradients by torch.autograd.grad, which are not looked at: those of loss.backward() are"),
+    ("torch.func import", "gradients by torch.func, which are not looked at: those of loss.backward() are"),
     ("import torch", "no step of a PyTorch optimizer that trains a module"),
     ("from torch", "no step of a PyTorch optimizer that trains a module"),
 )

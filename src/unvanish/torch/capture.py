@@ -275,8 +275,6 @@ class Capture:
         if len(self._earlier) < self._plan.fit:
             return
         chosen = max(trained, key=owned.__getitem__)
-        parts = set(self._models[chosen].modules())
-        others = [type(self._models[key]).__name__ for key in trained if self._models[key] not in parts]
         watched = Watched(
             self._models[chosen],
             self._looks.pop(chosen),
@@ -289,10 +287,20 @@ class Capture:
             self._compiling,
             self._inputs[chosen],
             self._finished,
-            tuple(f"{name}: trained by the same optimizer, and not looked at" for name in others),
+            tuple(self._left_out(chosen, held)),
         )
         self._forget_looks()
         self._watched = watched
+
+    def _left_out(self, chosen: int, held: set[int]) -> Iterator[str]:
+        """Yield, in words, the models that ran and that the optimizer holds beside the chosen one."""
+        parts = {id(p) for p in self._models[chosen].parameters()}
+        for key, model in self._models.items():
+            own, name = [p for p in model.parameters() if id(p) in held - parts], type(model).__name__
+            if own and all(p.grad is None for p in own):
+                yield f"{name}: held by the same optimizer, and no gradient reached it before the first step"
+            elif own and self._looks[key].seen:
+                yield f"{name}: trained by the same optimizer, and not looked at"
 
     def _refuse(self, why: UnvanishError) -> None:
         """Keep the reason; after many such steps nothing else is to be expected of the script."""

@@ -55,13 +55,16 @@ class Watched:
         compiling: Compiling,
         inputs: Inputs,
         finished: Callable[[], None],
-        not_checked: tuple[str, ...],
+        left_out: tuple[str, ...],
     ) -> None:
-        """look: has seen the first passes. finished: called when enough was seen; ends the script."""
+        """look: has seen the first passes. finished: called when enough was seen; ends the script.
+
+        left_out: what the optimizer trains beside the model, in words.
+        """
         self.model, self.inputs, self.clock = model, inputs, Clock()
         self._optimizer, self._roots, self._clips, self._losses = optimizer, roots, clips, losses
         self._compiling = compiling
-        self._finished, self._not_checked, self._looked = finished, not_checked, False
+        self._finished, self._left_out, self._not_checked, self._looked = finished, left_out, left_out, False
         with self.clock.ours():
             progress("reading the network", 0, 0)
             self.network = look.network()
@@ -180,6 +183,7 @@ class Watched:
                 loss_kind=loss.kind,
             ),
             not_checked=(*not_modelled, *dict.fromkeys(self._not_checked), NOT_KNOWN),
+            left_out=self._left_out,
         )
 
     def _loss(self) -> float:
