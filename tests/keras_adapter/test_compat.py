@@ -273,3 +273,27 @@ def test_the_global_seed_is_drawn_anew():
         again = keras.random.normal((2,))
         vars(compat.global_state())["global_seed_generator"] = kept
     assert not np.array_equal(np.asarray(first), np.asarray(again))
+
+
+def test_what_adapt_has_found_is_not_in_the_configuration():
+    words = L.TextVectorization(output_mode="tf_idf")
+    words.adapt(["a b b", "b c"])
+    assert words.get_config()["vocabulary"] is None
+    told = compat.learnt_words(words)
+    assert told["vocabulary"] == words.get_vocabulary(include_special_tokens=False)
+    assert told["idf_weights"] == pytest.approx(
+        np.asarray(words._lookup_layer.idf_weights)[1:].tolist(), rel=1e-6, abs=0
+    )
+    assert compat.learnt_words(type(words).from_config({**words.get_config(), **told})) == {}
+    assert compat.learnt_words(L.Dense(1)) == {}
+
+
+def test_what_is_excluded_from_weight_decay_is_read_and_set():
+    mine, theirs = functional(), functional()
+    old, new = keras.optimizers.AdamW(), keras.optimizers.AdamW()
+    old.exclude_from_weight_decay(var_list=[mine.weights[0]], var_names=["bias"])
+    compat.decays_alike(new, old, list(zip(mine.weights, theirs.weights, strict=True)))
+    used = [new._use_weight_decay(weight) for weight in theirs.trainable_weights]
+    assert used == [old._use_weight_decay(weight) for weight in mine.trainable_weights]
+    assert False in used
+    assert True in used
