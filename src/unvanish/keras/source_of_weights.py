@@ -9,6 +9,7 @@ from unvanish.errors import UnsupportedError
 from unvanish.keras import compat
 from unvanish.keras.expressions import Raw
 from unvanish.keras.graph import Leaf, leaves
+from unvanish.keras.kinds import kind_of
 from unvanish.keras.mirrors import layouts
 from unvanish.keras.recurrence import carrying, gates
 
@@ -29,6 +30,12 @@ def initializers_of(model: Any, edits: tuple[Edit, ...]) -> dict[int, Raw]:
                     raw[id(named[name].operation)] = {"**": f"centred({edit.gain:g})"}
                 elif edit.scheme == "looks_linear":
                     raw[id(named[name].operation)] = {"kernel_initializer": mirrored[name].expression}
+                elif edit.scheme == "orthogonal" and kind_of(named[name].operation) == "recurrent":
+                    raise UnsupportedError(
+                        "the model's source cannot be written",
+                        found=f"an input kernel of {name!r} with an orthogonal block for each gate",
+                        hint="orthogonal-recurrence is about the recurrent one",
+                    )
         elif isinstance(edit, RedrawRecurrence | CarryState):
             for name in edit.layers:
                 told = (
