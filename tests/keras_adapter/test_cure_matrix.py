@@ -12,7 +12,10 @@ from cure_cells import Bench, bench, by_hand, forms, outcome
 from unvanish.cures.cure import Cure
 from unvanish.cures.table import CURES
 
-pytestmark = pytest.mark.keras
+pytestmark = [
+    pytest.mark.keras,
+    pytest.mark.filterwarnings("ignore:Skipping variable loading for optimizer"),  # saved before its first step
+]
 ON_TENSORFLOW = keras.backend.backend() == "tensorflow"
 TABLE, _, REFUSALS = Path(__file__).with_name("cure_matrix.txt").read_text().partition("\n\n")
 ROWS = [line.split() for line in TABLE.splitlines() if not line.startswith("#")]
