@@ -188,7 +188,7 @@ def summary(results: list[tuple[Task, dict]]) -> None:
         if ratios:
             range_ = f"[{min(ratios):.2f}, {max(ratios):.2f}]"
             print(f"{name}: median {statistics.median(ratios):.2f}x of one plain training {range_}")
-    if all("random" in f for _, f in sick):
+    if sick and all("random" in f for _, f in sick):
         random = {task.name: outcome(task, f["before"], f["after_random"]) for task, f in sick}
         ours = [statistics.fmean(f["after"] or f["before"]) for _, f in sick]
         theirs = [statistics.fmean(f["after_random"] or f["before"]) for _, f in sick]
@@ -199,11 +199,11 @@ def summary(results: list[tuple[Task, dict]]) -> None:
         )
     stacks = [(task, f) for task, f in sick if "dks" in f]
     for method in dks_stack.METHODS if stacks else ():
-        marks = [outcome(task, f["before"], f["dks"][method]["after"]) for task, f in stacks]
+        each = [outcome(task, f["before"], f["dks"][method]["after"]) for task, f in stacks]
         theirs = statistics.fmean(statistics.fmean(f["dks"][method]["after"]) for _, f in stacks)
         ours = statistics.fmean(statistics.fmean(f["after"] or f["before"]) for _, f in stacks)
         print(
-            f"{method}, sick stacks: cured {marks.count('better')}/{len(stacks)}, made worse {marks.count('worse')}; "
+            f"{method}, sick stacks: cured {each.count('better')}/{len(stacks)}, made worse {each.count('worse')}; "
             f"mean score {theirs:.3f}, ours {ours:.3f}"
         )
 
