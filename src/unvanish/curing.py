@@ -98,20 +98,24 @@ def cure_script(
     plan: TrialPlan,
     fit: int = 1,
     fix: int | None = None,
-    jobs: int = 1,
+    jobs: int | None = None,
+    on: str | None = None,
     progress: Progress,
 ) -> tuple[ScriptRun, Cure | None]:
     """Run a training script up to its fit, and try cures on copies of its model; return how it ran, and the cure.
 
     fit: which of its calls of fit. fix: row of the table of compared changes, 1 the best, to be written as a patch in
-    the place of the one that is prescribed. jobs: processes that train, each of which runs the script up to its fit;
-    what comes out does not depend on it. No file of the script is changed.
-    Raise UnsupportedError where copies of what the script trains cannot be made.
+    the place of the one that is prescribed. jobs: processes that train, each of which runs the script up to its fit.
+    on: where they run: None for this machine, `ray` or `ray:ADDRESS` for a Ray cluster, on which they are by default as
+    many as it has free CPUs. What comes out depends on neither. No file of the script is changed.
+    Raise UnsupportedError where copies of what the script trains cannot be made, UsageError where Ray is missing.
     """
+    from unvanish.jobs.place import place_of, require_place
     from unvanish.script.captures import FOR_TRIALS
     from unvanish.script.check import look
     from unvanish.script.patches.source_file import read_sources
 
+    require_place(on)
     environment = dict(os.environ)  # as it is before the script changes it
     one = Plan(fit=fit, steps=1)  # of a loop, which cannot be repeated on a copy, the first step says enough
     run = look(Path(path), list(argv), one, progress, FOR_TRIALS)
@@ -126,14 +130,15 @@ def cure_script(
         )
     sources = read_sources(run.all_sites)  # now: the trials take minutes, and files change
     title = Path(path).name
-    if jobs == 1:
+    place = place_of(on, jobs, environment)
+    if place is None:
         found = try_cures(run.trainer, plan, progress, title=title)
     else:
         from unvanish.jobs.pool import Pool
 
-        with Pool(run.trainer, Path(path), argv, fit, jobs, environment, progress) as pool:
+        with place, Pool(run.trainer, Path(path), argv, fit, place, progress) as pool:
             found = try_cures(run.trainer, plan, progress, title=title, runner=pool)
-        run = replace(run, notes=(*run.notes, *pool.notes))
+        run = replace(run, notes=(*run.notes, *place.notes, *pool.notes))
     return run, _patched(_chosen(found, run.trainer, fix), run, sources, fix)
 
 

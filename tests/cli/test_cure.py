@@ -43,7 +43,8 @@ class Called:
     plan: Plan
     fit: int
     fix: int | None
-    jobs: int
+    jobs: int | None
+    on: str | None
     arguments: tuple[str, ...]
 
 
@@ -58,9 +59,18 @@ def gives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Call
         called = Called()
 
         def cure_script(
-            path: Path, argv: Sequence[str], *, plan: Plan, fit: int, fix: int | None, jobs: int, progress: Progress
+            path: Path,
+            argv: Sequence[str],
+            *,
+            plan: Plan,
+            fit: int,
+            fix: int | None,
+            jobs: int | None,
+            on: str | None,
+            progress: Progress,
         ) -> tuple[ScriptRun, Cure | None]:
-            called.plan, called.fit, called.fix, called.jobs, called.arguments = plan, fit, fix, jobs, tuple(argv)
+            called.plan, called.fit, called.fix, called.jobs = plan, fit, fix, jobs
+            called.on, called.arguments = on, tuple(argv)
             progress("learning rates", 1, 2)
             ran = replace(ScriptRun(script=path, outcome=outcome), **fields)  # type: ignore[arg-type]
             trainer = FakeTrainer({"": plain(), WORD.label: Outcome(0.8)})
@@ -106,9 +116,9 @@ def test_what_it_is_called_with(gives: Callable[..., Called]) -> None:
     called = gives(cured())
     assert run(["cure", "train.py", "--budget", "2m", "--seeds", "5", "--steps", "300", "--fit", "2", "--", "-x"]) == 0
     assert called.plan == Plan(seeds=5, steps=300, seconds=120.0)
-    assert (called.fit, called.jobs, called.arguments) == (2, 1, ("-x",))
-    run(["cure", "train.py", "--jobs", "4"])
-    assert called.jobs == 4
+    assert (called.fit, called.jobs, called.on, called.arguments) == (2, None, None, ("-x",))
+    run(["cure", "train.py", "--jobs", "4", "--on", "ray:127.0.0.1:6379"])
+    assert (called.jobs, called.on) == (4, "ray:127.0.0.1:6379")
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("90", 90.0), ("90s", 90.0), ("1.5h", 5400.0)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -9,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import msgspec
 import pytest
 
 from unvanish.core.edit import AddNorm, Edit, Prescription, SwapActivation
+from unvanish.jobs.here import Here
 from unvanish.jobs.pool import Pool
 from unvanish.jobs.wire import shown
 from unvanish.script.captures import FOR_TRIALS
@@ -72,9 +74,11 @@ def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ScriptRun:
     return run
 
 
-def pooled(run: ScriptRun, *arguments: str) -> Pool:
+@contextlib.contextmanager
+def pooled(run: ScriptRun, *arguments: str) -> Iterator[Pool]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
-    return Pool(run.trainer, run.script, arguments, fit=1, count=2, environment=environment)
+    with Here(2, environment) as here, Pool(run.trainer, run.script, arguments, 1, here) as pool:
+        yield pool
 
 
 def numbers(results: Sequence[Result]) -> list[tuple[str, bytes]]:

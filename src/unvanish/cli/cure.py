@@ -21,6 +21,7 @@ Examples:
   unvanish cure train.py --budget 2m     what can be proven in two minutes
   unvanish cure train.py --seeds 5       more certain, and longer
   unvanish cure train.py --jobs 4        the same result, from four processes
+  unvanish cure train.py --on ray        the same, from all CPUs of a Ray cluster
   unvanish cure train.py --apply         write the cure into the script
   unvanish cure train.py --diff | git apply
   unvanish cure train.py --fix 2         the change in the table's second row
@@ -38,6 +39,12 @@ With --jobs N the trainings run in N processes. Each runs the script up to
 its fit once more, takes weights and data from the first, and gives the same
 numbers. A process holds the framework, the data and the models: it pays with
 long trainings on many cores, hardly with short ones or on one GPU.
+\b
+With --on ray they run on the Ray cluster of this machine, with
+--on ray:HOST:PORT on that one, as many as it has free CPUs, or --jobs N. Where
+none runs, one is started that only this machine can reach, and ended after it.
+Every node needs the script, its data, Python and the packages at the same
+paths as here; one that differs is found out, and this process does its work.
 \b
 Exit codes: 0 cured, or nothing to cure; 1 no cure helped; 2 wrong usage, a
 missing backend, or no patch where --diff, --apply or --fix asked for one;
@@ -62,7 +69,8 @@ def _budget(_ctx: click.Context, _param: click.Parameter, value: str | None) -> 
 @click.option("--seeds", type=click.IntRange(min=3), default=3, show_default=True, help="Seeds that are compared.")
 @click.option("--steps", type=click.IntRange(min=1), metavar="N", help="Steps of each training that is compared.")
 @click.option("--budget", callback=_budget, metavar="TIME", help="Time for everything: 90s, 2m, 1h.")
-@click.option("--jobs", type=click.IntRange(min=1), default=1, metavar="N", help="Processes that train.  [default: 1]")
+@click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="Processes that train.  [default: 1]")
+@click.option("--on", metavar="ray[:ADDRESS]", help="Where they run: a Ray cluster.  [default: this machine]")
 @click.option("--fit", type=click.IntRange(min=1), default=1, metavar="N", help="Which call of fit.  [default: 1]")
 @click.option("--fix", type=click.IntRange(min=1), metavar="N", help="Patch with the table's Nth change.")
 @click.option("--diff", is_flag=True, help="Only the patch on standard output; the report goes to standard error.")
@@ -84,7 +92,8 @@ def cure(
     seeds: int,
     steps: int | None,
     budget: float | None,
-    jobs: int,
+    jobs: int | None,
+    on: str | None,
     fit: int,
     fix: int | None,
     diff: bool,
@@ -107,7 +116,7 @@ def cure(
 
     plan = Plan(seeds=seeds, steps=steps, seconds=budget)
     with shown_live(verbose), streams.progress(script.name, silent=quiet or verbose) as progress:
-        run, found = cure_script(script, arguments, plan=plan, fit=fit, fix=fix, jobs=jobs, progress=progress)
+        run, found = cure_script(script, arguments, plan=plan, fit=fit, fix=fix, jobs=jobs, on=on, progress=progress)
     if not quiet:
         streams.notes(run.notes)
     if run.error is not None:
