@@ -24,6 +24,17 @@ def on_this_machine_only() -> Iterator[dict[str, Any]]:
         ray_constants.ENABLE_RAY_CLUSTER = before
 
 
+def noted_address() -> str | None:
+    """Return the address of the cluster that `ray start` started on this machine last; it may have ended.
+
+    `ray.init` would join it, and wait for minutes for one that has ended.
+    """
+    from ray._private.utils import read_ray_address
+
+    address: str | None = read_ray_address()
+    return address
+
+
 def in_folder(folder: str) -> dict[str, Any]:
     """Return the options of `ray.init` by which sockets and logs lie in the folder, in place of one that stays."""
     return {"_temp_dir": folder}

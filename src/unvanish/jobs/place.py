@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import re
+import socket
 from collections.abc import Mapping
 from importlib.util import find_spec
+from urllib.parse import urlsplit
 
 from unvanish.errors import UsageError
 from unvanish.jobs.here import Here
@@ -17,8 +21,7 @@ def require_place(on: str | None) -> None:
     """
     if on is None:
         return
-    system, colon, address = on.partition(":")
-    if system != "ray" or (colon and not address):
+    if not re.fullmatch("ray(:.+)?", on):
         raise UsageError(
             "trainings run on this machine, or on Ray",
             found=f"--on {on}",
@@ -26,6 +29,37 @@ def require_place(on: str | None) -> None:
         )
     if find_spec("ray") is None:
         raise UsageError("Ray is not installed", found=f"--on {on}", hint="pip install 'unvanish[ray]'")
+    address = _address(on)
+    problem = unreachable(address) if address else ""
+    if problem:
+        raise UsageError(
+            f"there is no Ray cluster at {address}",
+            found=problem,
+            hint="`ray status` on one of its machines says the address; --on ray alone finds or starts one here",
+        )
+
+
+def _address(on: str) -> str:
+    """Return the address that the user gave, here or for all that uses Ray; empty where there is none."""
+    typed, everywhere = on.partition(":")[2], os.environ.get("RAY_ADDRESS", "")
+    return typed or ("" if everywhere in ("auto", "local") else everywhere)
+
+
+def unreachable(address: str) -> str:
+    """Return why nothing answers at HOST:PORT, with or without a scheme in front; empty where something does.
+
+    Ray itself tries for minutes.
+    """
+    try:
+        parts = urlsplit(address if "://" in address else f"//{address}")
+        if not parts.hostname or not parts.port:
+            return "no address of the form HOST:PORT"
+        socket.create_connection((parts.hostname, parts.port), timeout=5).close()
+    except OSError as error:
+        return error.strerror or str(error)
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def place_of(on: str | None, jobs: int | None, environment: Mapping[str, str]) -> Place | None:
@@ -37,5 +71,5 @@ def place_of(on: str | None, jobs: int | None, environment: Mapping[str, str]) -
     if on is not None:
         from unvanish.jobs.ray_cluster import RayCluster
 
-        return RayCluster(on.partition(":")[2], jobs, environment)
+        return RayCluster(_address(on), jobs, environment)
     return None if jobs is None or jobs == 1 else Here(jobs, environment)

@@ -18,6 +18,7 @@ from unvanish.errors import UsageError
 from unvanish.jobs import compat
 from unvanish.jobs.lending import Array, packed
 from unvanish.jobs.line import Dead
+from unvanish.jobs.place import unreachable
 from unvanish.jobs.relay import Relay
 
 PATIENCE = 60.0
@@ -39,8 +40,9 @@ class RayCluster:
     def __init__(self, address: str, count: int | None, environment: Mapping[str, str]) -> None:
         """Connect to nothing yet.
 
-        address: empty for the cluster that runs on this machine, or else a new one. count: of workers; None for as many
-        as the cluster has free CPUs. environment: of the workers, as it was before the script ran here.
+        address: empty for the cluster that `ray start` has started on this machine, or else a new one. count: of
+        workers; None for as many as the cluster has free CPUs. environment: of the workers, as it was before the
+        script ran here.
         """
         self._address, self._wanted = address, count
         self._environment, self._home = dict(environment), os.getcwd()
@@ -96,26 +98,16 @@ class RayCluster:
             return
         os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
         try:
-            if self._address:
-                ray.init(self._address, **QUIET)
-            elif not self._found():
+            if self._address or _is_running():
+                ray.init(self._address or None, **QUIET)
+            else:
                 self._start()
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
             raise UsageError(
-                f"there is no Ray cluster at {self._address}" if self._address else "Ray could not be started",
+                f"the Ray cluster at {self._address} cannot be joined" if self._address else "Ray could not be started",
                 found=str(error).strip().partition("\n")[0],
                 hint="ray status says which clusters there are; --jobs N needs none",
             ) from error
-
-    def _found(self) -> bool:
-        """Join the cluster that runs on this machine, or that RAY_ADDRESS names; say whether there is one."""
-        try:
-            ray.init("auto", **QUIET)
-        except ConnectionError:
-            if os.environ.get("RAY_ADDRESS"):
-                raise
-            return False
-        return True
 
     def _start(self) -> None:
         """Start a cluster of this machine alone. Ray would write its token into the home."""
@@ -201,6 +193,12 @@ class RayLine:
         except RayError as error:
             self.end()
             raise Dead(_first_line(error)) from error
+
+
+def _is_running() -> bool:
+    """Say whether `ray start` has started a cluster on this machine that still answers."""
+    noted = compat.noted_address()
+    return noted is not None and not unreachable(noted)
 
 
 def _first_line(error: Exception) -> str:
