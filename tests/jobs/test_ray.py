@@ -17,6 +17,7 @@ from unvanish.errors import UsageError
 from unvanish.jobs import compat
 from unvanish.jobs.place import place_of
 from unvanish.jobs.pool import Pool
+from unvanish.jobs.relay import Relay
 from unvanish.script.outcome import ScriptRun
 
 pytestmark = [pytest.mark.keras, pytest.mark.ray, pytest.mark.soak]
@@ -104,17 +105,21 @@ def test_a_node_without_the_folder_of_the_script(script: ScriptRun, cluster: str
     assert numbers(there) == numbers(here(script, JOBS[:2]))
 
 
-def test_a_cluster_without_a_free_cpu(script: ScriptRun, cluster: str) -> None:
+def test_a_cluster_that_the_script_has_joined_and_that_has_no_free_cpu(script: ScriptRun, cluster: str) -> None:
     import ray
 
-    place = place_of(f"ray:{cluster}", None, ENVIRONMENT)
-    assert place is not None
-    with place:
-        busy = [ray.remote(num_cpus=1)(dict).remote() for _ in range(2)]
-        ray.get([one.keys.remote() for one in busy])
-        with pytest.raises(UsageError, match="has no free CPU") as told, place_of(f"ray:{cluster}", None, {}) as _:
-            pass
-    assert told.value.numbers == {"CPUs": 2}
+    ray.init(cluster, logging_level="ERROR")
+    try:
+        busy = [ray.remote(num_cpus=1)(Relay).remote() for _ in range(2)]
+        ray.get([one.end.remote() for one in busy])
+        with pytest.raises(UsageError, match="the script itself has joined a Ray cluster"):
+            place_of(f"ray:{cluster}", None, {}).__enter__()  # type: ignore[union-attr]
+        with pytest.raises(UsageError, match="the Ray cluster has no free CPU") as told:
+            place_of("ray", None, {}).__enter__()  # type: ignore[union-attr]
+        assert told.value.numbers == {"CPUs": 2}
+        assert ray.is_initialized(), "what the script has joined is the script's to leave"
+    finally:
+        ray.shutdown()
 
 
 def test_two_nodes_give_the_table_of_one_process(tmp_path: Path, cluster: str) -> None:
