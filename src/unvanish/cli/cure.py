@@ -21,7 +21,7 @@ Examples:
   unvanish cure train.py --budget 2m     what can be proven in two minutes
   unvanish cure train.py --seeds 5       more certain, and longer
   unvanish cure train.py --jobs 4        the same result, from four processes
-  unvanish cure train.py --on ray        the same, from all CPUs of a Ray cluster
+  unvanish cure train.py --on ray        the same, from a Ray cluster
   unvanish cure train.py --apply         write the cure into the script
   unvanish cure train.py --diff | git apply
   unvanish cure train.py --fix 2         the change in the table's second row
@@ -40,11 +40,11 @@ its fit once more, takes weights and data from the first, and gives the same
 numbers. A process holds the framework, the data and the models: it pays with
 long trainings on many cores, hardly with short ones or on one GPU.
 \b
-With --on ray they run on the Ray cluster of this machine, with
---on ray:HOST:PORT on that one, as many as it has free CPUs, or --jobs N. Where
-none runs, one is started that only this machine can reach, and ended after it.
-Every node needs the script, its data, Python and the packages at the same
-paths as here; one that differs is found out, and this process does its work.
+With --on ray they run on the Ray cluster of this machine, with --on
+ray:HOST:PORT on that one: as many as it has free CPUs, or --jobs N. Where none
+runs, one is started that only this machine can reach, and ended afterwards.
+Every node needs the script and its data at the same paths as here, and the
+same packages. Where one gives other numbers, this process does everything.
 \b
 Exit codes: 0 cured, or nothing to cure; 1 no cure helped; 2 wrong usage, a
 missing backend, or no patch where --diff, --apply or --fix asked for one;

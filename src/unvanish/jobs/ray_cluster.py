@@ -65,7 +65,8 @@ class RayCluster:
         """Connect. Raise UsageError where that is not possible, or no CPU is free."""
         self._variables = {name: value for name, value in os.environ.items() if name.startswith("RAY_")}
         self._handler = signal.getsignal(signal.SIGTERM)
-        self._folder = tempfile.TemporaryDirectory(prefix="unvanish-", ignore_cleanup_errors=True)
+        short = "/tmp" if os.name == "posix" else None  # sockets lie in it, and their paths must be
+        self._folder = tempfile.TemporaryDirectory(prefix="unvanish-", dir=short, ignore_cleanup_errors=True)
         self._joined_by_script = ray.is_initialized()
         try:
             self._connect()
