@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import signal
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
 import ray
-from ray.exceptions import GetTimeoutError, RayError, RayTaskError
+from ray.exceptions import GetTimeoutError, RayActorError, RayError, RayTaskError
 
 from unvanish.diagnosing import __version__
 from unvanish.errors import UsageError
@@ -64,7 +65,6 @@ class RayCluster:
     def __enter__(self) -> Self:
         """Connect. Raise UsageError where that is not possible, or no CPU is free."""
         self._variables = {name: value for name, value in os.environ.items() if name.startswith("RAY_")}
-        self._handler = signal.getsignal(signal.SIGTERM)
         short = "/tmp" if os.name == "posix" else None  # sockets lie in it, and their paths must be
         self._folder = tempfile.TemporaryDirectory(prefix="unvanish-", dir=short, ignore_cleanup_errors=True)
         self._joined_by_script = ray.is_initialized()
@@ -81,8 +81,6 @@ class RayCluster:
         self._lent.clear()
         if not self._joined_by_script:
             ray.shutdown()
-            if threading.current_thread() is threading.main_thread():
-                signal.signal(signal.SIGTERM, self._handler)
         for name in [name for name in os.environ if name.startswith("RAY_")]:
             del os.environ[name]
         os.environ.update(self._variables)
@@ -99,11 +97,12 @@ class RayCluster:
             return
         os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
         try:
-            if self._address or _is_running():
-                ray.init(self._address or None, **QUIET)
-            else:
-                self._start()
-        except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+            with _signals_kept():
+                if self._address or _is_running():
+                    ray.init(self._address or None, **QUIET)
+                else:
+                    self._start()
+        except (RayError, RuntimeError, ValueError, OSError) as error:
             raise UsageError(
                 f"the Ray cluster at {self._address} cannot be joined" if self._address else "Ray could not be started",
                 found=str(error).strip().partition("\n")[0],
@@ -151,7 +150,11 @@ class RayLine:
             self.end()
             raise Dead(f"no CPU of the cluster became free within {PATIENCE:.0f} s") from error
         except RayTaskError as error:
-            return f"a node cannot run unvanish: {error.cause}"
+            return _unfit(error)
+        except RayActorError as error:
+            if error.actor_init_failed:
+                return _unfit(error)
+            raise Dead(_first_line(error)) from error
         except RayError as error:
             raise Dead(_first_line(error)) from error
         if isinstance(begun, str):
@@ -196,10 +199,26 @@ class RayLine:
             raise Dead(_first_line(error)) from error
 
 
+@contextlib.contextmanager
+def _signals_kept() -> Iterator[None]:
+    """Put back what SIGTERM does: Ray prints a stack trace, and aborts."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if before is not None and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)
+
+
 def _is_running() -> bool:
     """Say whether `ray start` has started a cluster on this machine that still answers."""
-    noted = compat.noted_address()
+    noted = None if os.environ.get("RAY_ADDRESS") == "local" else compat.noted_address()
     return noted is not None and not unreachable(noted)
+
+
+def _unfit(error: Exception) -> str:
+    """Return why a node cannot run a worker: the last line of what was raised there."""
+    return f"a node cannot run unvanish: {str(error).strip().splitlines()[-1]}"
 
 
 def _first_line(error: Exception) -> str:
