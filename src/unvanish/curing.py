@@ -43,7 +43,8 @@ def try_cures(
     from unvanish.cures.table import CURES, answered, proposals
     from unvanish.trial.cure import Cure
     from unvanish.trial.decide import answerable, decide, of_the_data
-    from unvanish.trial.search import SEARCH_SEED, search
+    from unvanish.trial.search import search
+    from unvanish.trial.short import SEARCH_SEED
 
     started = time.perf_counter()
     untreated = diagnose(trainer.look(None, SEARCH_SEED), title=title)

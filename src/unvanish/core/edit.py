@@ -146,16 +146,13 @@ class Prescription(msgspec.Struct, frozen=True, kw_only=True):
         return math.prod(edit.factor for edit in self.edits if isinstance(edit, ScaleRate))
 
     def at_rate(self, factor: float) -> Prescription:
-        """Return the same change with the learning rate multiplied by so much; itself where that is 1.
-
-        Raise ValueError for a change that names a rate already.
-        """
-        if factor == 1.0:
-            return self
-        if self.rate != 1.0:
-            raise ValueError(f"{self.label} has a learning rate of its own")
-        edits = (*self.edits, ScaleRate(factor=factor))
-        return replace(self, edits=edits, change=f"{self.change}, {rate_words(factor)}")
+        """Return the same change with the learning rate multiplied by so much, that of its own too."""
+        whole = self.rate * factor
+        others: tuple[Edit, ...] = tuple(edit for edit in self.edits if not isinstance(edit, ScaleRate))
+        change = self.change.removesuffix(rate_words(self.rate)).removesuffix(", ")
+        if not math.isclose(whole, 1.0):
+            change, others = ", ".join(filter(None, (change, rate_words(whole)))), (*others, ScaleRate(factor=whole))
+        return replace(self, edits=others, change=change)
 
 
 LEARNING_RATE = "learning-rate"

@@ -58,9 +58,12 @@ def is_better(evidence: Evidence, arm: Arm) -> bool:
 def is_sufficient(evidence: Evidence, arm: Arm) -> bool:
     """Say whether the arm is better, its gradients are healthy, and no other does for certain much better.
 
-    An arm whose training loss stays where it is for most seeds is none that trains, whatever it scores.
+    An arm whose training loss stays where it is for most seeds is none that trains. Where answers are told from chance
+    by their accuracy, that says more: a squared loss may fall from hundreds, and still lie above that of a constant.
     """
-    if arm.verdict != "healthy" or arm.stuck * 2 > len(arm.runs) or not is_better(evidence, arm):
+    told = evidence.metric == "accuracy" and evidence.chance is not None
+    stands = arm.stuck * 2 > len(arm.runs) and not told
+    if arm.verdict != "healthy" or stands or not is_better(evidence, arm):
         return False
     best = max((one for one in evidence.arms if one.verdict == "healthy"), key=lambda one: one.score)
     p = evidence.p(best, arm)

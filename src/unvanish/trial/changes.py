@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import math
 
-from unvanish.core.edit import INVASIVENESS, Clip, Prescription, Redraw
+from unvanish.core.edit import INVASIVENESS, LEARNING_RATE, Clip, Prescription, Redraw
+from unvanish.core.network import Network
+
+DECADES = 1.5
+"""Decades over all kernels beyond which a forecast is that of a sick network (THEORY 4: the band of rule GF101)."""
 
 
 def size_of(one: Prescription) -> int:
@@ -15,6 +19,12 @@ def size_of(one: Prescription) -> int:
 def keeps_lengths(one: Prescription) -> bool:
     """Say whether the network begins as an isometry: what no draw of weights can do better."""
     return any(isinstance(edit, Redraw) and edit.scheme == "looks_linear" for edit in one.edits)
+
+
+def is_sick_by_forecast(one: Prescription, network: Network) -> bool:
+    """Say whether the gradient is expected to change too much over the network's depth with the change."""
+    depth = max(len(network.kernels) - 1, 1)
+    return one.transmission is not None and abs(math.log10(one.transmission)) * depth > DECADES
 
 
 def name_of(one: Prescription | None) -> str:
@@ -35,3 +45,8 @@ def label_of(one: Prescription | None) -> str:
 def clips(one: Prescription) -> bool:
     """Say whether clipping is all that the change does."""
     return all(isinstance(edit, Clip) for edit in one.edits)
+
+
+def is_rate(one: Prescription | None) -> bool:
+    """Say whether another learning rate is all that the change is."""
+    return one is not None and one.name == LEARNING_RATE

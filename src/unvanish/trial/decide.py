@@ -113,7 +113,7 @@ def _without_a_cure(evidence: Evidence, notes: tuple[str, ...], *, far: bool) ->
             sentence=f"the loss was no number at the end of all {len(runs)} trainings, changed or not",
         )
     healthy = [arm for arm in evidence.arms if arm.verdict == "healthy"]
-    if healthy and not any(beats_chance(evidence, arm) for arm in healthy):
+    if healthy and not any(beats_chance(evidence, arm) for arm in (baseline, *evidence.arms)):
         return _at_chance(evidence, healthy, notes, far=far)
     words = f"{len(evidence.arms)} changes were compared, {len(evidence.dropped)} dropped before"
     best = max(evidence.arms, key=lambda arm: arm.score, default=None)
