@@ -114,7 +114,7 @@ def cure_script(
 
     environment = dict(os.environ)  # as it is before the script changes it
     one = Plan(fit=fit, steps=1)  # of a loop, which cannot be repeated on a copy, the first step says enough
-    run = look(Path(path), list(argv), one, progress, FOR_TRIALS)
+    run = look(Path(path), list(argv), one, progress, FOR_TRIALS, "cure")
     if run.exit_code is not None:
         return run, None
     if run.trainer is None:
@@ -156,13 +156,13 @@ def _chosen(found: Cure, trainer: Trainer, fix: int | None) -> Cure:
 
 
 def _patched(found: Cure, run: ScriptRun, sources: dict[str, bytes], fix: int | None) -> Cure:
-    """Return the cure with the patch of the script, or with a note that says why there is none."""
+    """Return the cure with the patch of the script, or with what it says of why there is none."""
     from unvanish.script.patches.patch import patch_of
     from unvanish.trial.cure import Cure
 
     rows = 0 if found.evidence is None else len(found.evidence.arms)
     if fix is not None and fix > rows:
-        note = f"no patch: the table has {rows} rows of changes, and --fix asked for row {fix}"
+        told = f"the table has {rows} rows of changes, and --fix asked for row {fix}"
     elif found.prescription is None:
         return found
     else:
@@ -178,7 +178,7 @@ def _patched(found: Cure, run: ScriptRun, sources: dict[str, bytes], fix: int | 
             )
         except UnsupportedError as error:
             instead = "; the source of the cured model is given instead" if found.source else ""
-            note = f"no patch: {error.what}{f' ({error.found})' if error.found else ''}{instead}"
+            told = f"{error.what}{f' ({error.found})' if error.found else ''}{instead}"
         else:
             return Cure(replace(found.record, patch=patch.text), run.trainer, patch)
-    return Cure(replace(found.record, notes=(*found.record.notes, note)), run.trainer)
+    return Cure(replace(found.record, no_patch=told), run.trainer)

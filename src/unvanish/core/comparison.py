@@ -67,8 +67,9 @@ class Side(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def loss(self) -> float | None:
-        """Return the median loss after the last step."""
-        return statistics.median(after for _, after in self.losses) if self.losses else None
+        """Return the median loss after the last step; one that is no number is above all that are."""
+        last = [math.inf if math.isnan(after) else after for _, after in self.losses]
+        return statistics.median(last) if last else None
 
     @property
     def score(self) -> float | None:

@@ -42,6 +42,8 @@ class Cured(msgspec.Struct, frozen=True, kw_only=True):
     """Source of the cured model; empty where there is none."""
     patch: str = ""
     """Unified diff of the script that was run, and of files beside it; empty where there is none."""
+    no_patch: str = ""
+    """Why there is none although there is a change to write; empty elsewhere, and always from Python."""
     title: str = ""
     version: str = ""
     created: str = ""
