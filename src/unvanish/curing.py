@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Sequence
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from unvanish.trial.job import Runner
     from unvanish.trial.plan import Plan as TrialPlan
     from unvanish.trial.trainer import Trainer
+
+UNCHANGED = "script, arguments, data and plan are as they were; without --fix, --diff and --apply they are made anew"
 
 
 def try_cures(
@@ -99,18 +102,22 @@ def cure_script(
     fit: int = 1,
     fix: int | None = None,
     jobs: int = 1,
+    reuse: bool = False,
     progress: Progress,
 ) -> tuple[ScriptRun, Cure | None]:
     """Run a training script up to its fit, and try cures on copies of its model; return how it ran, and the cure.
 
     fit: which of its calls of fit. fix: row of the table of compared changes, 1 the best, to be written as a patch in
     the place of the one that is prescribed. jobs: processes that train, each of which runs the script up to its fit;
-    what comes out does not depend on it. No file of the script is changed.
+    what comes out does not depend on it. reuse: let the trials of the last cure stand for new ones, where nothing has
+    changed that they depend on. No file of the script is changed.
     Raise UnsupportedError where copies of what the script trains cannot be made.
     """
     from unvanish.script.captures import FOR_TRIALS
     from unvanish.script.check import look
+    from unvanish.script.kept import digest_of, keep, kept
     from unvanish.script.patches.source_file import read_sources
+    from unvanish.trial.cure import Cure
 
     environment = dict(os.environ)  # as it is before the script changes it
     one = Plan(fit=fit, steps=1)  # of a loop, which cannot be repeated on a copy, the first step says enough
@@ -125,34 +132,59 @@ def cure_script(
             hint=f"unvanish check {path} names what is worth changing",
         )
     sources = read_sources(run.all_sites)  # now: the trials take minutes, and files change
+    digest = digest_of(run, [str(fit), *argv], plan, __version__)
+    known = kept(run.folder, digest) if reuse else None
+    if known is not None:
+        told = known.created[:16].replace("T", " ")
+        found = Cure(replace(known, notes=(*known.notes, f"from the trials of {told}: {UNCHANGED}")), run.trainer)
+    else:
+        run, found = _tried(run, path, argv, plan, fit, jobs, environment, progress)
+        if not found.record.cut:
+            with contextlib.suppress(OSError):  # of a full disk: then they are made anew
+                keep(run.folder, digest, found.record)
+    return run, _patched(_chosen(found, run.trainer, fix), run, sources, fix)
+
+
+def _tried(
+    run: ScriptRun,
+    path: str | Path,
+    argv: Sequence[str],
+    plan: TrialPlan,
+    fit: int,
+    jobs: int,
+    environment: dict[str, str],
+    progress: Progress,
+) -> tuple[ScriptRun, Cure]:
+    """Return the run, with what the processes noted, and the cure."""
     title = Path(path).name
     if jobs == 1:
-        found = try_cures(run.trainer, plan, progress, title=title)
-    else:
-        from unvanish.jobs.pool import Pool
+        return run, try_cures(run.trainer, plan, progress, title=title)
+    from unvanish.jobs.pool import Pool
 
-        with Pool(run.trainer, Path(path), argv, fit, jobs, environment, progress) as pool:
-            found = try_cures(run.trainer, plan, progress, title=title, runner=pool)
-        run = replace(run, notes=(*run.notes, *pool.notes))
-    return run, _patched(_chosen(found, run.trainer, fix), run, sources, fix)
+    with Pool(run.trainer, Path(path), argv, fit, jobs, environment, progress) as pool:
+        found = try_cures(run.trainer, plan, progress, title=title, runner=pool)
+    return replace(run, notes=(*run.notes, *pool.notes)), found
 
 
 def _chosen(found: Cure, trainer: Trainer, fix: int | None) -> Cure:
     """Return the cure with the arm of that row for its prescription; as it is where there is no such row."""
     from unvanish.trial.cure import Cure
+    from unvanish.trial.decide import chosen_words
 
     arms = () if found.evidence is None else found.evidence.arms
-    if fix is None or fix > len(arms):
+    if fix is None or fix > len(arms) or found.evidence is None:
         return found
     chosen = arms[fix - 1].prescription
-    smallest = "none was sufficient" if found.prescription is None else f"prescribed is {found.prescription.label}"
     source, unwritten = _source_of(trainer, chosen)
-    notes = (
-        *found.record.notes,
-        f"by --fix {fix} patch and source are of {arms[fix - 1].label}; {smallest}",
-        *unwritten,
+    record = replace(
+        found.record,
+        prescription=chosen,
+        sentence=f"by --fix {fix} the patch is of {chosen_words(found.evidence, arms[fix - 1], found.prescription)}",
+        source=source,
+        fix=fix,
+        notes=(*found.record.notes, *unwritten),
     )
-    return Cure(replace(found.record, prescription=chosen, source=source, notes=notes), trainer)
+    return Cure(record, trainer)
 
 
 def _patched(found: Cure, run: ScriptRun, sources: dict[str, bytes], fix: int | None) -> Cure:

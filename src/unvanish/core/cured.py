@@ -30,6 +30,8 @@ class Cured(msgspec.Struct, frozen=True, kw_only=True):
     prescription: Prescription | None
     """The smallest change that was sufficient: of `cured`, and of `optional` where one was better; or the one that was
     asked for."""
+    fix: int | None = None
+    """Row of the table that was asked for, in the place of what the trials prescribe; None where none was."""
     evidence: Evidence | None
     """All trials; None where nothing was trained."""
     diagnosis: Diagnosis

@@ -125,8 +125,8 @@ def conditions(evidence: Evidence) -> str:
         f"{taken}, the same batches; stuck: seeds whose loss did not fall; {score}; "
         "per layer: the gradient's factor towards the input at the first step; gradients: before and after; "
         f"step: its time over that of the untreated network; better: {evidence.test}; "
-        "prescribed: the smallest healthy change that is better, unless another is certainly better still, by more than "
-        "a tenth of the gain"
+        "prescribed: the smallest healthy change that is better, unless another is certainly better still, by more "
+        "than a tenth of the gain"
     )
 
 

@@ -158,7 +158,8 @@ def _prescription(cured: Cured, width: int) -> list[Text]:
     chosen = cured.prescription
     if chosen is None:
         return []
-    lines = wrap(Text(sentence(chosen.change)), width, "to change: ", " " * 11, style="bold green")
+    head = "to change: " if cured.fix is None else f"to change, by --fix {cured.fix}: "
+    lines = wrap(Text(sentence(chosen.change)), width, head, " " * 11, style="bold green")
     for label, text in _facts(cured):
         lines += wrap(Text(sentence(text)), width, f"  = {label}: ", " " * (len(label) + 6), style="bold blue")
     return lines

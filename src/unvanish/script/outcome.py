@@ -37,6 +37,8 @@ class ScriptRun(msgspec.Struct, frozen=True, kw_only=True):
     script_exit: int | None = None
     """The code of the script's own sys.exit; None where it made no such call."""
     observation: Observation | None = None
+    files: tuple[str, ...] = ()
+    """The script, and what it imported from its own folder; absolute."""
     sites: dict[str, Site] = {}
     optimizer_site: Site | None = None
     """Where the optimizer was made, or where `compile` made it of a string."""

@@ -44,9 +44,10 @@ def run_script(
         return replace(run, outcome="syntax", error=syntax_failure(path, error), traceback=text)
     gate = Gate(captures)
     interrupted = threading.Event()
-    with _restored(), _interrupts(interrupted), _imports_forgotten(path):
+    with _restored(), _interrupts(interrupted), _imports_forgotten(path) as files:
         failure = _execute(code, path, argv, gate)
     seen = gate.seen()
+    run = replace(run, files=(str(path.absolute()), *sorted(files)))
     if seen is not None:
         run = replace(
             run,
@@ -117,16 +118,21 @@ def _restored() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _imports_forgotten(path: Path) -> Iterator[None]:
-    """Forget the modules that came from the script's folder: one named `html` or `queue` would shadow a real one."""
+def _imports_forgotten(path: Path) -> Iterator[set[str]]:
+    """Forget the modules that came from the script's folder: one named `html` or `queue` would shadow a real one.
+
+    Their files are added to what is given, at the end.
+    """
     before = set(sys.modules)
     script = str(path.absolute())
+    files: set[str] = set()
     try:
-        yield
+        yield files
     finally:
         for name in set(sys.modules) - before:
             file = getattr(sys.modules[name], "__file__", None)
             if isinstance(file, str) and is_users(file, script):
+                files.add(file)
                 del sys.modules[name]
 
 

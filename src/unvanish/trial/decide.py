@@ -200,6 +200,21 @@ def _too_few_held_out(evidence: Evidence) -> str:
     )
 
 
+def chosen_words(evidence: Evidence, arm: Arm, prescribed: Prescription | None) -> str:
+    """Return what a change that was asked for did, and what is prescribed in its place.
+
+    Raise ValueError for the network as it is.
+    """
+    if arm.prescription is None:
+        raise ValueError("the network as it is is no change")
+    words = _cured(evidence, arm, arm.prescription)
+    if arm.prescription == prescribed:
+        return f"what is prescribed, {words}"
+    enough = "" if is_sufficient(evidence, arm) else "no cure, "
+    instead = "nothing" if prescribed is None else f"{prescribed.change} ({prescribed.invasiveness})"
+    return f"{enough}{words}; prescribed is {instead}"
+
+
 def _cured(evidence: Evidence, arm: Arm, chosen: Prescription) -> str:
     better = sum(p > b for p, b in zip(arm.scores, evidence.baseline.scores, strict=False))
     return (

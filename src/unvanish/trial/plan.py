@@ -16,6 +16,8 @@ UNKNOWN = 250
 RATES = (1.0, 3.0, 1 / 3)
 """Learning rates that every arm gets, as multiples of the user's own, which is the first."""
 FEWEST_SEEDS = 3
+MOST_ROWS = 7
+"""Changes that a search compares at most: the best of each of the four sizes, an isometry, clipping, another rate."""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
