@@ -165,18 +165,14 @@ def side_of_diagnosis(diagnosis: Diagnosis) -> Side:
 def side_of_arm(cured: Cured, arm: Arm) -> Side:
     """Return what is compared of one arm of a cure's trials."""
     assert cured.evidence is not None
-    untreated, theory = arm.prescription is None, cured.diagnosis.forecast
+    untreated = arm.prescription is None
     return Side(
         title=cured.title,
         change=arm.label,
         verdict=arm.verdict,
         sentence=cured.diagnosis.sentence if untreated else "",
         transmission=arm.transmission,
-        expected=arm.prescription.transmission
-        if arm.prescription
-        else theory.transmission_per_layer
-        if theory
-        else None,
+        expected=cured.expected(arm),
         gradients=arm.gradients,
         loss_of="held-out samples",
         losses=tuple((run.loss_before, run.loss) for run in arm.runs),

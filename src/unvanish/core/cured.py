@@ -68,6 +68,11 @@ class Cured(msgspec.Struct, frozen=True, kw_only=True):
             return next((arm for arm in arms if arm.prescription == self.prescription), None)
         return next((arm for arm in arms if arm.verdict == "healthy"), None)
 
+    def expected(self, arm: Arm) -> float | None:
+        """Return the forecast of the factor per layer that was measured of the arm; None where theory does not say."""
+        one = arm.prescription
+        return self.diagnosis.forecast_transmission_per_layer if one is None else one.transmission
+
     def __str__(self) -> str:
         """Return the terminal report as plain text, 80 columns."""
         return str(render("cure text", self))

@@ -133,7 +133,8 @@ class Prescription(msgspec.Struct, frozen=True, kw_only=True):
     harm: str = ""
     """When it does harm, in one sentence."""
     transmission: float | None = None
-    """What the forecast expects of each layer with it; None where theory does not say."""
+    """What the forecast expects of it: the factor per layer of the kernels' gradients towards the input, which arms
+    measure. None where theory does not say."""
 
     @property
     def label(self) -> str:

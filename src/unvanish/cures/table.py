@@ -30,6 +30,7 @@ from unvanish.cures import (
 )
 from unvanish.cures.cure import Cure
 from unvanish.cures.edited import edited
+from unvanish.theory.factors import gradient_factor
 from unvanish.theory.forecast import forecast_network
 
 CURES: tuple[Cure, ...] = (
@@ -88,7 +89,10 @@ def answered(cures: tuple[Cure, ...] = CURES) -> frozenset[str]:
 
 
 def expected(seen: Observation, edits: tuple[Edit, ...]) -> float | None:
-    """Return the transmission per layer that theory expects with the edits, on the data seen; None where it cannot."""
+    """Return by what theory expects the kernels' gradients to change per layer towards the input, with the edits.
+
+    On the data seen: the quantity that trials measure (rules GF101, GF102). None where theory does not say.
+    """
     network: Network | None = edited(seen.network, edits)
     if network is None or network == seen.network or len(network.kernels) > DEEPEST:
         return None
@@ -102,5 +106,5 @@ def expected(seen: Observation, edits: tuple[Edit, ...]) -> float | None:
             second_moment=data.input_second_moment,
             cross_moment=data.input_cross_moment,
         )
-    factor = found.transmission_per_layer
+    factor = gradient_factor(found, network)
     return factor if factor and math.isfinite(factor) else None

@@ -44,8 +44,6 @@ def arm_rows(evidence: Evidence, cured: Cured) -> list[ArmRow]:
 
 def _row(evidence: Evidence, arm: Arm, cured: Cured) -> ArmRow:
     one, p = arm.prescription, evidence.p(arm)
-    theory = cured.diagnosis.forecast
-    expected = one.transmission if one is not None else None if theory is None else theory.transmission_per_layer
     return ArmRow(
         arm=arm,
         name=_name(arm),
@@ -53,7 +51,7 @@ def _row(evidence: Evidence, arm: Arm, cured: Cured) -> ArmRow:
         size="" if one is None else one.invasiveness,
         stuck=f"{arm.stuck}/{len(arm.runs)}",
         per_layer=factor(arm.transmission),
-        forecast=factor(expected),
+        forecast=factor(cured.expected(arm)),
         score=score_of(evidence.metric, arm.scores, arm.score),
         change="" if one is None else _change(evidence, arm),
         p="" if one is None or p is None else f"{p:.3f}" if p >= 0.001 else "<0.001",
