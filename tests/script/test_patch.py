@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from unvanish.core.diagnosis import Site
-from unvanish.core.edit import Clip, Edit, RedrawRecurrence, ScaleRate, SetEpsilon, SwapActivation
+from unvanish.core.edit import Clip, Edit, Redraw, RedrawRecurrence, ScaleRate, SetEpsilon, SwapActivation
 from unvanish.core.network import Edge, Layer, Network
 from unvanish.core.patch import FileChange, Patch
 from unvanish.errors import UnsupportedError
@@ -71,6 +71,20 @@ KERAS = "import keras\nfrom keras.layers import Dense\n"
 )
 def test_an_activation_is_spelled_as_the_old_one(old: str, new: str) -> None:
     assert after(f"{KERAS}h = {old}\n", SWAP, call="h = Dense(") == f"{KERAS}h = {new}\n"
+
+
+@pytest.mark.parametrize(
+    ("gain", "new"),
+    [
+        (2**0.5, "'he_normal'"),
+        (1.0, "'lecun_normal'"),
+        (1.5, "keras.initializers.VarianceScaling(2.25, mode='fan_in', distribution='truncated_normal')"),
+    ],
+)
+def test_an_initialiser_that_keras_has_a_word_for_is_that_word(gain: float, new: str) -> None:
+    drawn = Redraw(layers=("h",), scheme="normal", gain=gain)
+    told = " ".join(after(f"{KERAS}h = Dense(8, activation='relu')\n", drawn, call="h = Dense(").split())
+    assert f"kernel_initializer={new}" in told
 
 
 @pytest.mark.parametrize(

@@ -28,9 +28,16 @@ class Redraw(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
     layers: tuple[str, ...]
     scheme: Literal["normal", "orthogonal", "centred_orthogonal", "looks_linear"]
-    """normal: independent entries, sd = gain / sqrt(fan_in). orthogonal: gain x a (semi-)orthogonal matrix. Those with
-    zero biases. centred_orthogonal: the same with b = -W.1/2. looks_linear: Balduzzi 2017, zero biases."""
+    """normal: independent entries, sd = gain / sqrt(fan_in), of a normal cut at two of its own. orthogonal: gain
+    x a (semi-)orthogonal matrix. Those with zero biases. centred_orthogonal: the same with b = -W.1/2. looks_linear:
+    Balduzzi 2017, zero biases."""
     gain: float = 1.0
+
+    @property
+    def word(self) -> str:
+        """Return the one word by which Keras knows the scheme with this gain; empty where it has none."""
+        words = {1.0: "lecun_normal", 2.0: "he_normal"} if self.scheme == "normal" else {}
+        return next((word for scale, word in words.items() if math.isclose(self.gain**2, scale, rel_tol=1e-6)), "")
 
 
 class AddNorm(msgspec.Struct, frozen=True, kw_only=True, tag=True):
