@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from unvanish.trial.plan import Plan as TrialPlan
     from unvanish.trial.trainer import Trainer
 
+Tell = Callable[[str], None]
 UNCHANGED = "script, arguments, data and plan are as they were; without --fix, --diff and --apply they are made anew"
 
 
@@ -37,19 +38,24 @@ def try_cures(
     title: str = "",
     without: Sequence[str] = (),
     runner: Runner | None = None,
+    tell: Tell = lambda _: None,
 ) -> Cure:
     """Look at the untreated network, search for the smallest change that helps, and decide.
 
     without: names of cures that are not to be tried. runner: trains what does not depend on each other; None: the
-    trainer does, one after another.
+    trainer does, one after another. tell: shows at once what should be known before the trials.
     """
     from unvanish.cures.table import CURES, answered, proposals
+    from unvanish.trial.better import enough_held_out
     from unvanish.trial.cure import Cure
-    from unvanish.trial.decide import answerable, decide, of_the_data
+    from unvanish.trial.decide import answerable, decide, of_the_budget, of_the_data, too_few_held_out
     from unvanish.trial.search import SEARCH_SEED, search
 
     started = time.perf_counter()
     untreated = diagnose(trainer.look(None, SEARCH_SEED), title=title)
+    held_out, chance = untreated.observation.data.held_out, trainer.chance
+    if trainer.metric == "accuracy" and not enough_held_out(chance, held_out, plan.seeds):
+        tell(f"{too_few_held_out(held_out, chance)}; the trials go on: more validation data would tell")
     unwatched: tuple[str, ...] = ()
     if not answerable(untreated, answered()) and of_the_data(untreated) is None:
         progress("watching the first steps", 0, 0)  # some diseases show in them only
@@ -65,7 +71,7 @@ def try_cures(
         prescription=decision.prescription,
         evidence=searched.evidence,
         diagnosis=untreated,
-        notes=(*decision.notes, *unwatched, *unwritten),
+        notes=(*decision.notes, *of_the_budget(searched.evidence, searched.cut), *unwatched, *unwritten),
         cut=searched.cut,
         source=source,
         title=title or untreated.network.name,
@@ -104,13 +110,14 @@ def cure_script(
     jobs: int = 1,
     reuse: bool = False,
     progress: Progress,
+    tell: Tell = lambda _: None,
 ) -> tuple[ScriptRun, Cure | None]:
     """Run a training script up to its fit, and try cures on copies of its model; return how it ran, and the cure.
 
     fit: which of its calls of fit. fix: row of the table of compared changes, 1 the best, to be written as a patch in
     the place of the one that is prescribed. jobs: processes that train, each of which runs the script up to its fit;
     what comes out does not depend on it. reuse: let the trials of the last cure stand for new ones, where nothing has
-    changed that they depend on. No file of the script is changed.
+    changed that they depend on. tell: as of `try_cures`. No file of the script is changed.
     Raise UnsupportedError where copies of what the script trains cannot be made.
     """
     from unvanish.script.captures import FOR_TRIALS
@@ -138,7 +145,7 @@ def cure_script(
         told = known.created[:16].replace("T", " ")
         found = Cure(replace(known, notes=(*known.notes, f"from the trials of {told}: {UNCHANGED}")), run.trainer)
     else:
-        run, found = _tried(run, path, argv, plan, fit, jobs, environment, progress)
+        run, found = _tried(run, path, argv, plan, fit, jobs, environment, progress, tell)
         if not found.record.cut:
             with contextlib.suppress(OSError):  # of a full disk: then they are made anew
                 keep(run.folder, digest, found.record)
@@ -154,15 +161,16 @@ def _tried(
     jobs: int,
     environment: dict[str, str],
     progress: Progress,
+    tell: Tell,
 ) -> tuple[ScriptRun, Cure]:
     """Return the run, with what the processes noted, and the cure."""
     title = Path(path).name
     if jobs == 1:
-        return run, try_cures(run.trainer, plan, progress, title=title)
+        return run, try_cures(run.trainer, plan, progress, title=title, tell=tell)
     from unvanish.jobs.pool import Pool
 
     with Pool(run.trainer, Path(path), argv, fit, jobs, environment, progress) as pool:
-        found = try_cures(run.trainer, plan, progress, title=title, runner=pool)
+        found = try_cures(run.trainer, plan, progress, title=title, runner=pool, tell=tell)
     return replace(run, notes=(*run.notes, *pool.notes)), found
 
 

@@ -68,9 +68,11 @@ def gives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Call
             jobs: int,
             reuse: bool,
             progress: Progress,
+            tell: Callable[[str], None],
         ) -> tuple[ScriptRun, Cure | None]:
             called.plan, called.fit, called.fix, called.jobs, called.arguments = plan, fit, fix, jobs, tuple(argv)
             called.reuse = reuse
+            tell("what is known before")
             progress("learning rates", 1, 2)
             ran = replace(ScriptRun(script=path, outcome=outcome), **fields)  # type: ignore[arg-type]
             trainer = FakeTrainer({"": plain(), WORD.label: Outcome(0.8)})
@@ -263,6 +265,15 @@ def test_a_row_that_gives_no_patch_leaves_what_is_kept(
     assert run(["cure", "train.py", "--fix", "2"]) == 2
     assert {(kept / name).read_text() for name in ("cure.patch", "cured_model.py")} == {"of an earlier run"}
     assert "no patch: the table has 1 rows" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("options", "shown"), [((), True), (("-v",), True), (("-q",), False)])
+def test_what_is_known_before_the_trials_is_told_before_them(
+    gives: Callable[..., Called], options: tuple[str, ...], shown: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gives(cured())
+    run(["cure", "train.py", *options])
+    assert ("note: what is known before\n" in capsys.readouterr().err) is shown
 
 
 def test_only_what_asks_for_a_patch_takes_earlier_trials(patched: Called) -> None:

@@ -7,10 +7,10 @@ from msgspec.structs import replace
 from trials import ANSWERED, CLIP, change, evidence
 
 from unvanish.core.diagnosis import Finding
-from unvanish.core.evidence import Evidence, Run
+from unvanish.core.evidence import Dropped, Evidence, Run
 from unvanish.testing import diagnoses
 from unvanish.trial.better import is_better, is_sufficient
-from unvanish.trial.decide import Decision, answerable, decide
+from unvanish.trial.decide import Decision, answerable, chosen_words, decide, of_the_budget
 
 SICK = diagnoses.sick()
 INIT, WORD = change("redraw", "initialisation only"), change("swap", "one word")
@@ -292,3 +292,28 @@ def test_a_guess_is_no_cure_of_the_rarer_class_for_an_answer() -> None:
     within, beyond = (evidence(stuck, {WORD: (score,) * 3}, chance=0.588) for score in (0.647, 0.649))
     assert not is_better(within, within.arms[0])
     assert is_better(beyond, beyond.arms[0])
+
+
+def test_what_a_budget_left_out_is_told() -> None:
+    full = evidence(AT_CHANCE, {WORD: (0.84, 0.85, 0.86)}, usual_steps=100, usual_seeds=3)
+    assert of_the_budget(None, "") == of_the_budget(full, "") == ()
+    assert of_the_budget(replace(full, usual_steps=None, usual_seeds=None), "") == ()
+    (told,) = of_the_budget(replace(full, usual_steps=250), "")
+    assert told.startswith("to keep to the budget: 100 steps of each training in the place of 250;")
+    spent = "the budget was spent"
+    dropped = (Dropped(prescription=LINE, reason=f"not compared: {spent}"), Dropped(prescription=INIT, reason="sick"))
+    (told,) = of_the_budget(replace(full, usual_seeds=5, dropped=dropped), spent)
+    first, _, rest = told.partition("; ")
+    assert first == "the budget was spent: 3 seeds in the place of 5, 1 change not compared"
+    assert rest == "with more time the prescription may be another"
+
+
+def test_what_was_asked_for_is_told_as_what_it_is() -> None:
+    found = evidence(AT_CHANCE, {WORD: (0.84, 0.85, 0.86), CLIP: AT_CHANCE})
+    word, clip = found.arms
+    assert chosen_words(found, clip, WORD).startswith("no cure, do clip-gradient (one line): accuracy 0.500")
+    assert chosen_words(found, clip, WORD).endswith("; prescribed is do swap (one word)")
+    assert chosen_words(found, clip, None).endswith("; prescribed is nothing")
+    assert chosen_words(found, word, WORD).startswith("what is prescribed, do swap (one word): accuracy 0.850")
+    with pytest.raises(ValueError, match="no change"):
+        chosen_words(found, found.baseline, None)

@@ -12,6 +12,7 @@ from unvanish.core.gradient_by_depth import GradientByDepth
 from unvanish.core.observation import Observation
 from unvanish.errors import UsageError
 from unvanish.testing.observations import Recipe, observation
+from unvanish.trial.decide import of_the_budget
 from unvanish.trial.plan import FEWEST_STEPS, RATES, UNKNOWN, Plan
 from unvanish.trial.search import search
 
@@ -226,6 +227,8 @@ def test_a_budget_shortens_trainings_but_never_below_what_can_tell(monkeypatch: 
         trainer.train = timed  # type: ignore[method-assign, assignment]
         searched = search(trainer, [WORD, CLIP], judge, Plan(seconds=seconds, steps=400))
         assert searched.evidence is not None
+        assert searched.evidence.usual_steps == 400
+        assert (searched.evidence.steps < 400) is bool(of_the_budget(searched.evidence, searched.cut))
         return max(steps for _, seed, _, steps in trainer.trained if seed)
 
     assert compared_steps(1000.0) == 400

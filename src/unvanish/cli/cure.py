@@ -108,10 +108,18 @@ def cure(
     from unvanish.trial.plan import Plan
 
     plan = Plan(seeds=seeds, steps=steps, seconds=budget)
-    with shown_live(verbose), streams.progress(script.name, silent=quiet or verbose) as progress:
+    with shown_live(verbose), streams.progress(script.name, silent=quiet or verbose, quiet=quiet) as progress:
         reuse = diff or write_it or fix is not None
         run, found = cure_script(
-            script, arguments, plan=plan, fit=fit, fix=fix, jobs=jobs, reuse=reuse, progress=progress
+            script,
+            arguments,
+            plan=plan,
+            fit=fit,
+            fix=fix,
+            jobs=jobs,
+            reuse=reuse,
+            progress=progress,
+            tell=progress.note,
         )
     if not quiet:
         streams.notes(run.notes)

@@ -105,6 +105,10 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """Optimizer steps of each training."""
     planned_steps: int | None
     """Optimizer steps of the user's own training."""
+    usual_steps: int | None = None
+    """Of each training, had no budget shortened it."""
+    usual_seeds: int | None = None
+    """That were to be compared."""
     seeds: tuple[int, ...]
     test: str
     """The statistical test by which an arm counts as better."""

@@ -113,7 +113,9 @@ def short(value: float) -> str:
 
 def conditions(evidence: Evidence) -> str:
     """Return on what all arms were compared, and how; of the network as it is alone, what its numbers are."""
-    planned = f" ({evidence.planned_steps} planned)" if evidence.planned_steps else ""
+    shortened = evidence.usual_steps is not None and evidence.steps < evidence.usual_steps
+    usual = f"usually {evidence.usual_steps}, " if shortened else ""
+    planned = f" ({usual}{evidence.planned_steps or 'unknown'} planned)" if usual or evidence.planned_steps else ""
     chance = "" if evidence.chance is None else f"; chance {plain(abs(evidence.chance))}"
     taken = f"{counted(len(evidence.seeds), 'seed')}, {counted(evidence.steps, 'step')} each{planned}"
     score = f"score: held-out {evidence.metric}, median [range]{chance}"

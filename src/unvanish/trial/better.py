@@ -78,10 +78,13 @@ def beats_chance(evidence: Evidence, arm: Arm) -> bool:
 
 def can_be_told(evidence: Evidence) -> bool:
     """Say whether the held-out sample is large enough that a perfect score would be told from chance."""
-    chance = evidence.chance
-    if chance is None or evidence.metric != "accuracy":
-        return True
-    return 1 - chance > ERRORS * standard_error(evidence, chance, len(evidence.seeds))
+    known = evidence.metric == "accuracy"
+    return enough_held_out(evidence.chance if known else None, evidence.held_out, len(evidence.seeds))
+
+
+def enough_held_out(chance: float | None, held_out: int, seeds: int) -> bool:
+    """Say the same before anything is trained. chance: accuracy of the best constant answer; None of another metric."""
+    return chance is None or not held_out or 1 - chance > ERRORS * binomial_error(chance, held_out * max(seeds, 1))
 
 
 def told_from_chance(evidence: Evidence, run: Run) -> bool:

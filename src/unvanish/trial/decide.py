@@ -68,7 +68,7 @@ def decide(evidence: Evidence | None, untreated: Diagnosis, answered: Collection
     if not errors and not evidence.arms:
         return _not_the_gradients(evidence, untreated)
     if not can_be_told(evidence):
-        return Decision(verdict="undecided", sentence=_too_few_held_out(evidence))
+        return Decision(verdict="undecided", sentence=too_few_held_out(evidence.held_out, evidence.chance))
     notes = tuple(filter(None, (_of_clipping(evidence, arm) for arm in evidence.arms if arm.clips)))
     compared = [arm for arm in evidence.arms if len(arm.runs) >= FEWEST_SEEDS]
     enough = [arm for arm in compared if is_sufficient(evidence, arm)]
@@ -95,6 +95,25 @@ def decide(evidence: Evidence | None, untreated: Diagnosis, answered: Collection
         )
     far = any(finding.code in FAR for finding in untreated.findings)
     return _without_a_cure(evidence, notes, far=far)
+
+
+def of_the_budget(evidence: Evidence | None, cut: str) -> tuple[str, ...]:
+    """Return what a bound on the time left out, and may have changed: a note, or none."""
+    if evidence is None:
+        return ()
+    fewer = [
+        f"{have} {what} in the place of {usual}"
+        for have, usual, what in (
+            (evidence.steps, evidence.usual_steps, "steps of each training"),
+            (len(evidence.seeds), evidence.usual_seeds, "seeds"),
+        )
+        if usual is not None and have < usual
+    ]
+    untried = sum(cut in one.reason for one in evidence.dropped) if cut else 0
+    fewer += [f"{untried} change{'s' if untried > 1 else ''} not compared"] if untried else []
+    if not fewer:
+        return ()
+    return (f"{cut or 'to keep to the budget'}: {', '.join(fewer)}; with more time the prescription may be another",)
 
 
 def _without_a_cure(evidence: Evidence, notes: tuple[str, ...], *, far: bool) -> Decision:
@@ -187,17 +206,16 @@ def _trains(evidence: Evidence) -> bool:
 def _untrained(evidence: Evidence) -> str:
     """Return in words that healthy gradients were not seen to train."""
     if not can_be_told(evidence):
-        return f"and whether it trains cannot be told: {_too_few_held_out(evidence)}"
+        return f"and whether it trains cannot be told: {too_few_held_out(evidence.held_out, evidence.chance)}"
     if evidence.steps < FEWEST_STEPS:
         return f"and {evidence.steps} steps are too few to tell whether it trains"
     return "and it does not train"
 
 
-def _too_few_held_out(evidence: Evidence) -> str:
-    return (
-        f"the held-out samples ({evidence.held_out}, {_chance(evidence)} of them of one class) cannot tell a training "
-        "from guessing"
-    )
+def too_few_held_out(held_out: int, chance: float | None) -> str:
+    """Return in words that so many held-out samples cannot tell a training from guessing."""
+    share = "an unknown share" if chance is None else f"{chance:.3f}"
+    return f"the held-out samples ({held_out}, {share} of them of one class) cannot tell a training from guessing"
 
 
 def chosen_words(evidence: Evidence, arm: Arm, prescribed: Prescription | None) -> str:

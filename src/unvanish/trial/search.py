@@ -26,7 +26,7 @@ from unvanish.trial.better import (
 from unvanish.trial.better import SHARE as SHARE_OF_GAIN
 from unvanish.trial.changes import clips, keeps_lengths, label_of, name_of, signless, size_of
 from unvanish.trial.job import Runner
-from unvanish.trial.plan import FEWEST_STEPS, SHARE, Plan
+from unvanish.trial.plan import PART, SHARE, Plan
 from unvanish.trial.rates import best_of, chosen, following
 from unvanish.trial.trainer import Trainer
 from unvanish.trial.trials import Failed, Judge, Progress, Spent, Trained, Trials, arm_of, transmission
@@ -36,8 +36,6 @@ DECADES = 1.5
 ALIKE = 3
 """Of one invasiveness, so many are trained at most, the next one where those before it did not do well; one alone, once
 a change is proven."""
-PART = 2
-"""The short trainings take one part in so many of the steps of the compared ones."""
 MORE = 2
 """Seeds added for a change that is better with every one of the plan's, and not yet beyond their noise."""
 LONGER = 1000
@@ -334,13 +332,8 @@ class _Search:
 
     def _fit_into_budget(self, seconds: float) -> None:
         """Shorten the trainings where a first one says that what is usual does not fit into the time left."""
-        left = self._trials.left
-        if left is None:
-            return
         arms = min(len(self._candidates), len(INVASIVENESS)) + len(self._clips) + 1
-        needed = seconds * arms * (len(self._plan.rates) + self._plan.seeds * PART)
-        if needed > left:
-            self._steps = min(self._steps, max(FEWEST_STEPS, int(self._steps * max(left, 0.0) / needed)))
+        self._steps = self._plan.steps_within(self._trials.left, self._steps, arms, seconds)
 
     @property
     def _known(self) -> dict[str, Prescription]:
@@ -391,6 +384,8 @@ class _Search:
             dropped=tuple(self._dropped.values()),
             steps=max(run.run.steps for run in plain) if cut else self._steps,
             planned_steps=trainer.planned_steps,
+            usual_steps=self._plan.steps_of(trainer.planned_steps),
+            usual_seeds=self._plan.seeds,
             seeds=tuple(run.run.seed for run in plain),
             test=test_words(),
             seconds=time.monotonic() - self._trials.started,
