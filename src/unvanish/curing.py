@@ -198,6 +198,7 @@ def _chosen(found: Cure, trainer: Trainer, fix: int | None) -> Cure:
 def _patched(found: Cure, run: ScriptRun, sources: dict[str, bytes], fix: int | None) -> Cure:
     """Return the cure with the patch of the script, or with what it says of why there is none."""
     from unvanish.script.patches.patch import patch_of
+    from unvanish.script.patches.unused import unused
     from unvanish.trial.cure import Cure
 
     rows = 0 if found.evidence is None else len(found.evidence.arms)
@@ -220,5 +221,6 @@ def _patched(found: Cure, run: ScriptRun, sources: dict[str, bytes], fix: int | 
             instead = "; the source of the cured model is given instead" if found.source else ""
             told = f"{error.what}{f' ({error.found})' if error.found else ''}{instead}"
         else:
-            return Cure(replace(found.record, patch=patch.text), run.trainer, patch)
+            notes = (*found.record.notes, *unused(patch))
+            return Cure(replace(found.record, patch=patch.text, notes=notes), run.trainer, patch)
     return Cure(replace(found.record, no_patch=told), run.trainer)
