@@ -100,6 +100,17 @@ def test_a_forecast_of_the_same_disease_is_not_looked_at() -> None:
     assert [(d.prescription, d.reason) for d in searched.evidence.dropped] == [(forecast, "forecast: 0.70x per layer")]
 
 
+def test_a_forecast_of_a_signal_that_dies_is_not_looked_at() -> None:
+    """12 kernels: .5x at each of 11 steps is 3.3 decades, .6x is 2.4."""
+    dying, fading = (change("swap", variant=str(one), transmission=1.0, signal=one) for one in (0.5, 0.6))
+    outcomes = {"swap (0.5)": Outcome(0.9), "swap (0.6)": Outcome(0.8)}
+    trainer, searched = run(outcomes, dying, fading)
+    assert "swap (0.6)" in trainer.looks
+    assert searched.evidence is not None
+    told = [(d.prescription, d.reason) for d in searched.evidence.dropped]
+    assert told == [(dying, "forecast: the signal 0.50x per layer")]
+
+
 def test_a_first_step_that_is_sick_is_not_trained() -> None:
     trainer, searched = run({"swap": Outcome(0.9, first="exploding"), "norm": Outcome(0.8)}, WORD, NORM)
     assert "swap" not in {key for key, *_ in trainer.trained}

@@ -142,6 +142,8 @@ class Prescription(msgspec.Struct, frozen=True, kw_only=True):
     transmission: float | None = None
     """What the forecast expects of it: the factor per layer of the kernels' gradients towards the input, which arms
     measure. None where theory does not say."""
+    signal: float | None = None
+    """The same of the forward signal (RMS), towards the output."""
 
     @property
     def label(self) -> str:

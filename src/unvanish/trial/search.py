@@ -24,15 +24,13 @@ from unvanish.trial.better import (
     told_from_chance,
 )
 from unvanish.trial.better import SHARE as SHARE_OF_GAIN
-from unvanish.trial.changes import clips, keeps_lengths, label_of, name_of, signless, size_of
+from unvanish.trial.changes import clips, keeps_lengths, label_of, name_of, sick_forecast, signless, size_of
 from unvanish.trial.job import Runner
 from unvanish.trial.plan import PART, SHARE, Plan
 from unvanish.trial.rates import best_of, chosen, following
 from unvanish.trial.trainer import Trainer
 from unvanish.trial.trials import Failed, Judge, Progress, Spent, Trained, Trials, arm_of, transmission
 
-DECADES = 1.5
-"""Decades over all kernels beyond which a forecast is that of a sick network (THEORY 4: the band of rule GF101)."""
 ALIKE = 3
 """Of one invasiveness, so many are trained at most, the next one where those before it did not do well; one alone, once
 a change is proven."""
@@ -210,11 +208,10 @@ class _Search:
 
     def _forecast_well(self, one: Prescription) -> bool:
         """Say whether the forecast is not that of a sick network; drop it when it is."""
-        depth = max(len(self._trials.trainer.network.kernels) - 1, 1)
-        if one.transmission is None or abs(math.log10(one.transmission)) * depth <= DECADES:
-            return True
-        self._drop(one, f"forecast: {one.transmission:.2f}x per layer")
-        return False
+        words = sick_forecast(one, len(self._trials.trainer.network.kernels))
+        if words:
+            self._drop(one, words)
+        return not words
 
     def _looks_well(self, one: Prescription) -> bool:
         """Say whether the first step is that of a healthy network; drop it when it is not."""
