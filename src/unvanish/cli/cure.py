@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -107,20 +108,10 @@ def cure(
     from unvanish.script.check import shown_live
     from unvanish.trial.plan import Plan
 
-    plan = Plan(seeds=seeds, steps=steps, seconds=budget)
+    plan, wanted = Plan(seeds=seeds, steps=steps, seconds=budget), diff or write_it or fix is not None
+    trying = partial(cure_script, script, arguments, plan=plan, fit=fit, fix=fix, jobs=jobs, reuse=wanted)
     with shown_live(verbose), streams.progress(script.name, silent=quiet or verbose, quiet=quiet) as progress:
-        reuse = diff or write_it or fix is not None
-        run, found = cure_script(
-            script,
-            arguments,
-            plan=plan,
-            fit=fit,
-            fix=fix,
-            jobs=jobs,
-            reuse=reuse,
-            progress=progress,
-            tell=progress.note,
-        )
+        run, found = trying(progress=progress, tell=progress.note)
     if not quiet:
         streams.notes(run.notes)
     if run.error is not None:
@@ -141,7 +132,6 @@ def cure(
     _tell(places, on_stderr=form != "text", silent=quiet)
     for problem in problems:
         click.echo(f"error: {problem}", err=True)
-    wanted = diff or write_it or fix is not None
     if problems and (html or json or wanted) and run.exit_code is None:
         return 2
     return 2 if wanted and code != 130 and cure_files.is_missing(found, fix) else code

@@ -7,8 +7,8 @@ import math
 from unvanish.core.edit import INVASIVENESS, Clip, Prescription, Redraw
 
 DECADES, SIGNAL_DECADES = 1.5, 3.0
-"""Decades over all kernels beyond which a forecast is that of a sick network: of the kernels' gradients GF101's band, of
-the signal what GF104 finds worth a warning by itself (6 decades of its square)."""
+"""Decades over all kernels beyond which a forecast is that of a sick network: of the kernels' gradients GF101's band,
+of the signal what GF104 finds worth a warning by itself (6 decades of its square)."""
 
 
 def sick_forecast(one: Prescription, kernels: int) -> str:
