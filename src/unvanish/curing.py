@@ -48,7 +48,7 @@ def try_cures(
     from unvanish.cures.table import CURES, answered, proposals
     from unvanish.trial.better import enough_held_out
     from unvanish.trial.cure import Cure
-    from unvanish.trial.decide import answerable, decide, of_the_budget, of_the_data, too_few_held_out
+    from unvanish.trial.decide import answerable, decide, of_the_budget, of_the_data, of_the_loss, too_few_held_out
     from unvanish.trial.search import SEARCH_SEED, search
 
     started = time.perf_counter()
@@ -63,16 +63,17 @@ def try_cures(
     tried = tuple(cure for cure in CURES if cure.NAME not in without)
     candidates = proposals(untreated, tried) if of_the_data(untreated) is None else ()
     searched = search(trainer, candidates, diagnose, plan, progress, runner)
-    decision = decide(searched.evidence, untreated, answered(), searched.cut)
+    evidence, cut = searched.evidence, searched.cut
+    decision = decide(evidence, untreated, answered(), cut)
     source, unwritten = _source_of(trainer, decision.prescription)
     record = Cured(
         verdict=decision.verdict,
         sentence=decision.sentence,
         prescription=decision.prescription,
-        evidence=searched.evidence,
+        evidence=evidence,
         diagnosis=untreated,
-        notes=(*decision.notes, *of_the_budget(searched.evidence, searched.cut), *unwatched, *unwritten),
-        cut=searched.cut,
+        notes=(*decision.notes, *of_the_loss(evidence), *of_the_budget(evidence, cut), *unwatched, *unwritten),
+        cut=cut,
         source=source,
         title=title or untreated.network.name,
         version=__version__,

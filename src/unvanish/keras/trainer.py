@@ -155,6 +155,7 @@ class KerasTrainer:
             steps=trained.steps,
             loss_before=before,
             loss=after.loss if whole else math.nan,
+            loss_parts=after.parts if whole else (),
             score=after.score if whole else -math.inf,
             train_score=training.score if whole else -math.inf,
             stuck=stuck(trained.losses, None if self._model.losses else seen.loss.chance),

@@ -16,9 +16,9 @@ from unvanish.trial.better import (
     beats_chance,
     can_be_told,
     fits_training,
+    gain_error,
     is_better,
     is_sufficient,
-    standard_error,
     told_from_chance,
 )
 from unvanish.trial.plan import FEWEST_SEEDS, FEWEST_STEPS
@@ -114,6 +114,15 @@ def of_the_budget(evidence: Evidence | None, cut: str) -> tuple[str, ...]:
     if not fewer:
         return ()
     return (f"{cut or 'to keep to the budget'}: {', '.join(fewer)}; with more time the prescription may be another",)
+
+
+def of_the_loss(evidence: Evidence | None) -> tuple[str, ...]:
+    """Return that the held-out loss counts as exact, where its error is not known: a note, or none."""
+    if evidence is None or evidence.metric == "accuracy" or not evidence.arms:
+        return ()
+    if any(evidence.loss_error(arm) is not None for arm in evidence.arms):
+        return ()
+    return ("how certain the held-out loss is could not be told: it counts as exact",)
 
 
 def _without_a_cure(evidence: Evidence, notes: tuple[str, ...], *, far: bool) -> Decision:
@@ -249,7 +258,7 @@ def _of_clipping(evidence: Evidence, arm: Arm) -> str:
         return ""
     same = abs(after / before - 1) < UNMOVED
     profile = f"{before:.2f}x per layer without and {after:.2f}x with it"
-    noise = ERRORS * standard_error(evidence, evidence.baseline.score, len(arm.runs))
+    noise = ERRORS * gain_error(evidence, arm)
     did = "had no effect" if same and abs(evidence.gain(arm)) <= noise else "did not help"
     return f"clipping {did}: {profile}; {scores(evidence, arm)} with it, {scores(evidence, evidence.baseline)} without"
 
