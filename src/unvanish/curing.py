@@ -188,7 +188,7 @@ def _chosen(found: Cure, trainer: Trainer, fix: int | None) -> Cure:
     record = replace(
         found.record,
         prescription=chosen,
-        sentence=f"by --fix {fix} the patch is of {chosen_words(found.evidence, arms[fix - 1], found.prescription)}",
+        sentence=chosen_words(found.evidence, fix, found.prescription),
         source=source,
         fix=fix,
         notes=(*found.record.notes, *unwritten),

@@ -331,10 +331,10 @@ def test_what_a_budget_left_out_is_told() -> None:
 
 def test_what_was_asked_for_is_told_as_what_it_is() -> None:
     found = evidence(AT_CHANCE, {WORD: (0.84, 0.85, 0.86), CLIP: AT_CHANCE})
-    word, clip = found.arms
-    assert chosen_words(found, clip, WORD).startswith("no cure, do clip-gradient (one line): accuracy 0.500")
-    assert chosen_words(found, clip, WORD).endswith("; prescribed is do swap (one word)")
-    assert chosen_words(found, clip, None).endswith("; prescribed is nothing")
-    assert chosen_words(found, word, WORD).startswith("what is prescribed, do swap (one word): accuracy 0.850")
-    with pytest.raises(ValueError, match="no change"):
-        chosen_words(found, found.baseline, None)
+    clip = "by --fix 2 the patch is of what was not sufficient, do clip-gradient (one line): accuracy 0.500"
+    assert chosen_words(found, 2, WORD).startswith(f"prescribed is do swap (one word); {clip}")
+    assert chosen_words(found, 2, None).startswith(f"prescribed is nothing; {clip}")
+    word = "do swap (one word): accuracy 0.850 [0.840-0.860]"
+    assert chosen_words(found, 1, WORD).startswith(f"by --fix 1 the patch is of what is prescribed, {word}")
+    assert chosen_words(found, 1, INIT).startswith(f"by --fix 1 the patch is of {word}")
+    assert chosen_words(found, 1, INIT).endswith("; prescribed is do redraw (initialisation only)")

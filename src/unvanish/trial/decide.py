@@ -227,19 +227,20 @@ def too_few_held_out(held_out: int, chance: float | None) -> str:
     return f"the held-out samples ({held_out}, {share} of them of one class) cannot tell a training from guessing"
 
 
-def chosen_words(evidence: Evidence, arm: Arm, prescribed: Prescription | None) -> str:
-    """Return what a change that was asked for did, and what is prescribed in its place.
+def chosen_words(evidence: Evidence, row: int, prescribed: Prescription | None) -> str:
+    """Return what the change in that row of the arms did, 1 the best, which was asked for, and what is prescribed.
 
-    Raise ValueError for the network as it is.
+    Raise IndexError where there is no such row.
     """
-    if arm.prescription is None:
-        raise ValueError("the network as it is is no change")
-    words = _cured(evidence, arm, arm.prescription)
+    arm = evidence.arms[row - 1]
+    assert arm.prescription is not None, "the network as it is is no row of the arms"
+    begin, words = f"by --fix {row} the patch is of", _cured(evidence, arm, arm.prescription)
     if arm.prescription == prescribed:
-        return f"what is prescribed, {words}"
-    enough = "" if is_sufficient(evidence, arm) else "no cure, "
+        return f"{begin} what is prescribed, {words}"
     instead = "nothing" if prescribed is None else f"{prescribed.change} ({prescribed.invasiveness})"
-    return f"{enough}{words}; prescribed is {instead}"
+    if is_sufficient(evidence, arm):
+        return f"{begin} {words}; prescribed is {instead}"
+    return f"prescribed is {instead}; {begin} what was not sufficient, {words}"
 
 
 def _cured(evidence: Evidence, arm: Arm, chosen: Prescription) -> str:
