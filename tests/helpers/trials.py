@@ -127,6 +127,9 @@ class FakeTrainer:
     def learning_rate(self) -> float:
         return 1.0
 
+    def fingerprint(self) -> str:
+        return ""
+
     def fresh(self, prescription: Prescription | None, seed: int) -> object:
         return prescription, seed
 

@@ -5,10 +5,19 @@ from __future__ import annotations
 import math
 
 from unvanish.core.edit import INVASIVENESS, LEARNING_RATE, Clip, Prescription, Redraw
-from unvanish.core.network import Network
 
-DECADES = 1.5
-"""Decades over all kernels beyond which a forecast is that of a sick network (THEORY 4: the band of rule GF101)."""
+DECADES, SIGNAL_DECADES = 1.5, 3.0
+"""Decades over all kernels beyond which a forecast is that of a sick network: of the kernels' gradients GF101's band,
+of the signal what GF104 finds worth a warning by itself (6 decades of its square)."""
+
+
+def sick_forecast(one: Prescription, kernels: int) -> str:
+    """Return, in words, the forecast of a network of so many kernels that would be sick; empty where none would."""
+    depth = max(kernels - 1, 1)
+    for factor, limit, what in ((one.transmission, DECADES, ""), (one.signal, SIGNAL_DECADES, "the signal ")):
+        if factor is not None and abs(math.log10(factor)) * depth > limit:
+            return f"forecast: {what}{factor:.2f}x per layer"
+    return ""
 
 
 def size_of(one: Prescription) -> int:
@@ -19,12 +28,6 @@ def size_of(one: Prescription) -> int:
 def keeps_lengths(one: Prescription) -> bool:
     """Say whether the network begins as an isometry: what no draw of weights can do better."""
     return any(isinstance(edit, Redraw) and edit.scheme == "looks_linear" for edit in one.edits)
-
-
-def is_sick_by_forecast(one: Prescription, network: Network) -> bool:
-    """Say whether the gradient is expected to change too much over the network's depth with the change."""
-    depth = max(len(network.kernels) - 1, 1)
-    return one.transmission is not None and abs(math.log10(one.transmission)) * depth > DECADES
 
 
 def name_of(one: Prescription | None) -> str:

@@ -27,15 +27,15 @@ from unvanish.trial.better import SHARE as SHARE_OF_GAIN
 from unvanish.trial.changes import (
     clips,
     is_rate,
-    is_sick_by_forecast,
     keeps_lengths,
     label_of,
     name_of,
+    sick_forecast,
     signless,
     size_of,
 )
 from unvanish.trial.job import Runner
-from unvanish.trial.plan import FEWEST_STEPS, SHARE, Plan
+from unvanish.trial.plan import PART, SHARE, Plan
 from unvanish.trial.rates import best_of
 from unvanish.trial.short import SEARCH_SEED, Short
 from unvanish.trial.trainer import Trainer
@@ -44,8 +44,6 @@ from unvanish.trial.trials import Failed, Judge, Progress, Spent, Trained, Trial
 ALIKE = 3
 """Of one invasiveness, so many are trained at most, the next one where those before it did not do well; one alone, once
 a change is proven."""
-PART = 2
-"""The short trainings take one part in so many of the steps of the compared ones."""
 MORE = 2
 """Seeds added for a change that is better with every one of the plan's, and not yet beyond their noise."""
 OF_THE_STEP = "untrainable-step"
@@ -187,8 +185,9 @@ class _Search:
 
     def _tried(self, one: Prescription) -> bool:
         """Train a change shortly, unless its forecast or its first step is sick; say whether it was trained."""
-        if is_sick_by_forecast(one, self._trials.trainer.network):
-            self._drop(one, f"forecast: {one.transmission:.2f}x per layer")
+        sick = sick_forecast(one, len(self._trials.trainer.network.kernels))
+        if sick:
+            self._drop(one, sick)
             return False
         if not self._looks_well(one):
             return False
@@ -340,13 +339,8 @@ class _Search:
 
     def _fit_into_budget(self, seconds: float) -> None:
         """Shorten the trainings where a first one says that what is usual does not fit into the time left."""
-        left = self._trials.left
-        if left is None:
-            return
         arms = min(len(self._candidates), len(INVASIVENESS)) + len(self._clips) + 1
-        needed = seconds * arms * (len(self._plan.rates) + self._plan.seeds * PART)
-        if needed > left:
-            self._steps = min(self._steps, max(FEWEST_STEPS, int(self._steps * max(left, 0.0) / needed)))
+        self._steps = self._plan.steps_within(self._trials.left, self._steps, arms, seconds)
 
     @property
     def _known(self) -> dict[str, Prescription]:
@@ -391,6 +385,8 @@ class _Search:
             dropped=tuple(self._dropped.values()),
             steps=max(run.run.steps for run in plain) if cut else self._steps,
             planned_steps=trainer.planned_steps,
+            usual_steps=self._plan.steps_of(trainer.planned_steps),
+            usual_seeds=self._plan.seeds,
             seeds=tuple(run.run.seed for run in plain),
             test=test_words(),
             seconds=time.monotonic() - self._trials.started,
