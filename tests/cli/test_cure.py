@@ -45,6 +45,7 @@ class Called:
     fix: int | None
     jobs: int | None
     on: str | None
+    reuse: bool
     arguments: tuple[str, ...]
 
 
@@ -67,10 +68,13 @@ def gives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Call
             fix: int | None,
             jobs: int | None,
             on: str | None,
+            reuse: bool,
             progress: Progress,
+            tell: Callable[[str], None],
         ) -> tuple[ScriptRun, Cure | None]:
-            called.plan, called.fit, called.fix, called.jobs = plan, fit, fix, jobs
-            called.on, called.arguments = on, tuple(argv)
+            called.plan, called.fit, called.fix, called.jobs, called.on = plan, fit, fix, jobs, on
+            called.reuse, called.arguments = reuse, tuple(argv)
+            tell("what is known before")
             progress("learning rates", 1, 2)
             ran = replace(ScriptRun(script=path, outcome=outcome), **fields)  # type: ignore[arg-type]
             trainer = FakeTrainer({"": plain(), WORD.label: Outcome(0.8)})
@@ -252,6 +256,36 @@ def test_a_patch_that_was_asked_for_and_is_not_there(gives: Callable[..., Called
     assert called.fix == 7
 
 
-@pytest.mark.parametrize("bad", [["--diff", "--apply"], ["--diff", "--json", "-"], ["--fix", "0"]])
+def test_a_row_that_gives_no_patch_leaves_what_is_kept(
+    gives: Callable[..., Called], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = tmp_path / ".unvanish" / "train"
+    kept.mkdir(parents=True)
+    for name in ("cure.patch", "cured_model.py"):
+        (kept / name).write_text("of an earlier run")
+    gives(replace(cured(), no_patch="the table has 1 rows"), folder=kept)
+    assert run(["cure", "train.py", "--fix", "2"]) == 2
+    assert {(kept / name).read_text() for name in ("cure.patch", "cured_model.py")} == {"of an earlier run"}
+    assert "no patch: the table has 1 rows" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("options", "shown"), [((), True), (("-v",), True), (("-q",), False)])
+def test_what_is_known_before_the_trials_is_told_before_them(
+    gives: Callable[..., Called], options: tuple[str, ...], shown: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gives(cured())
+    run(["cure", "train.py", *options])
+    assert ("note: what is known before\n" in capsys.readouterr().err) is shown
+
+
+def test_only_what_asks_for_a_patch_takes_earlier_trials(patched: Called) -> None:
+    run(["cure", "train.py"])
+    assert not patched.reuse
+    for asked in (["--fix", "1"], ["--diff"], ["--apply"]):
+        run(["cure", "train.py", *asked])
+        assert patched.reuse
+
+
+@pytest.mark.parametrize("bad", [["--diff", "--apply"], ["--diff", "--json", "-"], ["--fix", "0"], ["--fix", "99"]])
 def test_wrong_usage_of_patches(patched: Called, bad: list[str]) -> None:
     assert run(["cure", "train.py", *bad]) == 2

@@ -15,7 +15,7 @@ from unvanish.jobs.lending import Array, digests_of
 from unvanish.jobs.line import Dead, Place
 from unvanish.jobs.wire import Done, Setup, shown
 from unvanish.trial.job import Job, Result
-from unvanish.trial.search import SEARCH_SEED
+from unvanish.trial.short import SEARCH_SEED
 from unvanish.trial.trainer import Trainer
 from unvanish.trial.trials import Progress
 

@@ -112,7 +112,7 @@ def shipped(redraw: Redraw) -> Any:
     """Return Keras' own initializer for the schemes `normal` and `orthogonal`."""
     if redraw.scheme == "orthogonal":
         return keras.initializers.Orthogonal(gain=redraw.gain)
-    return keras.initializers.VarianceScaling(redraw.gain**2, mode="fan_in", distribution="untruncated_normal")
+    return redraw.word or keras.initializers.VarianceScaling(redraw.gain**2, "fan_in", "truncated_normal")
 
 
 def _is_linear(original: Any) -> bool:

@@ -14,7 +14,7 @@ from unvanish.keras.recurrence import carrying, gates
 
 
 def initializers_of(model: Any, edits: tuple[Edit, ...]) -> dict[int, Raw]:
-    """Return, by the id of a layer, the expressions of initializers that its configuration does not have.
+    """Return, by the id of a layer, the expressions of initializers that its configuration does not have, or not short.
 
     Raise UnsupportedError for layers whose configuration has no place for them.
     """
@@ -29,6 +29,8 @@ def initializers_of(model: Any, edits: tuple[Edit, ...]) -> dict[int, Raw]:
                     raw[id(named[name].operation)] = {"**": f"centred({edit.gain:g})"}
                 elif edit.scheme == "looks_linear":
                     raw[id(named[name].operation)] = {"kernel_initializer": mirrored[name].expression}
+                elif edit.word:
+                    raw[id(named[name].operation)] = {"kernel_initializer": f'"{edit.word}"'}
         elif isinstance(edit, RedrawRecurrence | CarryState):
             for name in edit.layers:
                 told = (
