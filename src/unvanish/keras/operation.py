@@ -118,8 +118,9 @@ def shipped(original: Any, redraw: Redraw) -> Any:
         return keras.initializers.Orthogonal(gain=redraw.gain)
     kernel, fans = kernel_of(original), fans_of(original)
     counted = 1.0 if kernel is None or fans is None else math.prod(kernel.shape[:-1]) / fans.fan_in
-    scale = redraw.gain**2 * counted
-    return keras.initializers.VarianceScaling(scale, mode="fan_in", distribution="untruncated_normal")
+    if redraw.word and counted == 1.0:
+        return redraw.word
+    return keras.initializers.VarianceScaling(redraw.gain**2 * counted, "fan_in", "truncated_normal")
 
 
 def _kernel_entry(original: Any) -> str:
