@@ -53,7 +53,7 @@ format: $(VENV)/.dev
 browser:
 	@sh tools/install_browser.sh
 
-soak: $(VENV)/.dev browser
+soak: $(VENV)/.dev $(VENV)/.ray browser
 	$(BIN)/pytest -m soak
 	set -e; $(ELSEWHERE) "every_backend and soak"; done
 
@@ -90,4 +90,10 @@ $(VENV)/.base: $(VENV)/.python pyproject.toml constraints.txt
 $(VENV)/.dev: $(VENV)/.base
 	@echo "Installing JAX, torch and the tools of development into $(VENV): about 400 MB to download ..."
 	$(PIP) install $(PINNED) --build-constraint constraints.txt --editable ".[$(EXTRA),jax,torch]" --group dev
+	@touch $@
+
+# Only tests that take minutes start a cluster: `make test` does without.
+$(VENV)/.ray: $(VENV)/.dev
+	@echo "Installing Ray into $(VENV): about 75 MB to download ..."
+	$(PIP) install $(PINNED) --build-constraint constraints.txt --editable ".[ray]"
 	@touch $@

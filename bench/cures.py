@@ -1,6 +1,6 @@
 """Judge what `unvanish cure` prescribes by full-length trainings on seeds that it did not run.
 
-    python bench/cures.py [--only PART] [--seeds 5] [--json FILE] [--without-random]
+    python bench/cures.py [--only PART] [--seeds 5] [--json FILE] [--without-random] [--with-dks]
 
 Conditions: every labelled case that is curable, and plain stacks of 11, 30 and 100 layers of 64 (sigmoid, tanh, ReLU;
 Keras' own initialisation, Adam) on MNIST-1D and on scikit-learn's digits. `cure` sees the training data and what fit
@@ -12,6 +12,9 @@ averages that inference uses. A task counts as better (worse) when the paired t 
 Times: over that of one plain training by `fit` with its validation, compiling included, measured in the same process
 just before. Random search: the same candidates at the same learning rates, drawn with replacement and trained as long
 as the compared ones, until it has taken as many optimizer steps as `cure` did; it prescribes its best held-out score.
+--with-dks: the stacks are also built as Deep Kernel Shaping and Tailored Activation Transformations prescribe (see
+data/dks_stack.py), at the best of the same learning rates. AutoInit, the published initialiser, is no arm: its authors
+put no package on PyPI, where `autoinit` is another one.
 --json: results are kept there as they come, and not measured again.
 """
 
@@ -32,15 +35,14 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 import keras
 import numpy as np
 
+from data import dks_stack
+from data.judging import test_accuracy, trained
 from data.tasks import Task, all_tasks
 from unvanish.core.measures.paired import paired_p
-from unvanish.core.task import task_of
 from unvanish.cures.table import proposals
 from unvanish.curing import try_cures
 from unvanish.diagnosing import diagnose
 from unvanish.errors import UnvanishError
-from unvanish.keras.batches import Batches
-from unvanish.keras.training import train
 from unvanish.keras.trial import trainer_of
 from unvanish.trial.plan import Plan
 
@@ -88,7 +90,7 @@ def measure(task: Task, seeds: int, with_random: bool) -> dict:
         "steps": trainer.steps,
         "planned": task.steps,
     }
-    held_back = range(FIRST_HELD_BACK, FIRST_HELD_BACK + seeds)
+    held_back = held_back_seeds(seeds)
     found["before"] = [judged(task, trainer, None, seed) for seed in held_back]
     found["after"] = [judged(task, trainer, cure.prescription, seed) for seed in held_back] if cure.prescription else []
     if with_random:
@@ -97,6 +99,11 @@ def measure(task: Task, seeds: int, with_random: bool) -> dict:
         found["random_rate"] = one.rate if one else 1.0
         found["after_random"] = [judged(task, trainer, one, seed) for seed in held_back] if one else []
     return found
+
+
+def held_back_seeds(count: int) -> range:
+    """Return the seeds of the judgement."""
+    return range(FIRST_HELD_BACK, FIRST_HELD_BACK + count)
 
 
 def time_plain(task: Task) -> float:
@@ -110,22 +117,7 @@ def time_plain(task: Task) -> float:
 
 def judged(task: Task, trainer, prescription, seed: int) -> float:
     """Return the test accuracy after a training of full length."""
-    model = trainer.fresh(prescription, seed)
-    batches = Batches.of_arrays(*task.trained, task.held_out, task.batch_size)
-    train(model, batches, task.steps, seed)
-    x, y = task.test
-    outputs = np.concatenate(
-        [keras.ops.convert_to_numpy(model(part, training=False)) for part in np.array_split(x, 1 + len(x) // 512)]
-    )
-    if not np.isfinite(outputs).all():
-        return 0.0
-    kind = task_of(np.reshape(y, (len(y), -1)), outputs.shape[-1])
-    return float(kind.accuracy(outputs.astype(float), 0.0 if linear(model) else 0.5))
-
-
-def linear(model) -> bool:
-    """Say whether a single output is a logit."""
-    return getattr(model.layers[-1], "activation", None) in (None, keras.activations.linear)
+    return test_accuracy(task, trained(task, trainer.fresh(prescription, seed), seed))
 
 
 def random_search(trainer, diagnosis, budget: int):
@@ -174,6 +166,8 @@ def show(task: Task, found: dict) -> None:
     )
     if found.get("after_random"):
         line += f" | random {found['random']:36} {statistics.fmean(found['after_random']):.3f}"
+    for method, arm in found.get("dks", {}).items():
+        line += f" | {method} @{arm['rate']:.3g} {statistics.fmean(arm['after']):.3f}"
     print(line, flush=True)
 
 
@@ -194,7 +188,7 @@ def summary(results: list[tuple[Task, dict]]) -> None:
         if ratios:
             range_ = f"[{min(ratios):.2f}, {max(ratios):.2f}]"
             print(f"{name}: median {statistics.median(ratios):.2f}x of one plain training {range_}")
-    if all("random" in f for _, f in sick):
+    if sick and all("random" in f for _, f in sick):
         random = {task.name: outcome(task, f["before"], f["after_random"]) for task, f in sick}
         ours = [statistics.fmean(f["after"] or f["before"]) for _, f in sick]
         theirs = [statistics.fmean(f["after_random"] or f["before"]) for _, f in sick]
@@ -203,6 +197,21 @@ def summary(results: list[tuple[Task, dict]]) -> None:
             f"made worse {sum(mark == 'worse' for mark in random.values())}; "
             f"mean score {statistics.fmean(theirs):.3f}, ours {statistics.fmean(ours):.3f}"
         )
+    stacks = [(task, f) for task, f in sick if "dks" in f]
+    for method in dks_stack.METHODS if stacks else ():
+        each = [outcome(task, f["before"], f["dks"][method]["after"]) for task, f in stacks]
+        theirs = statistics.fmean(statistics.fmean(f["dks"][method]["after"]) for _, f in stacks)
+        ours = statistics.fmean(statistics.fmean(f["after"] or f["before"]) for _, f in stacks)
+        print(
+            f"{method}, sick stacks: cured {each.count('better')}/{len(stacks)}, made worse {each.count('worse')}; "
+            f"mean score {theirs:.3f}, ours {ours:.3f}"
+        )
+
+
+def keep(results: dict, path: Path | None) -> None:
+    """Write the results to the file, where there is one."""
+    if path:
+        path.write_text(json.dumps(results, indent=1))
 
 
 def main() -> None:
@@ -212,7 +221,11 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5, help="held-back seeds")
     parser.add_argument("--json", metavar="FILE", help="keep the results here, and take what is there")
     parser.add_argument("--without-random", action="store_true")
+    parser.add_argument("--with-dks", action="store_true", help="arms of DKS and TAT beside, where `dks` is installed")
     options = parser.parse_args()
+    lacking = dks_stack.missing() if options.with_dks else ""
+    if lacking:
+        print(lacking)
     kept = Path(options.json) if options.json else None
     known = json.loads(kept.read_text()) if kept and kept.exists() else {}
     results = []
@@ -222,8 +235,10 @@ def main() -> None:
         if task.name not in known:
             known[task.name] = measure(task, options.seeds, not options.without_random)
             keras.backend.clear_session()
-            if kept:
-                kept.write_text(json.dumps(known, indent=1))
+            keep(known, kept)
+        if options.with_dks and not lacking and task.plain and "dks" not in known[task.name]:
+            known[task.name]["dks"] = dks_stack.measure(task, Plan().rates, held_back_seeds(options.seeds))
+            keep(known, kept)
         results.append((task, known[task.name]))
         show(*results[-1])
     summary(results)

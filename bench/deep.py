@@ -34,7 +34,8 @@ from unvanish.keras.trial import trainer_of
 from unvanish.trial.changes import keeps_lengths
 from unvanish.trial.decide import decide
 from unvanish.trial.plan import Plan
-from unvanish.trial.search import SEARCH_SEED, search
+from unvanish.trial.search import search
+from unvanish.trial.short import SEARCH_SEED
 
 BATCH, STEPS, SHORTER, HELD_BACK = 128, 400, 300, 101
 SHALLOW, RATES = (2, 3, 4), (10.0, 3.0, 1.0, 1 / 3)

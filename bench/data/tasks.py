@@ -34,6 +34,8 @@ class Task(NamedTuple):
     test: tuple[Any, Any]
     batch_size: int
     epochs: int
+    plain: tuple[int, str] | None = None
+    """Depth and activation of a plain stack; None for another network."""
 
     @property
     def steps(self) -> int:
@@ -73,18 +75,30 @@ def _stack(on: str, depth: int, activation: str) -> Task:
         test,
         batch_size,
         epochs,
+        (depth, activation),
     )
 
 
 def stack(seed: int, depth: int, activation: str, features: int, **layer: Any) -> Any:
     """Return a plain stack as a beginner writes it: Keras' own initialisation, Adam at its own rate."""
     keras.utils.set_random_seed(seed)
+    model = hidden(depth, features, activation=activation, **layer)
+    model.add(keras.layers.Dense(10))
+    return compiled(model)
+
+
+def hidden(depth: int, features: int, **layer: Any) -> Any:
+    """Return so many dense layers in a row, without an output layer."""
     model = keras.Sequential([keras.Input((features,))])
     for _ in range(depth):
-        model.add(keras.layers.Dense(WIDTH, activation=activation, **layer))
-    model.add(keras.layers.Dense(10))
+        model.add(keras.layers.Dense(WIDTH, **layer))
+    return model
+
+
+def compiled(model: Any, rate: float = 1.0) -> Any:
+    """Return the model with the loss and the optimizer of all stacks, at a multiple of Adam's own learning rate."""
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(optimizer="adam", loss=loss, metrics=["accuracy"])
+    model.compile(optimizer=keras.optimizers.Adam(0.001 * rate), loss=loss, metrics=["accuracy"])
     return model
 
 

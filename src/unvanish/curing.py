@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,11 +20,15 @@ from unvanish.watching.session import Plan, Progress
 
 if TYPE_CHECKING:
     from unvanish.core.edit import Prescription
+    from unvanish.jobs.line import Place
     from unvanish.script.run import ScriptRun
     from unvanish.trial.cure import Cure
     from unvanish.trial.job import Runner
     from unvanish.trial.plan import Plan as TrialPlan
     from unvanish.trial.trainer import Trainer
+
+Tell = Callable[[str], None]
+UNCHANGED = "script, arguments, data and plan are as they were; without --fix, --diff and --apply they are made anew"
 
 
 def try_cures(
@@ -34,19 +39,25 @@ def try_cures(
     title: str = "",
     without: Sequence[str] = (),
     runner: Runner | None = None,
+    tell: Tell = lambda _: None,
 ) -> Cure:
     """Look at the untreated network, search for the smallest change that helps, and decide.
 
     without: names of cures that are not to be tried. runner: trains what does not depend on each other; None: the
-    trainer does, one after another.
+    trainer does, one after another. tell: shows at once what should be known before the trials.
     """
     from unvanish.cures.table import CURES, answered, proposals
+    from unvanish.trial.better import enough_held_out
     from unvanish.trial.cure import Cure
-    from unvanish.trial.decide import answerable, decide, of_the_data
-    from unvanish.trial.search import SEARCH_SEED, search
+    from unvanish.trial.decide import answerable, decide, of_the_budget, of_the_data, of_the_loss, too_few_held_out
+    from unvanish.trial.search import search
+    from unvanish.trial.short import SEARCH_SEED
 
     started = time.perf_counter()
     untreated = diagnose(trainer.look(None, SEARCH_SEED), title=title)
+    held_out, chance = untreated.observation.data.held_out, trainer.chance
+    if trainer.metric == "accuracy" and not enough_held_out(chance, held_out, plan.seeds):
+        tell(f"{too_few_held_out(held_out, chance)}; the trials go on: more validation data would tell")
     unwatched: tuple[str, ...] = ()
     if not answerable(untreated, answered()) and of_the_data(untreated) is None:
         progress("watching the first steps", 0, 0)  # some diseases show in them only
@@ -54,16 +65,24 @@ def try_cures(
     tried = tuple(cure for cure in CURES if cure.NAME not in without)
     candidates = proposals(untreated, tried) if of_the_data(untreated) is None else ()
     searched = search(trainer, candidates, diagnose, plan, progress, runner)
-    decision = decide(searched.evidence, untreated, answered(), searched.cut)
+    evidence, cut = searched.evidence, searched.cut
+    decision = decide(evidence, untreated, answered(), cut)
     source, unwritten = _source_of(trainer, decision.prescription)
     record = Cured(
         verdict=decision.verdict,
         sentence=decision.sentence,
         prescription=decision.prescription,
-        evidence=searched.evidence,
+        evidence=evidence,
         diagnosis=untreated,
-        notes=(*decision.notes, *trainer.notes, *unwatched, *unwritten),
-        cut=searched.cut,
+        notes=(
+            *decision.notes,
+            *trainer.notes,
+            *of_the_loss(evidence),
+            *of_the_budget(evidence, cut),
+            *unwatched,
+            *unwritten,
+        ),
+        cut=cut,
         source=source,
         title=title or untreated.network.name,
         version=__version__,
@@ -98,23 +117,32 @@ def cure_script(
     plan: TrialPlan,
     fit: int = 1,
     fix: int | None = None,
-    jobs: int = 1,
+    jobs: int | None = None,
+    on: str | None = None,
+    reuse: bool = False,
     progress: Progress,
+    tell: Tell = lambda _: None,
 ) -> tuple[ScriptRun, Cure | None]:
     """Run a training script up to its fit, and try cures on copies of its model; return how it ran, and the cure.
 
     fit: which of its calls of fit. fix: row of the table of compared changes, 1 the best, to be written as a patch in
-    the place of the one that is prescribed. jobs: processes that train, each of which runs the script up to its fit;
-    what comes out does not depend on it. No file of the script is changed.
-    Raise UnsupportedError where copies of what the script trains cannot be made.
+    the place of the one that is prescribed. jobs: processes that train, each of which runs the script up to its fit.
+    on: where they run: None for this machine, `ray` or `ray:ADDRESS` for a Ray cluster, on which they are by default as
+    many as it has free CPUs. What comes out depends on neither. reuse: let the trials of the last cure stand for new
+    ones, where nothing has changed that they depend on. tell: as of `try_cures`. No file of the script is changed.
+    Raise UnsupportedError where copies of what the script trains cannot be made, UsageError where Ray is missing.
     """
+    from unvanish.jobs.place import place_of, require_place
     from unvanish.script.captures import FOR_TRIALS
     from unvanish.script.check import look
+    from unvanish.script.kept import digest_of, keep, kept
     from unvanish.script.patches.source_file import read_sources
+    from unvanish.trial.cure import Cure
 
+    require_place(on)
     environment = dict(os.environ)  # as it is before the script changes it
     one = Plan(fit=fit, steps=1)  # of a loop, which cannot be repeated on a copy, the first step says enough
-    run = look(Path(path), list(argv), one, progress, FOR_TRIALS)
+    run = look(Path(path), list(argv), one, progress, FOR_TRIALS, "cure")
     if run.exit_code is not None:
         return run, None
     if run.trainer is None:
@@ -125,44 +153,70 @@ def cure_script(
             hint=f"unvanish check {path} names what is worth changing",
         )
     sources = read_sources(run.all_sites)  # now: the trials take minutes, and files change
-    title = Path(path).name
-    if jobs == 1:
-        found = try_cures(run.trainer, plan, progress, title=title)
+    digest = digest_of(run, [str(fit), *argv], plan, __version__)
+    known = kept(run.folder, digest) if reuse else None
+    if known is not None:
+        told = known.created[:16].replace("T", " ")
+        found = Cure(replace(known, notes=(*known.notes, f"from the trials of {told}: {UNCHANGED}")), run.trainer)
     else:
-        from unvanish.jobs.pool import Pool
-
-        with Pool(run.trainer, Path(path), argv, fit, jobs, environment, progress) as pool:
-            found = try_cures(run.trainer, plan, progress, title=title, runner=pool)
-        run = replace(run, notes=(*run.notes, *pool.notes))
+        run, found = _tried(run, path, argv, plan, fit, place_of(on, jobs, environment), progress, tell)
+        if not found.record.cut:
+            with contextlib.suppress(OSError):  # of a full disk: then they are made anew
+                keep(run.folder, digest, found.record)
     return run, _patched(_chosen(found, run.trainer, fix), run, sources, fix)
+
+
+def _tried(
+    run: ScriptRun,
+    path: str | Path,
+    argv: Sequence[str],
+    plan: TrialPlan,
+    fit: int,
+    place: Place | None,
+    progress: Progress,
+    tell: Tell,
+) -> tuple[ScriptRun, Cure]:
+    """Return the run, with what the processes noted, and the cure."""
+    title = Path(path).name
+    if place is None:
+        return run, try_cures(run.trainer, plan, progress, title=title, tell=tell)
+    from unvanish.jobs.pool import Pool
+
+    with place, Pool(run.trainer, Path(path), argv, fit, place, progress) as pool:
+        found = try_cures(run.trainer, plan, progress, title=title, runner=pool, tell=tell)
+    return replace(run, notes=(*run.notes, *place.notes, *pool.notes)), found
 
 
 def _chosen(found: Cure, trainer: Trainer, fix: int | None) -> Cure:
     """Return the cure with the arm of that row for its prescription; as it is where there is no such row."""
     from unvanish.trial.cure import Cure
+    from unvanish.trial.decide import chosen_words
 
     arms = () if found.evidence is None else found.evidence.arms
-    if fix is None or fix > len(arms):
+    if fix is None or fix > len(arms) or found.evidence is None:
         return found
     chosen = arms[fix - 1].prescription
-    smallest = "none was sufficient" if found.prescription is None else f"prescribed is {found.prescription.label}"
     source, unwritten = _source_of(trainer, chosen)
-    notes = (
-        *found.record.notes,
-        f"by --fix {fix} patch and source are of {arms[fix - 1].label}; {smallest}",
-        *unwritten,
+    record = replace(
+        found.record,
+        prescription=chosen,
+        sentence=chosen_words(found.evidence, fix, found.prescription),
+        source=source,
+        fix=fix,
+        notes=(*found.record.notes, *unwritten),
     )
-    return Cure(replace(found.record, prescription=chosen, source=source, notes=notes), trainer)
+    return Cure(record, trainer)
 
 
 def _patched(found: Cure, run: ScriptRun, sources: dict[str, bytes], fix: int | None) -> Cure:
-    """Return the cure with the patch of the script, or with a note that says why there is none."""
+    """Return the cure with the patch of the script, or with what it says of why there is none."""
     from unvanish.script.patches.patch import patch_of
+    from unvanish.script.patches.unused import unused
     from unvanish.trial.cure import Cure
 
     rows = 0 if found.evidence is None else len(found.evidence.arms)
     if fix is not None and fix > rows:
-        note = f"no patch: the table has {rows} rows of changes, and --fix asked for row {fix}"
+        told = f"the table has {rows} rows of changes, and --fix asked for row {fix}"
     elif found.prescription is None:
         return found
     else:
@@ -178,7 +232,8 @@ def _patched(found: Cure, run: ScriptRun, sources: dict[str, bytes], fix: int | 
             )
         except UnsupportedError as error:
             instead = "; the source of the cured model is given instead" if found.source else ""
-            note = f"no patch: {error.what}{f' ({error.found})' if error.found else ''}{instead}"
+            told = f"{error.what}{f' ({error.found})' if error.found else ''}{instead}"
         else:
-            return Cure(replace(found.record, patch=patch.text), run.trainer, patch)
-    return Cure(replace(found.record, notes=(*found.record.notes, note)), run.trainer)
+            notes = (*found.record.notes, *unused(patch))
+            return Cure(replace(found.record, patch=patch.text, notes=notes), run.trainer, patch)
+    return Cure(replace(found.record, no_patch=told), run.trainer)

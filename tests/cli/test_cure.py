@@ -43,7 +43,9 @@ class Called:
     plan: Plan
     fit: int
     fix: int | None
-    jobs: int
+    jobs: int | None
+    on: str | None
+    reuse: bool
     arguments: tuple[str, ...]
 
 
@@ -58,9 +60,21 @@ def gives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Call
         called = Called()
 
         def cure_script(
-            path: Path, argv: Sequence[str], *, plan: Plan, fit: int, fix: int | None, jobs: int, progress: Progress
+            path: Path,
+            argv: Sequence[str],
+            *,
+            plan: Plan,
+            fit: int,
+            fix: int | None,
+            jobs: int | None,
+            on: str | None,
+            reuse: bool,
+            progress: Progress,
+            tell: Callable[[str], None],
         ) -> tuple[ScriptRun, Cure | None]:
-            called.plan, called.fit, called.fix, called.jobs, called.arguments = plan, fit, fix, jobs, tuple(argv)
+            called.plan, called.fit, called.fix, called.jobs, called.on = plan, fit, fix, jobs, on
+            called.reuse, called.arguments = reuse, tuple(argv)
+            tell("what is known before")
             progress("learning rates", 1, 2)
             ran = replace(ScriptRun(script=path, outcome=outcome), **fields)  # type: ignore[arg-type]
             trainer = FakeTrainer({"": plain(), WORD.label: Outcome(0.8)})
@@ -106,9 +120,9 @@ def test_what_it_is_called_with(gives: Callable[..., Called]) -> None:
     called = gives(cured())
     assert run(["cure", "train.py", "--budget", "2m", "--seeds", "5", "--steps", "300", "--fit", "2", "--", "-x"]) == 0
     assert called.plan == Plan(seeds=5, steps=300, seconds=120.0)
-    assert (called.fit, called.jobs, called.arguments) == (2, 1, ("-x",))
-    run(["cure", "train.py", "--jobs", "4"])
-    assert called.jobs == 4
+    assert (called.fit, called.jobs, called.on, called.arguments) == (2, None, None, ("-x",))
+    run(["cure", "train.py", "--jobs", "4", "--on", "ray:127.0.0.1:6379"])
+    assert (called.jobs, called.on) == (4, "ray:127.0.0.1:6379")
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("90", 90.0), ("90s", 90.0), ("1.5h", 5400.0)])
@@ -242,6 +256,36 @@ def test_a_patch_that_was_asked_for_and_is_not_there(gives: Callable[..., Called
     assert called.fix == 7
 
 
-@pytest.mark.parametrize("bad", [["--diff", "--apply"], ["--diff", "--json", "-"], ["--fix", "0"]])
+def test_a_row_that_gives_no_patch_leaves_what_is_kept(
+    gives: Callable[..., Called], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = tmp_path / ".unvanish" / "train"
+    kept.mkdir(parents=True)
+    for name in ("cure.patch", "cured_model.py"):
+        (kept / name).write_text("of an earlier run")
+    gives(replace(cured(), no_patch="the table has 1 rows"), folder=kept)
+    assert run(["cure", "train.py", "--fix", "2"]) == 2
+    assert {(kept / name).read_text() for name in ("cure.patch", "cured_model.py")} == {"of an earlier run"}
+    assert "no patch: the table has 1 rows" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("options", "shown"), [((), True), (("-v",), True), (("-q",), False)])
+def test_what_is_known_before_the_trials_is_told_before_them(
+    gives: Callable[..., Called], options: tuple[str, ...], shown: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gives(cured())
+    run(["cure", "train.py", *options])
+    assert ("note: what is known before\n" in capsys.readouterr().err) is shown
+
+
+def test_only_what_asks_for_a_patch_takes_earlier_trials(patched: Called) -> None:
+    run(["cure", "train.py"])
+    assert not patched.reuse
+    for asked in (["--fix", "1"], ["--diff"], ["--apply"]):
+        run(["cure", "train.py", *asked])
+        assert patched.reuse
+
+
+@pytest.mark.parametrize("bad", [["--diff", "--apply"], ["--diff", "--json", "-"], ["--fix", "0"], ["--fix", "99"]])
 def test_wrong_usage_of_patches(patched: Called, bad: list[str]) -> None:
     assert run(["cure", "train.py", *bad]) == 2

@@ -72,11 +72,16 @@ def test_a_cure_that_is_left_out_proposes_nothing() -> None:
 
 
 def test_forecasts_are_those_of_theory() -> None:
-    """THEORY, section 1: with Glorot's weights ReLU .707, GELU .50, ReLU with He's 1."""
+    """Of kernels' gradients, as trials measure them: with Glorot's weights signal and what arrives from behind shrink
+    alike in ReLU (.707, THEORY section 1): their product keeps its size. 12 layers are not yet the limit of many.
+    """
     known = {one.label: one.transmission for one in proposals(SICK)}
-    assert known["swap-activation (relu)"] == pytest.approx(0.707, rel=0.01, abs=0)
+    assert known["swap-activation (relu)"] == pytest.approx(1.0, rel=0.05, abs=0)
     assert known["swap-activation (relu + he_normal)"] == pytest.approx(1.0, rel=0.01, abs=0)
-    assert known["swap-activation (gelu)"] == pytest.approx(0.50, rel=0.03, abs=0)
+    assert known["swap-activation (gelu)"] == pytest.approx(1.0, rel=0.1, abs=0)
+    signal = {one.label: one.signal for one in proposals(SICK)}
+    assert signal["swap-activation (relu)"] == pytest.approx(0.707, rel=0.03, abs=0)
+    assert signal["swap-activation (relu + he_normal)"] == pytest.approx(1.0, rel=0.01, abs=0)
     assert known["add-batch-norm (before)"] is None
     assert known["clip-gradient (global norm 1)"] is None
 
@@ -112,7 +117,7 @@ def test_edits_of_weights_and_activations() -> None:
     ],
 )
 def test_what_is_not_there_yet_is_not_forecast(edit: Edit) -> None:
-    assert expected(SEEN, (edit,)) is None
+    assert expected(SEEN, (edit,)) == (None, None)
 
 
 def test_centred_sigmoids_are_a_tanh_network() -> None:

@@ -48,6 +48,7 @@ def test_the_sick_network_with_learnable_labels_is_cured_by_a_small_change(tmp_p
     assert all(f">{arm['prescription']['name']}" in page for arm in arms.values())
     assert "report: .unvanish/sick/cure.html" in text
     _as_steep_as_told(untreated)
+    _chosen_from_the_same_trials(tmp_path, facts)
     assert_patch_gives_a_healthy_script(tmp_path, facts["patch"])
     made: dict[str, Any] = {}
     exec(facts["source"], made)
@@ -60,6 +61,25 @@ def test_the_sick_network_with_learnable_labels_is_cured_by_a_small_change(tmp_p
         sys.path.remove(str(tmp_path))
         sys.modules.pop("data", None)
     assert unvanish.check(made["build_model"](), x, y, steps=20).verdict == "healthy"
+
+
+def _chosen_from_the_same_trials(folder: Path, facts: dict[str, Any]) -> None:
+    """Ask for the row of clipping: nothing is trained anew, and the words are those of what is patched."""
+    patch = folder / ".unvanish" / "sick" / "cure.patch"
+    prescribed = patch.read_bytes()
+    row = 1 + [arm["prescription"]["name"] for arm in facts["evidence"]["arms"]].index("clip-gradient")
+    code, chosen, text = cured_script(folder, "--fix", str(row))
+    assert (code, chosen["evidence"]) == (0, facts["evidence"]), "to the seconds"
+    assert f"; by --fix {row} the patch is of what was not sufficient, global_clipnorm=1.0" in chosen["sentence"]
+    assert "+model.compile(" in chosen["patch"]
+    assert f"to change, by --fix {row}: global_clipnorm=1.0" in text
+    assert f"from the trials of {facts['created'][:16].replace('T', ' ')}" in " ".join(text.split())
+    kept = patch.read_bytes()
+    code, _, text = cured_script(folder, "--fix", "7")
+    assert code == 2
+    assert "no patch: the table has" in text
+    assert patch.read_bytes() == kept != prescribed
+    patch.write_bytes(prescribed)
 
 
 def _as_steep_as_told(arm: dict[str, Any]) -> None:

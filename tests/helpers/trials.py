@@ -53,14 +53,23 @@ class Outcome:
         stuck: bool = False,
         fits: bool = True,
         fails_at: int | None = None,
+        otherwise: str = "",
     ) -> None:
         """word, first: verdict after training and at the first step. rates: learning rates that it learns at.
 
+        otherwise: verdict at all others, where it is another one.
         fails_at: which of its trainings raises, the first is 0; -1: its look does.
         """
         self.score, self.word, self.first, self.spread = score, word, first or word, spread
         self.train = score if train is None else train
         self.rates, self.stuck, self.fits, self.fails_at = rates, stuck, fits, fails_at
+        self.otherwise = otherwise
+
+    def learns_at(self, rate: float) -> bool:
+        return any(math.isclose(rate, known, rel_tol=1e-6) for known in self.rates)
+
+    def word_at(self, rate: float, word: str) -> str:
+        return word if self.learns_at(rate) or not self.otherwise else self.otherwise
 
 
 def plain(score: float = 0.5, **fields: object) -> Outcome:
@@ -90,7 +99,8 @@ class FakeTrainer:
             raise UnsupportedError("widths are odd", found="65 units")
         if self.outcomes[_key(prescription)].fails_at == -1:
             raise RuntimeError("the layer raised\n  second line")
-        return self._observation(self.outcomes[_key(prescription)].first)
+        out, rate = self.outcomes[_key(prescription)], 1.0 if prescription is None else prescription.rate
+        return self._observation(out.word_at(rate, out.first))
 
     def train(
         self, prescription: Prescription | None, seed: int, learning_rate: float, steps: int
@@ -101,8 +111,7 @@ class FakeTrainer:
             raise RuntimeError("the loss raised\n  second line")
         self.trained.append((key, seed, learning_rate, steps))
         out = self.outcomes[key]
-        learns = any(math.isclose(learning_rate, rate, rel_tol=1e-6) for rate in out.rates)
-        score = out.score + out.spread * (seed % 3 - 1) if learns else CHANCE
+        score = out.score + out.spread * (seed % 3 - 1) if out.learns_at(learning_rate) else CHANCE
         run = Run(
             seed=seed,
             learning_rate=learning_rate,
@@ -114,10 +123,13 @@ class FakeTrainer:
             stuck=out.stuck,
             seconds=steps * 0.001,
         )
-        return run, self._observation(out.word)
+        return run, self._observation(out.word_at(learning_rate, out.word))
 
     def learning_rate(self) -> float:
         return 1.0
+
+    def fingerprint(self) -> str:
+        return ""
 
     def fresh(self, prescription: Prescription | None, seed: int) -> object:
         return prescription, seed

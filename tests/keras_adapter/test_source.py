@@ -19,6 +19,7 @@ CURES = {
     "swap": (SwapActivation(layers=H, activation="leaky_relu", parameter=0.1),),
     "orthogonal": (Redraw(layers=H, scheme="orthogonal", gain=1.1), Clip(kind="global_norm", bound=2.0)),
     "normal": (Redraw(layers=H, scheme="normal", gain=1.4),),
+    "word": (Redraw(layers=H, scheme="normal", gain=2**0.5),),
     "centred": (
         SwapActivation(layers=H, activation="sigmoid"),
         Redraw(layers=H, scheme="centred_orthogonal", gain=4.0),
@@ -43,6 +44,13 @@ def assert_same(new, reference, x):
         theirs.assign(mine)
     for mine, theirs in zip(outputs_of(new, x), outputs_of(reference, x), strict=True):
         np.testing.assert_array_equal(mine, theirs)
+
+
+@pytest.mark.parametrize(("gain", "word"), [(2**0.5, "he_normal"), (1.0, "lecun_normal")])
+def test_a_draw_that_keras_has_a_word_for_is_that_word(gain, word):
+    (edit,) = (Redraw(layers=H, scheme="normal", gain=gain),)
+    assert source_of(dense(), (edit,)).count(f'kernel_initializer="{word}"') == len(H)
+    assert "VarianceScaling" in source_of(dense(), (Redraw(layers=H, scheme="normal", gain=1.4),))
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -1,5 +1,7 @@
 """Edits of a Keras model are carried out on a copy; the model itself is only read."""
 
+from statistics import NormalDist
+
 import keras
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from unvanish.keras.aside import aside
 from unvanish.keras.describe import describe
 from unvanish.keras.draw import carry, drawn, initialise
 from unvanish.keras.recompile import new_optimizer, recompiled
+from unvanish.keras.redraw import normal
 from unvanish.keras.surgery import operated
 
 pytestmark = [pytest.mark.keras, pytest.mark.every_backend]
@@ -160,6 +163,22 @@ def test_centred_kernels_map_one_half_to_zero():
     half = np.full(8, 0.5) @ kernel(copy, "h1") + value(layer.bias).astype(np.float64)
     assert np.abs(half).max() < 1e-6 * np.abs(kernel(copy, "h1")).max() * 8
     np.testing.assert_allclose(kernel(copy, "h1") @ kernel(copy, "h1").T, 16 * np.eye(8), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(("gain", "word"), [(2**0.5, "he_normal"), (1.0, "lecun_normal")])
+def test_a_normal_draw_is_that_of_the_word_it_is_written_as(gain, word):
+    """Second sources: the distribution function of a normal cut at two standard deviations, and Keras' own draw."""
+    fan_in = 400
+    mine = np.sort(normal((fan_in, 500), gain, np.random.default_rng(0), fan_in).ravel())
+    theirs = np.sort(np.ravel(keras.ops.convert_to_numpy(type(keras.initializers.get(word))(seed=1)((fan_in, 500)))))
+    bound = 2 * gain / fan_in**0.5 / 0.8796256610342398
+    assert bound * 0.999 < np.abs(mine).max() <= bound
+    assert np.abs(theirs).max() == pytest.approx(np.abs(mine).max(), rel=1e-3, abs=0)
+    whole = NormalDist()
+    below = [(whole.cdf(2 * w / bound) - whole.cdf(-2)) / (2 * whole.cdf(2) - 1) for w in mine[::1000]]
+    assert np.max(np.abs(below - np.arange(0, mine.size, 1000) / mine.size)) < 1.63 / mine.size**0.5, "1 % of KS"
+    apart = np.searchsorted(theirs, mine) / mine.size - np.arange(mine.size) / mine.size
+    assert np.max(np.abs(apart)) < 1.95 * (2 / mine.size) ** 0.5, "0.1 % of KS"
 
 
 def test_normal_kernels_have_the_gain_that_was_asked_for():

@@ -119,6 +119,22 @@ def test_other_arrays_take_the_place_of_the_own():
         two.with_arrays({"variable 0": np.zeros((20, 17), np.float32)})
 
 
+def test_a_fingerprint_is_of_the_data_and_of_weights_that_no_training_draws():
+    x, y = labelled("teacher")
+
+    def told(model, inputs):
+        return KerasTrainer(model, Batches.of_arrays(inputs, y)).fingerprint()
+
+    moved = x.copy()
+    moved[-1, -1] += 1e-3
+    frozen = [small(), small()]
+    for model in frozen:
+        model.get_layer("h1").trainable = False
+        model.compile("adam", "binary_crossentropy")
+    assert told(small(), x) == told(small(), x), "other weights of the same initializers"
+    assert len({told(small(), x), told(small(), moved), *(told(model, x) for model in frozen)}) == 4
+
+
 def test_the_untreated_arm_is_the_training_that_fit_would_do():
     model = small(keras.optimizers.SGD(0.1, momentum=0.9))
     trials = trainer(model)
@@ -206,6 +222,9 @@ def test_every_family_trains(family):
     assert run.score == -run.loss
     assert run.loss_before > 0
     assert run.train_score > -run.loss_before
+    assert len(run.loss_parts) == 16, "as many as there are held-out samples"
+    assert np.mean(run.loss_parts) == pytest.approx(run.loss, rel=1e-4, abs=0)
+    assert np.std(run.loss_parts) > 0
 
 
 class OwnStep(keras.Model):

@@ -39,6 +39,8 @@ BAD_IMPORTS = [
     ("frameworks", "rules/__init__.py", "def late():\n    import torch"),
     ("frameworks", "script/__init__.py", "import tensorflow.keras"),
     ("frameworks", "jobs/pool.py", "import keras"),
+    ("ray-in-one-place", "jobs/pool.py", "import ray"),
+    ("ray-in-one-place", "cli/cure.py", "def late():\n    from ray import init"),
     ("light-rooms", "core/network.py", "import rich.table"),
     ("light-rooms", "torch/look.py", "import matplotlib"),
     ("testing-is-for-tests", "rules/__init__.py", "from unvanish import testing"),

@@ -5,7 +5,7 @@ from msgspec.structs import replace
 from trials import change, evidence
 
 from unvanish.core.evidence import Dropped
-from unvanish.report.ablation import arm_rows, dropped_rows
+from unvanish.report.ablation import arm_rows, conditions, dropped_rows
 
 TANH, ELU, NORM = change("swap", variant="tanh"), change("swap", variant="elu"), change("norm", "architecture", "norm")
 
@@ -30,3 +30,10 @@ def test_a_learning_rate_that_is_part_of_the_change_stands_beside_its_name() -> 
     arms = tuple(replace(arm, prescription=TANH.at_rate(1 / 3)) for arm in record.evidence.arms[:1])
     names = [row.name for row in arm_rows(replace(record.evidence, arms=arms), record)]
     assert names == ["as it is", "swap (tanh), learning rate / 3"]
+
+
+def test_trainings_that_a_budget_shortened_are_told_beside_what_is_usual() -> None:
+    found = evidence((0.5,), {TANH: (0.8,)}, usual_steps=250)
+    assert "100 steps each (usually 250, 800 planned)" in conditions(found)
+    assert "100 steps each (usually 250, unknown planned)" in conditions(replace(found, planned_steps=None))
+    assert "100 steps each (800 planned)" in conditions(replace(found, usual_steps=100))

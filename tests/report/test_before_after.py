@@ -100,6 +100,21 @@ def test_a_cure_tells_in_how_many_seeds() -> None:
     assert "3/3" not in render_comparison(single, width=100)
 
 
+def test_a_loss_that_is_no_number_is_called_so() -> None:
+    made = before_and_after(cured())
+    assert made is not None
+    for bad in (math.nan, math.inf):
+        losses = tuple((0.7, bad) for _ in made.before.losses)
+        for before in (losses, losses[:1]):
+            text = render_comparison(replace(made, before=replace(made.before, losses=before)), width=100)
+            row = next(line for line in text.splitlines() if "loss after" in line)
+            assert "not finite" in row
+            assert not re.search(r"\b(nan|inf)\b", row)
+    some = replace(made.before, losses=((0.7, 0.2), (0.7, math.nan), (0.7, 0.3)))
+    assert some.loss == 0.3
+    assert ".300 [.200-not finite]" in render_comparison(replace(made, before=some), width=100)
+
+
 def test_ascii_where_the_terminal_has_nothing_else() -> None:
     out = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     print_comparison(unvanish.compare(sick(), healthy()), Console(file=out, width=80, force_terminal=False))

@@ -119,6 +119,18 @@ def test_the_source_is_there_to_the_letter() -> None:
     assert html.unescape(block) == source
 
 
+def test_the_patch_or_why_there_is_none() -> None:
+    assert 'id="patch" tabindex="0">--- a/x\n' in render_cure_html(cured(patch="--- a/x\n"))
+    assert "<b>no patch:</b> the call was not found" in render_cure_html(cured(no_patch="the call was not found"))
+    assert "no patch: the call was not found" in cured(no_patch="the call was not found")._repr_html_()
+
+
+def test_what_is_of_one_initialisation_and_what_of_all_seeds() -> None:
+    told = "ne initialisation; numbers of the trials: medians over 3 seeds"
+    assert render_cure_html(cured()).count(told) == 2
+    assert told in cured()._repr_html_()
+
+
 def test_a_thousand_layers_are_small() -> None:
     assert len(render_cure_html(cured(1000)).encode()) < 1_000_000
 

@@ -60,6 +60,47 @@ def test_every_arm_and_every_number_of_the_record_is_there() -> None:
     assert "add-batch-norm: exploding at the first step (1.21x per layer)" in text
 
 
+LONG = change("swap-activation", "one line", variant="gelu + looks-linear-init")
+NAMES = (WORD, LONG, change("centred-orthogonal-init", "initialisation only"), CLIP)
+
+
+@pytest.mark.parametrize("width", [80, 100, 140])
+def test_a_name_breaks_before_its_variant_and_columns_stay_whole(width: int) -> None:
+    arms = evidence((0.5, 0.5, 0.5), dict.fromkeys(NAMES, (0.8, 0.81, 0.82)))
+    text = render_cure(replace(CURED, evidence=arms), width=width)
+    head, *rows = text.split("stuck  per layer", 1)[1].split("\n\n")[0].splitlines()
+    assert "step" in head, "no column is lost"
+    assert sum("[.800-.820]" in row for row in rows) == len(NAMES)
+    joined = " ".join(" ".join(rows).split())
+    assert "(gelu + looks-linear-init)" in joined
+    assert all("looks-linear-init)" not in row or "(gelu + looks-linear-init)" in row for row in rows)
+    assert any(row[2:].startswith("centred-orthogonal-init") for row in rows)
+
+
+def test_where_nothing_was_compared_no_words_on_comparing_stand() -> None:
+    alone = replace(CURED, verdict="not-the-gradients", prescription=None, evidence=evidence((0.9, 0.9, 0.9), {}))
+    text = " ".join(render_cure(alone).split())
+    assert "3 seeds, 100 steps each (800 planned); score: held-out accuracy, median [range]; chance 0.5" in text
+    assert "better: a test" not in text
+    assert "step: its time" not in text
+
+
+def test_it_is_said_which_numbers_are_of_one_initialisation() -> None:
+    text = " ".join(render_cure(CURED).split())
+    assert "one initialisation; numbers of the trials: medians over 3 seeds" in text
+
+
+def test_why_there_is_no_patch_stands_where_it_would_stand() -> None:
+    lines = render_cure(replace(CURED, no_patch="the call was not found")).splitlines()
+    place = lines.index("no patch: the call was not found")
+    assert lines.index("to change: activation='tanh'") < place < lines.index("the cured model:")
+
+
+def test_harm_names_the_learning_rate_that_was_measured() -> None:
+    text = " ".join(render_cure(CURED).split())
+    assert "does harm: where the range has a meaning (measured at learning rate 0.001)" in text
+
+
 def test_the_source_is_not_broken() -> None:
     assert "    longer = " + "x" * 90 in render_cure(CURED, width=60).splitlines()
 

@@ -7,11 +7,12 @@ from unvanish.core.network import Network, WeightStats
 from unvanish.core.observation import Observation
 from unvanish.report.text import render_text
 from unvanish.rules import gf101_gradient_vanishes_with_depth as gf101
-from unvanish.rules.expected import expected_factor, gradient_factor, signal_factor
+from unvanish.rules.expected import expected_factor
 from unvanish.rules.gradients import depth_profile
 from unvanish.rules.judge import judge
 from unvanish.rules.what_if import changed, what_if, with_gain
 from unvanish.testing.specimens import SPECIMENS
+from unvanish.theory.factors import gradient_factor, signal_factor
 from unvanish.theory.forecast import forecast_network
 
 GLOROT_RELU = 2**-0.5

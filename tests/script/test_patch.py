@@ -10,11 +10,12 @@ import msgspec
 import pytest
 
 from unvanish.core.diagnosis import Site
-from unvanish.core.edit import Clip, Edit, RedrawRecurrence, ScaleRate, SetEpsilon, SwapActivation
+from unvanish.core.edit import Clip, Edit, Redraw, RedrawRecurrence, ScaleRate, SetEpsilon, SwapActivation
 from unvanish.core.network import Edge, Layer, Network
 from unvanish.core.patch import FileChange, Patch
 from unvanish.errors import UnsupportedError
 from unvanish.script.patches.patch import patch_of
+from unvanish.script.patches.unused import unused
 
 SWAP = SwapActivation(layers=("h",), activation="tanh")
 
@@ -74,6 +75,20 @@ def test_an_activation_is_spelled_as_the_old_one(old: str, new: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("gain", "new"),
+    [
+        (2**0.5, "'he_normal'"),
+        (1.0, "'lecun_normal'"),
+        (1.5, "keras.initializers.VarianceScaling(2.25, mode='fan_in', distribution='truncated_normal')"),
+    ],
+)
+def test_an_initialiser_that_keras_has_a_word_for_is_that_word(gain: float, new: str) -> None:
+    drawn = Redraw(layers=("h",), scheme="normal", gain=gain)
+    told = " ".join(after(f"{KERAS}h = Dense(8, activation='relu')\n", drawn, call="h = Dense(").split())
+    assert f"kernel_initializer={new}" in told
+
+
+@pytest.mark.parametrize(
     ("old", "edits", "new"),
     [
         ("compile('adam')", (Clip(kind="norm", bound=1.0),), "compile(keras.optimizers.Adam(clipnorm=1.0))"),
@@ -107,6 +122,26 @@ def test_the_optimizer_is_edited(old: str, edits: tuple[Edit, ...], new: str) ->
         assert change.files[0].after.decode() == f"{KERAS}h = Dense(8)\nmodel.{new}\n"
     else:
         assert after(text, *edits) == f"{KERAS}h = Dense(8)\nmodel.{new}\n"
+
+
+HELPER = """def block(units, activation="sigmoid", *, name=None):
+    return Dense(units, activation=activation, name=name)
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (HELPER, ["with the patch 'activation' of block() (train.py, line 3) has no effect any more"]),
+        ('ACT = "sigmoid"\nh = Dense(8, ACT)\n', ["with the patch 'ACT' (train.py, line 3) has no effect any more"]),
+        ('def build(n):\n    act, n = "sigmoid", 2\n    Dense(n, act)\n', ["with the patch 'act' of build() (train"]),
+        ('ACT = "sigmoid"\nh = Dense(8, ACT)\nprint(ACT, "\\d")\n', []),
+        ('def block(units, unread):\n    Dense(units, "sigmoid")\n', []),
+    ],
+)
+def test_what_a_patch_leaves_without_an_effect_is_told(text: str, told: list[str]) -> None:
+    found = unused(patched(KERAS + text, SWAP))
+    assert [one.startswith(begin) for one, begin in zip(found, told, strict=True)] == [True] * len(told), found
 
 
 def test_a_schedule_is_not_scaled() -> None:

@@ -65,6 +65,19 @@ def test_a_process_that_the_script_forks_ends_by_sigterm_as_ever(tmp_path: Path)
     assert (done.returncode, f"ended by {int(signal.SIGTERM)}\n" in done.stderr) == (3, True)
 
 
+def test_ctrl_c_before_a_cure_has_begun_names_no_option_that_cure_has_otherwise(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("raise KeyboardInterrupt\n")
+    command = [*COMMAND[:-1], "cure", "train.py"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (130, "")
+    assert done.stderr.endswith(
+        "  try:    trials begin when the script calls fit: Ctrl-C from then on keeps what was measured\n"
+    )
+    (tmp_path / "train.py").write_text("import sys\nsys.exit(2)\n")
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "unvanish cure train.py -- --epochs 3" in done.stderr
+
+
 @pytest.mark.parametrize("verbose", [False, True])
 def test_what_the_script_writes(tmp_path: Path, verbose: bool) -> None:
     text = "import os, sys\nprint('on stdout')\nos.system('echo from a child')\nsys.exit('no data')\n"

@@ -2,15 +2,16 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 from msgspec.structs import replace
 from trials import ANSWERED, CLIP, change, evidence
 
 from unvanish.core.diagnosis import Finding
-from unvanish.core.evidence import Evidence, Run
+from unvanish.core.evidence import Arm, Dropped, Evidence, Run
 from unvanish.testing import diagnoses
 from unvanish.trial.better import is_better, is_sufficient
-from unvanish.trial.decide import Decision, answerable, decide
+from unvanish.trial.decide import Decision, answerable, chosen_words, decide, of_the_budget, of_the_loss
 
 SICK = diagnoses.sick()
 INIT, WORD = change("redraw", "initialisation only"), change("swap", "one word")
@@ -82,11 +83,13 @@ def test_gradients_that_are_sick_afterwards_are_no_cure() -> None:
     assert "its gradients exploding" in decided(found).sentence
 
 
-def test_an_arm_that_is_stuck_is_no_cure_whatever_it_scores() -> None:
-    found = evidence(AT_CHANCE, {WORD: (0.84, 0.85, 0.86)})
-    runs = tuple(replace(run, stuck=run.seed > 1) for run in found.arms[0].runs)
-    found = replace(found, arms=(replace(found.arms[0], runs=runs),))
-    assert decided(found).prescription is None
+def test_an_arm_that_is_stuck_is_no_cure_unless_its_answers_are_told_from_chance() -> None:
+    """A squared loss may fall from hundreds and lie above a constant's, while most answers are right."""
+    told = evidence(AT_CHANCE, {WORD: (0.84, 0.85, 0.86)})
+    runs = tuple(replace(run, stuck=run.seed > 1) for run in told.arms[0].runs)
+    told = replace(told, arms=(replace(told.arms[0], runs=runs),))
+    assert decided(told).prescription == WORD
+    assert decided(replace(told, metric="loss", chance=None)).prescription is None
 
 
 def test_nothing_that_makes_validation_worse_is_prescribed() -> None:
@@ -234,6 +237,26 @@ def test_a_loss_is_lower_when_it_is_better() -> None:
     assert "loss 0.200 [0.100-0.300] instead of loss 1.000 [0.900-1.100]" in told.sentence
 
 
+def test_a_loss_has_the_error_of_its_differences_over_the_held_out_samples() -> None:
+    """Gains of .8 over every seed, of which four parts of the samples give .5, .7, .9 and 1.1: an error of .129."""
+
+    def with_parts(arm: Arm, *losses: float) -> Arm:
+        return replace(arm, runs=tuple(replace(run, loss_parts=losses) for run in arm.runs))
+
+    found = evidence((-1.0, -1.1, -0.9), {WORD: (-0.2, -0.3, -0.1)}, metric="loss", chance=-1.0)
+    (arm,) = found.arms
+    plain = with_parts(found.baseline, 1.0, 1.0, 1.0, 1.0)
+    even = replace(found, baseline=plain, arms=(with_parts(arm, 0.5, 0.3, 0.1, -0.1),))
+    error = np.std([0.5, 0.7, 0.9, 1.1], ddof=1) / 2
+    assert even.loss_error(even.arms[0]) == pytest.approx(error, rel=1e-12, abs=0)
+    assert is_better(even, even.arms[0])
+    few = replace(even, arms=(with_parts(arm, 0.9, 0.9, 0.9, -1.9),))  # one part of four has nearly all of it
+    assert not is_better(few, few.arms[0])
+    assert (of_the_loss(few), of_the_loss(None), of_the_loss(evidence(AT_CHANCE, {WORD: AT_CHANCE}))) == ((), (), ())
+    assert found.loss_error(arm) is None
+    assert of_the_loss(found) == ("how certain the held-out loss is could not be told: it counts as exact",)
+
+
 def test_a_network_that_diverged_is_cured_by_what_does_not() -> None:
     found = evidence((-math.inf,) * 3, {WORD: (0.84, 0.85, 0.86)})
     assert decided(found).verdict == "cured"
@@ -292,3 +315,28 @@ def test_a_guess_is_no_cure_of_the_rarer_class_for_an_answer() -> None:
     within, beyond = (evidence(stuck, {WORD: (score,) * 3}, chance=0.588) for score in (0.647, 0.649))
     assert not is_better(within, within.arms[0])
     assert is_better(beyond, beyond.arms[0])
+
+
+def test_what_a_budget_left_out_is_told() -> None:
+    full = evidence(AT_CHANCE, {WORD: (0.84, 0.85, 0.86)}, usual_steps=100, usual_seeds=3)
+    assert of_the_budget(None, "") == of_the_budget(full, "") == ()
+    assert of_the_budget(replace(full, usual_steps=None, usual_seeds=None), "") == ()
+    (told,) = of_the_budget(replace(full, usual_steps=250), "")
+    assert told.startswith("to keep to the budget: 100 steps of each training in the place of 250;")
+    spent = "the budget was spent"
+    dropped = (Dropped(prescription=LINE, reason=f"not compared: {spent}"), Dropped(prescription=INIT, reason="sick"))
+    (told,) = of_the_budget(replace(full, usual_seeds=5, dropped=dropped), spent)
+    first, _, rest = told.partition("; ")
+    assert first == "the budget was spent: 3 seeds in the place of 5, 1 change not compared"
+    assert rest == "with more time the prescription may be another"
+
+
+def test_what_was_asked_for_is_told_as_what_it_is() -> None:
+    found = evidence(AT_CHANCE, {WORD: (0.84, 0.85, 0.86), CLIP: AT_CHANCE})
+    clip = "by --fix 2 the patch is of what was not sufficient, do clip-gradient (one line): accuracy 0.500"
+    assert chosen_words(found, 2, WORD).startswith(f"prescribed is do swap (one word); {clip}")
+    assert chosen_words(found, 2, None).startswith(f"prescribed is nothing; {clip}")
+    word = "do swap (one word): accuracy 0.850 [0.840-0.860]"
+    assert chosen_words(found, 1, WORD).startswith(f"by --fix 1 the patch is of what is prescribed, {word}")
+    assert chosen_words(found, 1, INIT).startswith(f"by --fix 1 the patch is of {word}")
+    assert chosen_words(found, 1, INIT).endswith("; prescribed is do redraw (initialisation only)")

@@ -12,6 +12,7 @@ from unvanish.core.gradient_by_depth import GradientByDepth
 from unvanish.core.observation import Observation
 from unvanish.errors import UsageError
 from unvanish.testing.observations import Recipe, observation
+from unvanish.trial.decide import of_the_budget
 from unvanish.trial.plan import FEWEST_STEPS, RATES, UNKNOWN, Plan
 from unvanish.trial.search import search
 
@@ -97,6 +98,17 @@ def test_a_forecast_of_the_same_disease_is_not_looked_at() -> None:
     assert "swap (relu)" not in trainer.looks
     assert searched.evidence is not None
     assert [(d.prescription, d.reason) for d in searched.evidence.dropped] == [(forecast, "forecast: 0.70x per layer")]
+
+
+def test_a_forecast_of_a_signal_that_dies_is_not_looked_at() -> None:
+    """12 kernels: .5x at each of 11 steps is 3.3 decades, .6x is 2.4."""
+    dying, fading = (change("swap", variant=str(one), transmission=1.0, signal=one) for one in (0.5, 0.6))
+    outcomes = {"swap (0.5)": Outcome(0.9), "swap (0.6)": Outcome(0.8)}
+    trainer, searched = run(outcomes, dying, fading)
+    assert "swap (0.6)" in trainer.looks
+    assert searched.evidence is not None
+    told = [(d.prescription, d.reason) for d in searched.evidence.dropped]
+    assert told == [(dying, "forecast: the signal 0.50x per layer")]
 
 
 def test_a_first_step_that_is_sick_is_not_trained() -> None:
@@ -226,6 +238,8 @@ def test_a_budget_shortens_trainings_but_never_below_what_can_tell(monkeypatch: 
         trainer.train = timed  # type: ignore[method-assign, assignment]
         searched = search(trainer, [WORD, CLIP], judge, Plan(seconds=seconds, steps=400))
         assert searched.evidence is not None
+        assert searched.evidence.usual_steps == 400
+        assert (searched.evidence.steps < 400) is bool(of_the_budget(searched.evidence, searched.cut))
         return max(steps for _, seed, _, steps in trainer.trained if seed)
 
     assert compared_steps(1000.0) == 400

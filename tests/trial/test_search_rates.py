@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 from trials import CLIP, Outcome, change, decided, plain, run
 
+from unvanish.core.edit import Prescription, other_rate
 from unvanish.trial.plan import RATES
 
 WORD = change("swap", "one word")
@@ -45,6 +46,40 @@ def test_after_a_learning_rate_at_which_the_loss_stays_a_smaller_one_is_tried() 
     tenth, hundredth = (change("rate", variant=name) for name in ("/ 10", "/ 100"))
     outcomes = {tenth.label: Outcome(0.7, stuck=True), hundredth.label: Outcome(0.8)}
     assert decided(run(outcomes, tenth, hundredth)[1]).prescription == hundredth
+
+
+def slowed(smaller: float) -> tuple[Prescription | None, list[str]]:
+    """Search where the step is too large, a hundredth of it alone scores so much, and more with another change."""
+    hundredth = other_rate(0.01)
+    outcomes = {
+        "": plain(0.5, word="untrainable-step"),
+        hundredth.label: Outcome(smaller, rates=(0.01,)),
+        "swap": Outcome(0.85, rates=(0.03,), otherwise="untrainable-step"),
+        "norm": Outcome(0.9, rates=(0.01,), otherwise="untrainable-step"),
+    }
+    trainer, searched = run(outcomes, WORD, hundredth, change("norm", "architecture", "norm"))
+    return decided(searched).prescription, trainer.looks
+
+
+def test_where_the_step_is_too_large_other_changes_are_tried_at_the_rate_that_the_network_stands() -> None:
+    """None looks well at the user's own rate; the norm does at a hundredth of it, which is then prescribed with it."""
+    found, looks = slowed(0.52)
+    assert found is not None
+    assert (found.label, found.change, looks.count("norm")) == ("norm", "do norm, learning rate / 100", 2)
+    assert found.rate == pytest.approx(0.01, rel=1e-9, abs=0)
+
+
+def test_where_a_smaller_step_suffices_nothing_else_is_tried_at_it() -> None:
+    found, looks = slowed(0.8)
+    assert found is not None
+    assert (found.change, looks.count("norm")) == ("learning rate / 100", 1)
+
+
+def test_a_change_with_a_rate_multiplies_it() -> None:
+    assert WORD.at_rate(0.01).at_rate(3).change == "do swap, learning rate / 33.33"
+    assert WORD.at_rate(0.01).at_rate(3).rate == pytest.approx(0.03, rel=1e-9, abs=0)
+    assert WORD.at_rate(0.1).at_rate(10) == WORD
+    assert other_rate(0.1).at_rate(1 / 3).change == "learning rate / 30"
 
 
 def test_where_nothing_is_learnt_every_rate_is_tried_for_longer() -> None:

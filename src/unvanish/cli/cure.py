@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ import click
 from unvanish.cli import cure_files, files, streams
 from unvanish.cli.exits import cure_code
 from unvanish.core.renderers import render
+from unvanish.trial.plan import MOST_ROWS
 
 if TYPE_CHECKING:
     from unvanish.trial.cure import Cure
@@ -21,6 +23,7 @@ Examples:
   unvanish cure train.py --budget 2m     what can be proven in two minutes
   unvanish cure train.py --seeds 5       more certain, and longer
   unvanish cure train.py --jobs 4        the same result, from four processes
+  unvanish cure train.py --on ray        the same, from a Ray cluster
   unvanish cure train.py --apply         write the cure into the script
   unvanish cure train.py --diff | git apply
   unvanish cure train.py --fix 2         the change in the table's second row
@@ -32,12 +35,19 @@ copies are trained, each for at most an eighth of the steps that the fit
 would take (at least 100). Ctrl-C ends the trials and shows what was
 measured. The patch of the script is kept in .unvanish/<script>/cure.patch,
 the source of the cured model beside it. Only --apply changes the script;
-what it was is kept as train.py.orig.
+what it was is kept as train.py.orig. After a cure, --fix, --diff and --apply
+take its trials as they are while script, arguments and data are the same.
 \b
 With --jobs N the trainings run in N processes. Each runs the script up to
 its fit once more, takes weights and data from the first, and gives the same
 numbers. A process holds the framework, the data and the models: it pays with
 long trainings on many cores, hardly with short ones or on one GPU.
+\b
+With --on ray they run on the Ray cluster of this machine, with --on
+ray:HOST:PORT on that one: as many as it has free CPUs, or --jobs N. Where none
+runs, one is started that only this machine can reach, and ended afterwards.
+Every node needs the script and its data at the same paths as here, and the
+same packages. Where one gives other numbers, this process does everything.
 \b
 Exit codes: 0 cured, or nothing to cure; 1 no cure helped; 2 wrong usage, a
 missing backend, or no patch where --diff, --apply or --fix asked for one;
@@ -62,9 +72,10 @@ def _budget(_ctx: click.Context, _param: click.Parameter, value: str | None) -> 
 @click.option("--seeds", type=click.IntRange(min=3), default=3, show_default=True, help="Seeds that are compared.")
 @click.option("--steps", type=click.IntRange(min=1), metavar="N", help="Steps of each training that is compared.")
 @click.option("--budget", callback=_budget, metavar="TIME", help="Time for everything: 90s, 2m, 1h.")
-@click.option("--jobs", type=click.IntRange(min=1), default=1, metavar="N", help="Processes that train.  [default: 1]")
+@click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="Processes that train.  [default: 1]")
+@click.option("--on", metavar="ray[:ADDRESS]", help="Where they run: a Ray cluster.  [default: this machine]")
 @click.option("--fit", type=click.IntRange(min=1), default=1, metavar="N", help="Which call of fit.  [default: 1]")
-@click.option("--fix", type=click.IntRange(min=1), metavar="N", help="Patch with the table's Nth change.")
+@click.option("--fix", type=click.IntRange(1, MOST_ROWS), metavar="N", help="Patch with the table's Nth change.")
 @click.option("--diff", is_flag=True, help="Only the patch on standard output; the report goes to standard error.")
 @click.option("--apply", "write_it", is_flag=True, help="Write the patch into the script; a backup is kept.")
 @click.option("--json", "json_path", metavar="FILE", help="Write the facts as JSON; - for standard output.")
@@ -84,7 +95,8 @@ def cure(
     seeds: int,
     steps: int | None,
     budget: float | None,
-    jobs: int,
+    jobs: int | None,
+    on: str | None,
     fit: int,
     fix: int | None,
     diff: bool,
@@ -105,9 +117,10 @@ def cure(
     from unvanish.script.check import shown_live
     from unvanish.trial.plan import Plan
 
-    plan = Plan(seeds=seeds, steps=steps, seconds=budget)
-    with shown_live(verbose), streams.progress(script.name, silent=quiet or verbose) as progress:
-        run, found = cure_script(script, arguments, plan=plan, fit=fit, fix=fix, jobs=jobs, progress=progress)
+    plan, wanted = Plan(seeds=seeds, steps=steps, seconds=budget), diff or write_it or fix is not None
+    trying = partial(cure_script, script, arguments, plan=plan, fit=fit, fix=fix, jobs=jobs, on=on, reuse=wanted)
+    with shown_live(verbose), streams.progress(script.name, silent=quiet or verbose, quiet=quiet) as progress:
+        run, found = trying(progress=progress, tell=progress.note)
     if not quiet:
         streams.notes(run.notes)
     if run.error is not None:
@@ -122,13 +135,12 @@ def cure(
         lambda: _show(found, page, form),
         lambda: None if json is None else files.write(json, found.to_json()),
         lambda: None if page is None else files.write(page, render("cure page", found.record)),
-        lambda: places.extend(cure_files.keep(found, run.folder)),
+        lambda: places.extend(cure_files.keep(found, run.folder, fix)),
         lambda: places.extend(cure_files.applied(found) if write_it and code != 130 else ()),
     )
     _tell(places, on_stderr=form != "text", silent=quiet)
     for problem in problems:
         click.echo(f"error: {problem}", err=True)
-    wanted = diff or write_it or fix is not None
     if problems and (html or json or wanted) and run.exit_code is None:
         return 2
     return 2 if wanted and code != 130 and cure_files.is_missing(found, fix) else code

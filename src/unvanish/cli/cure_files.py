@@ -15,12 +15,13 @@ if TYPE_CHECKING:
 PATCH, SOURCE = "cure.patch", "cured_model.py"
 
 
-def keep(found: Cure, folder: Path | None) -> list[str]:
+def keep(found: Cure, folder: Path | None, fix: int | None = None) -> list[str]:
     """Write patch and source into the folder, take away those of an earlier run, and say where they are.
 
-    Raise UsageError where they cannot be written.
+    fix: the row that was asked for: where it gave no patch, what is there stays. Raise UsageError where they cannot be
+    written.
     """
-    if folder is None:
+    if folder is None or (fix is not None and found.changes is None):
         return []
     data = b"" if found.changes is None else found.changes.diff()
     lines = []

@@ -15,8 +15,8 @@ from unvanish.errors import UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from unvanish.report.progress import TerminalProgress
     from unvanish.script.outcome import ScriptRun
-    from unvanish.watching.session import Progress
 
 
 def open_closed() -> None:
@@ -103,11 +103,30 @@ def kept_stderr() -> Iterator[TextIO]:
         yield stream
 
 
+class Silent:
+    """Show no progress, but notes unless they are unwanted too."""
+
+    def __init__(self, *, notes: bool) -> None:
+        """notes: whether they are shown."""
+        self._notes = notes
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        """Do nothing."""
+
+    def note(self, text: str) -> None:
+        """Write a note to standard error."""
+        if self._notes:
+            click.echo(f"note: {text}", err=True)
+
+
 @contextlib.contextmanager
-def progress(title: str, *, silent: bool) -> Iterator[Progress]:
-    """Give what shows progress on standard error while a script's output is redirected; nothing where silent."""
+def progress(title: str, *, silent: bool, quiet: bool = False) -> Iterator[Silent | TerminalProgress]:
+    """Give what shows progress, and notes, on standard error while a script's output is redirected.
+
+    silent: no progress is shown. quiet: nor are notes.
+    """
     if silent:
-        yield lambda what, done, total: None  # noqa: ARG005  # the protocol's names
+        yield Silent(notes=not quiet)
         return
     from unvanish.report.progress import TerminalProgress
 

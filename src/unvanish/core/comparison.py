@@ -67,8 +67,9 @@ class Side(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def loss(self) -> float | None:
-        """Return the median loss after the last step."""
-        return statistics.median(after for _, after in self.losses) if self.losses else None
+        """Return the median loss after the last step; one that is no number is above all that are."""
+        last = [math.inf if math.isnan(after) else after for _, after in self.losses]
+        return statistics.median(last) if last else None
 
     @property
     def score(self) -> float | None:
@@ -164,18 +165,14 @@ def side_of_diagnosis(diagnosis: Diagnosis) -> Side:
 def side_of_arm(cured: Cured, arm: Arm) -> Side:
     """Return what is compared of one arm of a cure's trials."""
     assert cured.evidence is not None
-    untreated, theory = arm.prescription is None, cured.diagnosis.forecast
+    untreated = arm.prescription is None
     return Side(
         title=cured.title,
         change=arm.label,
         verdict=arm.verdict,
         sentence=cured.diagnosis.sentence if untreated else "",
         transmission=arm.transmission,
-        expected=arm.prescription.transmission
-        if arm.prescription
-        else theory.transmission_per_layer
-        if theory
-        else None,
+        expected=cured.expected(arm),
         gradients=arm.gradients,
         loss_of="held-out samples",
         losses=tuple((run.loss_before, run.loss) for run in arm.runs),

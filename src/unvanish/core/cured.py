@@ -30,6 +30,8 @@ class Cured(msgspec.Struct, frozen=True, kw_only=True):
     prescription: Prescription | None
     """The smallest change that was sufficient: of `cured`, and of `optional` where one was better; or the one that was
     asked for."""
+    fix: int | None = None
+    """Row of the table that was asked for, in the place of what the trials prescribe; None where none was."""
     evidence: Evidence | None
     """All trials; None where nothing was trained."""
     diagnosis: Diagnosis
@@ -42,6 +44,8 @@ class Cured(msgspec.Struct, frozen=True, kw_only=True):
     """Source of the cured model; empty where there is none."""
     patch: str = ""
     """Unified diff of the script that was run, and of files beside it; empty where there is none."""
+    no_patch: str = ""
+    """Why there is none although there is a change to write; empty elsewhere, and always from Python."""
     title: str = ""
     version: str = ""
     created: str = ""
@@ -63,6 +67,11 @@ class Cured(msgspec.Struct, frozen=True, kw_only=True):
         if self.prescription is not None:
             return next((arm for arm in arms if arm.prescription == self.prescription), None)
         return next((arm for arm in arms if arm.verdict == "healthy"), None)
+
+    def expected(self, arm: Arm) -> float | None:
+        """Return the forecast of the factor per layer that was measured of the arm; None where theory does not say."""
+        one = arm.prescription
+        return self.diagnosis.forecast_transmission_per_layer if one is None else one.transmission
 
     def __str__(self) -> str:
         """Return the terminal report as plain text, 80 columns."""

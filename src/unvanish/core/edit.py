@@ -28,9 +28,16 @@ class Redraw(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
     layers: tuple[str, ...]
     scheme: Literal["normal", "orthogonal", "centred_orthogonal", "looks_linear"]
-    """normal: independent entries, sd = gain / sqrt(fan_in). orthogonal: gain x a (semi-)orthogonal matrix. Those with
-    zero biases. centred_orthogonal: the same with b = -W.1/2. looks_linear: Balduzzi 2017, zero biases."""
+    """normal: independent entries, sd = gain / sqrt(fan_in), of a normal cut at two of its own. orthogonal: gain
+    x a (semi-)orthogonal matrix. Those with zero biases. centred_orthogonal: the same with b = -W.1/2. looks_linear:
+    Balduzzi 2017, zero biases."""
     gain: float = 1.0
+
+    @property
+    def word(self) -> str:
+        """Return the one word by which Keras knows the scheme with this gain; empty where it has none."""
+        words = {1.0: "lecun_normal", 2.0: "he_normal"} if self.scheme == "normal" else {}
+        return next((word for scale, word in words.items() if math.isclose(self.gain**2, scale, rel_tol=1e-6)), "")
 
 
 class AddNorm(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -133,7 +140,10 @@ class Prescription(msgspec.Struct, frozen=True, kw_only=True):
     harm: str = ""
     """When it does harm, in one sentence."""
     transmission: float | None = None
-    """What the forecast expects of each layer with it; None where theory does not say."""
+    """What the forecast expects of it: the factor per layer of the kernels' gradients towards the input, which arms
+    measure. None where theory does not say."""
+    signal: float | None = None
+    """The same of the forward signal (RMS), towards the output."""
 
     @property
     def label(self) -> str:
@@ -146,16 +156,13 @@ class Prescription(msgspec.Struct, frozen=True, kw_only=True):
         return math.prod(edit.factor for edit in self.edits if isinstance(edit, ScaleRate))
 
     def at_rate(self, factor: float) -> Prescription:
-        """Return the same change with the learning rate multiplied by so much; itself where that is 1.
-
-        Raise ValueError for a change that names a rate already.
-        """
-        if factor == 1.0:
-            return self
-        if self.rate != 1.0:
-            raise ValueError(f"{self.label} has a learning rate of its own")
-        edits = (*self.edits, ScaleRate(factor=factor))
-        return replace(self, edits=edits, change=f"{self.change}, {rate_words(factor)}")
+        """Return the same change with the learning rate multiplied by so much, that of its own too."""
+        whole = self.rate * factor
+        others: tuple[Edit, ...] = tuple(edit for edit in self.edits if not isinstance(edit, ScaleRate))
+        change = self.change.removesuffix(rate_words(self.rate)).removesuffix(", ")
+        if not math.isclose(whole, 1.0):
+            change, others = ", ".join(filter(None, (change, rate_words(whole)))), (*others, ScaleRate(factor=whole))
+        return replace(self, edits=others, change=change)
 
 
 LEARNING_RATE = "learning-rate"

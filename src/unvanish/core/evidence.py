@@ -23,6 +23,9 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     """Held-out loss at the initialisation."""
     loss: float
     """Held-out loss at the end; nan where it was not finite."""
+    loss_parts: tuple[float, ...] = ()
+    """The same loss of each of some parts of the held-out samples, the same parts in every run; empty where the score
+    is an accuracy, or a loss was no number."""
     score: float
     """Held-out metric at the end, higher is better: accuracy, or minus the loss where there is none."""
     train_score: float
@@ -105,6 +108,10 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """Optimizer steps of each training."""
     planned_steps: int | None
     """Optimizer steps of the user's own training."""
+    usual_steps: int | None = None
+    """Of each training, had no budget shortened it."""
+    usual_seeds: int | None = None
+    """That were to be compared."""
     seeds: tuple[int, ...]
     test: str
     """The statistical test by which an arm counts as better."""
@@ -119,6 +126,20 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     def gain(self, arm: Arm) -> float:
         """Return by how much the arm's median score is above the untreated network's."""
         return arm.score - self.baseline.score if math.isfinite(arm.score) else -math.inf
+
+    def loss_error(self, arm: Arm) -> float | None:
+        """Return the standard error, by the held-out samples, of how far the arm's mean loss is below the baseline's.
+
+        From the differences over the parts of the samples, each a mean over common seeds. None where these are not
+        known, of a loss that is no number for one.
+        """
+        known = {run.seed: run.loss_parts for run in self.baseline.runs}
+        pairs = [(known[run.seed], run.loss_parts) for run in arm.runs if run.seed in known]
+        parts = min((len(one) for pair in pairs for one in pair), default=0)
+        if parts < 2:
+            return None
+        gains = [statistics.fmean(before[i] - after[i] for before, after in pairs) for i in range(parts)]
+        return statistics.stdev(gains) / math.sqrt(parts)
 
     def p(self, arm: Arm, other: Arm | None = None) -> float | None:
         """Return the one-sided p value of the arm being better than another (the untreated network), over common seeds.

@@ -2,7 +2,8 @@
 
 With weights of variance gain^2 / fan_in a layer passes the gradient unchanged at its activation's critical gain: 1 for
 tanh and its relatives, sqrt(2) for ReLU and its relatives. Sigmoids have none (see centred-orthogonal-init), and behind
-a normalisation a gain is divided out again.
+a normalisation a gain is divided out again. Weights that are too large make every step too large as well: the gradient
+of a layer grows with the weights of all others.
 
 Does harm to weights that were loaded: they are lost.
 """
@@ -17,7 +18,7 @@ from unvanish.cures.answers import WITH_DEPTH
 from unvanish.cures.initialisations import SHIPPED_GAIN, has_gain
 
 NAME = "rescale-init"
-ANSWERS: tuple[str, ...] = (*WITH_DEPTH, "GF201", "GF202", "GF401", "GF603")
+ANSWERS: tuple[str, ...] = (*WITH_DEPTH, "GF201", "GF202", "GF302", "GF401", "GF603")
 INVASIVENESS: Invasiveness = "initialisation only"
 
 

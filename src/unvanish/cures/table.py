@@ -30,6 +30,7 @@ from unvanish.cures import (
 )
 from unvanish.cures.cure import Cure
 from unvanish.cures.edited import edited
+from unvanish.theory.factors import gradient_factor, signal_factor
 from unvanish.theory.forecast import forecast_network
 
 CURES: tuple[Cure, ...] = (
@@ -74,12 +75,12 @@ def proposals(diagnosis: Diagnosis, cures: tuple[Cure, ...] = CURES) -> tuple[Pr
     if trying and of_gradients and clip_gradient in cures and clip_gradient not in trying:
         found += clip_gradient.propose(seen)[:1]
     found.sort(key=lambda prescription: (INVASIVENESS.index(prescription.invasiveness), len(prescription.edits)))
-    return tuple(
-        replace(prescription, transmission=expected(seen, prescription.edits))
-        if prescription.transmission is None
-        else prescription
-        for prescription in found
-    )
+    return tuple(one if one.transmission is not None else _forecast(seen, one) for one in found)
+
+
+def _forecast(seen: Observation, one: Prescription) -> Prescription:
+    transmission, signal = expected(seen, one.edits)
+    return replace(one, transmission=transmission, signal=signal)
 
 
 def answered(cures: tuple[Cure, ...] = CURES) -> frozenset[str]:
@@ -87,11 +88,15 @@ def answered(cures: tuple[Cure, ...] = CURES) -> frozenset[str]:
     return frozenset(code for cure in cures for code in cure.ANSWERS)
 
 
-def expected(seen: Observation, edits: tuple[Edit, ...]) -> float | None:
-    """Return the transmission per layer that theory expects with the edits, on the data seen; None where it cannot."""
+def expected(seen: Observation, edits: tuple[Edit, ...]) -> tuple[float | None, float | None]:
+    """Return by what theory expects gradients and signal to change per layer, with the edits, on the data seen.
+
+    Of the kernels' gradients, towards the input: the quantity that trials measure (rules GF101, GF102). Of the signal's
+    RMS, towards the output. None where theory does not say.
+    """
     network: Network | None = edited(seen.network, edits)
     if network is None or network == seen.network or len(network.kernels) > DEEPEST:
-        return None
+        return None, None
     data = seen.data
     if data.input_second_moment is None or data.input_cross_moment is None:
         found = forecast_network(network, batch_size=data.batch_size)
@@ -102,5 +107,9 @@ def expected(seen: Observation, edits: tuple[Edit, ...]) -> float | None:
             second_moment=data.input_second_moment,
             cross_moment=data.input_cross_moment,
         )
-    factor = found.transmission_per_layer
+    gradient, signal = gradient_factor(found, network), signal_factor(found, network)
+    return _number(gradient), _number(signal)
+
+
+def _number(factor: float | None) -> float | None:
     return factor if factor and math.isfinite(factor) else None

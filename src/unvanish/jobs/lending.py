@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,13 @@ def write(array: Array, digest: str, folder: Path) -> str:
             np.save(file, _bytes(array), allow_pickle=False)
         part.replace(path)
     return str(path)
+
+
+def packed(array: Array) -> bytes:
+    """Return what `write` writes."""
+    file = io.BytesIO()
+    np.save(file, _bytes(array), allow_pickle=False)
+    return file.getvalue()
 
 
 def read(files: Mapping[str, str], like: Mapping[str, Array]) -> dict[str, Array]:

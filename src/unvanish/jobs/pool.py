@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import tempfile
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Self
 
 from unvanish.errors import UnsupportedError
+from unvanish.jobs.dialogue import Dialogue
 from unvanish.jobs.lending import Array, digests_of
-from unvanish.jobs.process import Dead, Process
+from unvanish.jobs.line import Dead, Place
 from unvanish.jobs.wire import Done, Setup, shown
 from unvanish.trial.job import Job, Result
-from unvanish.trial.search import SEARCH_SEED
+from unvanish.trial.short import SEARCH_SEED
 from unvanish.trial.trainer import Trainer
 from unvanish.trial.trials import Progress
 
@@ -37,21 +37,19 @@ class Pool:
         script: Path,
         arguments: Sequence[str],
         fit: int,
-        count: int,
-        environment: Mapping[str, str],
+        place: Place,
         progress: Progress = lambda *_: None,
     ) -> None:
         """Start nothing yet.
 
-        fit: which of the script's calls of fit the trainer is of. count: of processes. environment: theirs, as it was
-        before the script ran here.
+        fit: which of the script's calls of fit the trainer is of. place: where the workers live; entered already, and
+        left after this.
         """
-        self._trainer, self._count, self._progress = trainer, count, progress
+        self._trainer, self._place, self._progress = trainer, place, progress
         self._script = script, tuple(arguments), fit
-        self._environment = dict(environment)
         self._lock = threading.Lock()
-        self._idle: list[Process] = []
-        self._all: list[Process] = []
+        self._idle: list[Dialogue] = []
+        self._all: list[Dialogue] = []
         self._closed = False
         self._deaths = 0
         self._useless = False
@@ -60,21 +58,19 @@ class Pool:
         self._notes: list[str] = []
 
     def __enter__(self) -> Self:
-        """Make a place for arrays, and threads that wait for the workers."""
-        self._folder = tempfile.TemporaryDirectory(prefix="unvanish-", ignore_cleanup_errors=True)
-        self._threads = ThreadPoolExecutor(self._count, thread_name_prefix="unvanish-worker")
+        """Make threads that wait for the workers."""
+        self._threads = ThreadPoolExecutor(self._place.count, thread_name_prefix="unvanish-worker")
         return self
 
     def __exit__(self, *_: object) -> None:
         """Kill the workers, whatever they do."""
         with self._lock:
             self._closed = True
-        for process in self._all:
-            process.end()
+        for worker in self._all:
+            worker.end()
         self._threads.shutdown(cancel_futures=True)
-        for process in self._all:
-            process.close()
-        self._folder.cleanup()
+        for worker in self._all:
+            worker.close()
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -83,8 +79,8 @@ class Pool:
 
     @property
     def pids(self) -> tuple[int, ...]:
-        """Return the process numbers of all workers that were started."""
-        return tuple(process.pid for process in self._all)
+        """Return the process numbers of all workers that were started, each on its own machine."""
+        return tuple(worker.pid for worker in self._all)
 
     def __call__(self, jobs: Sequence[Job]) -> Sequence[Callable[[], Result]]:
         """Let workers begin; return what waits for each result, in the order of the jobs."""
@@ -99,7 +95,7 @@ class Pool:
     def _prepared(self) -> bool:
         """Say whether workers can be told what they need; what is told is made once, in the thread of the trainer."""
         if self._setup is None and not self._useless:
-            self._progress(f"starting {self._count} worker processes", 0, 0)
+            self._progress(f"starting {self._place.title}", 0, 0)
             script, arguments, fit = self._script
             try:
                 self._arrays = self._trainer.arrays()
@@ -121,33 +117,33 @@ class Pool:
             if self._useless or self._closed:
                 return None
             try:
-                process = self._ready()
-                done = None if process is None else process.do(job)
+                worker = self._ready()
+                done = None if worker is None else worker.do(job)
             except Dead as dead:
                 self._lost(str(dead), job)
                 continue
-            if process is not None:
+            if worker is not None:
                 with self._lock:
-                    self._idle.append(process)
+                    self._idle.append(worker)
             return done
         return None
 
-    def _ready(self) -> Process | None:
+    def _ready(self) -> Dialogue | None:
         """Return an idle worker, or a new one; None where it cannot help. Raise Dead."""
         with self._lock:
             if self._idle:
                 return self._idle.pop()
             if self._closed:
                 return None
-            process = Process(self._environment)
-            self._all.append(process)
+            worker = Dialogue(self._place.line())
+            self._all.append(worker)
         assert self._setup is not None, "jobs are given away when it is there"
-        refusal = process.prepare(self._setup, self._arrays, Path(self._folder.name))
+        refusal = worker.prepare(self._setup, self._arrays)
         if refusal:
-            process.end()
+            worker.end()
             self._give_up(refusal)
             return None
-        return process
+        return worker
 
     def _lost(self, how: str, job: Job) -> None:
         """Note that a worker died; after too many of them no more are started."""
@@ -157,7 +153,7 @@ class Pool:
                 return
             self._deaths += 1
             self._notes.append(f"a worker process ended ({how}) while it trained {what}, seed {job.seed}: done again")
-            many = self._deaths > TRIES * self._count
+            many = self._deaths > TRIES * self._place.count
         if many:
             self._give_up(f"{self._deaths} of them ended")
 
@@ -165,4 +161,4 @@ class Pool:
         with self._lock:
             if not self._useless:
                 self._useless = True
-                self._notes.append(f"--jobs is of no use here, one process does everything: {why}")
+                self._notes.append(f"{self._place.option} is of no use here, one process does everything: {why}")

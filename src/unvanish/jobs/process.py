@@ -1,4 +1,4 @@
-"""One worker process, seen from the pool."""
+"""One worker process on this machine, at the other end of two pipes."""
 
 from __future__ import annotations
 
@@ -13,25 +13,29 @@ from typing import BinaryIO, cast
 
 from unvanish.jobs import worker
 from unvanish.jobs.lending import Array, write
-from unvanish.jobs.wire import Answer, Done, Lent, Ready, Refused, Setup, Wanted, receive, send
-from unvanish.trial.job import Job
-
-
-class Dead(Exception):  # noqa: N818  # no error: its job is done by another one
-    """The process has ended; says how."""
+from unvanish.jobs.line import Dead
+from unvanish.jobs.wire import read_bytes, write_bytes
 
 
 class Process:
-    """Hold a process that runs `jobs/worker.py`, in a session of its own, so that Ctrl-C does not reach it."""
+    """Hold a process that runs `jobs/worker.py`, in a session of its own, so that Ctrl-C does not reach it.
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
-        """Start it."""
+    It ends by itself when this process does, however that ended.
+    """
+
+    def __init__(self, environment: Mapping[str, str], folder: Path, home: str | None = None) -> None:
+        """Start it. folder: where arrays for it are put. home: the folder that it runs in; None: that of this process.
+
+        Raise OSError where there is no such folder.
+        """
+        self._folder = folder
         self._process = subprocess.Popen(
             [sys.executable, str(Path(worker.__file__))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             env=dict(environment),
+            cwd=home,
             start_new_session=True,
         )
         self._requests = cast(BinaryIO, self._process.stdin)
@@ -42,24 +46,21 @@ class Process:
         """Return the process's number."""
         return self._process.pid
 
-    def prepare(self, setup: Setup, arrays: Mapping[str, Array], folder: Path) -> str:
-        """Let it run the script; return why it cannot help, empty where it can. Raise Dead.
-
-        arrays: of the setup's digests; those that it wants are written into the folder.
-        """
-        answer = self._ask(setup)
-        if isinstance(answer, Wanted):
-            files = {name: write(arrays[name], setup.digests[name], folder) for name in answer.names}
-            answer = self._ask(Lent(files=files))
-        if isinstance(answer, Refused):
-            return answer.why
-        assert isinstance(answer, Ready)
+    def open(self) -> str:
+        """Return at once: it runs."""
         return ""
 
-    def do(self, job: Job) -> Done | None:
-        """Return what came of the job; None where the trainer refused it. Raise Dead."""
-        answer = self._ask(job)
-        return answer if isinstance(answer, Done) else None
+    def ask(self, message: bytes) -> bytes:
+        """Return the answer to a message. Raise Dead."""
+        try:
+            write_bytes(self._requests, message)
+            return read_bytes(self._answers)
+        except (EOFError, OSError, ValueError) as error:  # ValueError: closed in the meantime
+            raise Dead(self.end()) from error
+
+    def lend(self, arrays: Mapping[str, Array]) -> dict[str, str]:
+        """Write the arrays into the folder; return the files, both by digest."""
+        return {digest: write(array, digest, self._folder) for digest, array in arrays.items()}
 
     def end(self) -> str:
         """End it at once, with all processes that it started; return how it ended. More than once is no harm."""
@@ -77,10 +78,3 @@ class Process:
         for stream in (self._requests, self._answers):
             with contextlib.suppress(OSError):
                 stream.close()
-
-    def _ask(self, message: Setup | Lent | Job) -> Answer:
-        try:
-            send(self._requests, message)
-            return receive(self._answers, Answer)  # type: ignore[arg-type]  # a union of classes
-        except (EOFError, OSError, ValueError) as error:  # ValueError: closed in the meantime
-            raise Dead(self.end()) from error

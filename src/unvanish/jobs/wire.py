@@ -74,15 +74,23 @@ def shown(seen: Observation) -> bytes:
 
 def send(stream: BinaryIO, message: msgspec.Struct) -> None:
     """Write one message. Raise OSError where nobody reads any more."""
-    data = encoded(message)
-    stream.write(len(data).to_bytes(_LENGTH, "big") + data)
-    stream.flush()
+    write_bytes(stream, encoded(message))
 
 
 def receive(stream: BinaryIO, kind: type[T]) -> T:
     """Wait for a message of that kind. Raise EOFError at the end of the stream, msgspec.DecodeError for another."""
-    length = int.from_bytes(_exactly(stream, _LENGTH), "big")
-    return msgspec.msgpack.decode(_exactly(stream, length), type=kind)
+    return msgspec.msgpack.decode(read_bytes(stream), type=kind)
+
+
+def write_bytes(stream: BinaryIO, message: bytes) -> None:
+    """Write one message that is msgpack already. Raise OSError where nobody reads any more."""
+    stream.write(len(message).to_bytes(_LENGTH, "big") + message)
+    stream.flush()
+
+
+def read_bytes(stream: BinaryIO) -> bytes:
+    """Wait for a message, and leave it as it is. Raise EOFError at the end of the stream."""
+    return _exactly(stream, int.from_bytes(_exactly(stream, _LENGTH), "big"))
 
 
 def _exactly(stream: BinaryIO, count: int) -> bytes:

@@ -6,7 +6,10 @@ Run as a file, with its standard input and output for the pipes to the pool.
 from __future__ import annotations
 
 import os
+import select
+import signal
 import sys
+import threading
 from pathlib import Path
 from typing import BinaryIO
 
@@ -24,6 +27,7 @@ def main() -> None:
     """Serve the pool at the other end of the standard streams, then end at once: threads of the script may be left."""
     sys.path[0] = ""  # not the folder of this file
     requests, answers = _pipes()
+    threading.Thread(target=_end_with_the_pool, args=(requests.fileno(),), daemon=True).start()
     try:
         serve(requests, answers)
     except (EOFError, OSError):  # the pool has ended
@@ -92,6 +96,22 @@ def _pipes() -> tuple[BinaryIO, BinaryIO]:
         os.dup2(nowhere, descriptor)
     os.close(nowhere)
     return requests, answers
+
+
+def _end_with_the_pool(requests: int) -> None:
+    """Wait until nobody holds the other end of the pipe; then end this process and all that it started, at once.
+
+    A pool on another machine, or one that was killed itself, cannot do it. Where pipes cannot be watched (Windows) the
+    process ends after the training that it is at.
+    """
+    if not hasattr(select, "poll"):
+        return
+    pipe = select.poll()
+    pipe.register(requests, 0)  # no message wakes it, only the end
+    pipe.poll()
+    if os.getpgrp() == os.getpid():
+        os.killpg(os.getpid(), signal.SIGKILL)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 if __name__ == "__main__":

@@ -107,7 +107,8 @@ def _redraw(edit: Redraw, seed: int, found: list[Leaf], outputs: tuple[str, ...]
 def _require_kernel(leaf: Leaf, scheme: str) -> Any:
     kernel, inner = kernel_of(leaf.operation), wrapped(leaf.operation)
     plain = scheme == "normal" or not isinstance(inner, (*DEPTHWISE, *TRANSPOSED, keras.layers.EinsumDense))
-    if kernel is None or not plain:
+    centred = scheme == "centred_orthogonal" and kind_of(inner) not in ("dense", "conv")
+    if kernel is None or not plain or centred:
         raise UnsupportedError(
             f"the kernel of {leaf.name!r} cannot be drawn by the scheme {scheme}",
             found=f"a layer of the class {type(inner).__name__}",

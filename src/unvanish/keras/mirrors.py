@@ -103,7 +103,7 @@ def _mirror(leaves: dict[str, Leaf], name: str, names: set[str], *, mirrored: bo
 
 
 def _units(leaf: Leaf) -> int:
-    return int(leaf.operation.kernel.shape[-1])
+    return int(kernel_of(leaf.operation).shape[-1])  # type: ignore[union-attr]  # of a dense or conv layer
 
 
 def _back(leaves: dict[str, Leaf], name: str, names: set[str]) -> tuple[str | None, list[tuple[str, float | None]]]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import keras
 
 from unvanish.core.edit import AddNorm, Redraw
 from unvanish.errors import UnsupportedError
-from unvanish.keras.kinds import kind_of
+from unvanish.keras.kinds import DEPTHWISE, SEPARABLE, fans_of, kernel_of, kind_of, wrapped
 from unvanish.keras.local_classes import BranchGain
 from unvanish.keras.remade import Reseed, remade
 
@@ -99,20 +100,34 @@ def activation_layer(name: str, parameter: float | None, options: dict[str, Any]
 
 def initializers(original: Any, redraw: Redraw) -> dict[str, Any]:
     """Return the entries of a layer's configuration that declare the redrawn weights, where Keras ships such."""
-    config = original.get_config()
+    inner = wrapped(original)
+    if inner is not original:
+        return {"layer": keras.saving.serialize_keras_object(remade(inner, initializers(inner, redraw)))}
+    config, kernel = original.get_config(), _kernel_entry(original)
     found: dict[str, Any] = {}
-    if "kernel_initializer" in config and redraw.scheme in ("normal", "orthogonal"):
-        found["kernel_initializer"] = shipped(redraw)
-    if "bias_initializer" in config and redraw.scheme != "centred_orthogonal":
+    if kernel in config and redraw.scheme in ("normal", "orthogonal"):
+        found[kernel] = shipped(original, redraw)
+    if "bias_initializer" in config and redraw.scheme != "centred_orthogonal" and kind_of(original) != "recurrent":
         found["bias_initializer"] = "zeros"
     return found
 
 
-def shipped(redraw: Redraw) -> Any:
-    """Return Keras' own initializer for the schemes `normal` and `orthogonal`."""
+def shipped(original: Any, redraw: Redraw) -> Any:
+    """Return Keras' own initializer for the schemes `normal` and `orthogonal`, which counts fans by the shape alone."""
     if redraw.scheme == "orthogonal":
         return keras.initializers.Orthogonal(gain=redraw.gain)
-    return keras.initializers.VarianceScaling(redraw.gain**2, mode="fan_in", distribution="untruncated_normal")
+    kernel, fans = kernel_of(original), fans_of(original)
+    counted = 1.0 if kernel is None or fans is None else math.prod(kernel.shape[:-1]) / fans.fan_in
+    if redraw.word and counted == 1.0:
+        return redraw.word
+    return keras.initializers.VarianceScaling(redraw.gain**2 * counted, "fan_in", "truncated_normal")
+
+
+def _kernel_entry(original: Any) -> str:
+    """Return the entry of a layer's configuration that declares what `kernel_of` gives."""
+    if isinstance(original, SEPARABLE):
+        return "pointwise_initializer"
+    return "depthwise_initializer" if isinstance(original, DEPTHWISE) else "kernel_initializer"
 
 
 def _is_linear(original: Any) -> bool:

@@ -10,10 +10,21 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 Shape = tuple[int, ...]
 
+CUT = 2.0
+"""Standard deviations beyond which Keras draws a normal entry again."""
+CUT_SD = 0.87962566103423978
+"""Standard deviation of a standard normal that is cut there: sqrt(1 - 2 CUT phi(CUT) / (2 Phi(CUT) - 1))."""
+
 
 def normal(shape: Shape, gain: float, random: np.random.Generator, fan_in: int) -> Array:
-    """Return a kernel of independent normal entries, sd = gain / sqrt(fan_in)."""
-    return random.normal(0.0, gain / math.sqrt(fan_in), shape)
+    """Return a kernel of independent normal entries, cut at two standard deviations, sd = gain / sqrt(fan_in).
+
+    To the distribution what Keras draws for `VarianceScaling(gain**2, "fan_in", "truncated_normal")`.
+    """
+    values = random.normal(size=shape)
+    while np.any(far := np.abs(values) > CUT):
+        values[far] = random.normal(size=int(far.sum()))
+    return values * (gain / math.sqrt(fan_in) / CUT_SD)
 
 
 def orthogonal(shape: Shape, gain: float, random: np.random.Generator) -> Array:

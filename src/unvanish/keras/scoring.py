@@ -16,6 +16,9 @@ from unvanish.keras.batches import Batches
 from unvanish.keras.evaluate import LEAST, MOST, WORK, batch_statistics, threshold_of
 from unvanish.keras.graph import graph
 
+PARTS = 20
+"""Parts of the held-out samples whose losses tell how certain their mean is: 19 degrees of freedom."""
+
 
 class Score(NamedTuple):
     """Hold how well one model did on one set of samples."""
@@ -24,6 +27,8 @@ class Score(NamedTuple):
     """nan where it is not finite."""
     score: float
     """Accuracy where the labels are classes, else minus the loss; -inf where it is not finite."""
+    parts: tuple[float, ...] = ()
+    """The loss of each part of the samples, where it is the score."""
 
 
 class Scorer:
@@ -63,7 +68,7 @@ class Scorer:
 
     def held_out(self, model: Any) -> Score:
         """Return how the model does on the held-out samples. Nothing is changed."""
-        return self._score(model, self._held_out, self._tasks[0])
+        return self._score(model, self._held_out, self._tasks[0], PARTS if self.metric == "loss" else 0)
 
     def training(self, model: Any) -> Score:
         """Return how it does on the training samples. Nothing is changed."""
@@ -75,32 +80,45 @@ class Scorer:
             return None
         return task_of(np.reshape(y, (len(y), -1)), int(shapes[0][-1] or 1))
 
-    def _score(self, model: Any, data: tuple[Any, Any], task: Task | None) -> Score:
-        outputs, loss = self._pass(model, data)
+    def _score(self, model: Any, data: tuple[Any, Any], task: Task | None, parts: int = 0) -> Score:
+        outputs, loss, told = self._pass(model, data, parts)
         if not math.isfinite(loss):
             return Score(math.nan, -math.inf)
         accuracy = None
         if task is not None and self.metric == "accuracy":
             accuracy = task.accuracy(outputs, threshold_of(model, outputs))
-        return Score(loss, -loss if accuracy is None else accuracy)
+        return Score(loss, -loss, told) if accuracy is None else Score(loss, accuracy)
 
-    def _pass(self, model: Any, data: tuple[Any, Any]) -> tuple[NDArray[Any], float]:
-        """Return (first output of every sample, mean loss), from few and large batches."""
+    def _pass(self, model: Any, data: tuple[Any, Any], parts: int) -> tuple[NDArray[Any], float, tuple[float, ...]]:
+        """Return (first output of every sample, mean loss, the loss of each part), from few and large batches.
+
+        parts: at least so many, where there are as many samples; 0: none.
+        """
         x, y = data
         samples = _length(x)
         pieces = max(1, samples // max(self._batch_size, min(LEAST, ENTRIES // 8 // features(x))))
-        outputs, total = [], 0.0
+        outputs, total, losses = [], 0.0, []
+        within = -(-parts // pieces)
         with batch_statistics(model):
             for rows in np.array_split(np.arange(samples), pieces):
-                part, labels = _rows(x, rows), None if y is None else _rows(y, rows)
+                part, labels = _rows(x, rows), _rows(y, rows)
                 output = model(part, training=False)
                 outputs.append(np.asarray(keras.ops.convert_to_numpy(keras.tree.flatten(output)[0]), dtype=np.float64))
                 total += compat.loss_of(model, part, labels, output) * len(rows)
-        return np.concatenate(outputs), total / samples
+                for some in np.array_split(np.arange(len(rows)), min(within, len(rows))) if within else ():
+                    x_of, y_of, output_of = (_rows(one, some) for one in (part, labels, output))
+                    losses.append(compat.loss_of(model, x_of, y_of, output_of))
+        return np.concatenate(outputs), total / samples, tuple(losses)
 
 
 def _rows(data: Any, rows: NDArray[np.intp]) -> Any:
-    return keras.tree.map_structure(lambda leaf: keras.ops.convert_to_tensor(leaf[rows]), data)
+    """Return tensors of those rows of arrays or tensors, in their structure; None for None."""
+
+    def of(leaf: Any) -> Any:
+        array = leaf if isinstance(leaf, np.ndarray) else keras.ops.convert_to_numpy(leaf)
+        return keras.ops.convert_to_tensor(array[rows])
+
+    return None if data is None else keras.tree.map_structure(of, data)
 
 
 def _length(x: Any) -> int:

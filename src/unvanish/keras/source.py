@@ -14,6 +14,7 @@ from unvanish.errors import UnsupportedError
 from unvanish.keras import compat
 from unvanish.keras.aside import aside
 from unvanish.keras.expressions import Expressions, Raw
+from unvanish.keras.kinds import wrapped
 from unvanish.keras.local_classes import definitions
 from unvanish.keras.recompile import new_optimizer
 from unvanish.keras.source_of_weights import initializers_of, scaling_of
@@ -34,7 +35,7 @@ def source_of(model: Any, edits: tuple[Edit, ...] = ()) -> str:
     if not compat.has_graph(model):
         raise UnsupportedError(
             "the model's source cannot be written",
-            found=f"a subclassed model ({type(model).__name__}): what it does stands in its own code alone",
+            found=f"a subclassed model ({type(model).__name__}): its own code makes it, also from a saved file",
             hint="make the change in its class; cure.fresh(seed) has it already",
         )
     with aside(model, 0):
@@ -59,7 +60,7 @@ class _Writer:
     def __init__(self, raw: dict[int, Raw]) -> None:
         self._raw, self._expressions = raw, Expressions()
         self._names: dict[int, str] = {}
-        self._taken = {"batch", "keras", "layers", "math", "model", "build_model", "inputs"}
+        self._taken = {"batch", "keras", "layers", "math", "model", "build_model"}
 
     def head(self, text: str) -> list[str]:
         """Return what stands before the function: imports, names of the user's own, local classes."""
@@ -122,7 +123,7 @@ class _Writer:
         for node in nodes:
             calls[id(node.operation)] = calls.get(id(node.operation), 0) + 1
         for tensor, source in zip(model.inputs, inputs, strict=True):
-            variables[source] = "inputs" if len(inputs) == 1 else self._new(tensor.name)
+            variables[source] = self._new("inputs" if len(inputs) == 1 else tensor.name)
             lines.append(f"{variables[source]} = {self._input(tensor)}")
         ours = set(inputs)
         for place, node in enumerate(nodes):
@@ -162,6 +163,9 @@ class _Writer:
         if id(layer) in self._names:
             return self._names[id(layer)]
         raw = dict(self._raw.get(id(layer), {}))
+        inner = wrapped(layer)
+        if raw and inner is not layer:
+            raw = {"layer": self._expressions.made(inner, raw, within="layers")}
         if isinstance(layer, keras.layers.Bidirectional):
             for part in ("layer", "backward_layer"):
                 inner = layer.forward_layer if part == "layer" else layer.backward_layer

@@ -9,12 +9,14 @@ from unvanish.errors import UnsupportedError
 from unvanish.keras import compat
 from unvanish.keras.expressions import Raw
 from unvanish.keras.graph import Leaf, leaves
+from unvanish.keras.kinds import kind_of
 from unvanish.keras.mirrors import layouts
+from unvanish.keras.operation import initializers
 from unvanish.keras.recurrence import carrying, gates
 
 
 def initializers_of(model: Any, edits: tuple[Edit, ...]) -> dict[int, Raw]:
-    """Return, by the id of a layer, the expressions of initializers that its configuration does not have.
+    """Return, by the id of a layer, the expressions of initializers that its configuration does not have, or not short.
 
     Raise UnsupportedError for layers whose configuration has no place for them.
     """
@@ -29,6 +31,14 @@ def initializers_of(model: Any, edits: tuple[Edit, ...]) -> dict[int, Raw]:
                     raw[id(named[name].operation)] = {"**": f"centred({edit.gain:g})"}
                 elif edit.scheme == "looks_linear":
                     raw[id(named[name].operation)] = {"kernel_initializer": mirrored[name].expression}
+                elif edit.scheme == "orthogonal" and kind_of(named[name].operation) == "recurrent":
+                    raise UnsupportedError(
+                        "the model's source cannot be written",
+                        found=f"an input kernel of {name!r} with an orthogonal block for each gate",
+                        hint="orthogonal-recurrence is about the recurrent one",
+                    )
+                elif edit.word and initializers(named[name].operation, edit).get("kernel_initializer") == edit.word:
+                    raw[id(named[name].operation)] = {"kernel_initializer": f'"{edit.word}"'}
         elif isinstance(edit, RedrawRecurrence | CarryState):
             for name in edit.layers:
                 told = (

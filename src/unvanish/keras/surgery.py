@@ -74,6 +74,7 @@ def operated(model: Any, edits: Sequence[Edit] = (), reseed: Reseed | None = Non
             elif isinstance(edit, Redraw):
                 planned.redraw = edit
             elif isinstance(edit, AddNorm):
+                _require_outer_activation(leaf, edit)
                 planned.norm = edit
                 planned.follower = _follower(leaf, found, outputs)
             elif isinstance(edit, AddResidual):
@@ -84,10 +85,10 @@ def operated(model: Any, edits: Sequence[Edit] = (), reseed: Reseed | None = Non
     lost = [leaf.name for leaf in found if id(leaf.operation) in wanted - made.keys()]
     if lost:
         raise UnsupportedError(
-            f"the layer {lost[0]!r} is inside a layer of the user's own and cannot be changed from outside",
+            f"the layer {lost[0]!r} is inside another layer and cannot be changed from outside",
             found="only layers of Sequential and Functional models, nested ones included, can be rebuilt",
             numbers={"layers": len(lost)},
-            hint="change it in the class that makes it",
+            hint="change it where that layer is made",
         )
     return _settled(model, new, made)
 
@@ -129,6 +130,16 @@ def _require_activation(leaf: Leaf) -> None:
             f"the activation of {leaf.name!r} cannot be exchanged",
             found=f"a layer of the kind {kind}",
             hint="name dense, convolution and activation layers",
+        )
+
+
+def _require_outer_activation(leaf: Leaf, edit: AddNorm) -> None:
+    """Raise UnsupportedError for what would go before an activation that is applied between two steps in time."""
+    if edit.before and kind_of(leaf.operation) == "recurrent":
+        raise UnsupportedError(
+            f"nothing can be put before the activation of {leaf.name!r}",
+            found="a recurrent layer, which applies it at every step",
+            hint="put it behind the layer: before=False",
         )
 
 

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from unvanish.core.data_stats import nonfinite
+from unvanish.core.digest import digest
 from unvanish.core.edit import Edit, OfWeights, Prescription, Redraw, ScaleRate
 from unvanish.core.evidence import Run
 from unvanish.core.measures.stuck import stuck
@@ -38,6 +39,7 @@ from unvanish.keras.standardise import measured
 from unvanish.keras.surgery import operated
 from unvanish.keras.training import train
 from unvanish.keras.trial_copy import TrialCopy
+from unvanish.keras.weights import array_of
 from unvanish.watching.session import Plan
 
 PROBED, SAMPLES = 3, 64
@@ -162,6 +164,7 @@ class KerasTrainer:
             steps=trained.steps,
             loss_before=before,
             loss=after.loss if whole else math.nan,
+            loss_parts=after.parts if whole else (),
             score=after.score if whole else -math.inf,
             train_score=training.score if whole else -math.inf,
             stuck=stuck(trained.losses, None if self._model.losses else seen.loss.chance),
@@ -178,6 +181,11 @@ class KerasTrainer:
             for number, variable in enumerate(self._model.variables)
         }
         return values | self._batches.leaves()
+
+    def fingerprint(self) -> str:
+        """Return a digest of all data, and of the weights that no training draws anew."""
+        fixed = {f"weight {n}": np.asarray(array_of(w)) for n, w in enumerate(self._model.non_trainable_weights)}
+        return digest(self._batches.leaves() | fixed)
 
     def with_arrays(self, arrays: Mapping[str, NDArray[Any]]) -> KerasTrainer:
         """Return a trainer with these in the place of its own, the model's variables overwritten by them.

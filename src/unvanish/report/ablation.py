@@ -11,8 +11,8 @@ from unvanish.core.edit import Prescription, rate_words
 from unvanish.core.evidence import Arm, Evidence
 from unvanish.report.numbers import MISSING, counted, plain
 
-NO_NUMBER = "no number"
-"""A score where the loss was none."""
+NOT_FINITE = "not finite"
+"""A loss that is no number, and a score of one."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,6 @@ def arm_rows(evidence: Evidence, cured: Cured) -> list[ArmRow]:
 
 def _row(evidence: Evidence, arm: Arm, cured: Cured) -> ArmRow:
     one, p = arm.prescription, evidence.p(arm)
-    theory = cured.diagnosis.forecast
-    expected = one.transmission if one is not None else None if theory is None else theory.transmission_per_layer
     return ArmRow(
         arm=arm,
         name=_name(arm),
@@ -53,7 +51,7 @@ def _row(evidence: Evidence, arm: Arm, cured: Cured) -> ArmRow:
         size="" if one is None else one.invasiveness,
         stuck=f"{arm.stuck}/{len(arm.runs)}",
         per_layer=factor(arm.transmission),
-        forecast=factor(expected),
+        forecast=factor(cured.expected(arm)),
         score=score_of(evidence.metric, arm.scores, arm.score),
         change="" if one is None else _change(evidence, arm),
         p="" if one is None or p is None else f"{p:.3f}" if p >= 0.001 else "<0.001",
@@ -94,31 +92,56 @@ def score_of(metric: str, scores: Sequence[float], median: float) -> str:
     """Return `.825 [.795-.880]`: the median and the range of accuracies, or of losses (their score is minus them)."""
     sign = 1 if metric == "accuracy" else -1
     if not math.isfinite(median):
-        return NO_NUMBER
-    low, high = sorted(sign * score for score in (min(scores), max(scores)))
+        return NOT_FINITE
+    low, high = _range([sign * score for score in scores])
     range_ = "" if len(scores) < 2 else f" [{short(low)}-{short(high)}]"
     return f"{short(sign * median)}{range_}"
+
+
+def _range(values: Sequence[float]) -> tuple[float, float]:
+    """Return the lowest and the highest; what is no number is above all that are."""
+    known = [math.inf if math.isnan(value) else value for value in values]
+    return min(known), max(known)
 
 
 def short(value: float) -> str:
     """Return three decimals, without the zero in front: columns are narrow."""
     if not math.isfinite(value):
-        return NO_NUMBER
+        return NOT_FINITE
     return f"{value:.3f}".removeprefix("0") if abs(value) < 100 else plain(value)
 
 
 def conditions(evidence: Evidence) -> str:
-    """Return on what all arms were compared, and how."""
-    planned = f" ({evidence.planned_steps} planned)" if evidence.planned_steps else ""
+    """Return on what all arms were compared, and how; of the network as it is alone, what its numbers are."""
+    shortened = evidence.usual_steps is not None and evidence.steps < evidence.usual_steps
+    usual = f"usually {evidence.usual_steps}, " if shortened else ""
+    planned = f" ({usual}{evidence.planned_steps or 'unknown'} planned)" if usual or evidence.planned_steps else ""
     chance = "" if evidence.chance is None else f"; chance {plain(abs(evidence.chance))}"
+    taken = f"{counted(len(evidence.seeds), 'seed')}, {counted(evidence.steps, 'step')} each{planned}"
+    score = f"score: held-out {evidence.metric}, median [range]{chance}"
+    if not evidence.arms:
+        return f"{taken}; {score}"
     return (
-        f"{counted(len(evidence.seeds), 'seed')}, {counted(evidence.steps, 'step')} each{planned}, the same batches; "
-        "stuck: seeds whose loss did not fall; "
-        f"score: held-out {evidence.metric}, median [range]{chance}; per layer: the gradient's factor towards the "
-        "input at the first step; gradients: before and after; step: its time over that of the untreated network; "
-        f"better: {evidence.test}; prescribed: the smallest healthy change that is better, unless another is certainly "
-        f"better still, by more than a tenth of the gain"
+        f"{taken}, the same batches; stuck: seeds whose loss did not fall; {score}; "
+        "per layer: the gradient's factor towards the input at the first step; gradients: before and after; "
+        f"step: its time over that of the untreated network; better: {evidence.test}; "
+        "prescribed: the smallest healthy change that is better, unless another is certainly better still, by more "
+        "than a tenth of the gain"
     )
+
+
+def whose(evidence: Evidence | None) -> str:
+    """Return which initialisation the diagnosis is of, and what the numbers of the trials are."""
+    seeds = 0 if evidence is None else len(evidence.seeds)
+    return "one initialisation" + (f"; numbers of the trials: medians over {seeds} seeds" if seeds > 1 else "")
+
+
+def harm_of(cured: Cured) -> str:
+    """Return when the prescription does harm, and at which learning rate it was seen not to."""
+    arm, chosen = cured.treated, cured.prescription
+    harm = "" if chosen is None else chosen.harm
+    rate = "" if arm is None else f" (measured at learning rate {plain(arm.runs[0].learning_rate)})"
+    return harm and harm + rate
 
 
 def _change(evidence: Evidence, arm: Arm) -> str:

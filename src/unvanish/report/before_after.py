@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from unvanish.core.comparison import Comparison, Side
-from unvanish.report.ablation import factor, score_of, short
+from unvanish.report.ablation import NOT_FINITE, factor, score_of, short
 from unvanish.report.glyphs import verdict_mark
 from unvanish.report.headline import Number
 from unvanish.report.numbers import MISSING, counted, plain, scientific
@@ -46,7 +47,7 @@ def headline_of(comparison: Comparison) -> tuple[Number, ...]:
     )
     chance = f"chance {plain(before.chance)}" if before.chance is not None else ""
     told = "; ".join(filter(None, (_lower(comparison), chance)))
-    loss = Number(_loss_label(comparison), _arrow(plain(before.loss), plain(after.loss)), told)
+    loss = Number(_loss_label(comparison), _arrow(_number(before.loss), _number(after.loss)), told)
     return (
         Number(
             "gradient per layer, towards the input",
@@ -124,8 +125,12 @@ def _loss(side: Side) -> str:
     if side.loss is None:
         return MISSING
     if len(side.losses) == 1:
-        return f"{plain(side.losses[0][0])} > {plain(side.loss)}"
+        return f"{_number(side.losses[0][0])} > {_number(side.loss)}"
     return score_of("accuracy", [after for _, after in side.losses], side.loss)
+
+
+def _number(loss: float | None) -> str:
+    return plain(loss) if loss is None or math.isfinite(loss) else NOT_FINITE
 
 
 def _lower(comparison: Comparison) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from unvanish.core.comparison import Comparison, before_and_after
 from unvanish.core.cured import Cured
-from unvanish.report.ablation import arm_rows, conditions
+from unvanish.report.ablation import arm_rows, conditions, harm_of, whose
 from unvanish.report.before_after import depth_rows, footnote, headline_of, lines_of
 from unvanish.report.glossary import GLOSSARY, OF_CURES
 from unvanish.report.glyphs import SEVERITIES, cure_mark, verdict_mark
@@ -58,6 +58,8 @@ def _facts(cured: Cured) -> dict[str, Any]:
         "depth_rows": [] if comparison is None else depth_rows(comparison),
         "layers": list(dict.fromkeys(name for edit in edits for name in getattr(edit, "layers", ()))),
         "rows": [] if evidence is None else arm_rows(evidence, cured),
+        "whose": whose(evidence),
+        "harm": harm_of(cured),
         "conditions": "" if evidence is None else conditions(evidence),
         "marks_of": verdict_mark,
         "severities": SEVERITIES,

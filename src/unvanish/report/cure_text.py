@@ -11,7 +11,7 @@ from rich.text import Text
 from unvanish.core.comparison import before_and_after
 from unvanish.core.cured import Cured
 from unvanish.core.evidence import Evidence
-from unvanish.report.ablation import ArmRow, arm_rows, conditions, dropped_rows
+from unvanish.report.ablation import ArmRow, arm_rows, conditions, dropped_rows, harm_of, whose
 from unvanish.report.before_after_text import before_after_lines
 from unvanish.report.glyphs import cure_mark
 from unvanish.report.inert import cells, inert, inert_line, sentence, shorten
@@ -63,6 +63,7 @@ def _lines(cured: Cured, width: int, report: str) -> list[Text]:
         [line for note in cured.notes for line in wrap(Text(sentence(note)), width, "note: ", " " * 6, style="bold")],
         _dropped(cured.evidence, width),
         _prescription(cured, width),
+        _patch(cured, width),
         _source(cured),
         wrap(Text(report), width, "report: ", " " * 8, style="dim") if report else [],
     ]
@@ -89,7 +90,8 @@ def _verdict(cured: Cured, width: int) -> list[Text]:
 
 def _untreated(cured: Cured, width: int) -> list[Text]:
     found = cured.diagnosis
-    return wrap(Text(sentence(f"{found.verdict}: {found.sentence}")), width, "as it is  ", " " * 10, style="bold")
+    told = wrap(Text(sentence(f"{found.verdict}: {found.sentence}")), width, "as it is  ", " " * 10, style="bold")
+    return [*told, *wrap(Text(whose(cured.evidence), "dim"), width, " " * 10, " " * 10)]
 
 
 def _before_after(cured: Cured, width: int) -> list[Text]:
@@ -99,7 +101,10 @@ def _before_after(cured: Cured, width: int) -> list[Text]:
 
 
 def _table(evidence: Evidence, cured: Cured, width: int) -> list[Text]:
-    """Return one row for each arm, the network as it is first; columns that do not fit are left out, the last first."""
+    """Return one row for each arm, the network as it is first; columns that do not fit are left out, the last first.
+
+    A name that does not fit beside its numbers goes on below them, from its variant on, over the whole width.
+    """
     arms = arm_rows(evidence, cured)
     rows = [HEADINGS, *map(_cells, arms)]
     widths = [max(cells(row[i]) for row in rows) for i in range(len(HEADINGS))]
@@ -107,20 +112,29 @@ def _table(evidence: Evidence, cured: Cured, width: int) -> list[Text]:
     while shown > 3 and sum(widths[1:shown]) + 2 * shown + FEWEST_NAME > width:
         shown -= 1
     room = max(width - sum(widths[1:shown]) - 2 * shown, FEWEST_NAME)
-    room = min(widths[0], room)
+    names = [_broken(row[0], room) for row in rows]
+    room = max(cells(beside) for _, beside, _ in names)
     lines = []
-    for row, arm in zip(rows, (None, *arms), strict=True):
+    for row, arm, (above, beside, below) in zip(rows, (None, *arms), names, strict=True):
         chosen = arm is not None and arm.chosen
         style = "bold green" if chosen else "dim" if arm is None else ""
         numbers = "".join("  " + _fill(row[i], widths[i], left=i in (3, 4)) for i in range(1, shown))
-        label = wrap(Text(row[0]), room, "", "") or [Text()]
-        lines += [
-            Text(
-                f"{'> ' if chosen and not at else '  '}{_fill(part.plain, room)}{'' if at else numbers}".rstrip(), style
-            )
-            for at, part in enumerate(label)
-        ]
+        parts = [above] if above else []
+        parts += [f"{_fill(beside, room)}{numbers}".rstrip()]
+        parts += [part.plain for part in wrap(Text(below), width - 4, "  ", "  ")] if below else []
+        lines += [Text(f"{'> ' if chosen and not at else '  '}{part}", style) for at, part in enumerate(parts)]
     return lines
+
+
+def _broken(name: str, room: int) -> tuple[str, str, str]:
+    """Return what of a name stands above its numbers, beside them in so many columns, and below them."""
+    if cells(name) <= room:
+        return "", name, ""
+    head, variant, rest = name.partition(" (")
+    if not variant:
+        head, variant, rest = name.partition(", ")
+    below = f"({rest}" if variant == " (" else rest
+    return ("", head, below) if cells(head) <= room else (head, "", below)
 
 
 def _cells(row: ArmRow) -> tuple[str, ...]:
@@ -144,7 +158,8 @@ def _prescription(cured: Cured, width: int) -> list[Text]:
     chosen = cured.prescription
     if chosen is None:
         return []
-    lines = wrap(Text(sentence(chosen.change)), width, "to change: ", " " * 11, style="bold green")
+    head = "to change: " if cured.fix is None else f"to change, by --fix {cured.fix}: "
+    lines = wrap(Text(sentence(chosen.change)), width, head, " " * 11, style="bold green")
     for label, text in _facts(cured):
         lines += wrap(Text(sentence(text)), width, f"  = {label}: ", " " * (len(label) + 6), style="bold blue")
     return lines
@@ -158,7 +173,7 @@ def _facts(cured: Cured) -> Iterator[tuple[str, str]]:
     if names:
         yield "layers", _layers(names)
     if chosen.harm:
-        yield "does harm", chosen.harm
+        yield "does harm", harm_of(cured)
 
 
 def _layers(names: Sequence[str]) -> str:
@@ -166,6 +181,11 @@ def _layers(names: Sequence[str]) -> str:
     return (
         ", ".join(once) if len(once) <= 4 else f"{once[0]}, {once[1]} ... {once[-1]} ({len(once)})" if once else "none"
     )
+
+
+def _patch(cured: Cured, width: int) -> list[Text]:
+    """Return why there is no patch, where it would stand."""
+    return wrap(Text(sentence(cured.no_patch)), width, "no patch: ", " " * 10, style="bold") if cured.no_patch else []
 
 
 def _source(cured: Cured) -> list[Text]:

@@ -65,6 +65,11 @@ class TerminalProgress:
         else:
             self._tell(what, done, total)
 
+    def note(self, text: str) -> None:
+        """Write a note that stays, above the bar where there is one."""
+        if not self.quiet:
+            self.console.print(f"note: {text}", markup=False, soft_wrap=True)
+
     def _draw(self, what: str, done: int, total: int) -> None:
         if self._bar is None:
             self._bar = Progress(

@@ -13,11 +13,11 @@ from unvanish.core.forecast import Forecast
 from unvanish.core.network import Layer, Network
 from unvanish.core.observation import Observation
 from unvanish.cures.edited import redrawn, swapped
-from unvanish.rules.expected import gradient_factor, signal_factor
 from unvanish.rules.gradients import KERNEL_GRADIENTS, depth_profile
 from unvanish.rules.signal import signal_profile
 from unvanish.rules.words import times
 from unvanish.theory.bands import healthy_factor
+from unvanish.theory.factors import gradient_factor, signal_factor
 from unvanish.theory.forecast import forecast_network
 
 Change = Callable[[Layer], Layer]

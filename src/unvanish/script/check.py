@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from unvanish.script.captures import CAPTURES, Captures, factories
 from unvanish.script.folder import folder_for
-from unvanish.script.outcome import ScriptRun
+from unvanish.script.outcome import Command, ScriptRun
 from unvanish.script.output import Output
 from unvanish.script.run import run_script
 from unvanish.watching.session import Plan, Progress
@@ -34,13 +34,20 @@ def shown_live(live: bool) -> Iterator[None]:
         _LIVE.reset(token)
 
 
-def look(path: Path, argv: Sequence[str], plan: Plan, progress: Progress, captures: Captures = CAPTURES) -> ScriptRun:
+def look(
+    path: Path,
+    argv: Sequence[str],
+    plan: Plan,
+    progress: Progress,
+    captures: Captures = CAPTURES,
+    command: Command = "check",
+) -> ScriptRun:
     """Run the script until enough of its training was seen; return that, and how the run ended.
 
     What the script writes goes to `.unvanish/<stem>/output.txt`; inside `shown_live(True)` to standard error instead.
     The files of the sites are as seen from the working directory. Whatever the script raises is told in the result,
-    never raised. captures: `FOR_TRIALS` of script.captures ends the script at its fit, and gives a trainer. Raise
-    UsageError when there is no such script.
+    never raised. captures: `FOR_TRIALS` of script.captures ends the script at its fit, and gives a trainer. command:
+    the one that hints name. Raise UsageError when there is no such script.
     """
     live = _LIVE.get()
     started, home = time.perf_counter(), Path.cwd()
@@ -49,7 +56,7 @@ def look(path: Path, argv: Sequence[str], plan: Plan, progress: Progress, captur
     output = Output(folder / OUTPUT if folder is not None else None, live=live)
     progress("starting", 0, 0)
     with output:
-        run = run_script(path, argv, factories(plan, progress, path.absolute(), captures))
+        run = run_script(path, argv, factories(plan, progress, path.absolute(), captures), command)
     seconds = time.perf_counter() - started
     return replace(
         run,

@@ -56,11 +56,14 @@ def steps_seen(run: ScriptRun) -> int:
 
 def _interrupted(run: ScriptRun) -> ScriptError:
     seen = run.observation is not None
+    hint = f"unvanish check {_quoted(run.script)} --steps 20 needs fewer steps"
+    if run.command == "cure":
+        hint = "trials begin when the script calls fit: Ctrl-C from then on keeps what was measured"
     return ScriptError(
         f"{run.script.name} was interrupted",
         found="what was measured until then is kept" if seen else "nothing was measured until then",
         numbers={"training steps seen": steps_seen(run)},
-        hint=f"unvanish check {_quoted(run.script)} --steps 20 needs fewer steps",
+        hint=hint,
     )
 
 
@@ -72,16 +75,16 @@ def _never_trained(run: ScriptRun) -> ScriptError:
         f"{run.script.name} ended without a training that could be looked at",
         found=found,
         numbers={"training steps seen": 0},
-        hint=f"{hint}; arguments of the script go behind --: unvanish check {_quoted(run.script)} -- --train",
+        hint=f"{hint}; arguments of the script go behind --: unvanish {run.command} {_quoted(run.script)} -- --train",
     )
 
 
 def _exited(run: ScriptRun, failure: BaseException, code: int) -> ScriptError:
     message = failure.code if isinstance(failure, SystemExit) else None
     when = f"after {steps_seen(run)} training steps" if run.observation is not None else "before it trained anything"
-    hint = f"run `python {_quoted(run.script)}` by itself until it trains, then check it again"
+    hint = f"run `python {_quoted(run.script)}` by itself until it trains, then {run.command} it again"
     if code == 2:
-        hint = f"arguments of the script go behind --: unvanish check {_quoted(run.script)} -- --epochs 3"
+        hint = f"arguments of the script go behind --: unvanish {run.command} {_quoted(run.script)} -- --epochs 3"
     return ScriptError(
         f"{run.script.name} called sys.exit {when}",
         found=f"sys.exit({message!r})" if isinstance(message, str) else f"exit code {code}",
@@ -93,9 +96,9 @@ def _exited(run: ScriptRun, failure: BaseException, code: int) -> ScriptError:
 def _raised(run: ScriptRun, failure: BaseException) -> ScriptError:
     steps, kind = steps_seen(run), type(failure).__name__
     when = f"after {steps} training steps" if run.observation is not None else "before it trained anything"
-    hint = f"run `python {_quoted(run.script)}` by itself until it trains, then check it again"
+    hint = f"run `python {_quoted(run.script)}` by itself until it trains, then {run.command} it again"
     if run.observation is not None:
-        hint = "the report covers what was measured until then; repair the error, then check again"
+        hint = f"the report covers what was measured until then; repair the error, then {run.command} again"
     if isinstance(failure, ModuleNotFoundError) and failure.name:
         hint = f"the script runs in the Python of unvanish: {_quoted(sys.executable)} -m pip install {failure.name}"
     if isinstance(failure, EOFError) or kind == "BdbQuit":

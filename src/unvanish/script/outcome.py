@@ -17,12 +17,17 @@ Outcome = Literal["enough", "finished", "exited", "raised", "syntax", "interrupt
 raised: it ended by itself before that. refused: this version cannot look at it, or a backend is missing."""
 
 
+Command = Literal["check", "cure"]
+
+
 class ScriptRun(msgspec.Struct, frozen=True, kw_only=True):
     """Hold one run of a script. It may have failed and yet have an observation: what was measured is kept."""
 
     script: Path
     """As the user wrote it."""
     outcome: Outcome
+    command: Command = "check"
+    """What ran it: hints name it."""
     error: UnvanishError | None = None
     """What to tell the user; None only when enough was seen."""
     traceback: str = ""
@@ -32,6 +37,8 @@ class ScriptRun(msgspec.Struct, frozen=True, kw_only=True):
     script_exit: int | None = None
     """The code of the script's own sys.exit; None where it made no such call."""
     observation: Observation | None = None
+    files: tuple[str, ...] = ()
+    """The script, and what it imported from its own folder; absolute."""
     sites: dict[str, Site] = {}
     optimizer_site: Site | None = None
     """Where the optimizer was made, or where `compile` made it of a string."""

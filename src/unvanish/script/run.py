@@ -20,21 +20,23 @@ from msgspec.structs import replace
 from unvanish.script.captures import Factory
 from unvanish.script.endings import ended
 from unvanish.script.gate import Gate
-from unvanish.script.outcome import ScriptRun
+from unvanish.script.outcome import Command, ScriptRun
 from unvanish.script.source import compile_script, syntax_failure
 from unvanish.watching.sites import is_users
 
 __all__ = ["ScriptRun", "run_script"]
 
 
-def run_script(path: Path, argv: Sequence[str], captures: Mapping[str, Factory]) -> ScriptRun:
+def run_script(
+    path: Path, argv: Sequence[str], captures: Mapping[str, Factory], command: Command = "check"
+) -> ScriptRun:
     """Run the script as `python path *argv` would, until a capture has seen enough, and return what was seen.
 
     sys.argv, sys.path, sys.meta_path, the working directory, `__main__`, the handler of Ctrl-C and the modules that
-    came from the script's folder are put back. Whatever the script raises is told in the result, never raised.
-    Raise UsageError when there is no such script.
+    came from the script's folder are put back. command: the one that hints name. Whatever the script raises is told in
+    the result, never raised. Raise UsageError when there is no such script.
     """
-    run = ScriptRun(script=path, outcome="enough")
+    run = ScriptRun(script=path, outcome="enough", command=command)
     try:
         code = compile_script(path)
     except SyntaxError as error:
@@ -42,9 +44,10 @@ def run_script(path: Path, argv: Sequence[str], captures: Mapping[str, Factory])
         return replace(run, outcome="syntax", error=syntax_failure(path, error), traceback=text)
     gate = Gate(captures)
     interrupted = threading.Event()
-    with _restored(), _interrupts(interrupted), _imports_forgotten(path):
+    with _restored(), _interrupts(interrupted), _imports_forgotten(path) as files:
         failure = _execute(code, path, argv, gate)
     seen = gate.seen()
+    run = replace(run, files=(str(path.absolute()), *sorted(files)))
     if seen is not None:
         run = replace(
             run,
@@ -115,16 +118,21 @@ def _restored() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _imports_forgotten(path: Path) -> Iterator[None]:
-    """Forget the modules that came from the script's folder: one named `html` or `queue` would shadow a real one."""
+def _imports_forgotten(path: Path) -> Iterator[set[str]]:
+    """Forget the modules that came from the script's folder: one named `html` or `queue` would shadow a real one.
+
+    Their files are added to what is given, at the end.
+    """
     before = set(sys.modules)
     script = str(path.absolute())
+    files: set[str] = set()
     try:
-        yield
+        yield files
     finally:
         for name in set(sys.modules) - before:
             file = getattr(sys.modules[name], "__file__", None)
             if isinstance(file, str) and is_users(file, script):
+                files.add(file)
                 del sys.modules[name]
 
 

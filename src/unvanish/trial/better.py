@@ -34,6 +34,14 @@ def standard_error(evidence: Evidence, score: float, runs: int) -> float:
     return binomial_error(score, evidence.held_out * max(runs, 1))
 
 
+def gain_error(evidence: Evidence, arm: Arm) -> float:
+    """Return the standard error of the arm's gain by the held-out sample; 0 where it is not known."""
+    if evidence.metric != "accuracy":
+        return evidence.loss_error(arm) or 0.0
+    plain = evidence.baseline.score
+    return standard_error(evidence, plain if math.isfinite(plain) else arm.score, len(arm.runs))
+
+
 def binomial_error(score: float, samples: int) -> float:
     """Return the standard error of an accuracy measured on so many samples; 0 where it is unknown or no accuracy."""
     return math.sqrt(max(score * (1 - score), 0.0) / samples) if samples and math.isfinite(score) else 0.0
@@ -50,17 +58,18 @@ def is_better(evidence: Evidence, arm: Arm) -> bool:
     p = evidence.p(arm)
     if p is None or p * max(len(evidence.arms), ARMS) * LOOKS >= LEVEL:
         return False
-    plain = evidence.baseline.score
-    error = standard_error(evidence, plain if math.isfinite(plain) else arm.score, len(arm.runs))
-    return evidence.gain(arm) > ERRORS * error
+    return evidence.gain(arm) > ERRORS * gain_error(evidence, arm)
 
 
 def is_sufficient(evidence: Evidence, arm: Arm) -> bool:
     """Say whether the arm is better, its gradients are healthy, and no other does for certain much better.
 
-    An arm whose training loss stays where it is for most seeds is none that trains, whatever it scores.
+    An arm whose training loss stays where it is for most seeds is none that trains. Where answers are told from chance
+    by their accuracy, that says more: a squared loss may fall from hundreds, and still lie above that of a constant.
     """
-    if arm.verdict != "healthy" or arm.stuck * 2 > len(arm.runs) or not is_better(evidence, arm):
+    told = evidence.metric == "accuracy" and evidence.chance is not None
+    stands = arm.stuck * 2 > len(arm.runs) and not told
+    if arm.verdict != "healthy" or stands or not is_better(evidence, arm):
         return False
     best = max((one for one in evidence.arms if one.verdict == "healthy"), key=lambda one: one.score)
     p = evidence.p(best, arm)
@@ -78,10 +87,13 @@ def beats_chance(evidence: Evidence, arm: Arm) -> bool:
 
 def can_be_told(evidence: Evidence) -> bool:
     """Say whether the held-out sample is large enough that a perfect score would be told from chance."""
-    chance = evidence.chance
-    if chance is None or evidence.metric != "accuracy":
-        return True
-    return 1 - chance > ERRORS * standard_error(evidence, chance, len(evidence.seeds))
+    known = evidence.metric == "accuracy"
+    return enough_held_out(evidence.chance if known else None, evidence.held_out, len(evidence.seeds))
+
+
+def enough_held_out(chance: float | None, held_out: int, seeds: int) -> bool:
+    """Say the same before anything is trained. chance: accuracy of the best constant answer; None of another metric."""
+    return chance is None or not held_out or 1 - chance > ERRORS * binomial_error(chance, held_out * max(seeds, 1))
 
 
 def told_from_chance(evidence: Evidence, run: Run) -> bool:

@@ -16,9 +16,9 @@ from unvanish.trial.better import (
     beats_chance,
     can_be_told,
     fits_training,
+    gain_error,
     is_better,
     is_sufficient,
-    standard_error,
     told_from_chance,
 )
 from unvanish.trial.plan import FEWEST_SEEDS, FEWEST_STEPS
@@ -68,7 +68,7 @@ def decide(evidence: Evidence | None, untreated: Diagnosis, answered: Collection
     if not errors and not evidence.arms:
         return _not_the_gradients(evidence, untreated)
     if not can_be_told(evidence):
-        return Decision(verdict="undecided", sentence=_too_few_held_out(evidence))
+        return Decision(verdict="undecided", sentence=too_few_held_out(evidence.held_out, evidence.chance))
     notes = tuple(filter(None, (_of_clipping(evidence, arm) for arm in evidence.arms if arm.clips)))
     compared = [arm for arm in evidence.arms if len(arm.runs) >= FEWEST_SEEDS]
     enough = [arm for arm in compared if is_sufficient(evidence, arm)]
@@ -97,6 +97,34 @@ def decide(evidence: Evidence | None, untreated: Diagnosis, answered: Collection
     return _without_a_cure(evidence, notes, far=far)
 
 
+def of_the_budget(evidence: Evidence | None, cut: str) -> tuple[str, ...]:
+    """Return what a bound on the time left out, and may have changed: a note, or none."""
+    if evidence is None:
+        return ()
+    fewer = [
+        f"{have} {what} in the place of {usual}"
+        for have, usual, what in (
+            (evidence.steps, evidence.usual_steps, "steps of each training"),
+            (len(evidence.seeds), evidence.usual_seeds, "seeds"),
+        )
+        if usual is not None and have < usual
+    ]
+    untried = sum(cut in one.reason for one in evidence.dropped) if cut else 0
+    fewer += [f"{untried} change{'s' if untried > 1 else ''} not compared"] if untried else []
+    if not fewer:
+        return ()
+    return (f"{cut or 'to keep to the budget'}: {', '.join(fewer)}; with more time the prescription may be another",)
+
+
+def of_the_loss(evidence: Evidence | None) -> tuple[str, ...]:
+    """Return that the held-out loss counts as exact, where its error is not known: a note, or none."""
+    if evidence is None or evidence.metric == "accuracy" or not evidence.arms:
+        return ()
+    if any(evidence.loss_error(arm) is not None for arm in evidence.arms):
+        return ()
+    return ("how certain the held-out loss is could not be told: it counts as exact",)
+
+
 def _without_a_cure(evidence: Evidence, notes: tuple[str, ...], *, far: bool) -> Decision:
     """Return the verdict where no change was sufficient. far: as of `_at_chance`."""
     baseline = evidence.baseline
@@ -113,7 +141,7 @@ def _without_a_cure(evidence: Evidence, notes: tuple[str, ...], *, far: bool) ->
             sentence=f"the loss was no number at the end of all {len(runs)} trainings, changed or not",
         )
     healthy = [arm for arm in evidence.arms if arm.verdict == "healthy"]
-    if healthy and not any(beats_chance(evidence, arm) for arm in healthy):
+    if healthy and not any(beats_chance(evidence, arm) for arm in (baseline, *evidence.arms)):
         return _at_chance(evidence, healthy, notes, far=far)
     words = f"{len(evidence.arms)} changes were compared, {len(evidence.dropped)} dropped before"
     best = max(evidence.arms, key=lambda arm: arm.score, default=None)
@@ -187,17 +215,32 @@ def _trains(evidence: Evidence) -> bool:
 def _untrained(evidence: Evidence) -> str:
     """Return in words that healthy gradients were not seen to train."""
     if not can_be_told(evidence):
-        return f"and whether it trains cannot be told: {_too_few_held_out(evidence)}"
+        return f"and whether it trains cannot be told: {too_few_held_out(evidence.held_out, evidence.chance)}"
     if evidence.steps < FEWEST_STEPS:
         return f"and {evidence.steps} steps are too few to tell whether it trains"
     return "and it does not train"
 
 
-def _too_few_held_out(evidence: Evidence) -> str:
-    return (
-        f"the held-out samples ({evidence.held_out}, {_chance(evidence)} of them of one class) cannot tell a training "
-        "from guessing"
-    )
+def too_few_held_out(held_out: int, chance: float | None) -> str:
+    """Return in words that so many held-out samples cannot tell a training from guessing."""
+    share = "an unknown share" if chance is None else f"{chance:.3f}"
+    return f"the held-out samples ({held_out}, {share} of them of one class) cannot tell a training from guessing"
+
+
+def chosen_words(evidence: Evidence, row: int, prescribed: Prescription | None) -> str:
+    """Return what the change in that row of the arms did, 1 the best, which was asked for, and what is prescribed.
+
+    Raise IndexError where there is no such row.
+    """
+    arm = evidence.arms[row - 1]
+    assert arm.prescription is not None, "the network as it is is no row of the arms"
+    begin, words = f"by --fix {row} the patch is of", _cured(evidence, arm, arm.prescription)
+    if arm.prescription == prescribed:
+        return f"{begin} what is prescribed, {words}"
+    instead = "nothing" if prescribed is None else f"{prescribed.change} ({prescribed.invasiveness})"
+    if is_sufficient(evidence, arm):
+        return f"{begin} {words}; prescribed is {instead}"
+    return f"prescribed is {instead}; {begin} what was not sufficient, {words}"
 
 
 def _cured(evidence: Evidence, arm: Arm, chosen: Prescription) -> str:
@@ -216,7 +259,7 @@ def _of_clipping(evidence: Evidence, arm: Arm) -> str:
         return ""
     same = abs(after / before - 1) < UNMOVED
     profile = f"{before:.2f}x per layer without and {after:.2f}x with it"
-    noise = ERRORS * standard_error(evidence, evidence.baseline.score, len(arm.runs))
+    noise = ERRORS * gain_error(evidence, arm)
     did = "had no effect" if same and abs(evidence.gain(arm)) <= noise else "did not help"
     return f"clipping {did}: {profile}; {scores(evidence, arm)} with it, {scores(evidence, evidence.baseline)} without"
 

@@ -16,6 +16,10 @@ UNKNOWN = 250
 RATES = (1.0, 3.0, 1 / 3)
 """Learning rates that every arm gets, as multiples of the user's own, which is the first."""
 FEWEST_SEEDS = 3
+MOST_ROWS = 7
+"""Changes that a search compares at most: the best of each of the four sizes, an isometry, clipping, another rate."""
+PART = 2
+"""The short trainings take one part in so many of the steps of the compared ones."""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,3 +53,13 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         if self.steps is not None:
             return self.steps
         return max(FEWEST_STEPS, -(-planned // SHARE)) if planned else UNKNOWN
+
+    def steps_within(self, left: float | None, steps: int, arms: int, seconds: float) -> int:
+        """Return the steps of each compared training that fit into the seconds left, at least FEWEST_STEPS.
+
+        steps: what they take without a bound (left None). seconds: that a short training took. arms: that are expected.
+        """
+        needed = seconds * arms * (len(self.rates) + self.seeds * PART)
+        if left is None or needed <= left:
+            return steps
+        return min(steps, max(FEWEST_STEPS, int(steps * max(left, 0.0) / needed)))

@@ -24,26 +24,32 @@ from unvanish.trial.better import (
     told_from_chance,
 )
 from unvanish.trial.better import SHARE as SHARE_OF_GAIN
-from unvanish.trial.changes import clips, keeps_lengths, label_of, name_of, signless, size_of
+from unvanish.trial.changes import (
+    clips,
+    is_rate,
+    keeps_lengths,
+    label_of,
+    name_of,
+    sick_forecast,
+    signless,
+    size_of,
+)
 from unvanish.trial.job import Runner
-from unvanish.trial.plan import FEWEST_STEPS, SHARE, Plan
-from unvanish.trial.rates import best_of, chosen, following
+from unvanish.trial.plan import PART, SHARE, Plan
+from unvanish.trial.rates import best_of
+from unvanish.trial.short import SEARCH_SEED, Short
 from unvanish.trial.trainer import Trainer
 from unvanish.trial.trials import Failed, Judge, Progress, Spent, Trained, Trials, arm_of, transmission
 
-DECADES = 1.5
-"""Decades over all kernels beyond which a forecast is that of a sick network (THEORY 4: the band of rule GF101)."""
 ALIKE = 3
 """Of one invasiveness, so many are trained at most, the next one where those before it did not do well; one alone, once
 a change is proven."""
-PART = 2
-"""The short trainings take one part in so many of the steps of the compared ones."""
 MORE = 2
 """Seeds added for a change that is better with every one of the plan's, and not yet beyond their noise."""
+OF_THE_STEP = "untrainable-step"
+"""What a network is called whose gradients are well, and whose step is not."""
 LONGER = 1000
 """Steps from which on labels without signal are told from learnable ones with 200 held-out samples (see GF901)."""
-SEARCH_SEED = 0
-"""Of the short trainings; the compared ones use others, so that no arm was chosen by what it is then judged by."""
 
 
 class Searched(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,8 +92,7 @@ class _Search:
         self._clips = [one for one in candidates if clips(one)][:1]
         self._candidates = [one for one in candidates if one not in self._clips]
         self._dropped: dict[str, Dropped] = {}
-        self._short: dict[str, dict[float, Trained]] = {}
-        """Label -> learning rate, as a multiple of the user's -> short training."""
+        self._short = Short(trials, plan)
         self._compared: dict[str, list[Trained]] = {}
         self._proven: list[Prescription] = []
         self._proven_seconds: float | None = None
@@ -111,29 +116,52 @@ class _Search:
             self._compare([None], self._plan.seeds)
             return
         started = time.monotonic()
-        self._train_short(None, 1.0)
+        self._short.train(None, self._short_steps, 1.0)
         self._fit_into_budget(time.monotonic() - started)
         self._at_every_rate(None)
         first = next((one for one in self._candidates if keeps_lengths(one)), None)
         if first is not None and self._tried(first) and self._promises(first):
             self._prove(first)
-        best = [one for size in INVASIVENESS if (one := self._best_of(size)) is not None]
-        if not self._proven:
-            self._compare_up_to_the_best(best)
+        self._by_size()
+        if not self._proven and self._slowed_down():
+            self._by_size()
         for one in self._candidates:  # tried before anything was proven, and not as good
-            if one.label in self._short and one.label not in self._compared and one.label not in self._dropped:
+            if one in self._short and one.label not in self._compared and one.label not in self._dropped:
                 self._drop_for(one, self._ceiling)
         for one in self._clips:
             self._at_every_rate(one)
         self._compare([None, *self._clips, *self._other_rate()], self._plan.seeds)
         self._if_at_chance()
 
+    def _by_size(self) -> None:
+        """Take the best of each invasiveness, and compare them where none of them was proven at once."""
+        best = [one for size in INVASIVENESS if (one := self._best_of(size)) is not None]
+        if not self._proven:
+            self._compare_up_to_the_best(best)
+
+    def _slowed_down(self) -> bool:
+        """Give the changes not compared a learning rate that the network as it is stands; say whether there is one.
+
+        Where the step is too large, no other change shows what it can do at the user's own rate.
+        """
+        tried = {one.rate: self._short.first(one) for one in self._candidates if is_rate(one) and one in self._short}
+        known = tried | self._short.at_rates(None)
+        rate = best_of(known)
+        if self._short.first(None).verdict != OF_THE_STEP or known[rate].verdict != "healthy" or rate >= 1.0:
+            return False
+        for number, one in enumerate(self._candidates):
+            if not is_rate(one) and one.label not in self._compared:
+                self._short.forget(one)
+                self._dropped.pop(one.label, None)
+                self._candidates[number] = one.at_rate(rate)
+        return True
+
     def _best_of(self, size: Invasiveness) -> Prescription | None:
         """Return the best of one invasiveness; compared already where it is better than what is known."""
         tried: list[Prescription] = []
         unbeaten = self._unbeatable(size)
         for one in (one for one in self._candidates if one.invasiveness == size):
-            if one.label in self._short:
+            if one in self._short:
                 tried.append(one)
             elif one.label in self._dropped:
                 continue
@@ -144,7 +172,7 @@ class _Search:
                 self._drop(one, f"{tried[-1].label} did well" if better else f"{tried[-1].label} did no better")
             elif self._tried(one):
                 tried.append(one)
-        best = max(tried, key=self._rank, default=None)
+        best = max(tried, key=self._short.rank, default=None)
         for one in tried:
             if one is not best and one.label not in self._compared:
                 self._drop_for(one, best)
@@ -157,13 +185,17 @@ class _Search:
 
     def _tried(self, one: Prescription) -> bool:
         """Train a change shortly, unless its forecast or its first step is sick; say whether it was trained."""
-        if not self._forecast_well(one) or not self._looks_well(one):
+        sick = sick_forecast(one, len(self._trials.trainer.network.kernels))
+        if sick:
+            self._drop(one, sick)
+            return False
+        if not self._looks_well(one):
             return False
         self._trials.tell(f"{one.invasiveness}: {one.label}", len(self._compared), len(INVASIVENESS) + 1)
-        self._train_short(one, 1.0)
-        failure = self._short[one.label][1.0].failure
+        self._short.train(one, self._short_steps, 1.0)
+        failure = self._short.first(one).failure
         if failure:
-            del self._short[one.label]
+            self._short.forget(one)
             self._drop(one, f"its training failed: {failure}")
         return not failure
 
@@ -171,7 +203,7 @@ class _Search:
         """Compare the best of each invasiveness, up to that of the best of all, where none was proven before."""
         if not best:
             return
-        top = max(best, key=self._rank)
+        top = max(best, key=self._short.rank)
         for number, one in enumerate(best):
             if number <= best.index(top):
                 self._prove(one)
@@ -190,10 +222,10 @@ class _Search:
         A change that is larger than the best one proven has to score higher, beyond noise; a smaller one has to come
         near it; the first has to beat the untreated network.
         """
-        mine, plain, best = self._short[one.label][1.0], self._short[""][1.0], self._ceiling
+        mine, plain, best = self._short.first(one), self._short.first(None), self._ceiling
         if mine.verdict != "healthy" or mine.run.stuck:
             return False
-        known = plain if best is None else self._short[best.label][1.0]
+        known = plain if best is None else self._short.first(best)
         exact = self._trials.exact or not math.isfinite(known.run.score)
         noise = 0.0 if exact else ERRORS * binomial_error(known.run.score, self._trials.held_out)
         if best is None or size_of(one) >= size_of(best):
@@ -210,24 +242,14 @@ class _Search:
         labels = {one.label for one in self._proven if size_of(one) <= INVASIVENESS.index(size)}
         return next((arm.label for arm in known.arms if arm.label in labels and known.gain(arm) >= most), None)
 
-    def _forecast_well(self, one: Prescription) -> bool:
-        """Say whether the forecast is not that of a sick network; drop it when it is."""
-        depth = max(len(self._trials.trainer.network.kernels) - 1, 1)
-        if one.transmission is None or abs(math.log10(one.transmission)) * depth <= DECADES:
-            return True
-        self._drop(one, f"forecast: {one.transmission:.2f}x per layer")
-        return False
-
     def _looks_well(self, one: Prescription) -> bool:
         """Say whether the first step is that of a healthy network; drop it when it is not."""
         self._trials.tell(f"looking at the first step of {one.label}", len(self._compared), len(INVASIVENESS) + 1)
         try:
             found: Diagnosis = self._trials.look(one, SEARCH_SEED)
-        except UnsupportedError as error:
-            self._drop(one, f"does not fit: {error.what}")
-            return False
-        except Failed as failed:
-            self._drop(one, f"failed at the first step: {failed}")
+        except (UnsupportedError, Failed) as error:
+            how = f"failed at the first step: {error}" if isinstance(error, Failed) else f"does not fit: {error.what}"
+            self._drop(one, how)
             return False
         silent = any(isinstance(edit, AddResidual) for edit in one.edits)  # its gain is zero: judged after training
         if found.verdict in ("healthy", "undecided") or silent:
@@ -235,34 +257,17 @@ class _Search:
         self._drop(one, f"{found.verdict} at the first step", transmission(found))
         return False
 
-    def _train_short(self, one: Prescription | None, *rates: float) -> None:
-        known = self._short.setdefault(label_of(one), {})
-        new = [rate for rate in dict.fromkeys(rates) if rate not in known]
-        trainings = self._trials.train_all([(one, SEARCH_SEED, rate) for rate in new], max(1, self._steps // PART))
-        for rate, trained in zip(new, trainings, strict=True):
-            known[rate] = trained
-
     def _at_every_rate(self, one: Prescription | None) -> None:
-        """Give a change the learning rates that every one gets, and smaller ones while they are better still.
-
-        One that is itself a learning rate has its own.
-        """
-        own = one is not None and one.rate != 1.0
         self._trials.tell(f"learning rates of {name_of(one)}", len(self._compared), len(INVASIVENESS) + 1)
-        self._train_short(one, 1.0, *(() if own else self._plan.rates))
-        while not own and (rate := following(self._short[label_of(one)], self._plan.rates)) is not None:
-            self._train_short(one, rate)
+        self._short.train_at_every_rate(one, self._short_steps)
 
-    def _rate_of(self, one: Prescription | None) -> float:
-        """Return the learning rate to compare at, as a multiple of the user's: of the untreated network that itself."""
-        tried = self._short.get(label_of(one), {})
-        if one is None or 1.0 not in tried:
-            return 1.0
-        return chosen(tried, self._trials.exact, self._trials.held_out)
+    @property
+    def _short_steps(self) -> int:
+        return max(1, self._steps // PART)
 
     def _other_rate(self) -> list[Prescription]:
         """Return the untreated network at the learning rate that serves it best, where that is not the user's own."""
-        tried = self._short[""]
+        tried = self._short.at_rates(None)
         best = best_of(tried)
         gain = tried[best].run.score - tried[1.0].run.score
         noise = ERRORS * binomial_error(tried[1.0].run.score, self._trials.held_out)
@@ -277,7 +282,7 @@ class _Search:
         """Train the arms over so many seeds, seed by seed, so that what is cut short can still be compared."""
         wanted = [(seed, one) for seed in range(SEARCH_SEED + 1, SEARCH_SEED + 1 + seeds) for one in arms]
         new = [(seed, one) for seed, one in wanted if seed > len(self._compared.get(label_of(one), []))]
-        trainings = self._trials.train_all([(one, seed, self._rate_of(one)) for seed, one in new], self._steps)
+        trainings = self._trials.train_all([(one, seed, self._short.rate_of(one)) for seed, one in new], self._steps)
         for done, (_, one) in enumerate(new):
             self._trials.tell(f"{name_of(one)} over seeds", done, len(new))
             self._compared[label_of(one)] = [*self._compared.get(label_of(one), []), next(trainings)]
@@ -329,46 +334,35 @@ class _Search:
 
     def _rates_of(self, arm: Arm) -> list[float]:
         """Return the plan's learning rates, the one that the arm was compared at first."""
-        first = self._rate_of(self._known[arm.label])
+        first = self._short.rate_of(self._known[arm.label])
         return [first, *(rate for rate in self._plan.rates if rate != first)]
 
     def _fit_into_budget(self, seconds: float) -> None:
         """Shorten the trainings where a first one says that what is usual does not fit into the time left."""
-        left = self._trials.left
-        if left is None:
-            return
         arms = min(len(self._candidates), len(INVASIVENESS)) + len(self._clips) + 1
-        needed = seconds * arms * (len(self._plan.rates) + self._plan.seeds * PART)
-        if needed > left:
-            self._steps = min(self._steps, max(FEWEST_STEPS, int(self._steps * max(left, 0.0) / needed)))
+        self._steps = self._plan.steps_within(self._trials.left, self._steps, arms, seconds)
 
     @property
     def _known(self) -> dict[str, Prescription]:
         return {one.label: one for one in (*self._candidates, *self._clips)}
 
-    def _best_short(self, one: Prescription | None) -> Trained:
-        return max(self._short[label_of(one)].values(), key=lambda trained: trained.rank)
-
-    def _rank(self, one: Prescription) -> tuple[bool, float, float]:
-        return self._best_short(one).rank
-
     def _drop(self, one: Prescription, reason: str, factor: float | None = None) -> None:
         self._dropped[one.label] = Dropped(prescription=one, reason=reason, transmission=factor)
 
     def _drop_for(self, one: Prescription, other: Prescription | None) -> None:
-        short = self._best_short(one)
+        short = self._short.best(one)
         words = f"{signless(short.run.score)} after {short.run.steps} steps"
         if other is not None and other is not one:
-            words += f", {other.label} {signless(self._best_short(other).run.score)}"
+            words += f", {other.label} {signless(self._short.best(other).run.score)}"
         self._drop(one, words, short.transmission)
 
     def _at_its_rate(self, one: Prescription) -> Prescription:
         """Return the change with the learning rate that it was compared at: part of what is prescribed."""
-        return one.at_rate(self._rate_of(one))
+        return one.at_rate(self._short.rate_of(one))
 
     def _evidence(self, cut: str) -> Evidence | None:
         trainer, compared = self._trials.trainer, self._compared
-        plain = compared.get("") or list(self._short.get("", {}).values())[:1]
+        plain = compared.get("") or list(self._short.at_rates(None).values())[:1]
         if not plain:
             return None
         known = self._known
@@ -391,6 +385,8 @@ class _Search:
             dropped=tuple(self._dropped.values()),
             steps=max(run.run.steps for run in plain) if cut else self._steps,
             planned_steps=trainer.planned_steps,
+            usual_steps=self._plan.steps_of(trainer.planned_steps),
+            usual_seeds=self._plan.seeds,
             seeds=tuple(run.run.seed for run in plain),
             test=test_words(),
             seconds=time.monotonic() - self._trials.started,

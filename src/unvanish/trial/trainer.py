@@ -59,6 +59,9 @@ class Trainer(Protocol):
         With these alike, equal trainings of the same script in two processes give equal results.
         """
 
+    def fingerprint(self) -> str:
+        """Return a digest of what trainings depend on beside the code: all data, and weights that none draws anew."""
+
     def with_arrays(self, arrays: Mapping[str, NDArray[Any]]) -> Trainer:
         """Return a trainer with these in the place of its own; the model's weights, if among them, are overwritten.
 

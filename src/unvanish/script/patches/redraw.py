@@ -32,6 +32,7 @@ def plan(edit: Redraw, plans: Plans, target: Target) -> None:
 
 
 def normal(edit: Redraw) -> str:
-    """Return the expression of Keras' own initializer: what was tried, an untruncated normal, to the distribution."""
-    scale = number(edit.gain**2)
-    return f'keras.initializers.VarianceScaling({scale}, mode="fan_in", distribution="untruncated_normal")'
+    """Return the word, or the expression, of Keras' own initializer: what was tried, to the distribution."""
+    if edit.word:
+        return f'"{edit.word}"'
+    return f'keras.initializers.VarianceScaling({number(edit.gain**2)}, mode="fan_in", distribution="truncated_normal")'

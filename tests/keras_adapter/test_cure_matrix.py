@@ -1,0 +1,63 @@
+"""What becomes of every cure on every family of networks, against the committed table `cure_matrix.txt`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+import pytest
+from curable import FAMILIES
+from cure_cells import Bench, bench, by_hand, forms, outcome
+
+from unvanish.cures.cure import Cure
+from unvanish.cures.table import CURES
+
+pytestmark = [
+    pytest.mark.keras,
+    pytest.mark.filterwarnings("ignore:Skipping variable loading for optimizer"),  # saved before its first step
+]
+ON_TENSORFLOW = keras.backend.backend() == "tensorflow"
+TABLE, _, REFUSALS = Path(__file__).with_name("cure_matrix.txt").read_text().partition("\n\n")
+ROWS = [line.split() for line in TABLE.splitlines() if not line.startswith("#")]
+EXPECTED = {row[0]: dict(zip(ROWS[0][1:], row[1:], strict=True)) for row in ROWS[1:]}
+WORDS = [line for line in REFUSALS.splitlines() if not line.startswith("#")]
+
+
+def test_the_table_is_complete() -> None:
+    assert ROWS[0][1:] == [cure.NAME for cure in CURES]
+    assert list(EXPECTED) == list(FAMILIES)
+
+
+@pytest.mark.every_backend
+@pytest.mark.parametrize(
+    "family", [pytest.param(name, marks=[] if ON_TENSORFLOW else pytest.mark.soak) for name in FAMILIES]
+)
+def test_every_cure_does_to_it_what_the_table_says(family: str, tmp_path: Path) -> None:
+    on = bench(family)
+    marks, words = {}, []
+    for cure in CURES:
+        found = [outcome(on, one, proposed, tmp_path) for one, proposed in tried(cure, on)]
+        marks[cure.NAME] = "".join(mark for mark, _ in found)
+        words += [f"{family} | {cure.NAME} | {text}" for text in dict.fromkeys(text for _, text in found if text)]
+    assert words == [line for line in WORDS if line.startswith(f"{family} | ")]
+    assert marks == EXPECTED[family]
+
+
+def tried(cure: Cure, on: Bench) -> list[tuple[object, bool]]:
+    """Return one prescription of each kind that the cure proposes; its bare edit where it proposes nothing."""
+    proposed = cure.propose(on.seen)
+    return [(one, True) for one in forms(proposed)] or [(by_hand(cure, on.seen.network), False)]
+
+
+@pytest.mark.soak
+@pytest.mark.every_backend
+@pytest.mark.parametrize("family", FAMILIES)
+def test_all_that_is_proposed_is_trained_saved_and_loaded(family: str, tmp_path: Path) -> None:
+    on = bench(family)
+    for cure in CURES:
+        for one in cure.propose(on.seen):
+            mark, _ = outcome(on, one, True, tmp_path, both=True)
+            assert mark in EXPECTED[family][cure.NAME]
+            if mark != "!":
+                run, _ = on.trainer.train(one, 1, 1e-3, steps=2)
+                assert run.steps == 2
