@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import pytest
-from trials import CLIP, Outcome, change, decided, plain, run
+from trials import ANSWERED, CLIP, Outcome, change, decided, plain, run
 
 from unvanish.core.edit import Prescription, other_rate
+from unvanish.testing import diagnoses
+from unvanish.trial.decide import decide
 from unvanish.trial.plan import RATES
 
 WORD = change("swap", "one word")
@@ -73,6 +75,17 @@ def test_where_a_smaller_step_suffices_nothing_else_is_tried_at_it() -> None:
     found, looks = slowed(0.8)
     assert found is not None
     assert (found.change, looks.count("norm")) == ("learning rate / 100", 1)
+
+
+@pytest.mark.parametrize(("rate", "verdict", "arms"), [(1 / 3, "cured", 1), (1.0, "not-the-gradients", 0)])
+def test_healthy_gradients_that_train_nothing_get_other_learning_rates(rate: float, verdict: str, arms: int) -> None:
+    """Where it stays at chance, and nowhere else: rates are not tuned for their own sake."""
+    _, searched = run(
+        {"": Outcome(0.8, rates=(rate,), stuck=rate < 1), "learning-rate (/ 3)": Outcome(0.8, rates=(1 / 3,))}
+    )
+    assert searched.evidence is not None
+    assert len(searched.evidence.arms) == arms
+    assert decide(searched.evidence, diagnoses.healthy(), ANSWERED).verdict == verdict
 
 
 def test_a_change_with_a_rate_multiplies_it() -> None:

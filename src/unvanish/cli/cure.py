@@ -44,8 +44,8 @@ numbers. A process holds the framework, the data and the models: it pays with
 long trainings on many cores, hardly with short ones or on one GPU.
 \b
 With --on ray they run on the Ray cluster of this machine, with --on
-ray:HOST:PORT on that one: as many as it has free CPUs, or --jobs N. Where none
-runs, one is started that only this machine can reach, and ended afterwards.
+ray:HOST:PORT on that one: as many as it has free CPUs, or --jobs N. Where
+none runs, one is started that only this machine can reach, and ended after.
 Every node needs the script and its data at the same paths as here, and the
 same packages. Where one gives other numbers, this process does everything.
 \b

@@ -24,16 +24,7 @@ from unvanish.trial.better import (
     told_from_chance,
 )
 from unvanish.trial.better import SHARE as SHARE_OF_GAIN
-from unvanish.trial.changes import (
-    clips,
-    is_rate,
-    keeps_lengths,
-    label_of,
-    name_of,
-    sick_forecast,
-    signless,
-    size_of,
-)
+from unvanish.trial.changes import clips, is_rate, keeps_lengths, label_of, name_of, sick_forecast, signless, size_of
 from unvanish.trial.job import Runner
 from unvanish.trial.plan import PART, SHARE, Plan
 from unvanish.trial.rates import best_of
@@ -114,6 +105,7 @@ class _Search:
     def _all(self) -> None:
         if not self._candidates and not self._clips:
             self._compare([None], self._plan.seeds)
+            self._if_it_does_not_train()
             return
         started = time.monotonic()
         self._short.train(None, self._short_steps, 1.0)
@@ -132,6 +124,14 @@ class _Search:
             self._at_every_rate(one)
         self._compare([None, *self._clips, *self._other_rate()], self._plan.seeds)
         self._if_at_chance()
+
+    def _if_it_does_not_train(self) -> None:
+        """Give the network as it is other learning rates where its gradients are well and it stays at chance."""
+        known = self._evidence("")
+        if known is not None and math.isfinite(known.baseline.score) and not beats_chance(known, known.baseline):
+            self._at_every_rate(None)
+            for one in self._other_rate():
+                self._prove(one)
 
     def _by_size(self) -> None:
         """Take the best of each invasiveness, and compare them where none of them was proven at once."""
