@@ -103,7 +103,9 @@ def gru() -> Any:
 
 def bidirectional() -> Any:
     cold = keras.initializers.RandomNormal(stddev=0.01)
-    return compiled(sequential(L.Bidirectional(L.LSTM(3, recurrent_initializer=cold), name="b"), shape=(5, 3)))
+    return compiled(
+        sequential(L.Bidirectional(L.LSTM(3, recurrent_initializer=cold, name="cell"), name="b"), shape=(5, 3))
+    )
 
 
 def clipped() -> Any:
