@@ -28,6 +28,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "demo": ("unvanish.cli.demo", "Check the tutorial's networks and every remedy, and cure the sick one."),
     "explain": ("unvanish.cli.explain", "Show the page of a rule: what it measures, why, evidence, remedies."),
+    "forecast": ("unvanish.cli.forecast", "Say from a network's description what its gradients will do, untrained."),
     "report": ("unvanish.cli.report", "Render saved facts again: as text, HTML or JSON."),
 }
 """Name -> module, one line of help. The module's function of that name is the command."""
