@@ -42,6 +42,7 @@ Examples:
   unvanish check train.py -- --epochs 3  the script's arguments go behind --
   unvanish check train.py --json facts.json --fail-on warning
   unvanish explain GF101                 the page of a rule
+  unvanish forecast "dense(64, tanh)*20" before there is a script
 \b
 Exit codes: 0 healthy; 1 findings; 2 wrong usage or a missing backend; 3 the
 script failed or never trained; 4 undecided; 130 interrupted (143 by SIGTERM).

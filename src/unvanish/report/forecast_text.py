@@ -80,7 +80,7 @@ def _facts(outlook: Outlook, width: int) -> list[Text]:
 def _table(outlook: Outlook, width: int) -> list[Text]:
     """Return the gradient of each layer with weights, those in the middle left out where there are many."""
     kernels = outlook.network.kernels
-    logs = {layer.name: outlook.forecast.layer(layer.name).log10_gradient_norm for layer in kernels}
+    logs = {layer.name: layer.log10_gradient_norm for layer in outlook.forecast.layers}
     scale = decades(10.0**x for x in logs.values() if x is not None and abs(x) < 300)
     if scale is None or len(kernels) < 2:
         return []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from unvanish.core.forecast import Forecast
-from unvanish.core.network import Network
+from unvanish.core.network import Layer, Network
 from unvanish.core.outlook import Expected
 from unvanish.theory.bands import DECADES
 
@@ -34,10 +34,9 @@ def verdict(network: Network, forecast: Forecast) -> tuple[Expected, str]:
 
 def _signal(network: Network, forecast: Forecast) -> float:
     """Return log10 of the RMS of the last hidden kernel's pre-activation over the first's; nan when it is not known."""
-    moments = [forecast.layer(layer.name).second_moment for layer in network.kernels[:-1]]
-    if not moments or moments[0] is None or moments[-1] is None:
+    first, last = (forecast.layer(layer.name).second_moment for layer in _ends(network))
+    if first is None or last is None:
         return math.nan
-    first, last = moments[0], moments[-1]
     return 0.5 * math.log10(last / first) if 0 < first < math.inf and last > 0 else -math.inf
 
 
@@ -49,7 +48,12 @@ def typical(network: Network) -> str | None:
 
 def apart(network: Network, forecast: Forecast) -> tuple[float | None, float | None]:
     """Return 1 - c of two inputs in the first kernel and in the last hidden one; None where it is not known."""
-    first, *_, last = network.kernels[:-1] * 2 or network.kernels * 2
-    found = [forecast.layer(layer.name).correlation for layer in (first, last)]
+    found = [forecast.layer(layer.name).correlation for layer in _ends(network)]
     one, other = (None if c is None else max(0.0, 1 - c) for c in found)
     return one, other
+
+
+def _ends(network: Network) -> tuple[Layer, Layer]:
+    """Return the first kernel and the last one before the output's; the only one twice."""
+    kernels = network.kernels
+    return kernels[0], kernels[max(len(kernels) - 2, 0)]
