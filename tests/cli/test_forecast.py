@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import subprocess
 import sys
@@ -9,11 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from unvanish.api import forecast_spec
 from unvanish.cli.main import run
 from unvanish.core import document
 from unvanish.core.outlook import Outlook
+from unvanish.report.forecast_text import print_outlook
 
 TUTORIAL = "dense(64, sigmoid)*11, dense(1)"
 
@@ -67,6 +70,18 @@ def test_usage(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["forecast", TUTORIAL, "--init", "best"]) == 2
     assert run(["forecast", TUTORIAL, "--json", "no/such/folder.json"]) == 2
     assert run(["forecast"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("spec", "width"), [(TUTORIAL, 40), ("dense(4, linear)*2000, dense(1)", 80), ("residual(dense(4), relu)*9", 60)]
+)
+def test_narrow_and_in_ascii(spec: str, width: int) -> None:
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    print_outlook(forecast_spec(spec, initialiser="torch"), Console(file=stream, width=width))
+    stream.seek(0)
+    text = stream.read()
+    assert "\x1b" not in text
+    assert max(map(len, text.splitlines())) <= width
 
 
 def test_what_it_prints(snapshot: object, capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,6 +19,8 @@ WIDEST = 100
 GLYPHS = "✓✗·█▏←±"
 SHOWN = 7
 """Rows at either end of a table that has too many."""
+NARROWEST = 12
+"""Columns below which no bars are drawn."""
 
 
 def print_outlook(outlook: Outlook, console: Console) -> None:
@@ -68,9 +70,9 @@ def _facts(outlook: Outlook, width: int) -> list[Text]:
         rows.append(("gain", f"{plain(layer.gain)}; critical {critical} (at {outlook.typical})"))
     if outlook.kernels > 1:
         ends = [plain(found.layer(outlook.network.kernels[i].name).second_moment, 2) for i in (0, -2)]
-        rows.append(("signal", f"E z^2 {ends[0]} at the first layer, {ends[1]} at the last hidden one"))
+        rows.append(("signal", f"mean square {ends[0]} at the first layer, {ends[1]} at the last hidden one"))
     if outlook.apart_first is not None and outlook.apart_last is not None:
-        apart = f"1 - c {plain(outlook.apart_first, 2)} at the first layer"
+        apart = f"1 - correlation {plain(outlook.apart_first, 2)} at the first layer"
         rows.append(("inputs apart", f"{apart}, {plain(outlook.apart_last, 2)} at the last hidden one"))
     if found.not_modelled:
         rows.append(("not modelled", ", ".join(found.not_modelled)))
@@ -85,7 +87,9 @@ def _table(outlook: Outlook, width: int) -> list[Text]:
     if scale is None or len(kernels) < 2:
         return []
     room = width - 42
-    lines = [Text(f"  {'layer':<26}{'gradient':>10}  ", style="dim").append(scale.ticks(room).rstrip())]
+    drawing = room >= NARROWEST
+    ticks = scale.ticks(room).rstrip() if drawing else ""
+    lines = [Text(f"  {'layer':<26}{'gradient':>10}  {ticks}".rstrip(), style="dim")]
     left_out = len(kernels) - 2 * SHOWN
     for number, layer in enumerate(kernels):
         if left_out > 1 and SHOWN <= number < len(kernels) - SHOWN:
@@ -93,7 +97,7 @@ def _table(outlook: Outlook, width: int) -> list[Text]:
                 lines.append(Text(f"  · {counted(left_out, 'more layer')}", style="dim"))
             continue
         log = logs[layer.name]
-        drawn = "" if log is None else bar(scale.position(_ten_to(log)), room)
+        drawn = "" if log is None or not drawing else bar(scale.position(_ten_to(log)), room)
         lines.append(Text(f"  {_title(layer):<26}{_gradient(log):>10}  {drawn}".rstrip()))
     return lines
 
