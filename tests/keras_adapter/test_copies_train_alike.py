@@ -9,14 +9,14 @@ from unvanish.keras.aside import aside
 from unvanish.keras.batches import Batches
 from unvanish.keras.trainer import KerasTrainer
 
-pytestmark = [pytest.mark.keras, pytest.mark.every_backend]
+pytestmark = pytest.mark.keras
 L = keras.layers
 STEPS, SAMPLES = 3, 40
 RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(SAMPLES, 6)).astype("float32")
 Y = (X[:, :1] > 0).astype("float32")
 WORDS = np.array(["good film", "bad film", "very good", "awful bad bad"], dtype=object)[np.arange(SAMPLES) % 4]
-on_tensorflow = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="strings are TensorFlow's")
+every_backend = pytest.mark.every_backend  # but for those that only TensorFlow can do: strings, such a loss
 
 
 def hidden(*behind, **options):
@@ -61,6 +61,7 @@ def assert_alike(model, x=X, **options):
         np.testing.assert_allclose(copied, own, rtol=1e-3, atol=1e-6 * (1.0 + np.max(np.abs(own))))
 
 
+@every_backend
 @pytest.mark.parametrize("by", ["name", "list"])
 def test_what_is_excluded_from_weight_decay(by):
     model, optimizer = hidden(), keras.optimizers.AdamW(0.01, weight_decay=5.0)
@@ -69,38 +70,45 @@ def test_what_is_excluded_from_weight_decay(by):
     assert_alike(compiled(model, optimizer))
 
 
+@every_backend
 def test_weights_that_an_optimizer_averages_in_the_end():
     assert_alike(compiled(hidden(), keras.optimizers.SGD(0.5, use_ema=True, ema_momentum=0.5)))
 
 
+@every_backend
 @pytest.mark.parametrize("options", [{"class_weight": {0: 5.0, 1: 0.3}}, {"sample_weight": np.arange(SAMPLES) / 9}])
 def test_weights_of_samples(options):
     assert_alike(compiled(hidden()), **options)
 
 
+@every_backend
 def test_accumulated_gradients_and_a_schedule():
     rate = keras.optimizers.schedules.CosineDecay(0.05, STEPS)
     assert_alike(compiled(hidden(), keras.optimizers.Adam(rate, gradient_accumulation_steps=2)))
 
 
+@every_backend
 def test_a_regulariser_of_a_weight_alone():
     model = hidden()
     model.get_layer("first").kernel.regularizer = keras.regularizers.L2(0.5)
     assert_alike(compiled(model))
 
 
+@every_backend
 def test_a_regulariser_that_came_too_late_for_the_weight():
     model = hidden()
     model.get_layer("first").kernel_regularizer = keras.regularizers.L2(0.5)
     assert_alike(compiled(model))
 
 
+@every_backend
 def test_a_constraint_of_a_weight_alone():
     model = hidden()
     model.get_layer("first").kernel.constraint = keras.constraints.MaxNorm(0.1)
     assert_alike(compiled(model))
 
 
+@every_backend
 def test_a_weight_that_alone_is_frozen_keeps_its_value():
     model = hidden()
     bias = model.get_layer("first").bias
@@ -111,6 +119,7 @@ def test_a_weight_that_alone_is_frozen_keeps_its_value():
     np.testing.assert_array_equal(keras.ops.convert_to_numpy(fresh.get_layer("first").bias), np.arange(5.0))
 
 
+@every_backend
 def test_bins_that_adapt_has_found():
     bins = L.Discretization(num_bins=4, output_mode="one_hot")
     bins.adapt(X[:, :1])
@@ -118,7 +127,6 @@ def test_bins_that_adapt_has_found():
     assert_alike(compiled(keras.Sequential(chain)), X[:, :1])
 
 
-@on_tensorflow
 @pytest.mark.parametrize("mode", ["multi_hot", "tf_idf", "int"])
 def test_a_vocabulary_that_adapt_has_found(mode):
     words = L.TextVectorization(output_mode=mode, output_sequence_length=4 if mode == "int" else None)
@@ -128,7 +136,6 @@ def test_a_vocabulary_that_adapt_has_found(mode):
     assert_alike(compiled(keras.Sequential(chain)), WORDS)
 
 
-@on_tensorflow
 @pytest.mark.parametrize("mode", ["one_hot", "tf_idf"])
 def test_a_lookup_that_adapt_has_filled(mode):
     table = L.StringLookup(output_mode=mode)
@@ -149,7 +156,7 @@ class Growing(keras.losses.Loss):
         return keras.ops.mean((y_true - y_pred) ** 2, axis=-1) * self.factor
 
 
-@on_tensorflow  # the other backends cannot train with such a loss: Keras does not know of its variable
+# the other backends cannot train with such a loss: Keras does not know of its variable
 def test_a_loss_with_a_state_of_its_own_begins_anew():
     loss = Growing()
     model = compiled(hidden(), loss=loss)
@@ -169,6 +176,7 @@ class Times(L.Layer):
         return inputs * self.factor
 
 
+@every_backend
 def test_a_layer_that_was_changed_past_its_configuration_is_told():
     part = Times()
     part.factor = 5.0
@@ -186,6 +194,7 @@ class Weighing(keras.Sequential):
         return self.weight * keras.ops.mean((y - y_pred) ** 2)
 
 
+@every_backend
 def test_a_loss_that_another_model_computes_otherwise_is_told():
     model = Weighing([keras.Input((6,)), L.Dense(1)])
     model.weight = 7.0
@@ -201,6 +210,7 @@ class Boosted(keras.optimizers.SGD):
         self.boost = boost
 
 
+@every_backend
 def test_an_optimizer_whose_copy_has_other_settings_is_told():
     with pytest.raises(UnsupportedError, match=r"boost=50\.0, of its copy 1\.0"):
         trainer(compiled(hidden(), Boosted(0.1, boost=50.0)))
