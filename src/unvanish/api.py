@@ -13,6 +13,7 @@ from unvanish.core.comparison import Comparison, Side, side_of_cured, side_of_di
 from unvanish.core.diagnosis import Diagnosis
 from unvanish.core.forecast import Forecast
 from unvanish.core.network import Network
+from unvanish.core.outlook import Outlook
 from unvanish.diagnosing import __version__, diagnose
 from unvanish.errors import UsageError
 from unvanish.watching.session import Plan, Progress
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
     from unvanish.script.run import ScriptRun
     from unvanish.trial.cure import Cure
+
+INPUTS = {"uniform": (1 / 3, 1 / 4), "normal": (1.0, 0.0)}
+"""What inputs are drawn from -> mean of x^2, and of x(s) x(t) over pairs of samples."""
 
 
 def check(
@@ -165,6 +169,49 @@ def forecast(model: Any, *, input: Any = None) -> Forecast:
     from unvanish.adapters import adapter_of
 
     return forecast_network(adapter_of(model).describe(model, input=input))
+
+
+def forecast_spec(
+    spec: str,
+    *,
+    initialiser: str = "glorot_uniform",
+    inputs: str = "uniform",
+    features: int | None = None,
+    batch_size: int = 32,
+) -> Outlook:
+    """Predict the gradients of a network that is only described: `dense(64, sigmoid)*11, dense(1)`.
+
+    initialiser: one of spec.initialisers. inputs: `uniform`, U(0, 1), or `normal`, N(0, 1). features: of an input;
+    without it as many as the first dense layer has units. batch_size: over which the loss is the mean.
+    Raise UsageError, with the place, where the description cannot be read.
+    """
+    from unvanish.spec.build import build
+    from unvanish.theory.bands import DECADES
+    from unvanish.theory.forecast import forecast_network
+    from unvanish.theory.outlook import apart, typical, verdict
+
+    second, cross = INPUTS[inputs]
+    network = build(spec, initialiser=initialiser, features=features)
+    expected = forecast_network(network, batch_size=batch_size, second_moment=second, cross_moment=cross)
+    word, reason = verdict(network, expected)
+    first, last = apart(network, expected)
+    return Outlook(
+        spec=spec,
+        initialiser=initialiser,
+        inputs=inputs,
+        features=network.layers[0].units or 0,
+        batch_size=batch_size,
+        verdict=word,
+        reason=reason,
+        decades=DECADES,
+        kernels=len(network.kernels),
+        typical=typical(network),
+        apart_first=first,
+        apart_last=last,
+        network=network,
+        forecast=expected,
+        version=__version__,
+    )
 
 
 def plot_grad_flow(model: Any, x: Any = None, y: Any = None, *, loss: Any = None, batch_size: int = 32) -> Figure:

@@ -28,6 +28,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "demo": ("unvanish.cli.demo", "Check the tutorial's networks and every remedy, and cure the sick one."),
     "explain": ("unvanish.cli.explain", "Show the page of a rule: what it measures, why, evidence, remedies."),
+    "forecast": ("unvanish.cli.forecast", "Say from a network's description what its gradients will do, untrained."),
     "report": ("unvanish.cli.report", "Render saved facts again: as text, HTML or JSON."),
 }
 """Name -> module, one line of help. The module's function of that name is the command."""
@@ -41,6 +42,7 @@ Examples:
   unvanish check train.py -- --epochs 3  the script's arguments go behind --
   unvanish check train.py --json facts.json --fail-on warning
   unvanish explain GF101                 the page of a rule
+  unvanish forecast "dense(64, tanh)*20" before there is a script
 \b
 Exit codes: 0 healthy; 1 findings; 2 wrong usage or a missing backend; 3 the
 script failed or never trained; 4 undecided; 130 interrupted (143 by SIGTERM).

@@ -1,0 +1,158 @@
+"""Read a description of a network into a tree; what cannot be read is refused at its place, with what could stand.
+
+network = item {"," item}
+item    = atom ["*" times]
+atom    = "(" network ")" | "residual" "(" network ")" | word ["(" argument {"," argument} ")"]
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NoReturn
+
+from unvanish.core.activations import FUNCTIONS
+from unvanish.errors import UsageError
+
+ACTIVATIONS = (*sorted(FUNCTIONS), "softmax")
+LAYERS = {"batch_norm": 0, "dense": 2, "dropout": 1, "layer_norm": 0}
+"""Word of a layer -> how many arguments it takes at most; the first one is required."""
+
+_TOKEN = re.compile(r"\s*([A-Za-z_]\w*|\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+|\S)")
+_SHOWN, _DEEPEST = 60, 50
+
+
+@dataclass(frozen=True)
+class Word:
+    """Hold one layer, or an activation, with its arguments; `place`: where it begins in the text."""
+
+    name: str
+    arguments: tuple[str, ...]
+    places: tuple[int, ...]
+    """Where each argument begins."""
+    place: int
+    times: int = 1
+
+
+@dataclass(frozen=True)
+class Group:
+    """Hold items in parentheses, around which the input is added where it is a residual."""
+
+    items: tuple[Word | Group, ...]
+    residual: bool
+    place: int
+    times: int = 1
+
+
+def refuse(text: str, place: int, what: str, accepted: Iterable[str] = ()) -> NoReturn:
+    """Raise a UsageError that shows the text with a caret under the place, and what could stand there."""
+    start = max(0, min(place - _SHOWN // 2, len(text) - _SHOWN))
+    shown = "".join(c if c.isprintable() and c.isascii() else " " if c.isspace() else "?" for c in text)
+    caret = " " * (len("  found:  ") + place - start) + "^"
+    words = ", ".join(accepted)
+    raise UsageError(
+        what,
+        found=f"{shown[start : start + _SHOWN]}\n{caret}",
+        numbers={"accepted": words} if words else {},
+        hint='a network reads like this: "(dense(64), batch_norm, relu)*10, dense(1)"',
+    )
+
+
+def parse(text: str) -> tuple[Word | Group, ...]:
+    """Return the items of the description, in order. Raise UsageError where it cannot be read."""
+    return _Reader(text).whole()
+
+
+class _Reader:
+    """Read tokens from left to right."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.tokens = [(m.group(1), m.start(1)) for m in _TOKEN.finditer(text)] + [("", len(text.rstrip()))]
+        self.at = self.depth = 0
+
+    @property
+    def token(self) -> str:
+        return self.tokens[self.at][0]
+
+    @property
+    def place(self) -> int:
+        return self.tokens[self.at][1]
+
+    def take(self) -> str:
+        token = self.token
+        self.at += 1
+        return token
+
+    def expect(self, token: str, others: Sequence[str] = ()) -> None:
+        if self.token != token:
+            self.fail(f"expected {token!r}", (token, *others))
+        self.take()
+
+    def fail(self, what: str, accepted: Iterable[str]) -> NoReturn:
+        seen = repr(self.token) if self.token else "the end of the text"
+        refuse(self.text, self.place, f"the network cannot be read: {what}, not {seen}", accepted)
+
+    def whole(self) -> tuple[Word | Group, ...]:
+        items = self.items()
+        if self.token:
+            self.fail("expected ',' or '*' behind a layer", (",", "*"))
+        return items
+
+    def items(self) -> tuple[Word | Group, ...]:
+        found = [self.item()]
+        while self.token == ",":
+            self.take()
+            found.append(self.item())
+        return tuple(found)
+
+    def item(self) -> Word | Group:
+        place, name = self.place, self.token
+        if name == "residual" or name == "(":
+            return self.group(place)
+        if name not in LAYERS and name not in ACTIVATIONS:
+            self.fail("expected a layer", (*LAYERS, "residual", "(", *ACTIVATIONS))
+        self.take()
+        arguments, places = self.arguments(name)
+        return Word(name, arguments, places, place, self.times())
+
+    def group(self, place: int) -> Group:
+        residual = self.take() == "residual"
+        if residual:
+            self.expect("(")
+        self.depth += 1
+        if self.depth > _DEEPEST:
+            refuse(self.text, place, f"the network cannot be read: more than {_DEEPEST} parentheses in one another")
+        items = self.items()
+        self.expect(")", (",", "*"))
+        self.depth -= 1
+        return Group(items, residual, place, self.times())
+
+    def arguments(self, name: str) -> tuple[tuple[str, ...], tuple[int, ...]]:
+        most = LAYERS.get(name, 0)
+        if not most:
+            if self.token == "(":
+                self.fail(f"{name} takes no arguments", (",", "*"))
+            return (), ()
+        self.expect("(")
+        found: list[str] = []
+        places: list[int] = []
+        while True:
+            places.append(self.place)
+            if self.token in ("", ",", ")", "(", "*"):
+                self.fail(f"expected an argument of {name}", ("a number", *(ACTIVATIONS if found else ())))
+            found.append(self.take())
+            if self.token != "," or len(found) == most:
+                break
+            self.take()
+        self.expect(")", (",",) if len(found) < most else ())
+        return tuple(found), tuple(places)
+
+    def times(self) -> int:
+        if self.token != "*":
+            return 1
+        self.take()
+        if not re.fullmatch(r"[1-9]\d{0,5}", self.token, re.ASCII):
+            self.fail("expected how often it is repeated", ("a whole number from 1 to 999999",))
+        return int(self.take())

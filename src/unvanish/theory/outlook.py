@@ -1,0 +1,59 @@
+"""What a forecast comes to: whether the gradient arrives, and which layer stands for the recipe."""
+
+from __future__ import annotations
+
+import math
+
+from unvanish.core.forecast import Forecast
+from unvanish.core.network import Layer, Network
+from unvanish.core.outlook import Expected
+from unvanish.theory.bands import DECADES
+
+
+def verdict(network: Network, forecast: Forecast) -> tuple[Expected, str]:
+    """Return the verdict by bands.DECADES on the first kernel's gradient over the last's, and why it is undecided.
+
+    A signal that vanishes or explodes on its way to the output leaves that ratio alone and hurts all the same: then the
+    ratio is not called fine.
+    """
+    if forecast.not_modelled:
+        return "undecided", f"the theory does not model {', '.join(forecast.not_modelled)}"
+    change = forecast.log10_first_over_last
+    if change is None:
+        return "undecided", "two layers with weights are needed to compare their gradients"
+    if abs(change) >= DECADES:
+        return ("vanishes" if change < 0 else "explodes"), ""
+    signal = _signal(network, forecast)
+    if not abs(signal) < DECADES:
+        return (
+            "undecided",
+            f"first/last gradient 10^({change:.1f}) is fine, but the signal changes by 10^({signal:.1f})",
+        )
+    return "fine", ""
+
+
+def _signal(network: Network, forecast: Forecast) -> float:
+    """Return log10 of the RMS of the last hidden kernel's pre-activation over the first's; nan when it is not known."""
+    first, last = (forecast.layer(layer.name).second_moment for layer in _ends(network))
+    if first is None or last is None:
+        return math.nan
+    return 0.5 * math.log10(last / first) if 0 < first < math.inf and last > 0 else -math.inf
+
+
+def typical(network: Network) -> str | None:
+    """Return the name of the middle one of the hidden kernels between the first and the output's; None without one."""
+    hidden = network.kernels[1:-1]
+    return hidden[len(hidden) // 2].name if hidden else None
+
+
+def apart(network: Network, forecast: Forecast) -> tuple[float | None, float | None]:
+    """Return 1 - c of two inputs in the first kernel and in the last hidden one; None where it is not known."""
+    found = [forecast.layer(layer.name).correlation for layer in _ends(network)]
+    one, other = (None if c is None else max(0.0, 1 - c) for c in found)
+    return one, other
+
+
+def _ends(network: Network) -> tuple[Layer, Layer]:
+    """Return the first kernel and the last one before the output's; the only one twice."""
+    kernels = network.kernels
+    return kernels[0], kernels[max(len(kernels) - 2, 0)]

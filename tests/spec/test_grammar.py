@@ -1,0 +1,98 @@
+"""The grammar of a described network: each form, and each mistake at its place."""
+
+from __future__ import annotations
+
+import pytest
+
+from unvanish.errors import UsageError
+from unvanish.spec.build import build
+
+
+def told(text: str, **options: object) -> list[str]:
+    """Return kind, units and activation of each layer behind the input."""
+    network = build(text, **options)  # type: ignore[arg-type]
+    return [f"{x.kind} {x.units} {x.activation}" for x in network.layers[1:]]
+
+
+@pytest.mark.parametrize(
+    ("text", "layers"),
+    [
+        ("dense(3)", ["dense 3 linear"]),
+        (" dense( 3 ,tanh )\n", ["dense 3 tanh"]),
+        ("dense(3, relu)*2, dense(1)", ["dense 3 relu", "dense 3 relu", "dense 1 linear"]),
+        ("dense(3), batch_norm, relu", ["dense 3 linear", "batch_norm 3 linear", "activation 3 relu"]),
+        ("(dense(3), layer_norm)*2", ["dense 3 linear", "layer_norm 3 linear"] * 2),
+        (
+            "((dense(2), tanh)*2, dropout(0.25))*2",
+            (["dense 2 linear", "activation 2 tanh"] * 2 + ["dropout 2 linear"]) * 2,
+        ),
+        ("residual(dense(4, relu))*2", ["dense 4 relu", "add 4 linear"] * 2),
+    ],
+)
+def test_forms(text: str, layers: list[str]) -> None:
+    assert told(text) == layers
+
+
+def test_edges_of_a_chain_and_of_a_residual() -> None:
+    network = build("dense(4), residual(dense(4), relu)")
+    assert [network.sources(layer.name) for layer in network.layers] == [
+        (),
+        ("input",),
+        ("dense_1",),
+        ("dense_2",),
+        ("relu_1", "dense_1"),
+    ]
+    assert network.outputs == ("add_1",)
+
+
+def test_features_and_rate() -> None:
+    network = build("dropout(.25), dense(4)", features=7)
+    assert (network.layers[0].units, network.layers[1].keep, network.layer("dense_1").fan_in) == (7, 0.75, 7)
+    assert build("relu, (dense(4)), dense(2)").layers[0].units == 4
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "what"),
+    [
+        ("", 0, "expected a layer, not the end"),
+        ("dense(3),", 9, "expected a layer, not the end"),
+        ("dense(3), dens(1)", 10, "expected a layer, not 'dens'"),
+        ("dense(3) dense(1)", 9, "expected ',' or '*'"),
+        ("dense", 5, "expected '('"),
+        ("dense()", 6, "expected an argument of dense"),
+        ("dense(3,)", 8, "expected an argument of dense"),
+        ("dense(0)", 6, "whole number"),
+        ("dense(2.5)", 6, "whole number"),
+        ("dense(relu)", 6, "whole number"),
+        ("dense(3, rellu)", 9, "'rellu' is no activation"),
+        ("dense(3, relu, 4)", 13, "expected ')'"),
+        ("dense(3", 7, "expected ')'"),
+        ("(dense(3), relu", 15, "expected ')'"),
+        ("dense(3))", 8, "expected ',' or '*'"),
+        ("dense(3)*", 9, "how often"),
+        ("dense(3)*0", 9, "how often"),
+        ("dense(3)*x", 9, "how often"),
+        ("dense(3), relu(2)", 14, "relu takes no arguments"),
+        ("dense(3), dropout(1)", 18, "rate of dropout"),
+        ("dense(3), dropout(nan)", 18, "rate of dropout"),
+        ("residual", 8, "expected '('"),
+        ("dense(3), residual(dense(4))", 10, "adds 3 units that enter to 4"),
+        ("dense(3)*999999", 0, "too deep"),
+        ("(" * 60 + "dense(3)" + ")" * 60, 50, "more than 50 parentheses"),
+    ],
+)
+def test_a_mistake_is_shown_at_its_place(text: str, place: int, what: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        build(text)
+    assert what in str(raised.value)
+    lines = str(raised.value).splitlines()
+    caret = next(line for line in lines if line.strip() == "^").index("^") - len("  found:  ")
+    assert caret == place - max(0, min(place - 30, len(text) - 60))
+    assert lines[-1].startswith("  try:    ")
+
+
+def test_accepted_words_are_told_and_a_network_without_weights_is_none() -> None:
+    with pytest.raises(UsageError, match=r"accepted: batch_norm, dense, .*sigmoid"):
+        build("conv(3)")
+    with pytest.raises(UsageError, match="no dense layer"):
+        build("relu, batch_norm")

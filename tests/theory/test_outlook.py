@@ -1,0 +1,69 @@
+"""What a forecast comes to: the verdict by its band, undecided where the ratio alone would mislead."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from unvanish.core.forecast import Forecast, LayerForecast
+from unvanish.core.network import Layer, Network, WeightStats
+from unvanish.theory.outlook import apart, typical, verdict
+
+KERNEL = WeightStats(mean=0.0, variance=1.0, size=1)
+
+
+def network(kernels: int) -> Network:
+    layers = (Layer(name=str(i), kind="dense", type="dense", kernel=KERNEL) for i in range(kernels))
+    return Network(name="", framework="", layers=tuple(layers))
+
+
+def forecast(change: float | None, moments: tuple[float | None, ...] = (1.0, 1.0, 1.0), **more: object) -> Forecast:
+    return Forecast(
+        log10_first_over_last=change,
+        log10_sd=None,
+        transmission_per_layer=None,
+        safe_depth=None,
+        depth_scale=None,
+        layers=tuple(LayerForecast(name=str(i), second_moment=q, correlation=q) for i, q in enumerate(moments)),
+        **more,  # type: ignore[arg-type]
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        (0.0, "fine"),
+        (-1.49, "fine"),
+        (1.49, "fine"),
+        (-1.5, "vanishes"),
+        (1.5, "explodes"),
+        (-math.inf, "vanishes"),
+        (math.inf, "explodes"),
+        (None, "undecided"),
+    ],
+)
+def test_the_band(change: float | None, word: str) -> None:
+    assert verdict(network(3), forecast(change))[0] == word
+
+
+@pytest.mark.parametrize("last", [0.9e-3, 1.1e3, 0.0, math.inf, math.nan, None])
+def test_a_signal_that_is_lost_is_not_called_fine(last: float | None) -> None:
+    word, reason = verdict(network(3), forecast(0.0, (1.0, last, 1.0)))
+    assert (word, bool(reason)) == ("undecided", True)
+    assert verdict(network(3), forecast(-2.0, (1.0, last, 1.0)))[0] == "vanishes"
+
+
+def test_a_signal_within_the_band() -> None:
+    assert verdict(network(3), forecast(0.0, (1.0, 1.1e-3, 1.0))) == ("fine", "")
+
+
+def test_what_is_not_modelled_is_undecided() -> None:
+    assert verdict(network(3), forecast(-9.0, not_modelled=("odd",))) == ("undecided", "the theory does not model odd")
+
+
+def test_the_layers_that_stand_for_the_recipe() -> None:
+    assert [typical(network(n)) for n in (1, 2, 3, 4, 5)] == [None, None, "1", "2", "2"]
+    assert apart(network(3), forecast(0.0, (0.25, 0.75, 0.5))) == (0.75, 0.25)
+    assert apart(network(1), forecast(None, (0.25,))) == (0.75, 0.75)
+    assert apart(network(2), forecast(None, (None, 0.5))) == (None, None)
