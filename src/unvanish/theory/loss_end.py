@@ -1,8 +1,9 @@
 """The cotangent that a loss sends into the output layer, before any data were seen.
 
 The residual r of a sample is prediction minus label. Its mean over the batch is one random number per output unit: with
-rho the correlation of two samples' residuals, (sum of r)^2 / (sum of r^2) = (1 + (B - 1) rho) * chi^2 / degrees.
-The kernels' gradients depend on it, so every log is averaged over it (derived).
+rho the correlation of two samples' residuals, (sum of r)^2 = B s t, where s = 1 + (B - 1) rho and t = chi^2 / degrees.
+Of sum of r^2, what all samples have in common goes with the same number: B (1 - rho + rho (w t + 1 - w)), w = B rho / s
+(its mean, given the sum). The kernels' gradients depend on their ratio, so every log is averaged over it (derived).
 
 A sigmoid or softmax head is taken to be read by a cross-entropy from its pre-activation, where r = p - y: the head's
 own slope does not count. Any other head is read by a squared error. Labels are taken as balanced classes, or as
@@ -32,8 +33,11 @@ def coherence(head: Signal, activation: str, units: int, batch_size: int) -> Arr
     """
     rho = residual_correlation(head, activation, units)
     degrees = units - 1 if activation == "softmax" and units > 1 else units
-    draws = (1 + (batch_size - 1) * rho) * chi_square(degrees, DRAWS)
-    return np.minimum(draws, float(batch_size))
+    square = chi_square(degrees, DRAWS)
+    total = 1 + (batch_size - 1) * rho
+    common = batch_size * rho / total
+    single = 1 - rho + rho * (common * square + 1 - common)
+    return np.minimum(total * square / single, float(batch_size))
 
 
 def residual_correlation(head: Signal, activation: str, units: int) -> float:
