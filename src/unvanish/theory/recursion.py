@@ -31,6 +31,7 @@ from unvanish.theory.forward import (
 )
 from unvanish.theory.geometry import places, pooled, size, taps_inside
 from unvanish.theory.loss_end import FUSED_HEADS, coherence
+from unvanish.theory.rms_norm import back_through_rms_norm, through_rms_norm
 from unvanish.theory.signal import Signal
 
 
@@ -104,6 +105,8 @@ def _forward(layer: Layer, sources: list[Pass], batch_size: int, entering: Signa
             at.leaving = through_batch_norm(h, layer, instances(layer, batch_size))
         case "layer_norm":
             at.leaving = through_layer_norm(h, layer)
+        case "rms_norm":
+            at.leaving = through_rms_norm(h, layer)
         case "dropout":
             at.leaving = through_dropout(h, layer.keep)
         case "pool":
@@ -151,6 +154,8 @@ def _backward(at: Pass, batch_size: int, *, is_last: bool) -> None:
             d = back_through_batch_norm(d, h, layer, instances(layer, batch_size))
         case "layer_norm":
             d = back_through_layer_norm(d, h, layer)
+        case "rms_norm":
+            d = back_through_rms_norm(d, h, layer)
         case "dropout":
             d = back_through_dropout(d, layer.keep, size(layer), batch_size)
         case "pool":
