@@ -43,3 +43,24 @@ def test_rms_norm(order: str, activation: str, initialiser: str) -> None:
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
 def test_rms_norm_in_front_of_each_residual_branch(activation: str) -> None:
     check(f"dense(64), residual(rms_norm, dense(64, {activation}))*12, dense(1, sigmoid)", "lecun_normal", within=0.05)
+
+
+BLOCKS = {
+    "activation in the branch": "residual(dense(64, {}){})*20",
+    "activation behind the add": "(residual(dense(64), batch_norm{}), {})*10",
+    "activation first": "residual({}, dense(64){})*20",
+    "two layers": "residual(dense(64, {}), dense(64){})*10",
+    "normalised first": "residual(layer_norm, dense(64, {}), dense(64){})*10",
+}
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+@pytest.mark.parametrize("scale", ["", ", scale=0.3", ", scale=-0.3"])
+@pytest.mark.parametrize("block", BLOCKS)
+def test_residual(block: str, scale: str, activation: str) -> None:
+    order = (scale, activation) if block == "activation behind the add" else (activation, scale)
+    check(f"dense(64), {BLOCKS[block].format(*order)}, dense(1, sigmoid)", "lecun_normal", within=0.04)
+
+
+def test_a_small_scale_keeps_the_product_of_a_deep_network() -> None:
+    check("dense(64), residual(dense(64, tanh), scale=0.1)*60, dense(1, sigmoid)", "he_normal", within=0.03, seeds=12)

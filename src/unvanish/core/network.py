@@ -91,6 +91,7 @@ MODELLED = frozenset(
         "layer_norm",
         "pool",
         "rms_norm",
+        "scale",
     }
 )
 """Kinds that the theory has a recursion for."""
@@ -104,7 +105,6 @@ KINDS = (
     "multiply",
     "other",
     "recurrent",
-    "scale",
 )
 """All kinds. What is not among MODELLED is passed over by the theory, and named."""
 

@@ -41,7 +41,7 @@ def back_through_activation(
         response=of.elasticity * d.response + (of.slope_along - 1) / 2,
         echo=d.echo + d.response**2 * activation_noise(of, units) * _left(d, units, batch_size),
         trunk=d.trunk,
-        pull=of.slope_tilt if d.at_trunk else 0.0,
+        pull=of.slope_tilt * d.branch if d.at_trunk else 0.0,
         follows=of.elasticity if d.at_trunk else 0.0,
         bent=lean * (d.together - 1),
         along=2 * of.slope_along - 1 + lean * (float(d.alike.mean()) * d.places - 1),
@@ -140,6 +140,7 @@ def back_through_dropout(d: Cotangent, keep: float, units: int, batch_size: int)
         echo=d.echo,
         trunk=d.trunk,
         at_trunk=d.at_trunk,
+        branch=d.branch,
         pull=d.pull,
         follows=d.follows,
     )

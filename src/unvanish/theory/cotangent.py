@@ -48,6 +48,8 @@ class Cotangent(NamedTuple):
     """The cotangent of the last add on the way here; None when there was none."""
     at_trunk: bool = False
     """Whether nothing lies between that add and this."""
+    branch: float = 1.0
+    """What the signal is multiplied by on the way to that add."""
     pull: float = 0.0
     """c of trunk: what a branch that ends in an activation hands on in step; at that activation's input c / gain."""
     follows: float = 0.0
@@ -69,6 +71,7 @@ def merged(parts: list[Cotangent], h: Signal, units: int) -> Cotangent:
 
     They are uncorrelated but for what the branches of a residual network pull in step (trunk).
     """
+    parts = [part for part in parts if np.any(part.log > -np.inf)] or parts[:1]
     if len(parts) == 1:
         return parts[0]
     logs = np.stack([part.log for part in parts])
@@ -106,7 +109,9 @@ def merged(parts: list[Cotangent], h: Signal, units: int) -> Cotangent:
 def branching(d: Cotangent, h: Signal) -> Cotangent:
     """Return the cotangent of a sum h as it is handed on to the summands, which may meet again."""
     known = d.trunk is not None and d.trunk.log is d.log
-    return d._replace(trunk=d.trunk if known else Trunk.at(d.log, d.together, h), at_trunk=True, pull=0.0, follows=0.0)
+    return d._replace(
+        trunk=d.trunk if known else Trunk.at(d.log, d.together, h), at_trunk=True, branch=1.0, pull=0.0, follows=0.0
+    )
 
 
 def scaled(d: Cotangent, factor: float) -> Cotangent:

@@ -105,6 +105,8 @@ def through_pool(h: Signal, pool: Pooled, units: int = 1) -> Signal:
 
 def added(signals: list[tuple[Signal, int]]) -> Signal:
     """Return the sum of signals, each with how often it enters; different ones are taken to be uncorrelated."""
+    if len(signals) == 1 and signals[0][1] == 1:
+        return signals[0][0]
     variance = math.fsum(h.variance * n * n for h, n in signals)
     spread = math.fsum(h.spread * n * n for h, n in signals)
     shares = [(h.variance * n * n / variance if variance > 0 else 0.0, h) for h, n in signals]

@@ -32,6 +32,7 @@ from unvanish.theory.forward import (
 from unvanish.theory.geometry import places, pooled, size, taps_inside
 from unvanish.theory.loss_end import FUSED_HEADS, coherence
 from unvanish.theory.rms_norm import back_through_rms_norm, through_rms_norm
+from unvanish.theory.scale import back_through_scale, through_scale
 from unvanish.theory.signal import Signal
 
 
@@ -107,12 +108,14 @@ def _forward(layer: Layer, sources: list[Pass], batch_size: int, entering: Signa
             at.leaving = through_layer_norm(h, layer)
         case "rms_norm":
             at.leaving = through_rms_norm(h, layer)
+        case "scale":
+            at.leaving = through_scale(h, layer)
         case "dropout":
             at.leaving = through_dropout(h, layer.keep)
         case "pool":
             at.leaving = through_pool(h, pooled(layer, first), size(layer))
         case "add":
-            at.leaving = added([(source.leaving, times) for source, times in _counted(sources)])
+            at.leaving = added(_summands(sources))
         case _ if len(signals) > 1:
             at.leaving = averaged(list(zip(signals, _shares(sources), strict=True)))
     if layer.kind not in ("dense", "conv", "activation"):
@@ -156,6 +159,8 @@ def _backward(at: Pass, batch_size: int, *, is_last: bool) -> None:
             d = back_through_layer_norm(d, h, layer)
         case "rms_norm":
             d = back_through_rms_norm(d, h, layer)
+        case "scale":
+            d = back_through_scale(d, layer)
         case "dropout":
             d = back_through_dropout(d, layer.keep, size(layer), batch_size)
         case "pool":
@@ -183,6 +188,12 @@ def _counted(sources: list[Pass]) -> list[tuple[Pass, int]]:
     """Return each source once, with how often it enters."""
     times = Counter(source.layer.name for source in sources)
     return [(source, times[name]) for name, source in {s.layer.name: s for s in sources}.items()]
+
+
+def _summands(sources: list[Pass]) -> list[tuple[Signal, int]]:
+    """Return what an add sums, each with how often it enters; not what is exactly zero, while something is not."""
+    each = [(source.leaving, times) for source, times in _counted(sources)]
+    return [(h, times) for h, times in each if h.second != 0] or each
 
 
 def _shares(sources: list[Pass]) -> list[float]:
