@@ -94,7 +94,7 @@ def merged(parts: list[Cotangent], h: Signal, units: int) -> Cotangent:
     return Cotangent(
         log=log,
         alike=np.sum([share * part.alike for share, part in zip(shares, parts, strict=True)], axis=0),
-        places=mean(part.places for part in parts),
+        places=_together(parts, shares),
         together=together,
         noise=merged_noise([(share, part.noise) for share, part in zip(weights, parts, strict=True)]),
         single=single,
@@ -104,6 +104,13 @@ def merged(parts: list[Cotangent], h: Signal, units: int) -> Cotangent:
         echo=merged_noise([(1.0, part.echo) for part in parts]),
         trunk=trunk,
     )
+
+
+def _together(parts: list[Cotangent], shares: Array) -> float:
+    """Return `places` of a sum: the mean over its parts, each weighted by how much of it adds up over samples."""
+    weights = [float((share * part.alike).mean()) for share, part in zip(shares, parts, strict=True)]
+    total = math.fsum(weights)
+    return math.fsum(w * part.places for w, part in zip(weights, parts, strict=True)) / total if total > 0 else 1.0
 
 
 def branching(d: Cotangent, h: Signal) -> Cotangent:

@@ -93,7 +93,8 @@ def through_pool(h: Signal, pool: Pooled, units: int = 1) -> Signal:
     """
     spread = h.spread if h.spread > 0 else 0.0 * h.spread
     if pool.average:
-        return Signal(h.mean, h.variance - spread * (1 - 1 / pool.places), spread / pool.places, h.together, h.noise)
+        apart = spread if h.across is None else h.across
+        return Signal(h.mean, h.variance - apart * (1 - 1 / pool.places), spread / pool.places, h.together, h.noise)
     if h.made_by is not None:
         activation, parameter, u = h.made_by
         return through_activation(through_pool(u, pool), activation, parameter, units)._replace(noise=h.noise)

@@ -43,13 +43,19 @@ def taps_inside(layer: Layer, source: Layer | None) -> float:
     Padding and stride follow from the two shapes; the kernel is taken to be as long on every axis. 1 where that does
     not fit (dilation, unknown shapes): then nothing leaks.
     """
-    if layer.kind != "conv" or source is None:
+    return math.prod(sum(axis) / len(axis) for axis in _axes(layer, source))
+
+
+def taps_shared(layer: Layer, source: Layer | None) -> float:
+    """Return which share of the taps that fall on the input at one place do so at another one, on average over pairs.
+
+    1 where nothing leaks, or where there is no other place.
+    """
+    axes, count = _axes(layer, source), places(layer)
+    if count < 2 or not axes:
         return 1.0
-    before, after = space(source), space(layer)
-    length = round(receptive_field(layer) ** (1 / max(len(after), 1)))
-    if len(before) != len(after) or length ** len(after) != receptive_field(layer):
-        return 1.0
-    return math.prod(_inside(n, m, length) for n, m in zip(before, after, strict=True))
+    both = math.prod(sum(tap * tap for tap in axis) / sum(axis) for axis in axes)
+    return (both * count - 1) / (count - 1)
 
 
 def pooled(layer: Layer, source: Layer | None) -> Pooled:
@@ -71,13 +77,25 @@ def largest_of(count: int) -> tuple[float, float]:
     return mean, math.fsum(m * (z - mean) ** 2 for m, z in zip(mass, middle, strict=True))
 
 
-def _inside(before: int, after: int, length: int) -> float:
-    """Return the share of taps inside along one axis, for the smallest stride that gives this output length."""
+def _axes(layer: Layer, source: Layer | None) -> list[tuple[float, ...]]:
+    """Return for each axis at which share of the places each tap falls on the input; none where that is not known."""
+    if layer.kind != "conv" or source is None:
+        return []
+    before, after = space(source), space(layer)
+    length = round(receptive_field(layer) ** (1 / max(len(after), 1)))
+    if len(before) != len(after) or length ** len(after) != receptive_field(layer):
+        return []
+    return [_inside(n, m, length) for n, m in zip(before, after, strict=True)]
+
+
+@lru_cache(maxsize=256)
+def _inside(before: int, after: int, length: int) -> tuple[float, ...]:
+    """Return at which share of the places each tap is inside, for the smallest stride that gives this output length."""
     for stride in range(1, before + 1):
         if -(-before // stride) == after:  # padded to ceil(n / stride), as `same` does
             missing = max((after - 1) * stride + length - before, 0)
-            starts = (place * stride - missing // 2 for place in range(after))
-            return sum(min(s + length, before) - max(s, 0) for s in starts) / (after * length)
+            starts = [place * stride - missing // 2 for place in range(after)]
+            return tuple(sum(0 <= s + tap < before for s in starts) / after for tap in range(length))
         if (before - length) // stride + 1 == after:
-            return 1.0
-    return 1.0
+            break
+    return (1.0,) * length

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -29,8 +29,9 @@ from unvanish.theory.forward import (
     through_layer_norm,
     through_pool,
 )
-from unvanish.theory.geometry import places, pooled, size, taps_inside
+from unvanish.theory.geometry import places, pooled, size, taps_inside, taps_shared
 from unvanish.theory.loss_end import FUSED_HEADS, coherence
+from unvanish.theory.places import between, has_places, normalised, over_all
 from unvanish.theory.rms_norm import back_through_rms_norm, through_rms_norm
 from unvanish.theory.scale import back_through_scale, through_scale
 from unvanish.theory.signal import Signal
@@ -49,6 +50,8 @@ class Pass:
     leaving: Signal
     inside: float = 1.0
     """Share of a convolution's taps that are not on padding."""
+    shared: float = 1.0
+    """Of those, the share that is not so at another place either."""
     modelled: bool = True
     fused: bool = False
     """Whether the loss reads the pre-activation, so that the layer's own activation does not count."""
@@ -91,6 +94,24 @@ def instances(layer: Layer, batch_size: int) -> int:
 
 
 def _forward(layer: Layer, sources: list[Pass], batch_size: int, entering: Signal) -> Pass:
+    """Take the signal through one layer: as samples and, where its output has places, as these see one another."""
+    at = _through(layer, sources, batch_size, entering)
+    if has_places(layer) and sources and layer.kind != "batch_norm":
+        at.shared = taps_shared(layer, sources[0].layer)
+        if at.shared < 1 or any(source.leaving.across is not None for source in sources):
+            seen = [replace(source, leaving=between(source.leaving, at.shared)) for source in sources]
+            other = _through(layer, seen, batch_size, entering)
+            at.before = at.before._replace(across=other.before.spread)
+            at.leaving = at.leaving._replace(across=other.leaving.spread)
+            if at.leaving.made_by is not None:
+                activation, parameter, u = at.leaving.made_by
+                at.leaving = at.leaving._replace(
+                    made_by=(activation, parameter, u._replace(across=other.before.spread))
+                )
+    return at
+
+
+def _through(layer: Layer, sources: list[Pass], batch_size: int, entering: Signal) -> Pass:
     signals = [source.leaving for source in sources]
     h = signals[0] if signals else entering
     first = sources[0].layer if sources else None
@@ -103,7 +124,8 @@ def _forward(layer: Layer, sources: list[Pass], batch_size: int, entering: Signa
         case "activation":
             at.leaving = _activated(h, layer)
         case "batch_norm":
-            at.leaving = through_batch_norm(h, layer, instances(layer, batch_size))
+            mean = over_all(h, layer, batch_size)
+            at.leaving = normalised(through_batch_norm(mean, layer, instances(layer, batch_size)), h, mean)
         case "layer_norm":
             at.leaving = through_layer_norm(h, layer)
         case "rms_norm":
@@ -151,10 +173,10 @@ def _backward(at: Pass, batch_size: int, *, is_last: bool) -> None:
         at.d_before = d
     match layer.kind:
         case "dense" | "conv":
-            d = back_through_kernel(d, h, layer, at.inside, batch_size)
+            d = back_through_kernel(d, h, layer, at.inside, batch_size, at.shared)
             d = d._replace(response=d.response - 1) if is_last else d
         case "batch_norm":
-            d = back_through_batch_norm(d, h, layer, instances(layer, batch_size))
+            d = back_through_batch_norm(d, over_all(h, layer, batch_size), layer, instances(layer, batch_size))
         case "layer_norm":
             d = back_through_layer_norm(d, h, layer)
         case "rms_norm":

@@ -24,6 +24,8 @@ class Signal(NamedTuple):
     """Variance of ln q from one initialisation to the next."""
     batch: float = math.inf
     """Instances that the signal was normalised over, more the more epsilon took from it; inf when it was not."""
+    across: float | None = None
+    """The spread of pairs of places (theory.places); None where it is that of samples."""
     made_by: tuple[str, float | None, Signal] | None = None
     """(activation, parameter, u) when h = f(u) with a Gaussian u."""
 
