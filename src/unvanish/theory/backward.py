@@ -52,12 +52,12 @@ def back_through_activation(
 
 
 def back_through_kernel(
-    d: Cotangent, h: Signal, layer: Layer, inside: float, batch_size: int, both: float = 1.0
+    d: Cotangent, h: Signal, layer: Layer, inside: float, both: float, batch_size: int
 ) -> Cotangent:
     """Return dL/dx = W^T dL/du: the square times n_in E w^2 (a common mean counts as often as d's units agree).
 
-    h: the kernel's input. inside, both: of a convolution's taps (Pass). f'(W h) knows of W: E f'(u) W is along h, and where h has a mean over its units that makes a
-    sum over the units of dL/df reappear in dL/dx.
+    h: the kernel's input. inside, both: of a convolution's taps (theory.profile). f'(W h) knows of W: E f'(u) W is
+    along h, and where h has a mean over its units that makes a sum over the units of dL/df reappear in dL/dx.
     """
     mean, variance = weights_moments(layer.kernel)
     taps, square = (layer.fan_in or 1), mean * mean

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unvanish.theory.normalised_units import NormalisedUnits
+from unvanish.theory.profile import mixed
 from unvanish.theory.signal import Signal, merged_noise
 from unvanish.theory.trunk import Trunk, through_block
 
@@ -29,6 +30,8 @@ class Cotangent(NamedTuple):
     """|sum over samples|^2 / sum of |one|^2: 1 if independent, the batch size if equal, 0 below a batch norm."""
     places: float = 1.0
     """The same over the places of a convolution's output."""
+    profile: tuple[Array | None, ...] | None = None
+    """How |dL/dh|^2 is spread over places (theory.profile)."""
     together: float = 1.0
     """The same over the units of one sample."""
     noise: float = 0.0
@@ -95,6 +98,7 @@ def merged(parts: list[Cotangent], h: Signal, units: int) -> Cotangent:
         log=log,
         alike=np.sum([share * part.alike for share, part in zip(shares, parts, strict=True)], axis=0),
         places=_together(parts, shares),
+        profile=mixed([(share, part.profile) for share, part in zip(weights, parts, strict=True)]),
         together=together,
         noise=merged_noise([(share, part.noise) for share, part in zip(weights, parts, strict=True)]),
         single=single,

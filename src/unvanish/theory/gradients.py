@@ -32,7 +32,7 @@ def gradient_norms(kernels: list[Pass], batch_size: int) -> list[Array]:
             squares.append(np.array([-np.inf]))
             continue
         noise = at.d_before.noise + at.arriving.noise
-        log = kernel_gradient(at.d_before, at.arriving, at.layer, at.inside, batch_size, at.shared)
+        log = kernel_gradient(at.d_before, at.arriving, at.layer, *at.overlap, batch_size)
         shift = single_draw(at.d_before.single, at.d_before.degrees)[0] - noise / 2
         squares.append(log + (shift if math.isfinite(shift) else 0.0))
     last = squares[-1] if squares else np.zeros(0)
@@ -78,14 +78,12 @@ def per_step(decades: Iterable[float]) -> float:
     return math.nan
 
 
-def kernel_gradient(
-    d: Cotangent, h: Signal, layer: Layer, inside: float, batch_size: int, shared: float = 1.0
-) -> Array:
+def kernel_gradient(d: Cotangent, h: Signal, layer: Layer, inside: float, shared: float, batch_size: int) -> Array:
     """Return ln |dL/dW|^2 of the batch-mean loss: n_in [D q/B + (1 - 1/B) O k] (derived).
 
     D = |dL/du|^2 of one sample, O the same product of two samples: with O = D (alike - 1)/(B - 1) it is
     n_in D (spread + alike * k)/B, without cancellation. d: of the pre-activation. h: the kernel's input. inside,
-    shared: of a convolution's taps (geometry).
+    shared: of a convolution's taps (theory.profile).
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         inner = np.log(np.maximum(summed(h, d.alike, d.places, shared), 0.0))

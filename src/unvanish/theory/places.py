@@ -12,6 +12,7 @@ import numpy as np
 from unvanish.core.network import Layer
 from unvanish.theory.cotangent import Array, Cotangent
 from unvanish.theory.geometry import places
+from unvanish.theory.profile import near
 from unvanish.theory.signal import Signal
 
 
@@ -27,6 +28,29 @@ def between(h: Signal, shared: float = 1.0) -> Signal:
     """
     apart = h.second - shared * (h.second - (h.spread if h.across is None else h.across))
     return h._replace(spread=apart, across=None)
+
+
+def told_apart(leaving: Signal, before: Signal, other: Signal) -> Signal:
+    """Return a layer's output with what became of two places: `before` and `other`, its own for them."""
+    made_by = leaving.made_by
+    if made_by is not None:
+        made_by = (made_by[0], made_by[1], made_by[2]._replace(across=before.spread))
+    return leaving._replace(across=other.spread, made_by=made_by)
+
+
+def in_window(h: Signal, after: tuple[int, ...]) -> Signal:
+    """Return the signal as a pool sees it: its places are those of one window. after: places of the pool's output."""
+    if h.across is None:
+        return h
+    common = min(near(h.profile, after) * (h.second - h.across), h.second)
+    return h._replace(across=h.second - common)
+
+
+def behind_pool(leaving: Signal, h: Signal, layer: Layer) -> Signal:
+    """Return a mean pool's output with what two windows have in common, which is what two places had."""
+    if h.across is None or not has_places(layer):
+        return leaving
+    return leaving._replace(across=leaving.second - (h.second - h.across))
 
 
 def over_all(h: Signal, layer: Layer, batch_size: int) -> Signal:
