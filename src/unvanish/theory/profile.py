@@ -9,7 +9,7 @@ None stands for a uniform one, also on axes of more than LARGEST places, of whic
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,11 +102,11 @@ def back(layer: Layer, source: Layer | None, h: Signal, d: Profile) -> Profile:
 
 
 def behind_activation(d: Profile, u: Signal, activation: str, parameter: float | None) -> Profile:
-    """Return the profile of dL/du = f'(u) dL/df: d ln E f'^2 / d ln q = (E f'^2 z^2 / E f'^2 - 1) / 2."""
+    """Return the profile of dL/du = f'(u) dL/df, with d ln E f'^2 / d ln q = (E f'^2 z^2 / E f'^2 - 1) / 2."""
     if u.profile is None:
         return d
-    power = (moments_of(u, activation, parameter).slope_along - 1) / 2
-    return _product(d, _power(u.profile, power if math.isfinite(power) else 0.0))
+    of = moments_of(u, activation, parameter)
+    return _product(d, _bent(u.profile, (of.slope_along - 1) / 2, _steepness(of.slope_pair, u)))
 
 
 def mixed(parts: Sequence[tuple[float, Profile]]) -> Profile:
@@ -175,8 +175,32 @@ def _convolved(axes: Sequence[Windows], h: Profile, share: float) -> Profile:
 def _activated(u: Profile, before: Signal, layer: Layer) -> Profile:
     if u is None or layer.activation in ("linear", "softmax", "other"):
         return u
-    elasticity = moments_of(before, layer.activation, layer.activation_parameter).elasticity
-    return _power(u, elasticity if math.isfinite(elasticity) else 1.0)
+    of = moments_of(before, layer.activation, layer.activation_parameter)
+    second = of.mean * of.mean + of.variance
+    return _bent(u, of.elasticity, _steepness(lambda gap: second - of.spread(gap), before))
+
+
+def _steepness(product: Callable[[float], float], u: Signal) -> float:
+    """Return d ln product / d ln c of a pair of places, of correlation c = 1 - gap."""
+    c = 1 - min(max((u.spread if u.across is None else u.across) / u.variance, 0.0), 1.0) if u.variance > 0 else 1.0
+    low, high = 0.95 * c, min(1.05 * c, 1.0)
+    one, other = product(1 - low), product(1 - high)
+    return math.log(other / one) / math.log(high / low) if 0 < low < high and one > 0 and other > 0 else 0.0
+
+
+def _bent(profile: tuple[Axis, ...], one: float, pair: float) -> Profile:
+    """Return q^one times c^pair, where q and c are what the profile says of places and pairs of them."""
+    if not (math.isfinite(one) and math.isfinite(pair)):
+        return profile
+    found: list[Axis] = []
+    for axis in profile:
+        if axis is None:
+            found.append(None)
+            continue
+        root = np.sqrt(np.maximum(np.diag(axis), 1e-12))
+        scale = np.outer(root, root)
+        found.append(scale**one * np.maximum(axis / scale, 1e-12) ** pair)
+    return _scaled(found)
 
 
 def _evened(profile: Profile, by: Profile) -> Profile:
@@ -212,12 +236,6 @@ def _product(one: Profile, other: Profile) -> Profile:
     if one is None or other is None:
         return one or other
     return _scaled([b if a is None else a if b is None else a * b for a, b in zip(one, other, strict=True)])
-
-
-def _power(profile: Profile, power: float) -> Profile:
-    if profile is None:
-        return None
-    return _scaled([None if v is None else np.power(np.maximum(v, 1e-12), power) for v in profile])
 
 
 def _scaled(axes: Sequence[Axis]) -> tuple[Axis, ...]:
