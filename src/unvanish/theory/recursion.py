@@ -31,6 +31,7 @@ from unvanish.theory.forward import (
     through_pool,
 )
 from unvanish.theory.geometry import Windows, places, pooled, size, space, windows
+from unvanish.theory.group_norm import back_through_group_norm, through_group_norm
 from unvanish.theory.loss_end import FUSED_HEADS, coherence
 from unvanish.theory.places import behind_pool, between, has_places, in_window, normalised, over_all, told_apart
 from unvanish.theory.rms_norm import back_through_rms_norm, through_rms_norm
@@ -102,7 +103,7 @@ def _forward(layer: Layer, sources: list[Pass], batch_size: int, entering: Signa
     """Take the signal through one layer: as samples and, where its output has places, as these see one another."""
     at = _through(layer, sources, batch_size, entering)
     told = at.shared < 1 or any(source.leaving.across is not None for source in sources)
-    if told and has_places(layer) and layer.kind != "batch_norm":
+    if told and has_places(layer) and layer.kind not in ("batch_norm", "group_norm"):
         seen = [replace(source, leaving=between(source.leaving, at.shared)) for source in sources]
         other = _through(layer, seen, batch_size, entering)
         at.before = at.before._replace(across=other.before.spread)
@@ -135,6 +136,8 @@ def _through(layer: Layer, sources: list[Pass], batch_size: int, entering: Signa
             at.leaving = through_layer_norm(h, layer)
         case "rms_norm":
             at.leaving = through_rms_norm(h, layer)
+        case "group_norm":
+            at.leaving = through_group_norm(h, layer)
         case "scale":
             at.leaving = through_scale(h, layer)
         case "dropout":
@@ -188,6 +191,8 @@ def _backward(at: Pass, batch_size: int, *, is_last: bool) -> None:
             d = back_through_layer_norm(d, h, layer)
         case "rms_norm":
             d = back_through_rms_norm(d, h, layer)
+        case "group_norm":
+            d = back_through_group_norm(d, h, layer)
         case "scale":
             d = back_through_scale(d, layer)
         case "dropout":
