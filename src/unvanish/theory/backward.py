@@ -11,6 +11,7 @@ from unvanish.theory.cotangent import Cotangent, ln, scaled
 from unvanish.theory.finite_batch import Shifts
 from unvanish.theory.forward import activation_noise
 from unvanish.theory.geometry import Pooled, receptive_field
+from unvanish.theory.places import between, kept_places, left_by_batch_norm
 from unvanish.theory.signal import Signal, across_units, affine, kernel_noise, moments_of, units_of, weights_moments
 from unvanish.theory.trunk import level
 
@@ -29,10 +30,12 @@ def back_through_activation(
         factor = norm.through / norm.passed if norm.passed > 0 else 0.0
         kept, together = (norm.alike, together) if d.over_batch is not None else (kept, norm.alike)
     lean = of.slope_tilt**2 / of.slope_second if of.slope_second > 0 else 0.0
+    alike = 1 + (d.alike - 1) * kept
+    other = kept if u.across is None or norm is not None else of.slope_pair(between(u).gap) / (of.slope_second or 1.0)
     return Cotangent(
         log=d.log + ln(factor),
-        alike=1 + (d.alike - 1) * kept,
-        places=1 + (d.places - 1) * kept,
+        alike=alike,
+        places=kept_places(d, alike, other),
         together=1 + (d.together - 1) * together,
         noise=d.noise + _mask_noise(d, of.slope_kurtosis, of.slope_kurtosis_pair(u.gap), batch_size) / max(units, 1),
         single=d.single,
@@ -41,18 +44,20 @@ def back_through_activation(
         response=of.elasticity * d.response + (of.slope_along - 1) / 2,
         echo=d.echo + d.response**2 * activation_noise(of, units) * _left(d, units, batch_size),
         trunk=d.trunk,
-        pull=of.slope_tilt if d.at_trunk else 0.0,
+        pull=of.slope_tilt * d.branch if d.at_trunk else 0.0,
         follows=of.elasticity if d.at_trunk else 0.0,
         bent=lean * (d.together - 1),
         along=2 * of.slope_along - 1 + lean * (float(d.alike.mean()) * d.places - 1),
     )
 
 
-def back_through_kernel(d: Cotangent, h: Signal, layer: Layer, inside: float, batch_size: int) -> Cotangent:
+def back_through_kernel(
+    d: Cotangent, h: Signal, layer: Layer, inside: float, both: float, batch_size: int
+) -> Cotangent:
     """Return dL/dx = W^T dL/du: the square times n_in E w^2 (a common mean counts as often as d's units agree).
 
-    h: the kernel's input. f'(W h) knows of W: E f'(u) W is along h, and where h has a mean over its units that makes a
-    sum over the units of dL/df reappear in dL/dx.
+    h: the kernel's input. inside, both: of a convolution's taps (theory.profile). f'(W h) knows of W: E f'(u) W is
+    along h, and where h has a mean over its units that makes a sum over the units of dL/df reappear in dL/dx.
     """
     mean, variance = weights_moments(layer.kernel)
     taps, square = (layer.fan_in or 1), mean * mean
@@ -63,6 +68,7 @@ def back_through_kernel(d: Cotangent, h: Signal, layer: Layer, inside: float, ba
     shared = square * d.together / weight if weight > 0 else 0.0
     return d._replace(
         log=d.log + ln(taps * inside * weight),
+        places=1 + (d.places - 1) * both,
         together=(channels * square * d.together + variance + bent * level(h) ** 2) / weight if weight > 0 else 1.0,
         noise=d.noise + kernel_noise(layer, channels, layer.units or 1) * fresh,
         echo=d.echo + d.response**2 * kernel_noise(layer, layer.units or 1, layer.fan_in or 1) * fresh,
@@ -91,9 +97,11 @@ def back_through_batch_norm(d: Cotangent, h: Signal, layer: Layer, instances: fl
     left = np.maximum(1 - d.alike * d.places / n, 0.0)
     with np.errstate(divide="ignore"):
         log = d.log + ln(scale.second_moment * factor) + np.log(left)
+    alike, at_places = left_by_batch_norm(d, layer, left)
     return Cotangent(
         log,
-        np.zeros_like(d.alike),
+        alike,
+        places=at_places,
         noise=d.noise,
         degrees=d.degrees,
         common=d.common,
@@ -140,6 +148,7 @@ def back_through_dropout(d: Cotangent, keep: float, units: int, batch_size: int)
         echo=d.echo,
         trunk=d.trunk,
         at_trunk=d.at_trunk,
+        branch=d.branch,
         pull=d.pull,
         follows=d.follows,
     )

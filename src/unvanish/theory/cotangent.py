@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unvanish.theory.normalised_units import NormalisedUnits
+from unvanish.theory.profile import mixed
 from unvanish.theory.signal import Signal, merged_noise
 from unvanish.theory.trunk import Trunk, through_block
 
@@ -29,6 +30,8 @@ class Cotangent(NamedTuple):
     """|sum over samples|^2 / sum of |one|^2: 1 if independent, the batch size if equal, 0 below a batch norm."""
     places: float = 1.0
     """The same over the places of a convolution's output."""
+    profile: tuple[Array | None, ...] | None = None
+    """How |dL/dh|^2 is spread over places (theory.profile)."""
     together: float = 1.0
     """The same over the units of one sample."""
     noise: float = 0.0
@@ -48,6 +51,8 @@ class Cotangent(NamedTuple):
     """The cotangent of the last add on the way here; None when there was none."""
     at_trunk: bool = False
     """Whether nothing lies between that add and this."""
+    branch: float = 1.0
+    """What the signal is multiplied by on the way to that add."""
     pull: float = 0.0
     """c of trunk: what a branch that ends in an activation hands on in step; at that activation's input c / gain."""
     follows: float = 0.0
@@ -69,6 +74,7 @@ def merged(parts: list[Cotangent], h: Signal, units: int) -> Cotangent:
 
     They are uncorrelated but for what the branches of a residual network pull in step (trunk).
     """
+    parts = [part for part in parts if np.any(part.log > -np.inf)] or parts[:1]
     if len(parts) == 1:
         return parts[0]
     logs = np.stack([part.log for part in parts])
@@ -91,7 +97,8 @@ def merged(parts: list[Cotangent], h: Signal, units: int) -> Cotangent:
     return Cotangent(
         log=log,
         alike=np.sum([share * part.alike for share, part in zip(shares, parts, strict=True)], axis=0),
-        places=mean(part.places for part in parts),
+        places=_together(parts, shares),
+        profile=mixed([(share, part.profile) for share, part in zip(weights, parts, strict=True)]),
         together=together,
         noise=merged_noise([(share, part.noise) for share, part in zip(weights, parts, strict=True)]),
         single=single,
@@ -103,10 +110,19 @@ def merged(parts: list[Cotangent], h: Signal, units: int) -> Cotangent:
     )
 
 
+def _together(parts: list[Cotangent], shares: Array) -> float:
+    """Return `places` of a sum: the mean over its parts, each weighted by how much of it adds up over samples."""
+    weights = [float((share * part.alike).mean()) for share, part in zip(shares, parts, strict=True)]
+    total = math.fsum(weights)
+    return math.fsum(w * part.places for w, part in zip(weights, parts, strict=True)) / total if total > 0 else 1.0
+
+
 def branching(d: Cotangent, h: Signal) -> Cotangent:
     """Return the cotangent of a sum h as it is handed on to the summands, which may meet again."""
     known = d.trunk is not None and d.trunk.log is d.log
-    return d._replace(trunk=d.trunk if known else Trunk.at(d.log, d.together, h), at_trunk=True, pull=0.0, follows=0.0)
+    return d._replace(
+        trunk=d.trunk if known else Trunk.at(d.log, d.together, h), at_trunk=True, branch=1.0, pull=0.0, follows=0.0
+    )
 
 
 def scaled(d: Cotangent, factor: float) -> Cotangent:

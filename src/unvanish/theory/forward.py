@@ -93,7 +93,8 @@ def through_pool(h: Signal, pool: Pooled, units: int = 1) -> Signal:
     """
     spread = h.spread if h.spread > 0 else 0.0 * h.spread
     if pool.average:
-        return Signal(h.mean, h.variance - spread * (1 - 1 / pool.places), spread / pool.places, h.together, h.noise)
+        apart = spread if h.across is None else h.across
+        return Signal(h.mean, h.variance - apart * (1 - 1 / pool.places), spread / pool.places, h.together, h.noise)
     if h.made_by is not None:
         activation, parameter, u = h.made_by
         return through_activation(through_pool(u, pool), activation, parameter, units)._replace(noise=h.noise)
@@ -105,6 +106,8 @@ def through_pool(h: Signal, pool: Pooled, units: int = 1) -> Signal:
 
 def added(signals: list[tuple[Signal, int]]) -> Signal:
     """Return the sum of signals, each with how often it enters; different ones are taken to be uncorrelated."""
+    if len(signals) == 1 and signals[0][1] == 1:
+        return signals[0][0]
     variance = math.fsum(h.variance * n * n for h, n in signals)
     spread = math.fsum(h.spread * n * n for h, n in signals)
     shares = [(h.variance * n * n / variance if variance > 0 else 0.0, h) for h, n in signals]

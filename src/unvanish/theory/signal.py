@@ -5,9 +5,14 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from unvanish.core.network import Layer, WeightStats
 from unvanish.theory.moments import Moments, moments
 from unvanish.theory.normalised_units import NormalisedUnits, normalised_units
+
+Array = NDArray[np.float64]
 
 
 class Signal(NamedTuple):
@@ -24,6 +29,10 @@ class Signal(NamedTuple):
     """Variance of ln q from one initialisation to the next."""
     batch: float = math.inf
     """Instances that the signal was normalised over, more the more epsilon took from it; inf when it was not."""
+    across: float | None = None
+    """The spread of pairs of places (theory.places); None where it is that of samples."""
+    profile: tuple[Array | None, ...] | None = None
+    """How q is spread over places (theory.profile)."""
     made_by: tuple[str, float | None, Signal] | None = None
     """(activation, parameter, u) when h = f(u) with a Gaussian u."""
 

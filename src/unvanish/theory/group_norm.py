@@ -1,0 +1,83 @@
+"""Group normalisation: mean and variance over the places and channels of a group (Wu & He 2018); one channel: instance.
+
+Within a group of m channels, N entries, most pairs are of two channels, which only have the mean over units in common;
+a share of about 1/m are two places of one channel. So the variance in a group is that of the units less 1/m of what
+places share, its mean takes 1/m of that out of k of two places and of two samples, and the backward pass takes 1/m of
+what adds up over places out of the cotangent (derived).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from unvanish.core.network import Layer
+from unvanish.theory.cotangent import Cotangent, ln
+from unvanish.theory.geometry import places
+from unvanish.theory.signal import Signal, affine, units_of
+
+
+def entries(layer: Layer) -> tuple[int, int]:
+    """Return (channels, places) of one group."""
+    channels = layer.units or 1
+    return max(channels // (layer.groups or 1), 1), places(layer)
+
+
+def through_group_norm(h: Signal, layer: Layer) -> Signal:
+    """Return (h - mean) / sd over each group, scaled and shifted; its places (across) are told apart as h's are."""
+    scale, shift = affine(layer)
+    variance = _spread(h, layer).spread * (1 - 1 / math.prod(entries(layer)))
+    below = variance + (layer.epsilon or 0.0)
+    factor = scale.second_moment / below if below > 0 else 0.0
+    across = None if h.across is None else h.across * factor
+    return Signal(shift.mean, variance * factor + shift.variance, h.spread * factor, across=across)
+
+
+def back_through_group_norm(d: Cotangent, h: Signal, layer: Layer) -> Cotangent:
+    """Return dL/dh: less its mean over each group and its part along the output, divided by the group's sd."""
+    scale, _ = affine(layer)
+    channels, count = entries(layer)
+    n, epsilon = channels * count, layer.epsilon or 0.0
+    if n <= 1:
+        return d._replace(log=np.full_like(d.log, -np.inf))
+    mean = _spread(h, layer)
+    units = units_of(mean, epsilon, n) if h.made_by is not None else None
+    factor = units.passed if units is not None else _inverse(mean.spread, epsilon, d.along, n)
+    left = max(1 - (d.places * d.together + 1) / n, 0.0)
+    at_places = max(1 - d.places / n, 0.0)
+    return d._replace(
+        log=d.log + ln(scale.second_moment * factor * left),
+        alike=d.alike * at_places / left if left > 0 else d.alike,
+        places=d.places * (1 - 1 / channels) / at_places if count > 1 and at_places > 0 else 1.0,
+        together=d.together if count > 1 else 0.0,
+        response=-1.0,
+        at_trunk=False,
+        pull=0.0,
+        follows=0.0,
+        bent=0.0,
+        along=1.0,
+        over_batch=None,
+        over_units=units,
+    )
+
+
+def _spread(h: Signal, layer: Layer) -> Signal:
+    """Return the signal with the mean pair of entries of one group in place of two samples."""
+    channels, count = entries(layer)
+    share = (count - 1) / max(channels * count - 1, 1)
+    made_by = h.made_by
+    if made_by is not None:
+        made_by = (made_by[0], made_by[1], _spread(made_by[2], layer))
+    within = h.spread if h.across is None else h.across
+    return h._replace(spread=share * within + (1 - share) * h.variance, across=None, made_by=made_by)
+
+
+def _inverse(variance: float, epsilon: float, along: float, n: int) -> float:
+    """Return E[1/(V + epsilon)] over groups of n Gaussian entries, less the part along the normalised values."""
+    total = variance + epsilon
+    if not total > 0:
+        return 0.0
+    r = variance / total
+    x, y = (r + 2 * r * r) / n, r * along / n
+    return (1 + x + x * x) / (1 + y + 2 * y * y) / total

@@ -1,0 +1,66 @@
+"""Each kind of layer that a description can tell of, against PyTorch's float64 backpropagation over many draws.
+
+The tolerance is what the forecast may be off (in decades, at any kernel) beside three standard errors of the mean.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from unvanish.spec.build import build
+from unvanish.theory.forecast import forecast_network
+
+pytestmark = pytest.mark.torch
+
+
+def check(spec: str, initialiser: str, *, within: float, batch: int = 32, seeds: int = 30) -> None:
+    """Compare every kernel's forecast with the mean over draws, and the band with how far they lie apart."""
+    from drawn_network import Drawn
+
+    network = build(spec, initialiser=initialiser)
+    forecast = forecast_network(network, batch_size=batch)
+    assert forecast.not_modelled == ()
+    norms = np.array([Drawn(network, seed).log10_gradients(batch) for seed in range(seeds)])
+    expected = np.array([forecast.layer(layer.name).log10_gradient_norm for layer in network.kernels])
+    off = np.abs(expected - norms.mean(axis=0))
+    allowed = within + 3 * norms.std(axis=0, ddof=1) / math.sqrt(seeds)
+    assert np.all(off <= allowed), (spec, np.round(off, 3), np.round(allowed, 3))
+    assert forecast.log10_sd is not None
+    assert np.mean(np.abs(norms[:, 0] - expected[0]) < 2 * forecast.log10_sd + within) >= 0.75
+
+
+@pytest.mark.parametrize("initialiser", ["he_normal", "torch"])
+@pytest.mark.parametrize("activation", ["relu", "tanh", "sigmoid", "gelu"])
+@pytest.mark.parametrize("order", ["before", "after"])
+def test_rms_norm(order: str, activation: str, initialiser: str) -> None:
+    block = f"rms_norm, {activation}" if order == "before" else f"{activation}, rms_norm"
+    check(f"(dense(64), {block})*8, dense(1, sigmoid)", initialiser, within=0.05)
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_rms_norm_in_front_of_each_residual_branch(activation: str) -> None:
+    check(f"dense(64), residual(rms_norm, dense(64, {activation}))*12, dense(1, sigmoid)", "lecun_normal", within=0.05)
+
+
+BLOCKS = {
+    "activation in the branch": "residual(dense(64, {}){})*20",
+    "activation behind the add": "(residual(dense(64), batch_norm{}), {})*10",
+    "activation first": "residual({}, dense(64){})*20",
+    "two layers": "residual(dense(64, {}), dense(64){})*10",
+    "normalised first": "residual(layer_norm, dense(64, {}), dense(64){})*10",
+}
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+@pytest.mark.parametrize("scale", ["", ", scale=0.3", ", scale=-0.3"])
+@pytest.mark.parametrize("block", BLOCKS)
+def test_residual(block: str, scale: str, activation: str) -> None:
+    order = (scale, activation) if block == "activation behind the add" else (activation, scale)
+    check(f"dense(64), {BLOCKS[block].format(*order)}, dense(1, sigmoid)", "lecun_normal", within=0.04)
+
+
+def test_a_small_scale_keeps_the_product_of_a_deep_network() -> None:
+    check("dense(64), residual(dense(64, tanh), scale=0.1)*60, dense(1, sigmoid)", "he_normal", within=0.03, seeds=12)
