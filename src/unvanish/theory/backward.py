@@ -9,9 +9,10 @@ import numpy as np
 from unvanish.core.network import Layer
 from unvanish.theory.cotangent import Cotangent, ln, scaled
 from unvanish.theory.finite_batch import Shifts
-from unvanish.theory.forward import activation_noise
+from unvanish.theory.forward import activation_noise, slide
 from unvanish.theory.geometry import Pooled, receptive_field
 from unvanish.theory.places import between, kept_places, left_by_batch_norm
+from unvanish.theory.pairs import apart
 from unvanish.theory.signal import Signal, across_units, affine, kernel_noise, moments_of, units_of, weights_moments
 from unvanish.theory.trunk import level
 
@@ -23,7 +24,7 @@ def back_through_activation(
     u = d.chosen or u
     of = moments_of(u, activation, parameter)
     factor = of.slope_second + Shifts.over(of, u.batch).slope_second
-    kept = of.slope_pair(u.gap) / of.slope_second if of.slope_second > 0 else 0.0
+    kept = pair = of.slope_pair(u.gap) / of.slope_second if of.slope_second > 0 else 0.0
     together = of.slope**2 / of.slope_second if of.slope_second > 0 else 0.0
     norm = d.over_batch or d.over_units
     if norm is not None:
@@ -35,6 +36,7 @@ def back_through_activation(
     return Cotangent(
         log=d.log + ln(factor),
         alike=alike,
+        pairs=d.pairs * pair * slide(of, u, of.spread(u.gap)),
         places=kept_places(d, alike, other),
         together=1 + (d.together - 1) * together,
         noise=d.noise + _mask_noise(d, of.slope_kurtosis, of.slope_kurtosis_pair(u.gap), batch_size) / max(units, 1),
@@ -93,7 +95,8 @@ def back_through_batch_norm(d: Cotangent, h: Signal, layer: Layer, instances: fl
     if n <= 1:
         return d._replace(log=np.full_like(d.log, -np.inf))
     units = units_of(h, epsilon, n) if h.made_by is not None else None
-    factor = units.passed if units is not None else _inverse(h.spread, epsilon, 3.0, d.along, n)
+    worth = apart(h.pairs, n)
+    factor = units.passed if units is not None else _inverse(h.spread, epsilon, 3.0, d.along * worth / n, worth)
     left = np.maximum(1 - d.alike * d.places / n, 0.0)
     with np.errstate(divide="ignore"):
         log = d.log + ln(scale.second_moment * factor) + np.log(left)
@@ -101,6 +104,7 @@ def back_through_batch_norm(d: Cotangent, h: Signal, layer: Layer, instances: fl
     return Cotangent(
         log,
         alike,
+        pairs=d.pairs,
         places=at_places,
         noise=d.noise,
         degrees=d.degrees,
@@ -138,6 +142,7 @@ def back_through_dropout(d: Cotangent, keep: float, units: int, batch_size: int)
     return Cotangent(
         log=d.log - math.log(keep),
         alike=1 + (d.alike - 1) * keep,
+        pairs=d.pairs * keep,
         places=1 + (d.places - 1) * keep,
         together=1 + (d.together - 1) * keep,
         noise=d.noise + 3 * (1 / keep - 1) / (max(units, 1) * batch_size),

@@ -28,6 +28,8 @@ class Cotangent(NamedTuple):
     """ln of E |dL/dh|^2 of one sample, in units of the loss end's."""
     alike: Array
     """|sum over samples|^2 / sum of |one|^2: 1 if independent, the batch size if equal, 0 below a batch norm."""
+    pairs: float = 0.0
+    """By how much the product of two samples' cotangents, over |dL/dh|^2, grows with their relative k (theory.pairs)."""
     places: float = 1.0
     """The same over the places of a convolution's output."""
     profile: tuple[Array | None, ...] | None = None
@@ -97,6 +99,7 @@ def merged(parts: list[Cotangent], h: Signal, units: int) -> Cotangent:
     return Cotangent(
         log=log,
         alike=np.sum([share * part.alike for share, part in zip(shares, parts, strict=True)], axis=0),
+        pairs=mean(part.pairs for part in parts),
         places=_together(parts, shares),
         profile=mixed([(share, part.profile) for share, part in zip(weights, parts, strict=True)]),
         together=together,

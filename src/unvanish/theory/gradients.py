@@ -86,7 +86,8 @@ def kernel_gradient(d: Cotangent, h: Signal, layer: Layer, inside: float, shared
     shared: of a convolution's taps (theory.profile).
     """
     with np.errstate(divide="ignore", invalid="ignore"):
-        inner = np.log(np.maximum(summed(h, d.alike, d.places, shared), 0.0))
+        told = (batch_size - 1) * d.pairs * h.pairs.whole * h.spread if d.places == 1 else 0.0
+        inner = np.log(np.maximum(summed(h, d.alike, d.places, shared) + told, 0.0))
         return np.asarray(d.log + ln((layer.fan_in or 1) * inside / batch_size) + inner, dtype=np.float64)
 
 

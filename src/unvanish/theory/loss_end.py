@@ -40,6 +40,18 @@ def coherence(head: Signal, activation: str, units: int, batch_size: int) -> Arr
     return np.minimum(total * square / single, float(batch_size))
 
 
+def follows_pairs(head: Signal, activation: str, units: int) -> float:
+    """Return by how much r(s) r(t) / r^2 grows with the relative k of a pair (theory.pairs): d rho / d k * spread."""
+    if activation == "softmax":
+        rho = head.variance / (units + 2 * head.variance) * head.gap
+    elif activation == "sigmoid":
+        of = moments("sigmoid", mean=head.mean, variance=head.variance)
+        rho = of.slope_pair(head.gap) * head.spread / (of.variance + (of.mean - 0.5) ** 2 + 0.25)
+    else:
+        rho = head.spread / (head.second + 1)
+    return rho if rho == rho else 0.0
+
+
 def residual_correlation(head: Signal, activation: str, units: int) -> float:
     """Return the correlation of two samples' residuals: what the predictions have in common, the labels do not."""
     if activation == "softmax":  # p - 1/C grows as (z - mean z)/C and stays below one hot; in units of the labels' part

@@ -26,7 +26,7 @@ def through_rms_norm(h: Signal, layer: Layer) -> Signal:
     below = h.second + (layer.epsilon or 0.0)
     factor = scale.second_moment / below if below > 0 else 0.0
     mean = scale.mean * h.mean / math.sqrt(below) if below > 0 else 0.0
-    return Signal(mean, h.second * factor - mean * mean, h.spread * factor, h.together)
+    return Signal(mean, h.second * factor - mean * mean, h.spread * factor, h.together, pairs=h.pairs)
 
 
 def back_through_rms_norm(d: Cotangent, h: Signal, layer: Layer) -> Cotangent:
