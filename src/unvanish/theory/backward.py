@@ -11,7 +11,7 @@ from unvanish.theory.cotangent import Cotangent, ln, scaled
 from unvanish.theory.finite_batch import Shifts
 from unvanish.theory.forward import activation_noise
 from unvanish.theory.geometry import Pooled, receptive_field
-from unvanish.theory.places import between, kept_places, left_by_batch_norm
+from unvanish.theory.places import between, kept_places, left_by_batch_norm, left_within
 from unvanish.theory.signal import Signal, across_units, affine, kernel_noise, moments_of, units_of, weights_moments
 from unvanish.theory.trunk import level
 
@@ -36,6 +36,7 @@ def back_through_activation(
         log=d.log + ln(factor),
         alike=alike,
         places=kept_places(d, alike, other),
+        within=1 + (d.within - 1) * other,
         together=1 + (d.together - 1) * together,
         noise=d.noise + _mask_noise(d, of.slope_kurtosis, of.slope_kurtosis_pair(u.gap), batch_size) / max(units, 1),
         single=d.single,
@@ -48,6 +49,8 @@ def back_through_activation(
         follows=of.elasticity if d.at_trunk else 0.0,
         bent=lean * (d.together - 1),
         along=2 * of.slope_along - 1 + lean * (float(d.alike.mean()) * d.places - 1),
+        own=2 * of.slope_along - 1,
+        in_step=lean * (d.within - 1),
     )
 
 
@@ -69,6 +72,7 @@ def back_through_kernel(
     return d._replace(
         log=d.log + ln(taps * inside * weight),
         places=1 + (d.places - 1) * both,
+        within=1 + (d.within - 1) * both,
         together=(channels * square * d.together + variance + bent * level(h) ** 2) / weight if weight > 0 else 1.0,
         noise=d.noise + kernel_noise(layer, channels, layer.units or 1) * fresh,
         echo=d.echo + d.response**2 * kernel_noise(layer, layer.units or 1, layer.fan_in or 1) * fresh,
@@ -77,6 +81,8 @@ def back_through_kernel(
         pull=math.sqrt(taps * inside * variance) * d.pull,
         bent=0.0,
         along=1.0,
+        own=1.0,
+        in_step=0.0,
         over_batch=None,
         over_units=None,
         chosen=None,
@@ -102,6 +108,7 @@ def back_through_batch_norm(d: Cotangent, h: Signal, layer: Layer, instances: fl
         log,
         alike,
         places=at_places,
+        within=left_within(d, layer, left),
         noise=d.noise,
         degrees=d.degrees,
         common=d.common,
@@ -139,6 +146,7 @@ def back_through_dropout(d: Cotangent, keep: float, units: int, batch_size: int)
         log=d.log - math.log(keep),
         alike=1 + (d.alike - 1) * keep,
         places=1 + (d.places - 1) * keep,
+        within=1 + (d.within - 1) * keep,
         together=1 + (d.together - 1) * keep,
         noise=d.noise + 3 * (1 / keep - 1) / (max(units, 1) * batch_size),
         single=d.single,
@@ -159,7 +167,7 @@ def back_through_pool(d: Cotangent, leaving: Signal, pool: Pooled) -> Cotangent:
     d = d._replace(over_batch=None, over_units=None)
     if not pool.average:
         return d._replace(chosen=leaving.made_by[2] if leaving.made_by is not None else None)
-    return scaled(d, 1 / pool.places)._replace(places=d.places * pool.places)
+    return scaled(d, 1 / pool.places)._replace(places=d.places * pool.places, within=d.within * pool.places)
 
 
 def _inverse(variance: float, epsilon: float, kurtosis: float, along: float, n: float) -> float:

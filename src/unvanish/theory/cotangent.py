@@ -29,7 +29,9 @@ class Cotangent(NamedTuple):
     alike: Array
     """|sum over samples|^2 / sum of |one|^2: 1 if independent, the batch size if equal, 0 below a batch norm."""
     places: float = 1.0
-    """The same over the places of a convolution's output."""
+    """The same over the places of a convolution's output, of what is summed over samples."""
+    within: float = 1.0
+    """The same over the places of each sample by itself."""
     profile: tuple[Array | None, ...] | None = None
     """How |dL/dh|^2 is spread over places (theory.profile)."""
     together: float = 1.0
@@ -61,6 +63,10 @@ class Cotangent(NamedTuple):
     """|sum over units of dL/df E f' z|^2 / |dL/du|^2, beyond that of independent units."""
     along: float = 1.0
     """What a normalisation whose output is h loses of dL/dh along h, in 1/n: y * n of normalised_units at r = 1."""
+    own: float = 1.0
+    """Of `along`, what one entry gives by itself."""
+    in_step: float = 0.0
+    """The same of what the places of one sample give together."""
     over_batch: NormalisedUnits | None = None
     """Of a batch normalisation that this is the input of, when an activation made that input."""
     over_units: NormalisedUnits | None = None
@@ -98,6 +104,7 @@ def merged(parts: list[Cotangent], h: Signal, units: int) -> Cotangent:
         log=log,
         alike=np.sum([share * part.alike for share, part in zip(shares, parts, strict=True)], axis=0),
         places=_together(parts, shares),
+        within=mean(part.within for part in parts),
         profile=mixed([(share, part.profile) for share, part in zip(weights, parts, strict=True)]),
         together=together,
         noise=merged_noise([(share, part.noise) for share, part in zip(weights, parts, strict=True)]),

@@ -93,8 +93,8 @@ def through_pool(h: Signal, pool: Pooled, units: int = 1) -> Signal:
     """
     spread = h.spread if h.spread > 0 else 0.0 * h.spread
     if pool.average:
-        apart = spread if h.across is None else h.across
-        return Signal(h.mean, h.variance - apart * (1 - 1 / pool.places), spread / pool.places, h.together, h.noise)
+        variance = max(h.variance - (spread if h.across is None else h.across) * (1 - 1 / pool.places), 0.0)
+        return Signal(h.mean, variance, min(spread / pool.places, variance), h.together, h.noise)
     if h.made_by is not None:
         activation, parameter, u = h.made_by
         return through_activation(through_pool(u, pool), activation, parameter, units)._replace(noise=h.noise)

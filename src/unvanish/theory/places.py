@@ -87,6 +87,13 @@ def left_by_batch_norm(d: Cotangent, layer: Layer, left: Array) -> tuple[Array, 
     return np.maximum(alike, 0.0), 0.0
 
 
+def left_within(d: Cotangent, layer: Layer, left: Array) -> float:
+    """Return `within` below a batch normalisation, which takes the mean over samples out of each sample's sum."""
+    count, kept = places(layer), float(left.mean())
+    share = float(d.alike.mean()) * d.places * (1 - kept) / max(float(d.alike.mean()) * d.places, 1e-300)
+    return max(d.within - share * count, 0.0) / kept if count > 1 and kept > 0 else 1.0
+
+
 def kept_places(d: Cotangent, alike: Array, kept: float) -> float:
     """Return `places` behind an activation that keeps `kept` of the product of two places; alike: behind it."""
     before, after = float(d.alike.mean()), float(alike.mean())

@@ -200,7 +200,7 @@ def _backward(at: Pass, batch_size: int, *, is_last: bool) -> None:
         case "pool":
             d = back_through_pool(d, at.leaving, pooled(layer, at.sources[0].layer if at.sources else None))
         case "flatten":
-            d = d._replace(places=1.0)
+            d = d._replace(places=1.0, within=1.0)
     read = at.sources[0].layer if at.sources else None
     at.d_arriving = d = d._replace(profile=profile.back(layer, read, h, at.d_before.profile))
     for source, part in _handed(at, d):
