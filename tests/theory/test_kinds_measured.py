@@ -108,3 +108,34 @@ def test_what_is_left_at_the_border_of_a_deep_network(activation: str) -> None:
     check(
         f"input(6, 6, 3), conv(48, 3, {activation})*16, flatten, dense(10, softmax)", "he_normal", within=0.1, seeds=8
     )
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+@pytest.mark.parametrize("initialiser", ["he_normal", "torch"])
+@pytest.mark.parametrize(
+    "stack",
+    [
+        "input(20, 8), simple_rnn(64, {})",
+        "input(20, 8), simple_rnn(48, {}, sequences), simple_rnn(48, {})",
+        "input(20, 8), simple_rnn(48, {}, sequences), global_avg_pool",
+        "input(12, 8), simple_rnn(48, {}, sequences), flatten",
+        "input(20, 8), dense(32, relu), simple_rnn(48, {}), dense(32, relu)",
+    ],
+)
+def test_simple_rnn(stack: str, initialiser: str, activation: str) -> None:
+    text = f"{stack.replace('{}', activation)}, dense(10, softmax)"
+    check(text, initialiser, within=0.1, batch=16, seeds=16)
+
+
+@pytest.mark.parametrize("initialiser", ["he_normal", "torch"])
+@pytest.mark.parametrize(
+    "stack",
+    [
+        "embedding(30, 24), flatten, dense(48, tanh)*3",
+        "embedding(500, 24), dense(32, tanh), simple_rnn(48)",
+        "embedding(30, 24), (conv(32, 3), batch_norm, relu)*2, global_avg_pool",
+        "embedding(8, 24), global_avg_pool, dense(48, relu)",
+    ],
+)
+def test_embedding(stack: str, initialiser: str) -> None:
+    check(f"input(16), {stack}, dense(10, softmax)", initialiser, within=0.06, batch=16, seeds=16)

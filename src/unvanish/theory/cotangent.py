@@ -71,6 +71,8 @@ class Cotangent(NamedTuple):
     """Of a batch normalisation that this is the input of, when an activation made that input."""
     over_units: NormalisedUnits | None = None
     """The same of a layer normalisation."""
+    one_place: bool = False
+    """Whether only one of the places of h is read, as the last step of a sequence."""
     chosen: Signal | None = None
     """The pre-activation where a maximum pool has taken its input's largest values: only there is a cotangent."""
 

@@ -21,6 +21,11 @@ def has_places(layer: Layer) -> bool:
     return places(layer) > 1
 
 
+def reads_one(layer: Layer, source: Layer) -> bool:
+    """Say whether a layer reads one place of its source only: it has none itself, and does not take them together."""
+    return has_places(source) and not has_places(layer) and layer.kind not in ("flatten", "pool", "recurrent")
+
+
 def between(h: Signal, shared: float = 1.0) -> Signal:
     """Return the signal with two places in place of two samples, as a kernel sees it.
 
