@@ -75,7 +75,9 @@ class Layer(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def modelled(self) -> bool:
         """Say whether the theory knows what such a layer does to signal and gradient."""
-        return self.kind in MODELLED
+        if self.kind == "recurrent":
+            return self.cell == "rnn" and self.kernel is not None and self.recurrent_kernel is not None
+        return self.kind in MODELLED and (self.kind != "embedding" or self.table is not None)
 
 
 MODELLED = frozenset(
@@ -86,25 +88,25 @@ MODELLED = frozenset(
         "conv",
         "dense",
         "dropout",
+        "embedding",
         "flatten",
         "group_norm",
         "input",
         "layer_norm",
         "pool",
+        "recurrent",
         "rms_norm",
         "scale",
     }
 )
-"""Kinds that the theory has a recursion for."""
+"""Kinds that the theory has a recursion for; of recurrent ones the simple cell only."""
 
 KINDS = (
     *sorted(MODELLED),
     "attention",
     "concatenate",
-    "embedding",
     "multiply",
     "other",
-    "recurrent",
 )
 """All kinds. What is not among MODELLED is passed over by the theory, and named."""
 

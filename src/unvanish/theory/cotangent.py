@@ -31,7 +31,9 @@ class Cotangent(NamedTuple):
     pairs: float = 0.0
     """By how much the product of two samples' cotangents, over |dL/dh|^2, grows with their relative k (theory.pairs)."""
     places: float = 1.0
-    """The same over the places of a convolution's output."""
+    """The same over the places of a convolution's output, of what is summed over samples."""
+    within: float = 1.0
+    """The same over the places of each sample by itself."""
     profile: tuple[Array | None, ...] | None = None
     """How |dL/dh|^2 is spread over places (theory.profile)."""
     together: float = 1.0
@@ -62,11 +64,17 @@ class Cotangent(NamedTuple):
     bent: float = 0.0
     """|sum over units of dL/df E f' z|^2 / |dL/du|^2, beyond that of independent units."""
     along: float = 1.0
-    """What a normalisation whose output is h loses of dL/dh along h, in 1/n: y * n of normalised_units at r = 1."""
+    """n times the share of dL/dh along h that a normalisation whose output is h takes out, its units independent."""
+    level: float = 0.0
+    """What it is more over a batch, whose cotangents add up."""
+    in_step: float = 0.0
+    """What it is more over the places of one sample."""
     over_batch: NormalisedUnits | None = None
     """Of a batch normalisation that this is the input of, when an activation made that input."""
     over_units: NormalisedUnits | None = None
     """The same of a layer normalisation."""
+    one_place: bool = False
+    """Whether only one of the places of h is read, as the last step of a sequence."""
     chosen: Signal | None = None
     """The pre-activation where a maximum pool has taken its input's largest values: only there is a cotangent."""
 
@@ -101,6 +109,7 @@ def merged(parts: list[Cotangent], h: Signal, units: int) -> Cotangent:
         alike=np.sum([share * part.alike for share, part in zip(shares, parts, strict=True)], axis=0),
         pairs=mean(part.pairs for part in parts),
         places=_together(parts, shares),
+        within=mean(part.within for part in parts),
         profile=mixed([(share, part.profile) for share, part in zip(weights, parts, strict=True)]),
         together=together,
         noise=merged_noise([(share, part.noise) for share, part in zip(weights, parts, strict=True)]),

@@ -45,6 +45,18 @@ class Shifts(NamedTuple):
     slope_second: float = 0.0
 
     @classmethod
+    def of(cls, of: Gaussian, batch: float, within: float, gap: float = 1.0) -> Shifts:
+        """Return the shifts below a normalisation over the batch, or over the units of one sample.
+
+        Over units two samples of correlation 1 - gap are both on a sphere: all of the shift where they are alike is
+        common to both, and nothing is where they are not.
+        """
+        if math.isinf(within):
+            return cls.over(of, batch)
+        found = cls.over(of, within)
+        return found._replace(spread=found.variance * min(gap, 1.0))
+
+    @classmethod
     def over(cls, of: Gaussian, instances: float, pairs: float = 0.0) -> Shifts:
         """Return the shifts for a batch that is worth so many independent instances; none for an infinite number.
 

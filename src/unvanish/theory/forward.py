@@ -41,7 +41,7 @@ def through_kernel(h: Signal, layer: Layer, inside: float) -> Signal:
 def through_activation(u: Signal, activation: str, parameter: float | None, units: int) -> Signal:
     """Return f(u) (Poole et al. 2016, eq. 3 and 5); a u that is not Gaussian is taken as one of the same moments."""
     of = moments_of(u, activation, parameter)
-    shifts = Shifts.over(of, u.batch, 0.0)
+    shifts = Shifts.of(of, u.batch, u.within, u.gap)
     spread = of.spread(u.gap) + shifts.spread
     together = _coherent(u.together, of)
     elasticity = of.elasticity if math.isfinite(of.elasticity) else 1.0
@@ -86,7 +86,9 @@ def through_layer_norm(h: Signal, layer: Layer) -> Signal:
     scale, shift = affine(layer)
     below = h.variance + (layer.epsilon or 0.0)
     factor = scale.second_moment / below if below > 0 else 0.0
-    return Signal(shift.mean, h.variance * factor + shift.variance, h.spread * factor, pairs=h.pairs)
+    kept = (h.variance + (layer.epsilon or 0.0)) / h.variance if h.made_by is None and h.variance > 0 else math.inf
+    within = (layer.units or 1) * kept
+    return Signal(shift.mean, h.variance * factor + shift.variance, h.spread * factor, within=within, pairs=h.pairs)
 
 
 def through_dropout(h: Signal, keep: float) -> Signal:
@@ -105,8 +107,8 @@ def through_pool(h: Signal, pool: Pooled, units: int = 1) -> Signal:
     """
     spread = h.spread if h.spread > 0 else 0.0 * h.spread
     if pool.average:
-        apart = spread if h.across is None else h.across
-        return Signal(h.mean, h.variance - apart * (1 - 1 / pool.places), spread / pool.places, h.together, h.noise)
+        variance = max(h.variance - (spread if h.across is None else h.across) * (1 - 1 / pool.places), 0.0)
+        return Signal(h.mean, variance, min(spread / pool.places, variance), h.together, h.noise)
     if h.made_by is not None:
         activation, parameter, u = h.made_by
         return through_activation(through_pool(u, pool), activation, parameter, units)._replace(noise=h.noise)

@@ -3,7 +3,8 @@
 Within a group of m channels, N entries, most pairs are of two channels, which only have the mean over units in common;
 a share of about 1/m are two places of one channel. So the variance in a group is that of the units less 1/m of what
 places share, its mean takes 1/m of that out of k of two places and of two samples, and the backward pass takes 1/m of
-what adds up over places out of the cotangent (derived).
+what adds up over places out of the cotangent. Entries that places share are no free ones: with c their correlation,
+there are N / (1 + (P - 1) c^2); and a cotangent that adds up over places has more of it along such a signal (derived).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import math
 import numpy as np
 
 from unvanish.core.network import Layer
+from unvanish.theory.backward import inverse
 from unvanish.theory.cotangent import Cotangent, ln
 from unvanish.theory.geometry import places
 from unvanish.theory.signal import Signal, affine, units_of
@@ -31,7 +33,7 @@ def through_group_norm(h: Signal, layer: Layer) -> Signal:
     below = variance + (layer.epsilon or 0.0)
     factor = scale.second_moment / below if below > 0 else 0.0
     across = None if h.across is None else h.across * factor
-    return Signal(shift.mean, variance * factor + shift.variance, h.spread * factor, across=across, pairs=h.pairs)
+    return Signal(shift.mean, variance * factor + shift.variance, h.spread * factor, across=across, within=_free(h, layer), pairs=h.pairs)
 
 
 def back_through_group_norm(d: Cotangent, h: Signal, layer: Layer) -> Cotangent:
@@ -39,17 +41,22 @@ def back_through_group_norm(d: Cotangent, h: Signal, layer: Layer) -> Cotangent:
     scale, _ = affine(layer)
     channels, count = entries(layer)
     n, epsilon = channels * count, layer.epsilon or 0.0
-    if n <= 1:
-        return d._replace(log=np.full_like(d.log, -np.inf))
     mean = _spread(h, layer)
-    units = units_of(mean, epsilon, n) if h.made_by is not None else None
-    factor = units.passed if units is not None else _inverse(mean.spread, epsilon, d.along, n)
-    left = max(1 - (d.places * d.together + 1) / n, 0.0)
-    at_places = max(1 - d.places / n, 0.0)
+    common, free = _common(h, mean, channels), _free(h, layer)
+    units = units_of(mean, epsilon, free) if h.made_by is not None else None
+    factor = units.passed if units is not None else inverse(mean.spread, epsilon, d.along, free)
+    in_step = d.in_step + max(d.within - 1 - d.in_step, 0.0) * common
+    along = (1 + in_step) / n
+    left = 1 - d.within * d.together / n - along
+    if n <= 1 or left <= 1e-9:
+        return d._replace(log=np.full_like(d.log, -np.inf))
+    kept = max(d.within * (1 - 1 / channels) - along * (1 + (count - 1) * common), 0.0) / left
+    at_places = max(1 - d.places / n - along, 1 / n)
     return d._replace(
         log=d.log + ln(scale.second_moment * factor * left),
-        alike=d.alike * at_places / left if left > 0 else d.alike,
-        places=d.places * (1 - 1 / channels) / at_places if count > 1 and at_places > 0 else 1.0,
+        alike=d.alike * at_places / left,
+        places=d.places * kept / d.within * left / at_places if count > 1 and d.within > 0 else 1.0,
+        within=kept if count > 1 else 1.0,
         together=d.together if count > 1 else 0.0,
         response=-1.0,
         at_trunk=False,
@@ -57,6 +64,8 @@ def back_through_group_norm(d: Cotangent, h: Signal, layer: Layer) -> Cotangent:
         follows=0.0,
         bent=0.0,
         along=1.0,
+        level=0.0,
+        in_step=0.0,
         over_batch=None,
         over_units=units,
     )
@@ -73,11 +82,15 @@ def _spread(h: Signal, layer: Layer) -> Signal:
     return h._replace(spread=share * within + (1 - share) * h.variance, across=None, made_by=made_by)
 
 
-def _inverse(variance: float, epsilon: float, along: float, n: int) -> float:
-    """Return E[1/(V + epsilon)] over groups of n Gaussian entries, less the part along the normalised values."""
-    total = variance + epsilon
-    if not total > 0:
+def _free(h: Signal, layer: Layer) -> float:
+    """Return how many free entries a group is worth; two at least, which a variance needs."""
+    channels, count = entries(layer)
+    common = _common(h, _spread(h, layer), channels)
+    return max(channels * count / (1 + (count - 1) * common * common), 2.0)
+
+
+def _common(h: Signal, mean: Signal, channels: int) -> float:
+    """Return the correlation of two places of the normalised signal; mean: _spread of h."""
+    if h.across is None or not mean.spread > 0:
         return 0.0
-    r = variance / total
-    x, y = (r + 2 * r * r) / n, r * along / n
-    return (1 + x + x * x) / (1 + y + 2 * y * y) / total
+    return min(max((h.variance - h.across) * (1 - 1 / channels) / mean.spread, 0.0), 1.0)

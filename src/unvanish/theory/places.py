@@ -21,6 +21,11 @@ def has_places(layer: Layer) -> bool:
     return places(layer) > 1
 
 
+def reads_one(layer: Layer, source: Layer) -> bool:
+    """Say whether a layer reads one place of its source only: it has none itself, and does not take them together."""
+    return has_places(source) and not has_places(layer) and layer.kind not in ("flatten", "pool", "recurrent")
+
+
 def between(h: Signal, shared: float = 1.0) -> Signal:
     """Return the signal with two places in place of two samples, as a kernel sees it.
 
@@ -85,6 +90,13 @@ def left_by_batch_norm(d: Cotangent, layer: Layer, left: Array) -> tuple[Array, 
     with np.errstate(divide="ignore", invalid="ignore"):
         alike = np.where(left > 0, d.alike * (1 - d.places / count) / left, 0.0)
     return np.maximum(alike, 0.0), 0.0
+
+
+def left_within(d: Cotangent, layer: Layer, left: Array) -> float:
+    """Return `within` below a batch normalisation, which takes the mean over samples out of each sample's sum."""
+    count, kept = places(layer), float(left.mean())
+    share = float(d.alike.mean()) * d.places * (1 - kept) / max(float(d.alike.mean()) * d.places, 1e-300)
+    return max(d.within - share * count, 0.0) / kept if count > 1 and kept > 0 else 1.0
 
 
 def kept_places(d: Cotangent, alike: Array, kept: float) -> float:

@@ -20,6 +20,7 @@ from unvanish.theory.backward import (
     back_through_pool,
 )
 from unvanish.theory.cotangent import Cotangent, branching, merged, scaled
+from unvanish.theory.embedding import through_embedding
 from unvanish.theory.forward import (
     added,
     averaged,
@@ -34,10 +35,20 @@ from unvanish.theory.geometry import Windows, places, pooled, size, space, windo
 from unvanish.theory.group_norm import back_through_group_norm, through_group_norm
 from unvanish.theory.loss_end import FUSED_HEADS, coherence, follows_pairs
 from unvanish.theory.pairs import Pairs
-from unvanish.theory.places import behind_pool, between, has_places, in_window, normalised, over_all, told_apart
+from unvanish.theory.places import (
+    behind_pool,
+    between,
+    has_places,
+    in_window,
+    normalised,
+    over_all,
+    reads_one,
+    told_apart,
+)
 from unvanish.theory.rms_norm import back_through_rms_norm, through_rms_norm
 from unvanish.theory.scale import back_through_scale, through_scale
 from unvanish.theory.signal import Signal
+from unvanish.theory.through_time import Step, back_through_time, read_out, steps_of
 
 
 @dataclass(slots=True)
@@ -62,6 +73,8 @@ class Pass:
     modelled: bool = True
     fused: bool = False
     """Whether the loss reads the pre-activation, so that the layer's own activation does not count."""
+    steps: list[Step] = field(default_factory=list)
+    """Of a recurrent layer."""
     readers: list[Cotangent] = field(default_factory=list)
     """What each layer that reads the output sends back."""
     d_leaving: Cotangent | None = None
@@ -143,6 +156,12 @@ def _through(layer: Layer, sources: list[Pass], batch_size: int, entering: Signa
             at.leaving = through_scale(h, layer)
         case "flatten":
             at.leaving = h._replace(pairs=h.pairs.scaled(1 / places(first) if first is not None else 1.0))
+        case "embedding" if layer.table is not None:
+            at.leaving = through_embedding(layer, reads_words=bool(sources))
+        case "recurrent" if layer.modelled:
+            at.steps = steps_of(h, layer, first)
+            at.leaving = read_out(at.steps, layer)
+            at.before = at.steps[-1].before
         case "dropout":
             at.leaving = through_dropout(h, layer.keep)
         case "pool":
@@ -151,7 +170,7 @@ def _through(layer: Layer, sources: list[Pass], batch_size: int, entering: Signa
             at.leaving = added(_summands(sources))
         case _ if len(signals) > 1:
             at.leaving = averaged(list(zip(signals, _shares(sources), strict=True)))
-    if layer.kind not in ("dense", "conv", "activation"):
+    if layer.kind not in ("dense", "conv", "activation") and not at.steps:
         at.before = at.leaving
     return at
 
@@ -200,12 +219,14 @@ def _backward(at: Pass, batch_size: int, *, is_last: bool) -> None:
             d = back_through_group_norm(d, h, layer)
         case "scale":
             d = back_through_scale(d, layer)
+        case "recurrent" if at.steps:
+            at.d_before, d = back_through_time(d, h, at.steps, layer, batch_size)
         case "dropout":
             d = back_through_dropout(d, layer.keep, size(layer), batch_size)
         case "pool":
             d = back_through_pool(d, at.leaving, pooled(layer, at.sources[0].layer if at.sources else None))
         case "flatten":
-            d = d._replace(places=1.0)
+            d = d._replace(places=1.0, within=1.0)
     read = at.sources[0].layer if at.sources else None
     at.d_arriving = d = d._replace(profile=profile.back(layer, read, h, at.d_before.profile))
     for source, part in _handed(at, d):
@@ -221,7 +242,8 @@ def _handed(at: Pass, d: Cotangent) -> Iterator[tuple[Pass, Cotangent]]:
             yield source, scaled(d, float(times * times))._replace(response=d.response * share)
     else:
         for source, share in zip(at.sources, _shares(at.sources), strict=True):
-            yield source, d if share == 1 else scaled(d, share)
+            part = d if share == 1 else scaled(d, share)
+            yield source, part._replace(one_place=True) if reads_one(at.layer, source.layer) else part
 
 
 def _counted(sources: list[Pass]) -> list[tuple[Pass, int]]:

@@ -34,6 +34,8 @@ class Signal(NamedTuple):
     """The spread of pairs of places (theory.places); None where it is that of samples."""
     profile: tuple[Array | None, ...] | None = None
     """How q is spread over places (theory.profile)."""
+    within: float = math.inf
+    """The same of units, or entries of a group."""
     pairs: Pairs = Pairs()
     """How unequally pairs of samples are alike."""
     made_by: tuple[str, float | None, Signal] | None = None
