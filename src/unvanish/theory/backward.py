@@ -11,6 +11,7 @@ from unvanish.theory.cotangent import Cotangent, ln, scaled
 from unvanish.theory.finite_batch import Shifts
 from unvanish.theory.forward import activation_noise, slide
 from unvanish.theory.geometry import Pooled, receptive_field
+from unvanish.theory.pairs import apart
 from unvanish.theory.places import between, kept_places, left_by_batch_norm, left_within
 from unvanish.theory.signal import Signal, across_units, affine, kernel_noise, moments_of, units_of, weights_moments
 from unvanish.theory.trunk import level
@@ -100,7 +101,8 @@ def back_through_batch_norm(d: Cotangent, h: Signal, layer: Layer, instances: fl
     if n <= 1:
         return d._replace(log=np.full_like(d.log, -np.inf))
     units = units_of(h, epsilon, n) if h.made_by is not None else None
-    factor = units.passed if units is not None else inverse(h.spread, epsilon, d.along + d.level, n)
+    worth = apart(h.pairs, n)
+    factor = units.passed if units is not None else inverse(h.spread, epsilon, (d.along + d.level) * worth / n, worth)
     left = np.maximum(1 - d.alike * d.places / n, 0.0)
     with np.errstate(divide="ignore"):
         log = d.log + ln(scale.second_moment * factor) + np.log(left)
@@ -130,6 +132,7 @@ def back_through_layer_norm(d: Cotangent, h: Signal, layer: Layer) -> Cotangent:
     return scaled(d, scale.second_moment * factor * left)._replace(
         together=0.0,
         response=-1.0,
+        onto=1.0,
         at_trunk=False,
         pull=0.0,
         follows=0.0,

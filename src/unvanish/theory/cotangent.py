@@ -51,6 +51,8 @@ class Cotangent(NamedTuple):
     """d ln(|dL/dW|^2 / |dL/dW_out|^2) / d ln q, with q the second moment of this output."""
     echo: float = 0.0
     """Variance of the same logarithm because of what happened to the signal on the way forward, above this."""
+    onto: float = 1.0
+    """n (dL/dh . h)^2 / (|dL/dh| |h|)^2: 1 where it knows nothing of h. More below a softmax, whose p follows z = W h."""
     trunk: Trunk | None = None
     """The cotangent of the last add on the way here; None when there was none."""
     at_trunk: bool = False
@@ -133,7 +135,7 @@ def branching(d: Cotangent, h: Signal) -> Cotangent:
     """Return the cotangent of a sum h as it is handed on to the summands, which may meet again."""
     known = d.trunk is not None and d.trunk.log is d.log
     return d._replace(
-        trunk=d.trunk if known else Trunk.at(d.log, d.together, h), at_trunk=True, branch=1.0, pull=0.0, follows=0.0
+        trunk=d.trunk if known else Trunk.at(d.log, d.together, d.onto, h), at_trunk=True, onto=1.0, branch=1.0, pull=0.0, follows=0.0
     )
 
 

@@ -59,6 +59,7 @@ def back_through_group_norm(d: Cotangent, h: Signal, layer: Layer) -> Cotangent:
         within=kept if count > 1 else 1.0,
         together=d.together if count > 1 else 0.0,
         response=-1.0,
+        onto=1.0,
         at_trunk=False,
         pull=0.0,
         follows=0.0,

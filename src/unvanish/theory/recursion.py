@@ -33,7 +33,7 @@ from unvanish.theory.forward import (
 )
 from unvanish.theory.geometry import Windows, places, pooled, size, space, windows
 from unvanish.theory.group_norm import back_through_group_norm, through_group_norm
-from unvanish.theory.loss_end import FUSED_HEADS, coherence, follows_pairs
+from unvanish.theory.loss_end import FUSED_HEADS, coherence, follows_pairs, leaning
 from unvanish.theory.pairs import Pairs
 from unvanish.theory.places import (
     behind_pool,
@@ -189,8 +189,8 @@ def _start(at: Pass, batch_size: int) -> None:
     units = max(layer.units or 1, 1)
     head = at.before if at.fused else at.leaving
     alike = coherence(head, layer.activation, units, batch_size)
-    follows = follows_pairs(head, layer.activation, units)
-    at.readers.append(Cotangent(np.zeros_like(alike), alike, degrees=units, common=1 / units, pairs=follows))
+    follows, onto = follows_pairs(head, layer.activation, units), leaning(head, layer.activation, units, batch_size)
+    at.readers.append(Cotangent(np.zeros_like(alike), alike, degrees=units, common=1 / units, pairs=follows, onto=onto))
 
 
 def _backward(at: Pass, batch_size: int, *, is_last: bool) -> None:

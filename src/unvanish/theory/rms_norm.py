@@ -40,6 +40,7 @@ def back_through_rms_norm(d: Cotangent, h: Signal, layer: Layer) -> Cotangent:
     return scaled(d, scale.second_moment * factor * (1 - 1 / n))._replace(  # W^T dL/du has no part along x either
         together=0.0 if units is not None else d.together,
         response=-1.0,
+        onto=1.0,
         at_trunk=False,
         pull=0.0,
         follows=0.0,
