@@ -4,8 +4,8 @@
 
 Grid: 14 activations x 6 initialisers x {plain, batch norm before / after, layer norm before / after, residual} x depth
 5 to 100 x width 64 and 256, hidden layers all alike. Head (one sigmoid, ten softmax, one linear), inputs (uniform,
-normal) and batch (32, 128) follow from a hash of the recipe, and so does the half: formulas are refined on one half, the
-other is reported. Truth: torch's autograd in float64, weights, inputs and labels drawn 64 times (width 256: 24).
+normal) and batch (32, 128) follow from a hash of the recipe, and so does the half: formulas are refined on one half,
+the other is reported. Truth: torch's autograd in float64, weights, inputs and labels drawn 64 times (width 256: 24).
 
 Error: |forecast - mean over the draws| of log10(first/last kernel gradient norm), in decades; it contains the sampling
 error of that mean, whose median stands beside it. Verdict: vanishes, fine or explodes at 2 decades, of the two means.
@@ -58,6 +58,7 @@ def main() -> None:
     kept = Path(options.json) if options.json else None
     known = json.loads(kept.read_text()) if kept and kept.exists() else {}
     asked = [recipe for recipe in grid(options.share) if options.half in ("both", half(recipe))]
+    asked.sort(key=lambda recipe: zlib.crc32(recipe["spec"].encode()))  # what is interrupted is a fair sample
     started = time.perf_counter()
     for number, recipe in enumerate(asked):
         if recipe["key"] not in known:
@@ -139,7 +140,10 @@ def tables(name: str, rows: list[dict]) -> None:
     line("depth/width <= 0.8", narrow)
     for slot in ("form", "f", "initialiser", "depth", "n", "head", "inputs", "batch"):
         for value in dict.fromkeys(one[slot] for one in rows):
-            line(f"{slot} {value}" if slot not in ("form", "head") else str(value), [r for r in narrow if r[slot] == value])
+            line(
+                f"{slot} {value}" if slot not in ("form", "head") else str(value),
+                [r for r in narrow if r[slot] == value],
+            )
     print("\nworst ten (depth/width <= 0.8)")
     for one in sorted(narrow, key=lambda one: -one["error"])[:10]:
         told = f"{one['expected']:8.2f} ± {one['sd']:.2f}   measured {one['mean']:8.2f} ± {one['measured_sd']:.2f}"

@@ -77,6 +77,7 @@ def back_through_kernel(
         within=1 + (d.within - 1) * both,
         together=(channels * square * d.together + variance + bent * level(h) ** 2) / weight if weight > 0 else 1.0,
         noise=d.noise + kernel_noise(layer, channels, layer.units or 1) * fresh,
+        common=d.common + (1 - d.common) * kernel_noise(layer, channels, layer.units or 1) / 2,
         echo=d.echo + d.response**2 * kernel_noise(layer, layer.units or 1, layer.fan_in or 1) * fresh,
         single=shared + (1 - shared) * d.single,
         at_trunk=False,

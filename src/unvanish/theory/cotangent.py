@@ -29,7 +29,7 @@ class Cotangent(NamedTuple):
     alike: Array
     """|sum over samples|^2 / sum of |one|^2: 1 if independent, the batch size if equal, 0 below a batch norm."""
     pairs: float = 0.0
-    """By how much the product of two samples' cotangents, over |dL/dh|^2, grows with their relative k (theory.pairs)."""
+    """By how much two samples' product, over |dL/dh|^2, grows with their relative k (theory.pairs)."""
     places: float = 1.0
     """The same over the places of a convolution's output, of what is summed over samples."""
     within: float = 1.0
@@ -52,7 +52,7 @@ class Cotangent(NamedTuple):
     echo: float = 0.0
     """Variance of the same logarithm because of what happened to the signal on the way forward, above this."""
     onto: float = 1.0
-    """n (dL/dh . h)^2 / (|dL/dh| |h|)^2: 1 where it knows nothing of h. More below a softmax, whose p follows z = W h."""
+    """n (dL/dh . h)^2 / (|dL/dh| |h|)^2: 1 where it knows nothing of h; more below a softmax, whose p follows W h."""
     trunk: Trunk | None = None
     """The cotangent of the last add on the way here; None when there was none."""
     at_trunk: bool = False
@@ -134,9 +134,8 @@ def _together(parts: list[Cotangent], shares: Array) -> float:
 def branching(d: Cotangent, h: Signal) -> Cotangent:
     """Return the cotangent of a sum h as it is handed on to the summands, which may meet again."""
     known = d.trunk is not None and d.trunk.log is d.log
-    return d._replace(
-        trunk=d.trunk if known else Trunk.at(d.log, d.together, d.onto, h), at_trunk=True, onto=1.0, branch=1.0, pull=0.0, follows=0.0
-    )
+    trunk = d.trunk if known else Trunk.at(d.log, d.together, d.onto, h)
+    return d._replace(trunk=trunk, at_trunk=True, onto=1.0, branch=1.0, pull=0.0, follows=0.0)
 
 
 def scaled(d: Cotangent, factor: float) -> Cotangent:

@@ -28,13 +28,14 @@ def through_kernel(h: Signal, layer: Layer, inside: float) -> Signal:
     weight = variance + square * h.together
     together = ((layer.units or 1) * square * h.together + variance) / weight if weight > 0 else 1.0
     share = own / (own + noise) if own + noise > 0 else 0.0
+    drawn = kernel_noise(layer, layer.units or 1, layer.fan_in or 1)
     return Signal(
         mean=taps * mean * h.mean + shift if mean else shift,
         variance=own + noise + shared,
         spread=spread,
         together=together,
-        noise=share * share * h.noise + kernel_noise(layer, layer.units or 1, layer.fan_in or 1),
-        pairs=h.pairs.through_kernel(kernel_noise(layer, layer.units or 1, layer.fan_in or 1) / 2, receptive_field(layer)),
+        noise=share * share * h.noise + drawn,
+        pairs=h.pairs.through_kernel(drawn / 2, receptive_field(layer)),
     )
 
 

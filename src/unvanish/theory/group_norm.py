@@ -33,7 +33,14 @@ def through_group_norm(h: Signal, layer: Layer) -> Signal:
     below = variance + (layer.epsilon or 0.0)
     factor = scale.second_moment / below if below > 0 else 0.0
     across = None if h.across is None else h.across * factor
-    return Signal(shift.mean, variance * factor + shift.variance, h.spread * factor, across=across, within=_free(h, layer), pairs=h.pairs)
+    return Signal(
+        shift.mean,
+        variance * factor + shift.variance,
+        h.spread * factor,
+        across=across,
+        within=_free(h, layer),
+        pairs=h.pairs,
+    )
 
 
 def back_through_group_norm(d: Cotangent, h: Signal, layer: Layer) -> Cotangent:

@@ -96,7 +96,7 @@ def _rounded(variance: float) -> float:
 
 
 def _common_and_own(head: Signal, activation: str) -> tuple[Array, Array]:
-    """Return what all samples of a single output have in its residual, DRAWS equally likely values, and its variance."""
+    """Return what all samples have in a single output's residual, DRAWS equally likely values, and its variance."""
     common = _normal(DRAWS) * math.sqrt(max(head.second - head.spread, 0.0))
     if activation != "sigmoid":
         return common, np.full(DRAWS, 1 + head.spread)
@@ -111,7 +111,7 @@ def _of_one(common: Array, own: Array, batch_size: int) -> Array:
     every = np.sort((total**2 / (common**2 + own)[:, None]).ravel())
     with np.errstate(divide="ignore"):
         logs = np.log(np.maximum(every, 1e-300)).reshape(DRAWS, -1).mean(axis=1)
-    return np.minimum(np.exp(logs), float(batch_size))
+    return np.asarray(np.minimum(np.exp(logs), float(batch_size)), dtype=np.float64)
 
 
 @lru_cache(maxsize=4)

@@ -48,13 +48,14 @@ def normalised_units(
     spread: float,
     epsilon: float,
     instances: float,
-    apart: float,
+    apart: float | None = None,
 ) -> NormalisedUnits:
     """Return the averages for f(u), u ~ N(mean, variance), pairs of samples with correlation 1 - gap.
 
     spread: of f(u), which the units' variances must average to: below a batch normalisation the samples of a unit add
     up to 0 (gap above 1), and f varies a little more than over independent ones. epsilon: of the normalisation.
-    instances: samples (times places) that it averages over, at least 2. apart: how many independent ones they are worth.
+    instances: samples (times places) that it averages over, at least 2. apart: how many independent
+    ones they are worth; None for all of them.
     """
     if not (math.isfinite(mean) and 0 < variance < math.inf and math.isfinite(gap)):
         return NormalisedUnits(math.nan, math.nan, math.nan, math.nan)
@@ -67,7 +68,7 @@ def normalised_units(
         f, slope = value(activation, u, parameter), derivative(activation, u, parameter)
         units = _Units(f, slope, z, weights, centred=gap > 1)
         units.variance *= spread / max(float(over_units.weights @ units.variance), 1e-300)
-        return units.averages(over_units.weights, epsilon, instances, apart)
+        return units.averages(over_units.weights, epsilon, instances, apart or instances)
 
 
 class _Units:

@@ -52,7 +52,6 @@ half of bench/forecast_accuracy.py. What earlier draws did to G is not felt: mea
 there, since they come to lie where G is small."""
 
 
-
 def apart(pairs: Pairs, instances: float) -> float:
     """Return the number of independent instances that so many ones are worth."""
     return 1 + 1 / (1 / (instances - 1) + pairs.felt) if 1 < instances < math.inf else instances
@@ -62,4 +61,5 @@ def mixed(parts: list[tuple[float, Pairs]]) -> Pairs:
     """Return v of a sum of signals, from (share of the spread, v); what the least fluctuating has, all share."""
     common = min((pairs.law for _, pairs in parts), default=0.0)
     law = common + math.fsum(share * share * (pairs.law - common) for share, pairs in parts)
-    return Pairs(law, math.fsum(share * share * pairs.drawn for share, pairs in parts), max(pairs.felt for _, pairs in parts))
+    drawn = math.fsum(share * share * pairs.drawn for share, pairs in parts)
+    return Pairs(law, drawn, max((pairs.felt for _, pairs in parts), default=0.0))

@@ -75,7 +75,15 @@ def units_of(h: Signal, epsilon: float, instances: float) -> NormalisedUnits:
     assert h.made_by is not None
     activation, parameter, u = h.made_by
     return normalised_units(
-        activation, parameter, u.mean, u.variance, u.gap, spread=h.spread, epsilon=epsilon, instances=instances, apart=apart(h.pairs, instances)
+        activation,
+        parameter,
+        u.mean,
+        u.variance,
+        u.gap,
+        spread=h.spread,
+        epsilon=epsilon,
+        instances=instances,
+        apart=apart(h.pairs, instances),
     )
 
 
