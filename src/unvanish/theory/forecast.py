@@ -8,7 +8,7 @@ import numpy as np
 
 from unvanish.core.forecast import Forecast, LayerForecast
 from unvanish.core.network import Network
-from unvanish.theory.cotangent import Cotangent
+from unvanish.theory.cotangent import Cotangent, mean
 from unvanish.theory.gradients import gradient_norms, per_step, spread_of_first, transmission_per_layer
 from unvanish.theory.recursion import Pass, applies, walk
 from unvanish.theory.safe_depth import safe_depth
@@ -36,7 +36,7 @@ def forecast_network(
     passes = walk(network, batch_size, entering)
     kernels = [at for at in passes.values() if at.layer.kernel is not None]
     norms = gradient_norms(kernels, batch_size)
-    known = {at.layer.name: float(log.mean()) for at, log in zip(kernels, norms, strict=True)}
+    known = {at.layer.name: mean(log) for at, log in zip(kernels, norms, strict=True)}
     readers: Readers = {name: [] for name in passes}
     for at in passes.values():
         for source in at.sources:
@@ -110,10 +110,10 @@ def _critical_gain(at: Pass, readers: Readers) -> float | None:
 
 def _factor(inner: Cotangent | None, outer: Cotangent | None) -> float | None:
     """Return |inner| / |outer|, the root of the mean square; None where the outer one is zero or unknown."""
-    if inner is None or outer is None or not np.all(np.isfinite(outer.log)):
+    if inner is None or outer is None or not math.isfinite(mean(outer.log)):
         return None
     with np.errstate(over="ignore"):
-        return _number(float(np.sqrt(np.exp(inner.log - outer.log).mean())))
+        return _number(math.sqrt(mean(np.exp(inner.log - outer.log))))
 
 
 def _number(x: float) -> float | None:
