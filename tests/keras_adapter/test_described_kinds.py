@@ -24,11 +24,20 @@ def chain(shape, *layers):
 
 def test_groups_and_rms() -> None:
     norms = (L.GroupNormalization(4), L.GroupNormalization(-1), L.GroupNormalization(-1, scale=False))
-    model = chain((6, 6, 3), L.Conv2D(8, 3), *norms, L.LayerNormalization(rms_scaling=True), L.Flatten())
+    model = chain((6, 6, 3), L.Conv2D(8, 3), *norms, L.RMSNormalization(), L.Flatten())
     network = describe(model)
     assert [layer.groups for layer in network.layers if layer.kind == "group_norm"] == [4, 8, 8]
     assert [layer.kind for layer in network.layers].count("rms_norm") == 1
     assert unvanish.forecast(model).not_modelled == ()
+
+
+@pytest.mark.filterwarnings("ignore:You passed `rms_scaling=True`")
+def test_keras_own_rms_scaling_is_none() -> None:
+    x = np.array([[1.0, 2.0, 3.0, 6.0]], "float32")
+    layer = L.LayerNormalization(rms_scaling=True, epsilon=0.0)
+    scaled = np.asarray(keras.ops.convert_to_numpy(layer(x)))
+    assert scaled == pytest.approx(x / x.std(), rel=1e-5, abs=0)  # and not x / sqrt(mean of x^2)
+    assert len(unvanish.forecast(chain((4,), L.Dense(4), layer)).not_modelled) == 1
 
 
 def test_words_and_states() -> None:
@@ -45,18 +54,18 @@ def test_words_and_states() -> None:
     assert unvanish.forecast(model).not_modelled == ()
 
 
-@pytest.mark.parametrize(
-    "layer",
-    [
-        L.LSTM(4),
-        L.GRU(4),
-        L.SimpleRNN(4, dropout=0.1),
-        L.SimpleRNN(4, recurrent_dropout=0.1),
-        L.SimpleRNN(4, "softmax"),
-    ],
-)
-def test_what_is_no_simple_recurrence_is_named(layer) -> None:
-    assert len(unvanish.forecast(chain((12, 3), layer)).not_modelled) == 1
+CELLS = {
+    "lstm": lambda: L.LSTM(4),
+    "gru": lambda: L.GRU(4),
+    "dropout": lambda: L.SimpleRNN(4, dropout=0.1),
+    "recurrent dropout": lambda: L.SimpleRNN(4, recurrent_dropout=0.1),
+    "softmax": lambda: L.SimpleRNN(4, "softmax"),
+}
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_what_is_no_simple_recurrence_is_named(cell: str) -> None:
+    assert len(unvanish.forecast(chain((12, 3), CELLS[cell]())).not_modelled) == 1
 
 
 @pytest.mark.parametrize(
@@ -68,7 +77,7 @@ def test_what_is_no_simple_recurrence_is_named(layer) -> None:
             lambda: [L.Embedding(50, 16), L.SimpleRNN(32)],
         ),
         (
-            "input(8, 8, 3), conv(16, 3), group_norm(4), relu, conv(16, 3, 2, tanh), global_avg_pool, dense(10, softmax)",
+            "input(8, 8, 3), conv(16, 3), group_norm(4), relu, conv(16, 3, 2, tanh), global_avg_pool, dense(10)",
             (8, 8, 3),
             lambda: [
                 L.Conv2D(16, 3, padding="same"),

@@ -81,7 +81,7 @@ def kind_of(operation: Any) -> str:
 
 
 def _told(kind: str, operation: Any) -> str:
-    """Return the kind, told apart where one class stands for two: `rms_scaling` divides by the sd, and not by the RMS."""
+    """Return the kind, told apart where one class stands for two: `rms_scaling` divides by the sd, not by the RMS."""
     return "other" if kind == "layer_norm" and getattr(operation, "rms_scaling", False) else kind
 
 

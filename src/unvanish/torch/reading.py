@@ -162,9 +162,9 @@ def _norm(reading: Reading, bound: dict[str, Any]) -> None:
 
 
 def _factor(weights: Sequence[torch.Tensor], given: Sequence[Any]) -> torch.Tensor | None:
-    """Return the one number that is given, as float64, or the one array of weights; None for anything else."""
+    """Return the one number that is given, as float64, or the one array of real weights; None for anything else."""
     numbers = [x for x in given if isinstance(x, int | float) and not isinstance(x, bool)]
-    if len(numbers) + len(weights) != 1:
+    if len(numbers) + len(weights) != 1 or any(not weight.is_floating_point() for weight in weights):
         return None
     return weights[0] if weights else torch.tensor([float(numbers[0])], dtype=torch.float64, device="cpu")
 
