@@ -137,7 +137,7 @@ def _through(layer: Layer, sources: list[Pass], batch_size: int, entering: Signa
     match layer.kind:
         case "dense" | "conv":
             at.axes = windows(layer, first)
-            at.inside, at.shared = profile.passed(at.axes, layer, h.profile, None)
+            at.inside, at.shared = profile.passed(at.axes, h.profile, None)
             at.before = through_kernel(h, layer, at.inside)
             at.leaving = _activated(at.before, layer)
         case "activation":
@@ -201,8 +201,8 @@ def _backward(at: Pass, batch_size: int, *, is_last: bool) -> None:
         at.d_before = d = d._replace(profile=spread)
     match layer.kind:
         case "dense" | "conv":
-            at.overlap = profile.passed(at.axes, layer, h.profile, d.profile)
-            d = back_through_kernel(d, h, layer, *profile.passed(at.axes, layer, None, d.profile), batch_size)
+            at.overlap = profile.passed(at.axes, h.profile, d.profile)
+            d = back_through_kernel(d, h, layer, *profile.passed(at.axes, None, d.profile), batch_size)
             d = d._replace(response=d.response - 1) if is_last else d
         case "batch_norm":
             d = back_through_batch_norm(d, over_all(h, layer, batch_size), layer, instances(layer, batch_size))
