@@ -44,7 +44,7 @@ def test_few_units(name: str) -> None:
     if name != "linear":
         assert below.over_units is not None
         expected = through * below.over_units.passed / back
-        assert below.over_units.through == pytest.approx(expected, rel=0.02, abs=0)
+        assert below.over_units.through == pytest.approx(expected, rel=0.03, abs=0)
 
 
 def test_the_gradient_below_has_no_part_along_the_signal() -> None:
