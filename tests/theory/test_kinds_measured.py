@@ -139,3 +139,17 @@ def test_simple_rnn(stack: str, initialiser: str, activation: str) -> None:
 )
 def test_embedding(stack: str, initialiser: str) -> None:
     check(f"input(16), {stack}, dense(10, softmax)", initialiser, within=0.06, batch=16, seeds=16)
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+@pytest.mark.parametrize(
+    "stack",
+    [
+        "input(16, 16, 3), (conv(24, 3), batch_norm, {0}, max_pool(2))*3, flatten",
+        "input(16, 16, 3), (conv(24, 3), {0}, conv(24, 3), max_pool(2), {0})*2, flatten",
+        "input(32, 4), (conv(48, 3, {0}), max_pool(4))*2, global_max_pool",
+        "input(10, 10, 3), (conv(24, 3), batch_norm, {0})*2, global_max_pool",
+    ],
+)
+def test_max_pool(stack: str, activation: str) -> None:
+    check(f"{stack.format(activation)}, dense(10, softmax)", "he_normal", within=0.08, batch=16, seeds=10)

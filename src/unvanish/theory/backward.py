@@ -9,9 +9,9 @@ import numpy as np
 from unvanish.core.network import Layer
 from unvanish.theory.cotangent import Cotangent, ln, mean, scaled
 from unvanish.theory.finite_batch import Shifts
+from unvanish.theory.fluctuation import apart
 from unvanish.theory.forward import activation_noise, slide
 from unvanish.theory.geometry import Pooled, receptive_field
-from unvanish.theory.pairs import apart
 from unvanish.theory.places import between, kept_places, left_by_batch_norm, left_within
 from unvanish.theory.signal import Signal, across_units, affine, kernel_noise, moments_of, units_of, weights_moments
 from unvanish.theory.trunk import level

@@ -29,7 +29,7 @@ class Cotangent(NamedTuple):
     alike: Array
     """|sum over samples|^2 / sum of |one|^2: 1 if independent, the batch size if equal, 0 below a batch norm."""
     pairs: float = 0.0
-    """By how much two samples' product, over |dL/dh|^2, grows with their relative k (theory.pairs)."""
+    """By how much two samples' product, over |dL/dh|^2, grows with their relative k (theory.fluctuation)."""
     places: float = 1.0
     """The same over the places of a convolution's output, of what is summed over samples."""
     within: float = 1.0

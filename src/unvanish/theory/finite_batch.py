@@ -60,7 +60,7 @@ class Shifts(NamedTuple):
     def over(cls, of: Gaussian, instances: float, pairs: float = 0.0) -> Shifts:
         """Return the shifts for a batch that is worth so many independent instances; none for an infinite number.
 
-        pairs: v of theory.pairs. One sample's cumulant follows the worth, that of two the number, and k^2 has v more.
+        pairs: v of theory.fluctuation. One sample's cumulant follows the worth, that of two the number, and k^2 has v more.
         """
         if math.isinf(instances):
             return cls()

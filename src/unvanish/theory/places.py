@@ -48,7 +48,10 @@ def in_window(h: Signal, after: tuple[int, ...]) -> Signal:
     if h.across is None:
         return h
     common = min(near(h.profile, after) * (h.second - h.across), h.second)
-    return h._replace(across=h.second - common)
+    made_by = h.made_by
+    if made_by is not None:
+        made_by = (made_by[0], made_by[1], in_window(made_by[2], after))
+    return h._replace(across=h.second - common, made_by=made_by)
 
 
 def behind_pool(leaving: Signal, h: Signal, layer: Layer) -> Signal:
