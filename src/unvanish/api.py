@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from unvanish.script.run import ScriptRun
     from unvanish.trial.cure import Cure
 
-INPUTS = {"uniform": (1 / 3, 1 / 4), "normal": (1.0, 0.0)}
-"""What inputs are drawn from -> mean of x^2, and of x(s) x(t) over pairs of samples."""
-
 
 def check(
     model: Any,
@@ -185,33 +182,21 @@ def forecast_spec(
     without it as many as the first dense layer has units. batch_size: over which the loss is the mean.
     Raise UsageError, with the place, where the description cannot be read.
     """
-    from unvanish.spec.build import build
-    from unvanish.theory.bands import DECADES
-    from unvanish.theory.forecast import forecast_network
-    from unvanish.theory.outlook import apart, typical, verdict
+    from unvanish.forecasting import of_spec
 
-    second, cross = INPUTS[inputs]
-    network = build(spec, initialiser=initialiser, features=features)
-    expected = forecast_network(network, batch_size=batch_size, second_moment=second, cross_moment=cross)
-    word, reason = verdict(network, expected)
-    first, last = apart(network, expected)
-    return Outlook(
-        spec=spec,
-        initialiser=initialiser,
-        inputs=inputs,
-        features=network.layers[0].units or 0,
-        batch_size=batch_size,
-        verdict=word,
-        reason=reason,
-        decades=DECADES,
-        kernels=len(network.kernels),
-        typical=typical(network),
-        apart_first=first,
-        apart_last=last,
-        network=network,
-        forecast=expected,
-        version=__version__,
-    )
+    return of_spec(spec, initialiser=initialiser, inputs=inputs, features=features, batch_size=batch_size)
+
+
+def forecast_script(
+    path: str | Path, argv: Sequence[str] = (), *, fit: int = 1, progress: Progress
+) -> tuple[ScriptRun, Outlook | None]:
+    """Run an unmodified training script up to its first step; return how it ran, and what is expected of its model.
+
+    fit: which of its trainings, counted from 1. No step is taken, and what follows is not run.
+    """
+    from unvanish.forecasting import of_script
+
+    return of_script(Path(path), argv, fit=fit, progress=progress)
 
 
 def plot_grad_flow(model: Any, x: Any = None, y: Any = None, *, loss: Any = None, batch_size: int = 32) -> Figure:

@@ -1,20 +1,29 @@
-"""`unvanish forecast SPEC`: what a network's gradients will do, from its description alone."""
+"""`unvanish forecast SPEC|SCRIPT`: what a network's gradients will do, before it is trained."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from unvanish.api import INPUTS, forecast_spec
 from unvanish.cli import files, streams
+from unvanish.errors import UsageError
+from unvanish.forecasting import INPUTS
 from unvanish.spec.initialisers import INITIALISERS
+
+if TYPE_CHECKING:
+    from unvanish.core.outlook import Outlook
+    from unvanish.script.run import ScriptRun
 
 EPILOG = """\b
 Examples:
   unvanish forecast "dense(64, sigmoid)*11, dense(1)"
   unvanish forecast "(dense(64), relu)*10, dense(1)" --init he_normal
   unvanish forecast "residual(dense(64, tanh))*50, dense(10)" --input normal
+  unvanish forecast train.py             the model that it is about to train
+  unvanish forecast train.py -- --depth 50
 
 \b
 SPEC lists layers from the input to the output, separated by commas:
@@ -29,13 +38,21 @@ NAME of --init:
   lecun_uniform orthogonal torch keras
 
 \b
+SCRIPT is run up to its first training step, which is not taken: its model
+counts with the weights that it has, and its data with their own moments.
+
+\b
 Exit codes: 0 fine; 1 the gradient vanishes or explodes; 2 wrong usage;
-4 undecided.
+3 the script failed or never trained; 4 undecided; 130 interrupted.
 """
+
+OF_SPEC = ("initialiser", "inputs", "features", "batch_size")
+OF_SCRIPT = ("arguments", "fit", "quiet", "verbose")
 
 
 @click.command(epilog=EPILOG)
-@click.argument("spec")
+@click.argument("network", metavar="SPEC|SCRIPT")
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[-- ARGS]")
 @click.option(
     "--init",
     "initialiser",
@@ -57,25 +74,73 @@ Exit codes: 0 fine; 1 the gradient vanishes or explodes; 2 wrong usage;
 @click.option(
     "--batch", "batch_size", type=click.IntRange(1), default=32, show_default=True, help="Samples in a batch."
 )
+@click.option("--fit", type=click.IntRange(min=1), default=1, metavar="N", help="Which training of a script.")
 @click.option("--json", "json_path", metavar="FILE", help="Write the facts as JSON; - for standard output.")
-def forecast(
-    spec: str, initialiser: str, inputs: str, features: int | None, batch_size: int, json_path: str | None
-) -> int:
-    """Say from a network's description what its gradients will do, untrained.
+@click.option("--quiet", "-q", is_flag=True, help="No progress and no notes while a script runs.")
+@click.option("--verbose", "-v", is_flag=True, help="Show what a script writes while it runs.")
+@click.pass_context
+def forecast(ctx: click.Context, /, network: str, json_path: str | None, **told: Any) -> int:
+    """Say what a network's gradients will do before it is trained.
 
-    No data, no framework and no training step: theory alone. With the exit code 0 the first gradient is within 1.5
-    decades of the last, and so is the signal.
+    No training step and, of a description, no data and no framework: theory alone. With the exit code 0 the first
+    gradient is within 1.5 decades of the last, and so is the signal.
     """
+    script = network.endswith(".py") or os.path.isfile(network)
+    _refuse(ctx, OF_SPEC if script else OF_SCRIPT, network, script=script)
     json = None if json_path in (None, "-") else Path(str(json_path))
-    files.ensure_writable(json)
-    outlook = forecast_spec(spec, initialiser=initialiser, inputs=inputs, features=features, batch_size=batch_size)
-    if json_path == "-":
-        streams.say(outlook.to_json())
+    files.ensure_writable(json, script=Path(network) if script else None)
+    if script:
+        run, outlook = _script(Path(network), **{name: told[name] for name in OF_SCRIPT})
     else:
-        from unvanish.report.forecast_text import print_outlook
+        from unvanish.api import forecast_spec
 
-        with streams.console() as console:
-            print_outlook(outlook, console)
-        if json is not None:
-            files.write(json, outlook.to_json())
+        run, outlook = None, forecast_spec(network, **{name: told[name] for name in OF_SPEC})
+    if outlook is not None:
+        _give(outlook, json, on_stdout="json" if json_path == "-" else "text")
+    if run is not None and run.error is not None:
+        streams.failure(run)
+    if outlook is None or (run is not None and run.exit_code is not None):
+        return 3 if run is None or run.exit_code is None else run.exit_code
     return {"fine": 0, "undecided": 4}.get(outlook.verdict, 1)
+
+
+def _script(
+    script: Path, *, arguments: tuple[str, ...], fit: int, quiet: bool, verbose: bool
+) -> tuple[ScriptRun, Outlook | None]:
+    from unvanish.api import forecast_script
+    from unvanish.script.check import shown_live
+
+    with shown_live(verbose), streams.progress(script.name, silent=quiet or verbose) as progress:
+        run, outlook = forecast_script(script, arguments, fit=fit, progress=progress)
+    if not quiet:
+        streams.notes(run.notes)
+    return run, outlook
+
+
+def _give(outlook: Outlook, json: Path | None, *, on_stdout: str) -> None:
+    if on_stdout == "json":
+        streams.say(outlook.to_json())
+        return
+    from unvanish.report.forecast_text import print_outlook
+
+    with streams.console() as console:
+        print_outlook(outlook, console)
+    if json is not None:
+        files.write(json, outlook.to_json())
+
+
+def _refuse(ctx: click.Context, names: tuple[str, ...], network: str, *, script: bool) -> None:
+    """Raise UsageError for options that mean nothing here: they would be obeyed in silence, or not at all."""
+    given = [
+        "/".join(param.opts) if isinstance(param, click.Option) else "arguments behind --"
+        for param in ctx.command.params
+        if param.name in names and ctx.get_parameter_source(param.name) is click.core.ParameterSource.COMMANDLINE
+    ]
+    if not given:
+        return
+    of = "a script brings its own weights, inputs and batches" if script else "a description is not run"
+    raise UsageError(
+        f"{given[0]} says nothing about {network!r}",
+        found=of,
+        hint=f"unvanish forecast {network}" if script else 'a script ends in ".py", or is a file that exists',
+    )

@@ -32,12 +32,19 @@ def print_outlook(outlook: Outlook, console: Console) -> None:
 
 def outlook_lines(outlook: Outlook, width: int) -> list[Text]:
     """Return the report in lines of at most `width` columns."""
-    told = f"unvanish {outlook.version} · forecast, nothing measured · {outlook.initialiser} weights"
-    told += f" · {outlook.inputs} inputs, {counted(outlook.features, 'feature')} · batch {outlook.batch_size}"
-    lines = [*wrap(Text(told, style="dim"), width, "", ""), Text(), *_verdict(outlook, width), Text()]
+    lines = [*wrap(Text(inert(_told(outlook)), style="dim"), width, "", ""), Text(), *_verdict(outlook, width), Text()]
     lines += _facts(outlook, width)
     table = _table(outlook, width)
     return [*lines, Text(), *table] if table else lines
+
+
+def _told(outlook: Outlook) -> str:
+    """Return what the forecast was made of."""
+    inputs = f"{outlook.inputs} inputs, {counted(outlook.features, 'feature')} · batch {outlook.batch_size}"
+    if outlook.initialiser:
+        return f"unvanish {outlook.version} · forecast, nothing measured · {outlook.initialiser} weights · {inputs}"
+    made = f"{outlook.network.framework} · {outlook.title}, before its first step"
+    return f"unvanish {outlook.version} · forecast, nothing trained · {made} · its own weights · {inputs}"
 
 
 def _verdict(outlook: Outlook, width: int) -> list[Text]:
@@ -74,8 +81,10 @@ def _facts(outlook: Outlook, width: int) -> list[Text]:
     if outlook.apart_first is not None and outlook.apart_last is not None:
         apart = f"1 - correlation {plain(outlook.apart_first, 2)} at the first layer"
         rows.append(("inputs apart", f"{apart}, {plain(outlook.apart_last, 2)} at the last hidden one"))
+    rows.append(("loss", f"{outlook.loss}, assumed"))
     if found.not_modelled:
         rows.append(("not modelled", ", ".join(found.not_modelled)))
+    rows += [("note", note) for note in outlook.notes]
     return [line for name, text in rows for line in wrap(Text(text), width, f"  {name:<14}", " " * 16, style="bold")]
 
 

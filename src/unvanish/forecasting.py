@@ -1,0 +1,128 @@
+"""From a description or a script to an outlook: the network, its forecast, and what that comes to."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from unvanish.core.network import Network
+from unvanish.core.observation import Observation
+from unvanish.core.outlook import Outlook
+from unvanish.diagnosing import __version__
+from unvanish.watching.session import Plan, Progress
+
+if TYPE_CHECKING:
+    from unvanish.script.run import ScriptRun
+
+INPUTS = {"uniform": (1 / 3, 1 / 4), "normal": (1.0, 0.0)}
+"""What inputs are drawn from -> mean of x^2, and of x(s) x(t) over pairs of samples."""
+
+SHOWN = 3
+"""Names of layers that a note lists."""
+
+
+def of_spec(spec: str, *, initialiser: str, inputs: str, features: int | None, batch_size: int) -> Outlook:
+    """Return the outlook of a described network. Arguments and errors as of `api.forecast_spec`."""
+    from unvanish.spec.build import build
+
+    network = build(spec, initialiser=initialiser, features=features)
+    return outlook_of(
+        network,
+        title=spec,
+        initialiser=initialiser,
+        inputs=inputs,
+        moments=INPUTS[inputs],
+        features=network.layers[0].units or 0,
+        batch_size=batch_size,
+    )
+
+
+def of_script(path: Path, argv: Sequence[str], *, fit: int, progress: Progress) -> tuple[ScriptRun, Outlook | None]:
+    """Run the script up to its first training step; return how it ran, and the outlook if it came to train."""
+    from unvanish.script.captures import FOR_FORECASTS
+    from unvanish.script.check import look
+
+    run = look(path, list(argv), Plan(fit=fit), progress, FOR_FORECASTS, "forecast")
+    return run, None if run.observation is None else _of_observation(run.observation, path.name)
+
+
+def outlook_of(
+    network: Network,
+    *,
+    title: str,
+    inputs: str,
+    moments: tuple[float, float],
+    features: int,
+    batch_size: int,
+    initialiser: str = "",
+    notes: Sequence[str] = (),
+) -> Outlook:
+    """Return what theory expects of the network, and what that comes to. moments: (q0, k0) of the inputs."""
+    from unvanish.theory.bands import DECADES
+    from unvanish.theory.forecast import forecast_network
+    from unvanish.theory.outlook import apart, assumed_loss, typical, verdict
+
+    second, cross = moments
+    expected = forecast_network(network, batch_size=batch_size, second_moment=second, cross_moment=cross)
+    word, reason = verdict(network, expected)
+    first, last = apart(network, expected)
+    return Outlook(
+        title=title,
+        initialiser=initialiser,
+        inputs=inputs,
+        input_second_moment=second,
+        input_cross_moment=cross,
+        features=features,
+        batch_size=batch_size,
+        loss=assumed_loss(network),
+        notes=tuple(notes),
+        verdict=word,
+        reason=reason,
+        decades=DECADES,
+        kernels=len(network.kernels),
+        typical=typical(network),
+        apart_first=first,
+        apart_last=last,
+        network=network,
+        forecast=expected,
+        version=__version__,
+    )
+
+
+def _of_observation(seen: Observation, title: str) -> Outlook:
+    network, data = seen.network, seen.data
+    second, cross = data.input_second_moment, data.input_cross_moment
+    measured = second is not None and cross is not None
+    first = next((layer for layer in network.layers if layer.kind == "input"), network.layers[0])
+    return outlook_of(
+        network,
+        title=title,
+        inputs="measured" if measured else "uniform",
+        moments=(second, cross) if second is not None and cross is not None else INPUTS["uniform"],
+        features=math.prod(size or 1 for size in first.shape) if first.shape else first.units or 0,
+        batch_size=data.batch_size,
+        notes=(*_limits(seen, measured=measured), *seen.left_out),
+    )
+
+
+def _limits(seen: Observation, *, measured: bool) -> list[str]:
+    """Return, in words, what the forecast of a script's network takes for granted."""
+    from unvanish.spec.as_drawn import not_as_drawn
+    from unvanish.theory.outlook import assumed_loss
+
+    found = [] if measured else ["the inputs are not known before the first step: taken as uniform on (0, 1)"]
+    found += [note for note in seen.not_checked if "batches" in note]
+    assumed, own = assumed_loss(seen.network), seen.loss.kind
+    fits = "crossentropy" in own if "cross-entropy" in assumed else own == "mean_squared_error"
+    if not fits and own != "other":
+        found.append(f"the script's loss is {own.replace('_', ' ')}, where the forecast assumes {assumed}")
+    other, known = not_as_drawn(seen.network)
+    if other:
+        names = ", ".join(other[:SHOWN]) + (", ..." if len(other) > SHOWN else "")
+        found.append(
+            f"{len(other)} of {known} kernels are not as their initialiser draws them ({names}): trained or loaded? "
+            "Their mean and variance count, as if their entries were independent"
+        )
+    return found
