@@ -151,21 +151,28 @@ def compare(
     return Comparison(before=side(before), after=side(after), version=__version__)
 
 
-def forecast(model: Any, *, input: Any = None) -> Forecast:
+def forecast(network_or_model: Any, *, batch_size: int = 32, input: Any = None) -> Forecast:
     """Predict the gradient of every layer from the architecture and the weights alone: no training.
 
-    model: a core Network, a built Keras model, or a torch.nn.Module. input: an example of what the model takes, for one
-    that has no graph before it is called: a torch.nn.Module, a subclassed Keras model. Its shape matters, its values do
-    not.
+    network_or_model: a core Network, a description (`"dense(64, sigmoid)*11, dense(1)"`, weights glorot_uniform), a
+    built Keras model, or a torch.nn.Module. batch_size: samples over which the loss is the mean. input: an example of
+    what a model takes, an array of shape (samples, ...): its moments count in place of those of U(0, 1). A model that
+    has no graph before it is called (a torch.nn.Module, a subclassed Keras model) needs one.
     Nothing is changed. Raise UnvanishError (UsageError, DataError, UnsupportedError) when there is nothing to predict.
     """
-    from unvanish.theory.forecast import forecast_network
+    from unvanish.arguments import count_of
+    from unvanish.forecasting import of_model
 
-    if isinstance(model, Network):
-        return forecast_network(model)
+    size = count_of("batch_size", batch_size)
+    if isinstance(network_or_model, str):
+        return forecast_spec(network_or_model, batch_size=size).forecast
+    if isinstance(network_or_model, Network):
+        return of_model(network_or_model, size, input)
     from unvanish.adapters import adapter_of
 
-    return forecast_network(adapter_of(model).describe(model, input=input))
+    adapter = adapter_of(network_or_model)
+    network = adapter.describe(network_or_model, input=input)
+    return of_model(network, size, None if input is None else adapter.example(input))
 
 
 def forecast_spec(

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from unvanish.core.forecast import Forecast
 from unvanish.core.network import Network
-from unvanish.core.observation import Observation
+from unvanish.core.observation import DataInfo, Observation
 from unvanish.core.outlook import Outlook
 from unvanish.diagnosing import __version__
 from unvanish.watching.session import Plan, Progress
@@ -46,6 +47,16 @@ def of_script(path: Path, argv: Sequence[str], *, fit: int, progress: Progress) 
 
     run = look(path, list(argv), Plan(fit=fit), progress, FOR_FORECASTS, "forecast")
     return run, None if run.observation is None else _of_observation(run.observation, path.name)
+
+
+def of_model(network: Network, batch_size: int, example: Any) -> Forecast:
+    """Return the forecast of a model's network, on inputs like the example where it is an array of several samples."""
+    from unvanish.core.data_stats import data_info
+    from unvanish.theory.forecast import forecast_network
+
+    seen = data_info(example, None, samples=None, held_out=0, batch_size=batch_size, loss_kind="other")
+    second, cross = _moments(seen) or INPUTS["uniform"]
+    return forecast_network(network, batch_size=batch_size, second_moment=second, cross_moment=cross)
 
 
 def outlook_of(
@@ -93,18 +104,23 @@ def outlook_of(
 
 def _of_observation(seen: Observation, title: str) -> Outlook:
     network, data = seen.network, seen.data
-    second, cross = data.input_second_moment, data.input_cross_moment
-    measured = second is not None and cross is not None
+    moments = _moments(data)
     first = next((layer for layer in network.layers if layer.kind == "input"), network.layers[0])
     return outlook_of(
         network,
         title=title,
-        inputs="measured" if measured else "uniform",
-        moments=(second, cross) if second is not None and cross is not None else INPUTS["uniform"],
+        inputs="uniform" if moments is None else "measured",
+        moments=moments or INPUTS["uniform"],
         features=math.prod(size or 1 for size in first.shape) if first.shape else first.units or 0,
         batch_size=data.batch_size,
-        notes=(*_limits(seen, measured=measured), *seen.left_out),
+        notes=(*_limits(seen, measured=moments is not None), *seen.left_out),
     )
+
+
+def _moments(data: DataInfo) -> tuple[float, float] | None:
+    """Return (q0, k0) of the inputs; None where they are not known, all zero, or of a single sample."""
+    second, cross = data.input_second_moment, data.input_cross_moment
+    return None if second is None or cross is None or second == 0 else (second, cross)
 
 
 def _limits(seen: Observation, *, measured: bool) -> list[str]:

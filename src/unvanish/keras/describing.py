@@ -69,6 +69,7 @@ class Described(Loops):
         with of_the_look(), self._host.aside():
             data = loop_data(model, called, self.witness.lost, self._ways)
             size = None if called is None else keras.tree.flatten(called.x)[0].shape[0]
+            size = size if data.x is None else data.size
 
             def look() -> Observation:
                 read(model, data.like)
