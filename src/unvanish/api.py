@@ -182,28 +182,37 @@ def forecast_spec(
     inputs: str = "uniform",
     features: int | None = None,
     batch_size: int = 32,
+    depth: tuple[int, int] | None = None,
 ) -> Outlook:
     """Predict the gradients of a network that is only described: `dense(64, sigmoid)*11, dense(1)`.
 
     initialiser: one of spec.initialisers. inputs: `uniform`, U(0, 1), or `normal`, N(0, 1). features: of an input;
     without it as many as the first dense layer has units. batch_size: over which the loss is the mean.
+    depth: the fewest and the most layers with weights over which the recipe is followed: its last repeated block,
+    repeated less or more often.
     Raise UsageError, with the place, where the description cannot be read.
     """
     from unvanish.forecasting import of_spec
 
-    return of_spec(spec, initialiser=initialiser, inputs=inputs, features=features, batch_size=batch_size)
+    return of_spec(spec, initialiser=initialiser, inputs=inputs, features=features, batch_size=batch_size, reach=depth)
 
 
 def forecast_script(
-    path: str | Path, argv: Sequence[str] = (), *, fit: int = 1, progress: Progress
+    path: str | Path,
+    argv: Sequence[str] = (),
+    *,
+    fit: int = 1,
+    depth: tuple[int, int] | None = None,
+    progress: Progress,
 ) -> tuple[ScriptRun, Outlook | None]:
     """Run an unmodified training script up to its first step; return how it ran, and what is expected of its model.
 
-    fit: which of its trainings, counted from 1. No step is taken, and what follows is not run.
+    fit: which of its trainings, counted from 1. depth: as for `forecast_spec`. No step is taken, and what follows is
+    not run.
     """
     from unvanish.forecasting import of_script
 
-    return of_script(Path(path), argv, fit=fit, progress=progress)
+    return of_script(Path(path), argv, fit=fit, progress=progress, reach=depth)
 
 
 def plot_grad_flow(model: Any, x: Any = None, y: Any = None, *, loss: Any = None, batch_size: int = 32) -> Figure:

@@ -12,6 +12,7 @@ from unvanish.core.network import Network
 from unvanish.core.observation import DataInfo, Observation
 from unvanish.core.outlook import Outlook
 from unvanish.diagnosing import __version__
+from unvanish.errors import UsageError
 from unvanish.watching.session import Plan, Progress
 
 if TYPE_CHECKING:
@@ -20,12 +21,20 @@ if TYPE_CHECKING:
 INPUTS = {"uniform": (1 / 3, 1 / 4), "normal": (1.0, 0.0)}
 """What inputs are drawn from -> mean of x^2, and of x(s) x(t) over pairs of samples."""
 
+Reach = tuple[int, int]
+"""The fewest and the most kernels over which a recipe is followed."""
+
 SHOWN = 3
 """Names of layers that a note lists."""
 
 
-def of_spec(spec: str, *, initialiser: str, inputs: str, features: int | None, batch_size: int) -> Outlook:
-    """Return the outlook of a described network. Arguments and errors as of `api.forecast_spec`."""
+def of_spec(
+    spec: str, *, initialiser: str, inputs: str, features: int | None, batch_size: int, reach: Reach | None = None
+) -> Outlook:
+    """Return the outlook of a described network; reach: the depths over which its recipe is followed.
+
+    Other arguments and errors as of `api.forecast_spec`.
+    """
     from unvanish.spec.build import build
 
     network = build(spec, initialiser=initialiser, features=features)
@@ -37,16 +46,19 @@ def of_spec(spec: str, *, initialiser: str, inputs: str, features: int | None, b
         moments=INPUTS[inputs],
         features=network.layers[0].units or 0,
         batch_size=batch_size,
+        reach=reach,
     )
 
 
-def of_script(path: Path, argv: Sequence[str], *, fit: int, progress: Progress) -> tuple[ScriptRun, Outlook | None]:
+def of_script(
+    path: Path, argv: Sequence[str], *, fit: int, progress: Progress, reach: Reach | None = None
+) -> tuple[ScriptRun, Outlook | None]:
     """Run the script up to its first training step; return how it ran, and the outlook if it came to train."""
     from unvanish.script.captures import FOR_FORECASTS
     from unvanish.script.check import look
 
     run = look(path, list(argv), Plan(fit=fit), progress, FOR_FORECASTS, "forecast")
-    return run, None if run.observation is None else _of_observation(run.observation, path.name)
+    return run, None if run.observation is None else _of_observation(run.observation, path.name, reach)
 
 
 def of_model(network: Network, batch_size: int, example: Any) -> Forecast:
@@ -69,22 +81,35 @@ def outlook_of(
     batch_size: int,
     initialiser: str = "",
     notes: Sequence[str] = (),
+    reach: Reach | None = None,
 ) -> Outlook:
-    """Return what theory expects of the network, and what that comes to. moments: (q0, k0) of the inputs."""
+    """Return what theory expects of the network, and what that comes to. moments: (q0, k0) of the inputs.
+
+    Raise UsageError for a reach where nothing is repeated.
+    """
     from unvanish.theory.bands import DECADES
+    from unvanish.theory.depths import depths, first_rms
     from unvanish.theory.forecast import forecast_network
     from unvanish.theory.outlook import apart, assumed_loss, typical, verdict
 
-    second, cross = moments
-    expected = forecast_network(network, batch_size=batch_size, second_moment=second, cross_moment=cross)
+    given: dict[str, Any] = {"batch_size": batch_size, "second_moment": moments[0], "cross_moment": moments[1]}
+    expected = forecast_network(network, **given)
+    rms, below = first_rms(network, **given)
+    curve = None if reach is None else depths(network, *reach, **given)
+    if reach is not None and curve is None:
+        raise UsageError(
+            "this network has no other depth",
+            found=f"{len(network.kernels)} layers with weights, and no block of layers that is repeated",
+            hint='a block that is repeated is what makes a recipe: "dense(64, tanh)*10", "(dense(64), relu)*10"',
+        )
     word, reason = verdict(network, expected)
     first, last = apart(network, expected)
     return Outlook(
         title=title,
         initialiser=initialiser,
         inputs=inputs,
-        input_second_moment=second,
-        input_cross_moment=cross,
+        input_second_moment=moments[0],
+        input_cross_moment=moments[1],
         features=features,
         batch_size=batch_size,
         loss=assumed_loss(network),
@@ -96,13 +121,16 @@ def outlook_of(
         typical=typical(network),
         apart_first=first,
         apart_last=last,
+        log10_first_rms=rms,
+        below=below,
+        depths=curve,
         network=network,
         forecast=expected,
         version=__version__,
     )
 
 
-def _of_observation(seen: Observation, title: str) -> Outlook:
+def _of_observation(seen: Observation, title: str, reach: Reach | None) -> Outlook:
     network, data = seen.network, seen.data
     moments = _moments(data)
     first = next((layer for layer in network.layers if layer.kind == "input"), network.layers[0])
@@ -113,6 +141,7 @@ def _of_observation(seen: Observation, title: str) -> Outlook:
         moments=moments or INPUTS["uniform"],
         features=math.prod(size or 1 for size in first.shape) if first.shape else first.units or 0,
         batch_size=data.batch_size,
+        reach=reach,
         notes=(*_limits(seen, measured=moments is not None), *seen.left_out),
     )
 

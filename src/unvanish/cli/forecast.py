@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ EPILOG = """\b
 Examples:
   unvanish forecast "dense(64, sigmoid)*11, dense(1)"
   unvanish forecast "(dense(64), relu)*10, dense(1)" --init he_normal
+  unvanish forecast "dense(64, tanh)*20, dense(1)" --depth 5..200
   unvanish forecast "residual(dense(64, tanh))*50, dense(10)" --input normal
   unvanish forecast train.py             the model that it is about to train
   unvanish forecast train.py -- --depth 50
@@ -45,6 +47,21 @@ counts with the weights that it has, and its data with their own moments.
 Exit codes: 0 fine; 1 the gradient vanishes or explodes; 2 wrong usage;
 3 the script failed or never trained; 4 undecided; 130 interrupted.
 """
+
+MOST = 5000
+"""Layers with weights of the deepest network that a curve goes to: half a minute."""
+
+
+def _reach(_ctx: click.Context, _param: click.Parameter, value: str | None) -> tuple[int, int] | None:
+    """Return A and B of `A..B`."""
+    if value is None:
+        return None
+    found = re.fullmatch(r"(\d{1,5})\.\.(\d{1,5})", value, re.ASCII)
+    low, high = (int(number) for number in found.groups()) if found else (0, 0)
+    if not 2 <= low < high <= MOST:
+        raise click.BadParameter(f"{value!r} is not A..B with 2 <= A < B <= {MOST}, as in 5..200.")
+    return low, high
+
 
 OF_SPEC = ("initialiser", "inputs", "features", "batch_size")
 OF_SCRIPT = ("arguments", "fit", "quiet", "verbose")
@@ -75,6 +92,7 @@ OF_SCRIPT = ("arguments", "fit", "quiet", "verbose")
     "--batch", "batch_size", type=click.IntRange(1), default=32, show_default=True, help="Samples in a batch."
 )
 @click.option("--fit", type=click.IntRange(min=1), default=1, metavar="N", help="Which training of a script.")
+@click.option("--depth", callback=_reach, metavar="A..B", help="Follow the recipe from A to B layers with weights.")
 @click.option("--json", "json_path", metavar="FILE", help="Write the facts as JSON; - for standard output.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress and no notes while a script runs.")
 @click.option("--verbose", "-v", is_flag=True, help="Show what a script writes while it runs.")
@@ -90,11 +108,11 @@ def forecast(ctx: click.Context, /, network: str, json_path: str | None, **told:
     json = None if json_path in (None, "-") else Path(str(json_path))
     files.ensure_writable(json, script=Path(network) if script else None)
     if script:
-        run, outlook = _script(Path(network), **{name: told[name] for name in OF_SCRIPT})
+        run, outlook = _script(Path(network), told["depth"], **{name: told[name] for name in OF_SCRIPT})
     else:
         from unvanish.api import forecast_spec
 
-        run, outlook = None, forecast_spec(network, **{name: told[name] for name in OF_SPEC})
+        run, outlook = None, forecast_spec(network, **{name: told[name] for name in (*OF_SPEC, "depth")})
     if outlook is not None:
         _give(outlook, json, on_stdout="json" if json_path == "-" else "text")
     if run is not None and run.error is not None:
@@ -105,13 +123,13 @@ def forecast(ctx: click.Context, /, network: str, json_path: str | None, **told:
 
 
 def _script(
-    script: Path, *, arguments: tuple[str, ...], fit: int, quiet: bool, verbose: bool
+    script: Path, depth: tuple[int, int] | None, *, arguments: tuple[str, ...], fit: int, quiet: bool, verbose: bool
 ) -> tuple[ScriptRun, Outlook | None]:
     from unvanish.api import forecast_script
     from unvanish.script.check import shown_live
 
     with shown_live(verbose), streams.progress(script.name, silent=quiet or verbose) as progress:
-        run, outlook = forecast_script(script, arguments, fit=fit, progress=progress)
+        run, outlook = forecast_script(script, arguments, fit=fit, depth=depth, progress=progress)
     if not quiet:
         streams.notes(run.notes)
     return run, outlook

@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from unvanish.core import document
+from unvanish.core.depths import Depths, Floor
 from unvanish.core.forecast import Forecast
 from unvanish.core.network import Network
 
@@ -46,6 +47,12 @@ class Outlook(msgspec.Struct, frozen=True, kw_only=True):
     """1 - c of two inputs' pre-activations in the first kernel."""
     apart_last: float | None = None
     """The same in the last kernel but the output's."""
+    log10_first_rms: float | None = None
+    """log10 of the root mean square over the entries of the first kernel's gradient; None where it is not known."""
+    below: tuple[Floor, ...] = ()
+    """What that lies below."""
+    depths: Depths | None = None
+    """The same recipe at other depths, where that was asked for."""
     network: Network
     forecast: Forecast
     version: str = ""

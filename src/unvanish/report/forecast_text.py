@@ -10,13 +10,14 @@ from rich.text import Text
 from unvanish.core.network import Layer
 from unvanish.core.outlook import Outlook
 from unvanish.report.bar import bar, decades
+from unvanish.report.depth_text import depth_lines
 from unvanish.report.glyphs import verdict_mark
 from unvanish.report.inert import inert
 from unvanish.report.lines import can_write, plain_line, wrap
-from unvanish.report.numbers import MISSING, counted, plain
+from unvanish.report.numbers import MISSING, counted, plain, scientific
 
 WIDEST = 100
-GLYPHS = "✓✗·█▏←±"
+GLYPHS = "✓✗·█▏←±●◉│┤┴└─┄"
 SHOWN = 7
 """Rows at either end of a table that has too many."""
 NARROWEST = 12
@@ -34,8 +35,10 @@ def outlook_lines(outlook: Outlook, width: int) -> list[Text]:
     """Return the report in lines of at most `width` columns."""
     lines = [*wrap(Text(inert(_told(outlook)), style="dim"), width, "", ""), Text(), *_verdict(outlook, width), Text()]
     lines += _facts(outlook, width)
-    table = _table(outlook, width)
-    return [*lines, Text(), *table] if table else lines
+    curve = [] if outlook.depths is None else depth_lines(outlook.depths, outlook.decades, width)
+    for part in (curve, _table(outlook, width)):
+        lines += [Text(), *part] if part else []
+    return lines
 
 
 def _told(outlook: Outlook) -> str:
@@ -81,11 +84,22 @@ def _facts(outlook: Outlook, width: int) -> list[Text]:
     if outlook.apart_first is not None and outlook.apart_last is not None:
         apart = f"1 - correlation {plain(outlook.apart_first, 2)} at the first layer"
         rows.append(("inputs apart", f"{apart}, {plain(outlook.apart_last, 2)} at the last hidden one"))
+    if outlook.log10_first_rms is not None:
+        rows.append(("first gradient", _first(outlook)))
     rows.append(("loss", f"{outlook.loss}, assumed"))
     if found.not_modelled:
         rows.append(("not modelled", ", ".join(found.not_modelled)))
     rows += [("note", note) for note in outlook.notes]
-    return [line for name, text in rows for line in wrap(Text(text), width, f"  {name:<14}", " " * 16, style="bold")]
+    return [line for name, text in rows for line in wrap(Text(text), width, f"  {name:<16}", " " * 18, style="bold")]
+
+
+def _first(outlook: Outlook) -> str:
+    """Return how large the first kernel's gradient is, and what that lies below: the lowest last."""
+    text = f"10^{_power(outlook.log10_first_rms)} RMS over its entries"
+    if not outlook.below:
+        return text
+    lowest = outlook.below[-1]
+    return f"{text}, below {lowest.name} {scientific(lowest.value)}: {lowest.reason}"
 
 
 def _table(outlook: Outlook, width: int) -> list[Text]:

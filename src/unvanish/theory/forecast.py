@@ -32,7 +32,7 @@ def forecast_network(
     is that of U(0, 1). The network is not changed. A number that overflows is inf, a gradient of exactly zero has the
     logarithm -inf, and what cannot be said is None.
     """
-    batch_size, entering = max(batch_size, 1), _entering(second_moment, cross_moment)
+    batch_size, entering = max(batch_size, 1), entering_signal(second_moment, cross_moment)
     passes = walk(network, batch_size, entering)
     kernels = [at for at in passes.values() if at.layer.kernel is not None]
     norms = gradient_norms(kernels, batch_size)
@@ -55,7 +55,7 @@ def forecast_network(
     )
 
 
-def _entering(second: float, cross: float) -> Signal:
+def entering_signal(second: float, cross: float) -> Signal:
     """Return the input's signal; the mean that features share is taken to be what different samples share."""
     if not (second >= 0 and math.isfinite(cross)):
         return Signal(math.nan, math.nan, math.nan)

@@ -1,0 +1,121 @@
+"""One recipe at many depths, in the terminal: the curve with its band, and where it crosses which line."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from operator import itemgetter
+
+from rich.text import Text
+
+from unvanish.core.depths import Depth, Depths
+from unvanish.report.inert import inert
+from unvanish.report.lines import wrap
+from unvanish.report.numbers import counted, scientific
+
+ROWS = 11
+MARGIN = 10
+"""Columns left of the axis."""
+NARROWEST = 30
+"""Columns below which no curve is drawn."""
+ROUND = (2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
+"""Depths that are written at the axis."""
+STEPS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000)
+"""Decades between two labels."""
+
+
+def depth_lines(depths: Depths, decades: float, width: int) -> list[Text]:
+    """Return the curve and what is read from it. decades: change from which on the gradient is not fine."""
+    points = depths.points
+    head = f"  first/last gradient at {points[0].kernels} to {counted(points[-1].kernels, 'layer')} with weights"
+    repeated = f"repeated: {inert(', '.join(depths.repeated))}"
+    lines = wrap(Text(f"{head} ({repeated})", style="dim"), width, "", "  ")
+    known = [point for point in points if math.isfinite(point.log10_first_over_last)]
+    if width >= NARROWEST and len(known) > 1:
+        lines += _curve(known, depths.here, decades, width - MARGIN - 3)
+    return [*lines, *_facts(depths, decades, width)]
+
+
+def _facts(depths: Depths, decades: float, width: int) -> list[Text]:
+    """Return what holds from which depth on, the shallowest first."""
+    low, high = depths.points[0].kernels, depths.points[-1].kernels
+    found: list[tuple[int, str]] = []
+    for word, at, bound in (("vanishes", depths.vanishes_at, -decades), ("explodes", depths.explodes_at, decades)):
+        if at is not None:
+            found.append((at, f"{word}: first/last {'below' if bound < 0 else 'above'} 10^{bound:g}"))
+    for floor in depths.floors:
+        if floor.kernels is not None:
+            value = scientific(floor.value)
+            found.append((floor.kernels, f"the first gradient (RMS) is below {floor.name} {value}: {floor.reason}"))
+    rows = [
+        (f"from {at} layers" if at > low else "at every depth", text) for at, text in sorted(found, key=itemgetter(0))
+    ]
+    if depths.vanishes_at is None and depths.explodes_at is None:
+        rows.append((f"{low} to {high} layers", f"fine: first/last within 10^±{decades:g}"))
+    here = next(point for point in depths.points if point.kernels == depths.here)
+    band = "" if here.log10_sd is None else f" ± {here.log10_sd:.1f}"
+    rows.insert(
+        0, (f"here, {counted(depths.here, 'layer')}", f"first/last 10^({_power(here.log10_first_over_last)}{band})")
+    )
+    return [line for name, text in rows for line in wrap(Text(text), width, f"  {name:<18}", " " * 20, style="bold")]
+
+
+def _curve(points: list[Depth], here: int, decades: float, columns: int) -> list[Text]:
+    """Return the picture: depth to the right, logarithmic; log10 of first/last upwards; the band of two sd."""
+    spans = [(p.log10_first_over_last, 2 * (p.log10_sd or 0.0)) for p in points]
+    top = max(decades, *(middle + band for middle, band in spans))
+    bottom = min(-decades, *(middle - band for middle, band in spans))
+
+    def row(value: float) -> int:
+        return round((top - value) / (top - bottom) * (ROWS - 1))
+
+    first, last = points[0].kernels, points[-1].kernels
+
+    def column(kernels: int) -> int:
+        return round(math.log(kernels / first) / math.log(last / first) * (columns - 1))
+
+    cells = [[" "] * columns for _ in range(ROWS)]
+    for bound in (decades, -decades):
+        cells[row(bound)] = ["┄"] * columns
+    for point, (middle, band) in zip(points, spans, strict=True):
+        x = column(point.kernels)
+        for y in range(row(middle + band), row(middle - band) + 1):
+            cells[y][x] = "│"
+    for point, (middle, _) in sorted(zip(points, spans, strict=True), key=lambda pair: pair[0].kernels == here):
+        cells[row(middle)][column(point.kernels)] = "◉" if point.kernels == here else "●"
+    labels = _labels(row, bottom, top)
+    drawn = [
+        Text(f"{labels.get(y, ''):>{MARGIN - 1}} {'┤' if y in labels else '│'} {''.join(cells[y])}".rstrip())
+        for y in range(ROWS)
+    ]
+    return [*drawn, *_axis(first, last, here, column, columns)]
+
+
+def _labels(row: Callable[[float], int], bottom: float, top: float) -> dict[int, str]:
+    step = next(s for s in STEPS if (top - bottom) / s <= ROWS / 2 or s == STEPS[-1])
+    values = range(math.ceil(bottom / step) * step, math.floor(top) + 1, step)
+    return {row(value): f"10^{value}" for value in values}
+
+
+def _axis(first: int, last: int, here: int, column: Callable[[int], int], columns: int) -> list[Text]:
+    """Return the axis, the depths below it, and what the marks mean."""
+    ticks = sorted(
+        {first, last, *(depth for depth in ROUND if first < depth < last)}, key=lambda d: (d not in (first, last), d)
+    )
+    axis, written = ["─"] * columns, [" "] * (columns + 4)
+    for depth in ticks:
+        x, text = column(depth), str(depth)
+        start = min(max(0, x - len(text) // 2), columns + 2 - len(text))
+        if all(c == " " for c in written[max(0, start - 1) : start + len(text) + 1]):
+            written[start : start + len(text)] = text
+            axis[x] = "┴"
+    indent, legend = " " * (MARGIN + 2), f"◉ here ({here})   ● others   │ two sd   ┄ fine within"
+    return [
+        Text(f"{'':>{MARGIN}}└─{''.join(axis)}"),
+        Text(f"{indent}{''.join(written)}".rstrip()),
+        *wrap(Text(legend, style="dim"), columns + MARGIN + 2, indent, indent),
+    ]
+
+
+def _power(log: float) -> str:
+    return f"{log:.1f}" if abs(log) >= 0.05 else "0"
