@@ -21,6 +21,7 @@ from unvanish.watching.session import Plan, Progress
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from unvanish.forecasting import Reach
     from unvanish.script.run import ScriptRun
     from unvanish.trial.cure import Cure
 
@@ -182,14 +183,14 @@ def forecast_spec(
     inputs: str = "uniform",
     features: int | None = None,
     batch_size: int = 32,
-    depth: tuple[int, int] | None = None,
+    depth: Reach | None = None,
 ) -> Outlook:
     """Predict the gradients of a network that is only described: `dense(64, sigmoid)*11, dense(1)`.
 
     initialiser: one of spec.initialisers. inputs: `uniform`, U(0, 1), or `normal`, N(0, 1). features: of an input;
     without it as many as the first dense layer has units. batch_size: over which the loss is the mean.
     depth: the fewest and the most layers with weights over which the recipe is followed: its last repeated block,
-    repeated less or more often.
+    repeated less or more often; `usual` for 5 to 200 where one is repeated.
     Raise UsageError, with the place, where the description cannot be read.
     """
     from unvanish.forecasting import of_spec
@@ -202,7 +203,7 @@ def forecast_script(
     argv: Sequence[str] = (),
     *,
     fit: int = 1,
-    depth: tuple[int, int] | None = None,
+    depth: Reach | None = None,
     progress: Progress,
 ) -> tuple[ScriptRun, Outlook | None]:
     """Run an unmodified training script up to its first step; return how it ran, and what is expected of its model.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from unvanish.core.forecast import Forecast
 from unvanish.core.network import Network
@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 INPUTS = {"uniform": (1 / 3, 1 / 4), "normal": (1.0, 0.0)}
 """What inputs are drawn from -> mean of x^2, and of x(s) x(t) over pairs of samples."""
 
-Reach = tuple[int, int]
-"""The fewest and the most kernels over which a recipe is followed."""
+Reach = tuple[int, int] | Literal["usual"]
+"""The fewest and the most kernels over which a recipe is followed; `usual`: USUAL, where something is repeated."""
+
+USUAL = (5, 200)
 
 SHOWN = 3
 """Names of layers that a note lists."""
@@ -95,8 +97,8 @@ def outlook_of(
     given: dict[str, Any] = {"batch_size": batch_size, "second_moment": moments[0], "cross_moment": moments[1]}
     expected = forecast_network(network, **given)
     rms, below = first_rms(network, **given)
-    curve = None if reach is None else depths(network, *reach, **given)
-    if reach is not None and curve is None:
+    curve = None if reach is None else depths(network, *(USUAL if reach == "usual" else reach), **given)
+    if isinstance(reach, tuple) and curve is None:
         raise UsageError(
             "this network has no other depth",
             found=f"{len(network.kernels)} layers with weights, and no block of layers that is repeated",

@@ -111,7 +111,7 @@ def test_what_a_script_brings_by_itself_is_refused(
     assert f"{arguments[0]} says nothing" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("arguments", [["--fit", "2"], ["-v"], ["--", "--epochs"]])
+@pytest.mark.parametrize("arguments", [["--fit", "2"], ["--", "--epochs"]])
 def test_what_a_description_does_not_have_is_refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["forecast", "dense(4)*3", *arguments]) == 2
     assert "a description is not run" in capsys.readouterr().err

@@ -16,6 +16,7 @@ from unvanish.spec.initialisers import INITIALISERS
 
 if TYPE_CHECKING:
     from unvanish.core.outlook import Outlook
+    from unvanish.forecasting import Reach
     from unvanish.script.run import ScriptRun
 
 EPILOG = """\b
@@ -94,36 +95,41 @@ OF_SCRIPT = ("arguments", "fit", "quiet", "verbose")
 @click.option("--fit", type=click.IntRange(min=1), default=1, metavar="N", help="Which training of a script.")
 @click.option("--depth", callback=_reach, metavar="A..B", help="Follow the recipe from A to B layers with weights.")
 @click.option("--json", "json_path", metavar="FILE", help="Write the facts as JSON; - for standard output.")
+@click.option("--html", "html_path", callback=files.no_dash, metavar="FILE", help="Write a page with the plots there.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress and no notes while a script runs.")
 @click.option("--verbose", "-v", is_flag=True, help="Show what a script writes while it runs.")
 @click.pass_context
-def forecast(ctx: click.Context, /, network: str, json_path: str | None, **told: Any) -> int:
+def forecast(ctx: click.Context, /, network: str, json_path: str | None, html_path: str | None, **told: Any) -> int:
     """Say what a network's gradients will do before it is trained.
 
     No training step and, of a description, no data and no framework: theory alone. With the exit code 0 the first
     gradient is within 1.5 decades of the last, and so is the signal.
     """
     script = network.endswith(".py") or os.path.isfile(network)
-    _refuse(ctx, OF_SPEC if script else OF_SCRIPT, network, script=script)
-    json = None if json_path in (None, "-") else Path(str(json_path))
-    files.ensure_writable(json, script=Path(network) if script else None)
+    _refuse(ctx, OF_SPEC if script else ("arguments", "fit"), network, script=script)
+    html, json = (None if path in (None, "-") else Path(path) for path in (html_path, json_path))
+    files.ensure_writable(html, json, script=Path(network) if script else None)
+    told["depth"] = told["depth"] or (None if html is None else "usual")
     if script:
         run, outlook = _script(Path(network), told["depth"], **{name: told[name] for name in OF_SCRIPT})
     else:
         from unvanish.api import forecast_spec
 
         run, outlook = None, forecast_spec(network, **{name: told[name] for name in (*OF_SPEC, "depth")})
-    if outlook is not None:
-        _give(outlook, json, on_stdout="json" if json_path == "-" else "text")
+    problems = [] if outlook is None else _give(outlook, html, json, on_stdout="json" if json_path == "-" else "text")
     if run is not None and run.error is not None:
         streams.failure(run)
+    for problem in problems:
+        click.echo(f"error: {problem}", err=True)
     if outlook is None or (run is not None and run.exit_code is not None):
         return 3 if run is None or run.exit_code is None else run.exit_code
+    if problems:
+        return 2
     return {"fine": 0, "undecided": 4}.get(outlook.verdict, 1)
 
 
 def _script(
-    script: Path, depth: tuple[int, int] | None, *, arguments: tuple[str, ...], fit: int, quiet: bool, verbose: bool
+    script: Path, depth: Reach | None, *, arguments: tuple[str, ...], fit: int, quiet: bool, verbose: bool
 ) -> tuple[ScriptRun, Outlook | None]:
     from unvanish.api import forecast_script
     from unvanish.script.check import shown_live
@@ -135,16 +141,29 @@ def _script(
     return run, outlook
 
 
-def _give(outlook: Outlook, json: Path | None, *, on_stdout: str) -> None:
-    if on_stdout == "json":
+def _give(outlook: Outlook, html: Path | None, json: Path | None, *, on_stdout: str) -> list[UsageError]:
+    """Show the forecast, then write its files, the slowest last; return what went wrong."""
+    return files.give(
+        lambda: _show(outlook, on_stdout),
+        lambda: None if json is None else files.write(json, outlook.to_json()),
+        lambda: None if html is None else files.write(html, _page(outlook)),
+    )
+
+
+def _show(outlook: Outlook, form: str) -> None:
+    if form == "json":
         streams.say(outlook.to_json())
         return
     from unvanish.report.forecast_text import print_outlook
 
     with streams.console() as console:
         print_outlook(outlook, console)
-    if json is not None:
-        files.write(json, outlook.to_json())
+
+
+def _page(outlook: Outlook) -> str:
+    from unvanish.report.forecast_html import render_forecast_html
+
+    return render_forecast_html(outlook)
 
 
 def _refuse(ctx: click.Context, names: tuple[str, ...], network: str, *, script: bool) -> None:

@@ -10,6 +10,7 @@ from unvanish.core import document
 from unvanish.core.depths import Depths, Floor
 from unvanish.core.forecast import Forecast
 from unvanish.core.network import Network
+from unvanish.core.renderers import render
 
 Expected = Literal["fine", "vanishes", "explodes", "undecided"]
 
@@ -60,3 +61,7 @@ class Outlook(msgspec.Struct, frozen=True, kw_only=True):
     def to_json(self) -> str:
         """Return the document with every number."""
         return document.encode(self).decode()
+
+    def __str__(self) -> str:
+        """Return the terminal report as plain text of 80 columns, without colour."""
+        return render("forecast text", self)

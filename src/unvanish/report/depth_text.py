@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from operator import itemgetter
 
 from rich.text import Text
 
 from unvanish.core.depths import Depth, Depths
+from unvanish.report.forecast_words import depth_facts, depth_title
 from unvanish.report.inert import inert
 from unvanish.report.lines import wrap
-from unvanish.report.numbers import counted, scientific
 
 ROWS = 11
 MARGIN = 10
@@ -26,38 +25,13 @@ STEPS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000)
 
 def depth_lines(depths: Depths, decades: float, width: int) -> list[Text]:
     """Return the curve and what is read from it. decades: change from which on the gradient is not fine."""
-    points = depths.points
-    head = f"  first/last gradient at {points[0].kernels} to {counted(points[-1].kernels, 'layer')} with weights"
-    repeated = f"repeated: {inert(', '.join(depths.repeated))}"
-    lines = wrap(Text(f"{head} ({repeated})", style="dim"), width, "", "  ")
-    known = [point for point in points if math.isfinite(point.log10_first_over_last)]
+    lines = wrap(Text(inert(depth_title(depths)), style="dim"), width, "  ", "  ")
+    known = [point for point in depths.points if math.isfinite(point.log10_first_over_last)]
     if width >= NARROWEST and len(known) > 1:
         lines += _curve(known, depths.here, decades, width - MARGIN - 3)
-    return [*lines, *_facts(depths, decades, width)]
-
-
-def _facts(depths: Depths, decades: float, width: int) -> list[Text]:
-    """Return what holds from which depth on, the shallowest first."""
-    low, high = depths.points[0].kernels, depths.points[-1].kernels
-    found: list[tuple[int, str]] = []
-    for word, at, bound in (("vanishes", depths.vanishes_at, -decades), ("explodes", depths.explodes_at, decades)):
-        if at is not None:
-            found.append((at, f"{word}: first/last {'below' if bound < 0 else 'above'} 10^{bound:g}"))
-    for floor in depths.floors:
-        if floor.kernels is not None:
-            value = scientific(floor.value)
-            found.append((floor.kernels, f"the first gradient (RMS) is below {floor.name} {value}: {floor.reason}"))
-    rows = [
-        (f"from {at} layers" if at > low else "at every depth", text) for at, text in sorted(found, key=itemgetter(0))
-    ]
-    if depths.vanishes_at is None and depths.explodes_at is None:
-        rows.append((f"{low} to {high} layers", f"fine: first/last within 10^±{decades:g}"))
-    here = next(point for point in depths.points if point.kernels == depths.here)
-    band = "" if here.log10_sd is None else f" ± {here.log10_sd:.1f}"
-    rows.insert(
-        0, (f"here, {counted(depths.here, 'layer')}", f"first/last 10^({_power(here.log10_first_over_last)}{band})")
-    )
-    return [line for name, text in rows for line in wrap(Text(text), width, f"  {name:<18}", " " * 20, style="bold")]
+    for name, text in depth_facts(depths, decades):
+        lines += wrap(Text(text), width, f"  {name:<18}", " " * 20, style="bold")
+    return lines
 
 
 def _curve(points: list[Depth], here: int, decades: float, columns: int) -> list[Text]:
@@ -115,7 +89,3 @@ def _axis(first: int, last: int, here: int, column: Callable[[int], int], column
         Text(f"{indent}{''.join(written)}".rstrip()),
         *wrap(Text(legend, style="dim"), columns + MARGIN + 2, indent, indent),
     ]
-
-
-def _power(log: float) -> str:
-    return f"{log:.1f}" if abs(log) >= 0.05 else "0"
