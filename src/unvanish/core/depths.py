@@ -22,7 +22,9 @@ class Floor(msgspec.Struct, frozen=True, kw_only=True):
     """Say from which depth on the first kernel's gradient lies below a number that something else is made of."""
 
     name: str
-    """Whose number it is."""
+    """Whose number it is, as in "below NAME"."""
+    short: str
+    """The same, where there is little room."""
     value: float
     reason: str
     """What it means for a gradient to lie below, in words."""

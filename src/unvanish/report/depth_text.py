@@ -62,6 +62,9 @@ def _curve(points: list[Depth], here: int, decades: float, columns: int) -> list
         Text(f"{labels.get(y, ''):>{MARGIN - 1}} {'┤' if y in labels else '│'} {''.join(cells[y])}".rstrip())
         for y in range(ROWS)
     ]
+    for line in drawn:
+        line.highlight_words(["┄"], "green")
+        line.highlight_words(["◉"], "bold cyan")
     return [*drawn, *_axis(first, last, here, column, columns)]
 
 

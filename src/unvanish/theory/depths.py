@@ -20,10 +20,15 @@ from unvanish.theory.signal import Signal
 POINTS = 40
 
 FLOORS = (
-    Floor(name="Adam's epsilon", value=1e-7, reason="its steps shrink"),
-    Floor(name="float16's smallest number", value=2.0**-24, reason="zero without a loss scale"),
-    Floor(name="float32's and bfloat16's smallest normal number", value=2.0**-126, reason="digits are lost"),
-    Floor(name="float32's smallest number", value=2.0**-149, reason="exactly zero"),
+    Floor(name="Adam's epsilon", short="Adam's epsilon", value=1e-7, reason="its steps shrink"),
+    Floor(name="float16's smallest number", short="float16", value=2.0**-24, reason="zero without a loss scale"),
+    Floor(
+        name="float32's and bfloat16's smallest normal number",
+        short="float32, normal",
+        value=2.0**-126,
+        reason="digits are lost",
+    ),
+    Floor(name="float32's smallest number", short="float32", value=2.0**-149, reason="exactly zero"),
 )
 """Keras' default epsilon (torch's is 1e-8), and the floors of IEEE 754."""
 

@@ -44,6 +44,7 @@ def draw(outlook: Outlook) -> Figure | None:
     ax.set_xlabel("layers with weights")
     decade_axis(ax, "first/last gradient norm")
     _floors(ax, depths)
+    figure.subplots_adjust(left=0.1)  # 1e-100 is wide
     legend(ax, 5)
     return figure
 
@@ -60,11 +61,11 @@ def _floors(ax: Axes, depths: Depths) -> None:
     at: dict[int, list[str]] = {}
     for floor in depths.floors:
         if floor.kernels is not None:
-            at.setdefault(floor.kernels, []).append(floor.name)
+            at.setdefault(floor.kernels, []).append(floor.short)
     for kernels, names in at.items():
         ax.axvline(kernels, color=RED, linestyle=":", linewidth=1.2)
         ax.annotate(
-            f"from {kernels} layers below {', '.join(names)}",
+            f"{kernels} layers: {', '.join(names)}",
             (kernels, 0),
             xycoords=("data", "axes fraction"),
             xytext=(-2, 4),

@@ -33,5 +33,6 @@ def draw(outlook: Outlook) -> Figure | None:
         ax.fill_between(x, y - reach, y + reach, color=ORANGE, alpha=0.2, linewidth=0, label="two sd")
     odd_ones(ax, x, [None if log is None else ZERO_OR_INF.get(log, 1.0) for log in logs])
     decade_axis(ax, "gradient norm / the output's")
+    figure.subplots_adjust(left=0.1)  # 1e-100 is wide
     legend(ax, 5)
     return figure
