@@ -96,7 +96,7 @@ def outlook_of(
 
     given: dict[str, Any] = {"batch_size": batch_size, "second_moment": moments[0], "cross_moment": moments[1]}
     expected = forecast_network(network, **given)
-    rms, below = first_rms(network, **given)
+    rms, below = first_rms(network, expected)
     curve = None if reach is None else depths(network, *(USUAL if reach == "usual" else reach), **given)
     if isinstance(reach, tuple) and curve is None:
         raise UsageError(

@@ -11,7 +11,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from unvanish.core.depths import Depths
+from unvanish.core.depths import Depths, Floor
 from unvanish.core.network import Network
 from unvanish.spec.build import build
 from unvanish.theory.depths import FLOORS, depths, first_rms
@@ -28,6 +28,10 @@ def curve(network: Network, low: int, high: int) -> Depths:
     found = depths(network, low, high, **UNIFORM)  # type: ignore[arg-type]
     assert found is not None
     return found
+
+
+def rms_of(network: Network) -> tuple[float | None, tuple[Floor, ...]]:
+    return first_rms(network, forecast_network(network, **UNIFORM))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -67,7 +71,7 @@ def test_floors_are_passed_in_their_order_and_where_they_are() -> None:
     assert None not in at
     assert all(a <= b for a, b in pairwise(at))  # type: ignore[operator]
     for floor in found.floors:
-        around = [first_rms(build(SIGMOID.format(n=floor.kernels - n)), **UNIFORM)[0] for n in (2, 1)]  # type: ignore
+        around = [rms_of(build(SIGMOID.format(n=floor.kernels - n)))[0] for n in (2, 1)]  # type: ignore
         assert around[0] >= math.log10(floor.value) > around[1]  # type: ignore[operator]
     assert [floor.value for floor in FLOORS[1:]] == [
         float(np.finfo(np.float16).smallest_subnormal),
@@ -115,7 +119,7 @@ def backpropagated(head: str, units: int, seed: int) -> float:
 )
 def test_the_size_of_the_first_gradient_against_backpropagation(head: str, units: int) -> None:
     spec = f"dense(64, tanh)*4, dense({units}, {head})"
-    found, below = first_rms(build(spec), **UNIFORM)  # type: ignore[arg-type]
+    found, below = rms_of(build(spec))
     measured = [backpropagated(head, units, seed) for seed in range(200)]
     error = np.std(measured) / math.sqrt(len(measured))
     assert found is not None
@@ -141,4 +145,4 @@ def test_several_outputs_have_no_absolute_size() -> None:
     from msgspec.structs import replace
 
     network = build("dense(8, tanh)*3, dense(1)")
-    assert first_rms(replace(network, outputs=("dense_3", "dense_4")), **UNIFORM) == (None, ())  # type: ignore[arg-type]
+    assert rms_of(replace(network, outputs=("dense_3", "dense_4"))) == (None, ())

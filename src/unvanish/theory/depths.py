@@ -8,6 +8,7 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from unvanish.core.depths import Depth, Depths, Floor
+from unvanish.core.forecast import Forecast
 from unvanish.core.network import Network
 from unvanish.theory.bands import DECADES
 from unvanish.theory.deeper import at_depth, repeated_block
@@ -70,17 +71,18 @@ def depths(
     )
 
 
-def first_rms(
-    network: Network, *, batch_size: int, second_moment: float, cross_moment: float
-) -> tuple[float | None, tuple[Floor, ...]]:
+def first_rms(network: Network, expected: Forecast) -> tuple[float | None, tuple[Floor, ...]]:
     """Return log10 of the RMS of the first kernel's gradient, and the floors that it lies below.
 
-    None, and no floors, where it is not known. Arguments as of forecast_network.
+    None, and no floors, where it is not known.
     """
-    if not network.kernels:
+    known, ratio, output = network.kernels, expected.log10_first_over_last, expected.log10_output_gradient
+    weights = known[0].kernel if known else None
+    if weights is None or ratio is None or output is None:
         return None, ()
-    found = _depth(network, batch_size, entering_signal(second_moment, cross_moment))
-    return found.log10_first_rms, tuple(replace(x, kernels=found.kernels) for x in FLOORS if _below(x)(found))
+    rms = ratio + output - 0.5 * math.log10(weights.size)
+    point = Depth(kernels=len(known), log10_first_over_last=ratio, log10_first_rms=rms)
+    return rms, tuple(replace(floor, kernels=len(known)) for floor in FLOORS if _below(floor)(point))
 
 
 def _depth(network: Network, batch_size: int, entering: Signal) -> Depth:

@@ -11,6 +11,7 @@ from unvanish.core.network import Network
 from unvanish.theory.cotangent import Cotangent
 from unvanish.theory.gradients import gradient_norms, per_step, spread_of_first, transmission_per_layer
 from unvanish.theory.recursion import Pass, applies, walk
+from unvanish.theory.residual import log10_output_gradient
 from unvanish.theory.safe_depth import safe_depth
 from unvanish.theory.signal import Signal, moments_of
 
@@ -50,6 +51,7 @@ def forecast_network(
         gradient_factor_per_layer=None if math.isnan(gradient) else float(10.0 ** min(gradient, 300.0)),
         safe_depth=safe_depth(network, list(known.values()), batch_size, entering),
         depth_scale=_depth_scale(factor),
+        log10_output_gradient=log10_output_gradient(network, passes, batch_size),
         layers=tuple(_layer(at, readers, known.get(name)) for name, at in passes.items()),
         not_modelled=tuple(name for name, at in passes.items() if not at.modelled and not at.fused),
     )
