@@ -28,10 +28,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "demo": ("unvanish.cli.demo", "Check the tutorial's networks and every remedy, and cure the sick one."),
     "explain": ("unvanish.cli.explain", "Show the page of a rule: what it measures, why, evidence, remedies."),
-    "forecast": (
-        "unvanish.cli.forecast",
-        "Say what the gradients of a script's model, or of a described one, will do, untrained.",
-    ),
+    "forecast": ("unvanish.cli.forecast", "Say what a network's gradients will do before it is trained."),
     "report": ("unvanish.cli.report", "Render saved facts again: as text, HTML or JSON."),
 }
 """Name -> module, one line of help. The module's function of that name is the command."""
