@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from unvanish.core.forecast import Forecast
-from unvanish.core.network import Network
+from unvanish.core.network import Layer, Network
 from unvanish.core.observation import DataInfo, Observation
 from unvanish.core.outlook import Outlook
 from unvanish.diagnosing import __version__
@@ -46,7 +46,7 @@ def of_spec(
         initialiser=initialiser,
         inputs=inputs,
         moments=INPUTS[inputs],
-        features=network.layers[0].units or 0,
+        features=_features(network.layers[0]),
         batch_size=batch_size,
         reach=reach,
     )
@@ -141,11 +141,16 @@ def _of_observation(seen: Observation, title: str, reach: Reach | None) -> Outlo
         title=title,
         inputs="uniform" if moments is None else "measured",
         moments=moments or INPUTS["uniform"],
-        features=math.prod(size or 1 for size in first.shape) if first.shape else first.units or 0,
+        features=_features(first),
         batch_size=data.batch_size,
         reach=reach,
         notes=(*_limits(seen, measured=moments is not None), *seen.left_out),
     )
+
+
+def _features(first: Layer) -> int:
+    """Return the entries of an input, one for each axis of unknown length."""
+    return math.prod(size or 1 for size in first.shape) if first.shape else first.units or 0
 
 
 def _moments(data: DataInfo) -> tuple[float, float] | None:

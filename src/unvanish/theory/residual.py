@@ -29,7 +29,7 @@ def log10_output_gradient(network: Network, passes: dict[str, Pass], batch_size:
     head, last = passes[heads[0]], kernels[-1]
     units = max(head.layer.units or 1, 1)
     size = residual(head.before if head.fused else head.leaving, head.layer.activation, units) / places(head.layer)
-    log = kernel_gradient(kernels[-1].d_before, last.arriving, last.layer, last.inside, batch_size).mean()
+    log = kernel_gradient(kernels[-1].d_before, last.arriving, last.layer, *last.overlap, batch_size).mean()
     found = (float(log) + math.log(size)) / (2 * math.log(10)) if 0 < size < math.inf else math.nan
     return found if math.isfinite(found) else None
 
