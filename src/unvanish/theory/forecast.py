@@ -11,6 +11,7 @@ from unvanish.core.network import Network
 from unvanish.theory.cotangent import Cotangent, mean
 from unvanish.theory.gradients import gradient_norms, per_step, spread_of_first, transmission_per_layer
 from unvanish.theory.recursion import Pass, applies, walk
+from unvanish.theory.residual import log10_output_gradient
 from unvanish.theory.safe_depth import safe_depth
 from unvanish.theory.signal import Signal, moments_of
 
@@ -32,7 +33,7 @@ def forecast_network(
     is that of U(0, 1). The network is not changed. A number that overflows is inf, a gradient of exactly zero has the
     logarithm -inf, and what cannot be said is None.
     """
-    batch_size, entering = max(batch_size, 1), _entering(second_moment, cross_moment)
+    batch_size, entering = max(batch_size, 1), entering_signal(second_moment, cross_moment)
     passes = walk(network, batch_size, entering)
     kernels = [at for at in passes.values() if at.layer.kernel is not None]
     norms = gradient_norms(kernels, batch_size)
@@ -50,12 +51,13 @@ def forecast_network(
         gradient_factor_per_layer=None if math.isnan(gradient) else float(10.0 ** min(gradient, 300.0)),
         safe_depth=safe_depth(network, list(known.values()), batch_size, entering),
         depth_scale=_depth_scale(factor),
+        log10_output_gradient=log10_output_gradient(network, passes, batch_size),
         layers=tuple(_layer(at, readers, known.get(name)) for name, at in passes.items()),
         not_modelled=tuple(name for name, at in passes.items() if not at.modelled and not at.fused),
     )
 
 
-def _entering(second: float, cross: float) -> Signal:
+def entering_signal(second: float, cross: float) -> Signal:
     """Return the input's signal; the mean that features share is taken to be what different samples share."""
     if not (second >= 0 and math.isfinite(cross)):
         return Signal(math.nan, math.nan, math.nan)
