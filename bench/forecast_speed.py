@@ -3,9 +3,9 @@
     python bench/forecast_speed.py [--quick]
 
 In one process: milliseconds of processor time for `forecast_network`, the median and the range of rounds in which all
-recipes and depths take turns, the first one apart (it meets each activation for the first time). Layers are those of the
-description: a block of three counts as three. Last, the whole command `unvanish forecast SPEC` in a process of its own,
-by the clock.
+recipes and depths take turns, the first one apart (it meets each activation for the first time). Layers are those of
+the description: a block of three counts as three. Last, the whole command `unvanish forecast SPEC` in a process of its
+own, by the clock.
 """
 
 from __future__ import annotations
