@@ -153,3 +153,9 @@ def test_embedding(stack: str, initialiser: str) -> None:
 )
 def test_max_pool(stack: str, activation: str) -> None:
     check(f"{stack.format(activation)}, dense(10, softmax)", "he_normal", within=0.08, batch=16, seeds=10)
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+@pytest.mark.parametrize("order", ["{0}, group_norm(4)", "group_norm(4), {0}"])
+def test_group_norm_of_a_few_dense_units(order: str, activation: str) -> None:
+    check(f"(dense(64), {order.format(activation)})*8, dense(1, sigmoid)", "he_normal", within=0.08)
