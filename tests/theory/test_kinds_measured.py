@@ -72,13 +72,13 @@ def test_a_small_scale_keeps_the_product_of_a_deep_network() -> None:
 def test_group_norm(order: str, activation: str, norm: str) -> None:
     block = f"conv(24, 3), {norm}, {activation}" if order == "before" else f"conv(24, 3, {activation}), {norm}"
     text = f"input(8, 8, 3), ({block})*5, flatten, dense(10, softmax)"
-    check(text, "he_normal", within=0.08, batch=8, seeds=10)
+    check(text, "he_normal", within=0.1, batch=8, seeds=12)
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
 def test_the_places_of_an_instance_norm_add_up_to_nothing(activation: str) -> None:
     text = f"input(8, 8, 3), (conv(24, 3), instance_norm, {activation})*4, global_avg_pool, dense(10, softmax)"
-    check(text, "he_normal", within=0.08, batch=8, seeds=10)
+    check(text, "he_normal", within=0.1, batch=8, seeds=12)
 
 
 CONVOLUTIONAL = {

@@ -28,6 +28,8 @@ class Cotangent(NamedTuple):
     """ln of E |dL/dh|^2 of one sample, in units of the loss end's."""
     alike: Array
     """|sum over samples|^2 / sum of |one|^2: 1 if independent, the batch size if equal, 0 below a batch norm."""
+    pairs: float = 0.0
+    """By how much two samples' product, over |dL/dh|^2, grows with their relative k (theory.pairs)."""
     places: float = 1.0
     """The same over the places of a convolution's output, of what is summed over samples."""
     within: float = 1.0
@@ -49,6 +51,8 @@ class Cotangent(NamedTuple):
     """d ln(|dL/dW|^2 / |dL/dW_out|^2) / d ln q, with q the second moment of this output."""
     echo: float = 0.0
     """Variance of the same logarithm because of what happened to the signal on the way forward, above this."""
+    onto: float = 1.0
+    """n (dL/dh . h)^2 / (|dL/dh| |h|)^2: 1 where it knows nothing of h; more below a softmax, whose p follows W h."""
     trunk: Trunk | None = None
     """The cotangent of the last add on the way here; None when there was none."""
     at_trunk: bool = False
@@ -62,11 +66,11 @@ class Cotangent(NamedTuple):
     bent: float = 0.0
     """|sum over units of dL/df E f' z|^2 / |dL/du|^2, beyond that of independent units."""
     along: float = 1.0
-    """What a normalisation whose output is h loses of dL/dh along h, in 1/n: y * n of normalised_units at r = 1."""
-    own: float = 1.0
-    """Of `along`, what one entry gives by itself."""
+    """n times the share of dL/dh along h that a normalisation whose output is h takes out, its units independent."""
+    level: float = 0.0
+    """What it is more over a batch, whose cotangents add up."""
     in_step: float = 0.0
-    """The same of what the places of one sample give together."""
+    """What it is more over the places of one sample."""
     over_batch: NormalisedUnits | None = None
     """Of a batch normalisation that this is the input of, when an activation made that input."""
     over_units: NormalisedUnits | None = None
@@ -105,6 +109,7 @@ def merged(parts: list[Cotangent], h: Signal, units: int) -> Cotangent:
     return Cotangent(
         log=log,
         alike=np.sum([share * part.alike for share, part in zip(shares, parts, strict=True)], axis=0),
+        pairs=mean(part.pairs for part in parts),
         places=_together(parts, shares),
         within=mean(part.within for part in parts),
         profile=mixed([(share, part.profile) for share, part in zip(weights, parts, strict=True)]),
@@ -129,9 +134,8 @@ def _together(parts: list[Cotangent], shares: Array) -> float:
 def branching(d: Cotangent, h: Signal) -> Cotangent:
     """Return the cotangent of a sum h as it is handed on to the summands, which may meet again."""
     known = d.trunk is not None and d.trunk.log is d.log
-    return d._replace(
-        trunk=d.trunk if known else Trunk.at(d.log, d.together, h), at_trunk=True, branch=1.0, pull=0.0, follows=0.0
-    )
+    trunk = d.trunk if known else Trunk.at(d.log, d.together, d.onto, h)
+    return d._replace(trunk=trunk, at_trunk=True, onto=1.0, branch=1.0, pull=0.0, follows=0.0)
 
 
 def scaled(d: Cotangent, factor: float) -> Cotangent:

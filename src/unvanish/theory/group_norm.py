@@ -14,6 +14,7 @@ import math
 import numpy as np
 
 from unvanish.core.network import Layer
+from unvanish.theory.backward import inverse
 from unvanish.theory.cotangent import Cotangent, ln
 from unvanish.theory.geometry import places
 from unvanish.theory.signal import Signal, affine, units_of
@@ -32,12 +33,14 @@ def through_group_norm(h: Signal, layer: Layer) -> Signal:
     variance = _spread(h, layer).spread * (1 - 1 / n)
     below = variance + (layer.epsilon or 0.0)
     factor = scale.second_moment / below if below > 0 else 0.0
+    across = None if h.across is None else h.across * factor
     return Signal(
-        mean=shift.mean,
-        variance=variance * factor + shift.variance,
-        spread=h.spread * (1 - 1 / n) * factor,
-        batch=n * below / variance if h.made_by is None and variance > 0 else math.inf,
-        across=None if h.across is None else h.across * factor,
+        shift.mean,
+        variance * factor + shift.variance,
+        h.spread * (1 - 1 / n) * factor,
+        across=across,
+        within=_free(h, layer),
+        pairs=h.pairs,
     )
 
 
@@ -47,10 +50,9 @@ def back_through_group_norm(d: Cotangent, h: Signal, layer: Layer) -> Cotangent:
     channels, count = entries(layer)
     n, epsilon = channels * count, layer.epsilon or 0.0
     mean = _spread(h, layer)
-    common = _common(h, mean, channels)
-    free = max(n / (1 + (count - 1) * common * common), 2.0)  # instances that a variance needs
+    common, free = _common(h, mean, channels), _free(h, layer)
     units = units_of(mean, epsilon, free) if h.made_by is not None else None
-    factor = units.passed if units is not None else _inverse(mean.spread, epsilon, d.own, free)
+    factor = units.passed if units is not None else inverse(mean.spread, epsilon, d.along, free)
     in_step = d.in_step + max(d.within - 1 - d.in_step, 0.0) * common
     along = (in_step + 1 / max(layer.groups or 1, 1)) / n  # W^T dL/du has no part along x either, once for all groups
     left = 1 - d.within * d.together / n - along
@@ -65,12 +67,13 @@ def back_through_group_norm(d: Cotangent, h: Signal, layer: Layer) -> Cotangent:
         within=kept if count > 1 else 1.0,
         together=d.together if count > 1 else 0.0,
         response=-1.0,
+        onto=1.0,
         at_trunk=False,
         pull=0.0,
         follows=0.0,
         bent=0.0,
         along=1.0,
-        own=1.0,
+        level=0.0,
         in_step=0.0,
         over_batch=None,
         over_units=units,
@@ -88,18 +91,15 @@ def _spread(h: Signal, layer: Layer) -> Signal:
     return h._replace(spread=share * within + (1 - share) * h.variance, across=None, made_by=made_by)
 
 
+def _free(h: Signal, layer: Layer) -> float:
+    """Return how many free entries a group is worth; two at least, which a variance needs."""
+    channels, count = entries(layer)
+    common = _common(h, _spread(h, layer), channels)
+    return max(channels * count / (1 + (count - 1) * common * common), 2.0)
+
+
 def _common(h: Signal, mean: Signal, channels: int) -> float:
     """Return the correlation of two places of the normalised signal; mean: _spread of h."""
     if h.across is None or not mean.spread > 0:
         return 0.0
     return min(max((h.variance - h.across) * (1 - 1 / channels) / mean.spread, 0.0), 1.0)
-
-
-def _inverse(variance: float, epsilon: float, along: float, n: float) -> float:
-    """Return E[1/(V + epsilon)] over groups of n free Gaussian entries, less the part along the normalised values."""
-    total = variance + epsilon
-    if not total > 0:
-        return 0.0
-    r = variance / total
-    x, y = (r + 2 * r * r) / n, r * along / n
-    return (1 + x + x * x) / (1 + y + 2 * y * y) / total

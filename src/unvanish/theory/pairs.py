@@ -1,99 +1,65 @@
-"""Numbers for each pair of places (p, p') along one axis, as a matrix; None stands for the same number everywhere.
+"""How unequally pairs of samples are alike: the fluctuation of k from pair to pair, and what it does (derived).
 
-Axes of more than LARGEST places are left uniform: few of them are at the border, and the matrices would be large.
+Centred over the batch, h of n units has the Gram matrix G(s, t) = h(s).h(t)/n, with the spread on its diagonal. Off it
+are numbers of mean 0 and variance v spread^2: v = 1/n for n independent features. A random kernel hands G on and an
+activation multiplies the relative number by slide = E f'(u) f'(w) spread_u / spread_f, 1 for a linear f; each draw of n
+units adds 1/n, of which the linear part slide^2 is exact below an orthogonal kernel. So deep layers of near-linear
+activations tell ever fewer directions of a batch apart, 1/(1/(N-1) + v) of N-1: that is how many samples a batch
+normalisation averages over. At the loss end r(s) r(t) follows k(s, t), which gradients of large batches add up.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import numpy as np
-from numpy.typing import NDArray
-
-from unvanish.theory.geometry import Windows
-
-Array = NDArray[np.float64]
-Axis = Array | None
-
-LARGEST = 128
+import math
+from typing import NamedTuple
 
 
-def is_small(axis: Windows) -> bool:
-    """Say whether the pairs along a convolution's axis are told apart."""
-    return max(axis.before, len(axis.starts)) <= LARGEST
+class Pairs(NamedTuple):
+    """Hold v of a layer's output: over the law of one unit, and what the draw of these units adds."""
+
+    law: float = 0.0
+    drawn: float = 0.0
+    felt: float = 0.0
+    """What of the last activation's units a gradient feels below a batch normalisation."""
+
+    @property
+    def whole(self) -> float:
+        """Return v of the units as they are."""
+        return self.law + self.drawn
+
+    def through_kernel(self, drawn: float, window: int) -> Pairs:
+        """Return v behind a kernel. drawn: 1/units; 0 for a square orthogonal one. window: places that it adds up."""
+        return Pairs(self.whole / window, drawn, self.felt)
+
+    def through_activation(self, slide: float, units: int) -> Pairs:
+        """Return v behind an activation of so many units."""
+        square = min(slide * slide, 1.0)
+        linear = square * self.drawn
+        return Pairs(square * self.law, linear + (1 - square) / max(units, 1), FELT * linear * square)
+
+    def scaled(self, factor: float) -> Pairs:
+        """Return v times the factor."""
+        return Pairs(self.law * factor, self.drawn * factor, self.felt)
+
+    def normalised(self, instances: float) -> Pairs:
+        """Return v behind a batch normalisation, which makes units smaller that vary along the largest directions."""
+        return Pairs(self.law * (1 - 2 / instances) ** 2, self.drawn, self.felt)
 
 
-def known(axis: Axis, size: int) -> Array:
-    """Return the matrix; of ones where it is uniform."""
-    return np.ones((size, size)) if axis is None else axis
+FELT = 0.75
+"""How much of a layer's draw of units, at slide 1, the gradient feels below a batch normalisation; fitted on the refine
+half of bench/forecast_accuracy.py. What earlier draws did to G is not felt: measured, gradients grow as if it were not
+there, since they come to lie where G is small."""
 
 
-def gathered(axis: Windows, matrix: Axis) -> Array:
-    """Return the mean over taps of what two windows have under the same tap; 0 on the padding."""
-    given, found = known(matrix, axis.before), np.zeros((len(axis.starts), len(axis.starts)))
-    for tap in range(axis.length):
-        at, under = axis.under(tap)
-        found[np.ix_(at, at)] += given[np.ix_(under, under)]
-    return found / axis.length
+def apart(pairs: Pairs, instances: float) -> float:
+    """Return the number of independent instances that so many ones are worth."""
+    return 1 + 1 / (1 / (instances - 1) + pairs.felt) if 1 < instances < math.inf else instances
 
 
-def scattered(axis: Windows, matrix: Axis) -> Axis:
-    """Return the sum over taps of what two places of the input get of the windows that they lie in by the same tap."""
-    if not is_small(axis):
-        return None
-    given, found = known(matrix, len(axis.starts)), np.zeros((axis.before, axis.before))
-    for tap in range(axis.length):
-        at, under = axis.under(tap)
-        found[np.ix_(under, under)] += given[np.ix_(at, at)]
-    return found
-
-
-def pooled(matrix: Axis, count: int) -> Axis:
-    """Return the means over windows of equal size, `count` of them; places that are left over are left out."""
-    blocks = None if matrix is None else _blocks(matrix, count)
-    return None if blocks is None else np.asarray(blocks.mean(axis=(1, 3)), dtype=np.float64)
-
-
-def in_window(matrix: Axis, count: int) -> float:
-    """Return the mean over pairs of one of `count` windows, over that of all pairs."""
-    blocks = None if matrix is None else _blocks(matrix, count)
-    if matrix is None or blocks is None:
-        return 1.0
-    size: int = blocks.shape[1]
-    return float(np.einsum("isit->", blocks)) / (count * size * size) / float(matrix.mean())
-
-
-def repeated(matrix: Axis, count: int) -> Axis:
-    """Return the matrix with each place as often as a pool took places together; count: of its input."""
-    if matrix is None or count > LARGEST:
-        return None
-    at = np.minimum(np.arange(count) // max(count // len(matrix), 1), len(matrix) - 1)
-    return np.asarray(matrix[np.ix_(at, at)], dtype=np.float64)
-
-
-def bent(matrix: Axis, one: float, pair: float) -> Axis:
-    """Return q^one times c^pair, where q (the diagonal) and c are what the matrix says of places and of pairs."""
-    if matrix is None:
-        return None
-    root = np.sqrt(np.maximum(np.diag(matrix), 1e-12))
-    scale = np.outer(root, root)
-    return np.asarray(scale**one * np.maximum(matrix / scale, 1e-12) ** pair, dtype=np.float64)
-
-
-def inverse_roots(matrix: Axis) -> Axis:
-    """Return 1 / sqrt(q q') of each pair, q being the diagonal."""
-    if matrix is None:
-        return None
-    root = np.sqrt(np.maximum(np.diag(matrix), 1e-12))
-    return np.asarray(1 / np.outer(root, root), dtype=np.float64)
-
-
-def scaled(axes: Sequence[Axis]) -> tuple[Axis, ...]:
-    """Return the matrices with a diagonal of mean 1."""
-    return tuple(None if v is None else v / max(float(np.diag(v).mean()), 1e-300) for v in axes)
-
-
-def _blocks(matrix: Array, count: int) -> Array | None:
-    """Return (window, place, window, place); None where there are fewer places than windows."""
-    size = len(matrix) // count
-    return matrix[: count * size, : count * size].reshape(count, size, count, size) if size else None
+def mixed(parts: list[tuple[float, Pairs]]) -> Pairs:
+    """Return v of a sum of signals, from (share of the spread, v); what the least fluctuating has, all share."""
+    common = min((pairs.law for _, pairs in parts), default=0.0)
+    law = common + math.fsum(share * share * (pairs.law - common) for share, pairs in parts)
+    drawn = math.fsum(share * share * pairs.drawn for share, pairs in parts)
+    return Pairs(law, drawn, max((pairs.felt for _, pairs in parts), default=0.0))

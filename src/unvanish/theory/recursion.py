@@ -33,7 +33,8 @@ from unvanish.theory.forward import (
 )
 from unvanish.theory.geometry import Windows, places, pooled, size, space, windows
 from unvanish.theory.group_norm import back_through_group_norm, through_group_norm
-from unvanish.theory.loss_end import FUSED_HEADS, coherence
+from unvanish.theory.loss_end import FUSED_HEADS, coherence, follows_pairs, leaning
+from unvanish.theory.pairs import Pairs
 from unvanish.theory.places import (
     behind_pool,
     between,
@@ -131,7 +132,7 @@ def _forward(layer: Layer, sources: list[Pass], batch_size: int, entering: Signa
 
 def _through(layer: Layer, sources: list[Pass], batch_size: int, entering: Signal) -> Pass:
     signals = [source.leaving for source in sources]
-    h = signals[0] if signals else entering
+    h = signals[0] if signals else entering._replace(pairs=Pairs(1 / max(layer.units or size(layer), 1)))
     first = sources[0].layer if sources else None
     at = Pass(layer, sources, h, h, h, modelled=layer.modelled and applies(layer) == layer.activation)
     match layer.kind:
@@ -153,6 +154,8 @@ def _through(layer: Layer, sources: list[Pass], batch_size: int, entering: Signa
             at.leaving = through_group_norm(h, layer)
         case "scale":
             at.leaving = through_scale(h, layer)
+        case "flatten":
+            at.leaving = h._replace(pairs=h.pairs.scaled(1 / places(first) if first is not None else 1.0))
         case "embedding" if layer.table is not None:
             at.leaving = through_embedding(layer, reads_words=bool(sources))
         case "recurrent" if layer.modelled:
@@ -184,8 +187,10 @@ def _start(at: Pass, batch_size: int) -> None:
     layer = at.layer
     at.fused = layer.activation in FUSED_HEADS
     units = max(layer.units or 1, 1)
-    alike = coherence(at.before if at.fused else at.leaving, layer.activation, units, batch_size)
-    at.readers.append(Cotangent(np.zeros_like(alike), alike, degrees=units, common=1 / units))
+    head = at.before if at.fused else at.leaving
+    alike = coherence(head, layer.activation, units, batch_size)
+    follows, onto = follows_pairs(head, layer.activation, units), leaning(head, layer.activation, units, batch_size)
+    at.readers.append(Cotangent(np.zeros_like(alike), alike, degrees=units, common=1 / units, pairs=follows, onto=onto))
 
 
 def _backward(at: Pass, batch_size: int, *, is_last: bool) -> None:

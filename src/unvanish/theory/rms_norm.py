@@ -14,6 +14,7 @@ import numpy as np
 
 from unvanish.core.activations import DEFAULT_PARAMETER, derivative, value
 from unvanish.core.network import Layer
+from unvanish.theory.backward import inverse
 from unvanish.theory.cotangent import Cotangent, scaled
 from unvanish.theory.normalised_units import NormalisedUnits
 from unvanish.theory.quadrature import nodes
@@ -26,7 +27,8 @@ def through_rms_norm(h: Signal, layer: Layer) -> Signal:
     below = h.second + (layer.epsilon or 0.0)
     factor = scale.second_moment / below if below > 0 else 0.0
     mean = scale.mean * h.mean / math.sqrt(below) if below > 0 else 0.0
-    return Signal(mean, h.second * factor - mean * mean, h.spread * factor, h.together)
+    within = (layer.units or 1) * below / h.second if h.made_by is None and h.second > 0 else math.inf
+    return Signal(mean, h.second * factor - mean * mean, h.spread * factor, h.together, within=within, pairs=h.pairs)
 
 
 def back_through_rms_norm(d: Cotangent, h: Signal, layer: Layer) -> Cotangent:
@@ -34,28 +36,20 @@ def back_through_rms_norm(d: Cotangent, h: Signal, layer: Layer) -> Cotangent:
     scale, _ = affine(layer)
     n, epsilon = layer.units or 1, layer.epsilon or 0.0
     units = _units(h, epsilon, n) if h.made_by is not None and h.second > 0 else None
-    factor = units.passed if units is not None else _inverse(h.second, epsilon, d.along, n)
+    factor = units.passed if units is not None else inverse(h.second, epsilon, d.along + d.bent, n, taken=0)
     return scaled(d, scale.second_moment * factor * (1 - 1 / n))._replace(  # W^T dL/du has no part along x either
         together=0.0 if units is not None else d.together,
         response=-1.0,
+        onto=1.0,
         at_trunk=False,
         pull=0.0,
         follows=0.0,
         bent=0.0,
         along=1.0,
+        level=0.0,
         over_batch=None,
         over_units=units,
     )
-
-
-def _inverse(second: float, epsilon: float, along: float, n: int) -> float:
-    """Return E[1/(q_n + epsilon)] of Gaussian h, less the part along the output."""
-    total = second + epsilon
-    if not total > 0:
-        return 0.0
-    r = second / total
-    x, y = 2 * r * r / n, r * along / n
-    return (1 + x + x * x) / (1 + y + 2 * y * y) / total
 
 
 def _units(h: Signal, epsilon: float, n: int) -> NormalisedUnits:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from unvanish.core.network import Layer, WeightStats
 from unvanish.theory.moments import Moments, moments
 from unvanish.theory.normalised_units import NormalisedUnits, normalised_units
+from unvanish.theory.pairs import Pairs, apart
 
 Array = NDArray[np.float64]
 
@@ -33,6 +34,10 @@ class Signal(NamedTuple):
     """The spread of pairs of places (theory.places); None where it is that of samples."""
     profile: tuple[Array | None, ...] | None = None
     """How q is spread over places (theory.profile)."""
+    within: float = math.inf
+    """The same of units, or entries of a group."""
+    pairs: Pairs = Pairs()
+    """How unequally pairs of samples are alike."""
     made_by: tuple[str, float | None, Signal] | None = None
     """(activation, parameter, u) when h = f(u) with a Gaussian u."""
 
@@ -70,7 +75,15 @@ def units_of(h: Signal, epsilon: float, instances: float) -> NormalisedUnits:
     assert h.made_by is not None
     activation, parameter, u = h.made_by
     return normalised_units(
-        activation, parameter, u.mean, u.variance, u.gap, spread=h.spread, epsilon=epsilon, instances=instances
+        activation,
+        parameter,
+        u.mean,
+        u.variance,
+        u.gap,
+        spread=h.spread,
+        epsilon=epsilon,
+        instances=instances,
+        apart=apart(h.pairs, instances),
     )
 
 
@@ -79,7 +92,7 @@ def across_units(h: Signal, epsilon: float, units: int) -> NormalisedUnits:
     assert h.made_by is not None
     activation, parameter, u = h.made_by
     return normalised_units(
-        activation, parameter, u.mean, u.variance, 1.0, spread=h.variance, epsilon=epsilon, instances=units
+        activation, parameter, u.mean, u.variance, 1.0, spread=h.variance, epsilon=epsilon, instances=units, apart=units
     )
 
 
