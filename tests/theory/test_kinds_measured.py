@@ -116,7 +116,7 @@ def test_what_is_left_at_the_border_of_a_deep_network(activation: str) -> None:
     "stack",
     [
         "input(20, 8), simple_rnn(64, {})",
-        "input(20, 8), simple_rnn(48, {}, sequences), simple_rnn(48, {})",
+        "input(20, 8), simple_rnn(64, {}, sequences), simple_rnn(64, {})",
         "input(20, 8), simple_rnn(48, {}, sequences), global_avg_pool",
         "input(12, 8), simple_rnn(48, {}, sequences), flatten",
         "input(20, 8), dense(32, relu), simple_rnn(48, {}), dense(32, relu)",
