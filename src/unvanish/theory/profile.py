@@ -14,9 +14,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from unvanish.core.network import Layer
-from unvanish.theory import pairs
+from unvanish.theory import axis as along_axis
+from unvanish.theory.axis import Axis
 from unvanish.theory.geometry import Windows, places, space, windows
-from unvanish.theory.pairs import Axis
 from unvanish.theory.signal import Signal, moments_of, weights_moments
 
 Profile = tuple[Axis, ...] | None
@@ -32,13 +32,13 @@ def passed(axes: Sequence[Windows], h: Profile, d: Profile) -> tuple[float, floa
         return 1.0, 1.0
     one, two, of_signal, of_cotangent = 1.0, 1.0, 1.0, 1.0
     for axis, signal, cotangent in zip(axes, _of(h, axes), _of(d, axes), strict=True):
-        if not pairs.is_small(axis):
+        if not along_axis.is_small(axis):
             one, two = one * axis.tapped, two * axis.tapped
             continue
-        reached, weight = pairs.gathered(axis, signal), pairs.known(cotangent, len(axis.starts))
+        reached, weight = along_axis.gathered(axis, signal), along_axis.known(cotangent, len(axis.starts))
         one *= float(np.mean(np.diag(reached) * np.diag(weight)))
         two *= float(np.mean(reached * weight))
-        of_signal *= float(pairs.known(signal, axis.before).mean())
+        of_signal *= float(along_axis.known(signal, axis.before).mean())
         of_cotangent *= float(weight.mean())
     before, after = math.prod(axis.before for axis in axes), math.prod(len(axis.starts) for axis in axes)
     given = _others(of_signal, 1.0, before) * _others(of_cotangent, 1.0, after)
@@ -68,7 +68,7 @@ def through(
         case "add":
             found = mixed([(h.second / leaving.second if leaving.second > 0 else 0.0, h.profile) for _, h in sources])
         case "pool":
-            found = _over(h.profile, space(layer), pairs.pooled)
+            found = _over(h.profile, space(layer), along_axis.pooled)
         case _:
             found = h.profile if space(source) == space(layer) else None
     return found, found
@@ -79,7 +79,7 @@ def near(h: Profile, after: tuple[int, ...]) -> float:
 
     after: places of the pool's output; () where it leaves none.
     """
-    return 1.0 if h is None else math.prod(pairs.in_window(v, n) for v, n in zip(h, after, strict=False))
+    return 1.0 if h is None else math.prod(along_axis.in_window(v, n) for v, n in zip(h, after, strict=False))
 
 
 def back(layer: Layer, source: Layer | None, h: Signal, d: Profile) -> Profile:
@@ -91,11 +91,13 @@ def back(layer: Layer, source: Layer | None, h: Signal, d: Profile) -> Profile:
             axes = windows(layer, source)
             if not axes or (d is None and all(axis.whole and len(axis.starts) == axis.before for axis in axes)):
                 return None
-            return pairs.scaled([pairs.scattered(axis, v) for axis, v in zip(axes, _of(d, axes), strict=True)])
+            return along_axis.scaled(
+                [along_axis.scattered(axis, v) for axis, v in zip(axes, _of(d, axes), strict=True)]
+            )
         case "layer_norm" | "rms_norm":
             return _evened(d, h.profile)
         case "pool":
-            return _over(d, space(source), pairs.repeated)
+            return _over(d, space(source), along_axis.repeated)
     return d
 
 
@@ -116,8 +118,8 @@ def mixed(parts: Sequence[tuple[float, Profile]]) -> Profile:
     for i, axis in enumerate(known[0]):
         each = [(share, None if profile is None else profile[i]) for share, profile in parts]
         size = 0 if axis is None else len(axis)
-        found.append(sum(share * pairs.known(matrix, size) for share, matrix in each) if size else None)  # type: ignore[arg-type]
-    return pairs.scaled(found)
+        found.append(sum(share * along_axis.known(matrix, size) for share, matrix in each) if size else None)  # type: ignore[arg-type]
+    return along_axis.scaled(found)
 
 
 def _of(profile: Profile, axes: Sequence[object]) -> tuple[Axis, ...]:
@@ -134,7 +136,7 @@ def _convolved(axes: Sequence[Windows], h: Profile, share: float) -> Profile:
     if not axes or (h is None and all(axis.whole for axis in axes)):
         return None
     each = zip(axes, _of(h, axes), strict=True)
-    found = pairs.scaled([pairs.gathered(axis, v) if pairs.is_small(axis) else None for axis, v in each])
+    found = along_axis.scaled([along_axis.gathered(axis, v) if along_axis.is_small(axis) else None for axis, v in each])
     return mixed([(share, found), (1 - share, None)])
 
 
@@ -157,21 +159,21 @@ def _steepness(product: Callable[[float], float], u: Signal) -> float:
 def _bent(profile: tuple[Axis, ...], one: float, pair: float) -> Profile:
     if not (math.isfinite(one) and math.isfinite(pair)):
         return profile
-    return pairs.scaled([pairs.bent(axis, one, pair) for axis in profile])
+    return along_axis.scaled([along_axis.bent(axis, one, pair) for axis in profile])
 
 
 def _evened(profile: Profile, by: Profile) -> Profile:
     """Return the profile of what is divided, at each place, by the root of q there."""
-    return profile if by is None else _product(profile, tuple(pairs.inverse_roots(axis) for axis in by))
+    return profile if by is None else _product(profile, tuple(along_axis.inverse_roots(axis) for axis in by))
 
 
 def _over(profile: Profile, counts: tuple[int, ...], function: Callable[[Axis, int], Axis]) -> Profile:
     if profile is None:
         return None
-    return pairs.scaled([function(axis, count) for axis, count in zip(profile, counts, strict=True)])
+    return along_axis.scaled([function(axis, count) for axis, count in zip(profile, counts, strict=True)])
 
 
 def _product(one: Profile, other: Profile) -> Profile:
     if one is None or other is None:
         return one or other
-    return pairs.scaled([b if a is None else a if b is None else a * b for a, b in zip(one, other, strict=True)])
+    return along_axis.scaled([b if a is None else a if b is None else a * b for a, b in zip(one, other, strict=True)])
