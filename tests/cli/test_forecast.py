@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from rich.console import Console
 
 from unvanish.api import forecast_spec
@@ -17,6 +18,7 @@ from unvanish.cli.main import run
 from unvanish.core import document
 from unvanish.core.outlook import Outlook
 from unvanish.report.forecast_text import print_outlook
+from unvanish.report.forecast_words import facts
 
 TUTORIAL = "dense(64, sigmoid)*11, dense(1)"
 
@@ -87,6 +89,14 @@ def test_narrow_and_in_ascii(spec: str, width: int) -> None:
 def test_what_it_prints(snapshot: object, capsys: pytest.CaptureFixture[str]) -> None:
     run(["forecast", TUTORIAL])
     assert capsys.readouterr().out == snapshot
+
+
+def test_a_safe_depth_that_the_verdict_seems_to_contradict_is_explained() -> None:
+    found = forecast_spec(TUTORIAL)
+    assert "the rest" not in dict(facts(found))["safe depth"]
+    for safe in (None, found.kernels + 1):
+        told = dict(facts(replace(found, forecast=replace(found.forecast, safe_depth=safe))))["safe depth"]
+        assert told.endswith("the rest is made at the first and the last layer")
 
 
 @pytest.mark.parametrize("width", [20, 40, 80, 120])

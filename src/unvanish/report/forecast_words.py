@@ -38,8 +38,7 @@ def sentence(outlook: Outlook) -> str:
 def facts(outlook: Outlook) -> Facts:
     """Return what explains the verdict, and what limits it."""
     found = outlook.forecast
-    safe = "any" if found.safe_depth is None else f"{counted(found.safe_depth, 'layer')}"
-    rows = [("safe depth", f"{safe}; this network has {outlook.kernels}")] if outlook.verdict != "undecided" else []
+    rows = [] if outlook.verdict == "undecided" else [("safe depth", _safe(outlook))]
     if found.depth_scale is not None:
         scale = "no end" if math.isinf(found.depth_scale) else f"{plain(found.depth_scale)} layers"
         rows.append(("depth scale", f"{scale} for a factor e"))
@@ -95,6 +94,15 @@ def ratio(log: float | None, sd: float | None) -> str:
 def power(log: float | None) -> str:
     """Return an exponent of ten to a tenth."""
     return MISSING if log is None else f"{log:.1f}" if abs(log) >= 0.05 else "0"
+
+
+def _safe(outlook: Outlook) -> str:
+    """Return the safe depth, which is that of the hidden layers: what the first and the last one add is told beside."""
+    safe = outlook.forecast.safe_depth
+    text = f"{'any' if safe is None else counted(safe, 'layer')}; this network has {outlook.kernels}"
+    if outlook.verdict == "fine" or (safe is not None and safe <= outlook.kernels):
+        return text
+    return f"{text}: from one hidden layer to the next it is fine, the rest is made at the first and the last layer"
 
 
 def _gain(outlook: Outlook) -> Facts:
