@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 ACTIVATIONS = (
@@ -25,14 +25,14 @@ ARRANGEMENTS = {
 }
 """A network of so many kernels but the output's."""
 SHALLOWEST, DEEPEST = 5, 100
-TUNING, REPORTED = 120, 100
+TUNING, REPORTED, CLOSE = 120, 100, 60
 
 
 class Recipe(NamedTuple):
-    """Hold one recipe as `unvanish forecast SPEC --init NAME --input normal --features 40` takes it."""
+    """Hold one recipe: layers before the ten logits, and how all weights are drawn."""
 
     arrangement: str
-    spec: str
+    body: str
     initialiser: str
     activation: str
     width: int
@@ -41,7 +41,17 @@ class Recipe(NamedTuple):
     @property
     def name(self) -> str:
         """Return what tells it from all others."""
-        return f"{self.spec} --init {self.initialiser}"
+        return f"{self.logits} --init {self.initialiser}"
+
+    @property
+    def logits(self) -> str:
+        """Return the description of what is trained: a network that ends in logits."""
+        return f"{self.body}, dense(10)"
+
+    @property
+    def spec(self) -> str:
+        """Return what `unvanish forecast` is told: the cross-entropy's softmax belongs to the network."""
+        return f"{self.body}, dense(10, softmax)"
 
     @property
     def reported(self) -> bool:
@@ -59,11 +69,17 @@ def reported() -> list[Recipe]:
     return _first(REPORTED, reported=True)
 
 
-def _first(count: int, *, reported: bool) -> list[Recipe]:
+def close(unsure: Callable[[Recipe], bool]) -> list[Recipe]:
+    """Return further recipes of the same half of which the rule is least sure."""
+    known = {recipe.name for recipe in tuning()}
+    return _first(CLOSE, reported=False, wanted=lambda recipe: recipe.name not in known and unsure(recipe))
+
+
+def _first(count: int, *, reported: bool, wanted: Callable[[Recipe], bool] = lambda _: True) -> list[Recipe]:
     found: dict[str, Recipe] = {}
     for recipe in _drawn():
-        if recipe.reported == reported:
-            found.setdefault(recipe.name, recipe)
+        if recipe.reported == reported and recipe.name not in found and wanted(recipe):
+            found[recipe.name] = recipe
         if len(found) == count:
             break
     return list(found.values())
@@ -79,4 +95,4 @@ def _drawn() -> Iterator[Recipe]:
         depth = round(math.exp(draw.uniform(math.log(SHALLOWEST), math.log(DEEPEST))))
         width = draw.choice([64, 64, 64, 64, 32, 128])
         body = ARRANGEMENTS[arrangement].format(w=width, a=activation, d=depth, r=depth - 1)
-        yield Recipe(arrangement, f"{body}, dense(10)", initialiser, activation, width, depth)
+        yield Recipe(arrangement, body, initialiser, activation, width, depth)
