@@ -29,24 +29,31 @@ class LossStart(NamedTuple):
 def loss_start(second: float, correlation: float, activation: str, units: int) -> LossStart:
     """Return it for outputs of mean square `second` (before a fused head) and correlation across samples.
 
-    A softmax's loss is the smaller of two upper bounds of E ln sum exp z, each exact at one end: ln C + q/2 (Jensen's
-    inequality), ln C + E max z. Its residual goes from 1 - 1/C (all p alike) to twice as much (p one-hot).
+    The residual of a softmax goes from 1 - 1/C (all p alike) to twice as much (p one-hot).
     """
     head = Signal(0.0, second, second * (1 - correlation))
     alike = residual_correlation(head, activation, units)
     if activation == "softmax":
-        loss = math.log(units) + min(second / 2, largest_of(units) * math.sqrt(second))
-        return LossStart(loss, (1 - 1 / units) * (1 + second / (units + second)), alike)
+        return LossStart(log_sum_exp(units, second), (1 - 1 / units) * (1 + second / (units + second)), alike)
     if activation == "sigmoid":
         p = moments("sigmoid", variance=second)
         return LossStart(moments("softplus", variance=second).mean, (p.variance + 0.25) / units, alike)
     return LossStart(second + 1, 4 * (second + 1) / units, alike)
 
 
-def largest_of(count: int) -> float:
-    """Return the mean of the largest of so many independent standard normal numbers, by quadrature."""
-    z = np.linspace(-9.0, 9.0, 3601)
-    density = np.exp(-z * z / 2) / math.sqrt(2 * math.pi)
-    below = np.cumsum(density) * (z[1] - z[0])
-    largest = np.diff(np.minimum(below, 1.0) ** count, prepend=0.0)
-    return float((z * largest).sum())
+def log_sum_exp(count: int, variance: float) -> float:
+    """Return E ln sum exp z of so many independent normal numbers of mean 0; inf where the variance is.
+
+    ln sum exp z is the mean of max(z + g) with Gumbel numbers g, less Euler's constant (Gumbel 1954), so that one
+    distribution function F, that of z + g, gives it: E max = t - (integral of F^count up to t), t large.
+    """
+    sd = math.sqrt(variance)
+    if not sd < 1e150:
+        return math.inf
+    z = np.linspace(-8.0, 8.0, 401)
+    density = np.exp(-z * z / 2)
+    t = np.linspace(-5.0 - 8 * sd, 30.0 + 8 * sd, 787)  # not in step with z
+    below = np.exp(-np.exp(np.minimum(sd * z[None, :] - t[:, None], 700.0))) @ (density / density.sum())
+    powers = below**count
+    area = float((powers[1:] + powers[:-1]).sum()) / 2 * float(t[1] - t[0])
+    return float(t[-1]) - area - float(np.euler_gamma)
