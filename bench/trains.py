@@ -30,7 +30,7 @@ from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from data.recipes import Recipe, close, reported, tuning
+from data.recipes import Recipe, close, named, reported, tuning
 from data.stacked import Dense, looks_linear, stacked
 from data.told import RULES, Told, table, tell
 
@@ -179,7 +179,7 @@ def twin(depth: int, width: int, parts: tuple[Part, Part]) -> dict:
 def judge(which: str, path: Path) -> None:
     """Print what was told of each recipe against what became of it, the confusions with their numbers."""
     kept = json.loads(path.read_text())[which]
-    recipes = [recipe for recipe in SETS[which]() if recipe.name in kept]
+    recipes = named(kept)
     told = [tell(recipe, BATCH, STEPS) for recipe in recipes]
     for bar in (LEARNT, 0.2, 0.3):
         true = [reaches(kept[recipe.name], bar) for recipe in recipes]

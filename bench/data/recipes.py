@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import NamedTuple
 
 ACTIVATIONS = (
@@ -73,6 +73,12 @@ def close(unsure: Callable[[Recipe], bool]) -> list[Recipe]:
     """Return further recipes of the same half of which the rule is least sure."""
     known = {recipe.name for recipe in tuning()}
     return _first(CLOSE, reported=False, wanted=lambda recipe: recipe.name not in known and unsure(recipe))
+
+
+def named(names: Collection[str]) -> list[Recipe]:
+    """Return the recipes of these names, in the order in which they are drawn."""
+    half = any(recipe.name in names for recipe in reported())
+    return _first(len(names), reported=half, wanted=lambda recipe: recipe.name in names)
 
 
 def _first(count: int, *, reported: bool, wanted: Callable[[Recipe], bool] = lambda _: True) -> list[Recipe]:
