@@ -25,7 +25,7 @@ ARRANGEMENTS = {
 }
 """A network of so many kernels but the output's."""
 SHALLOWEST, DEEPEST = 5, 100
-TUNING, REPORTED, CLOSE = 120, 100, 60
+TUNING, REPORTED = 120, 100
 
 
 class Recipe(NamedTuple):
@@ -67,12 +67,6 @@ def tuning() -> list[Recipe]:
 def reported() -> list[Recipe]:
     """Return the recipes on which it is judged once."""
     return _first(REPORTED, reported=True)
-
-
-def close(unsure: Callable[[Recipe], bool]) -> list[Recipe]:
-    """Return further recipes of the same half of which the rule is least sure."""
-    known = {recipe.name for recipe in tuning()}
-    return _first(CLOSE, reported=False, wanted=lambda recipe: recipe.name not in known and unsure(recipe))
 
 
 def named(names: Collection[str]) -> list[Recipe]:
