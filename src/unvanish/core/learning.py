@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-Obstacle = Literal["", "unknown", "overflow", "gradient below epsilon", "outputs alike", "step too large"]
+Obstacle = Literal["", "unknown", "overflow", "outputs alike", "gradient below epsilon", "step too large"]
 
 
 class Learning(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,9 +29,11 @@ class Learning(msgspec.Struct, frozen=True, kw_only=True):
     """The loss at the start."""
     promise: float | None = None
     """log10 of what one step of Adam takes off the loss to first order, per unit of learning rate."""
-    stable_rate: float | None = None
-    """The learning rate at which one step promises as much of the loss as it may."""
+    rate: float | None = None
+    """The largest learning rate that is tried at which one step does not promise too much of the loss."""
+    share: float | None = None
+    """What Adam's epsilon leaves of a step, where the gradient is smallest."""
     travel: float | None = None
-    """How far steps of that rate, all in one direction, can change what a kernel does: steps * rate * fan-in."""
+    """How far steps of that rate, all in one direction, change what a kernel does: steps * rate * share * fan-in."""
     needed: float | None = None
     """How far they have to."""

@@ -14,19 +14,15 @@ def learning_text(learning: Learning) -> str:
 
 
 def _because(learning: Learning) -> str:
-    steps = counted(learning.steps, "step")
     match learning.obstacle:
         case "overflow":
             return "its numbers leave float32 before the first step"
         case "outputs alike":
             return "the outputs of different samples are the same number in float32"
         case "gradient below epsilon":
-            smallest = (
-                f"the gradient at {learning.smallest_at} is 10^({plain(learning.smallest_gradient, 2)}) per entry"
-            )
-            return f"{smallest}, below Adam's epsilon of {plain(learning.epsilon)}"
-    how = (
-        f"{steps} of {plain(learning.stable_rate, 2)}, above which one promises too much of the loss, change a gain by"
-    )
-    needed = f"{plain(learning.needed, 2)} {'are' if learning.learns else 'would be'} needed"
-    return f"{how} {plain(learning.travel, 2)}; {needed}"
+            smallest = plain(learning.smallest_gradient, 2)
+            held = f"{learning.smallest_at} is held: its gradient is 10^({smallest}) per entry, Adam's epsilon"
+            return f"{held} {plain(learning.epsilon)}"
+    steps = f"at a learning rate of {plain(learning.rate, 2)} {counted(learning.steps, 'step')} change a gain by up to"
+    reached = f"{steps} {plain(learning.travel, 2)}, and {plain(learning.needed, 2)} is needed"
+    return reached if learning.learns else f"{reached}: larger steps promise too much of the loss"

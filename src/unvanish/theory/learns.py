@@ -1,16 +1,19 @@
-"""Whether a network learns within a budget of Adam's steps: from its forecast alone, without data or training.
+"""Whether a network learns within a budget of Adam's steps: from its forecast, before any data or training (derived).
 
-What can stand in the way is seen at the first step:
+Adam moves every entry of a kernel by about the learning rate, whatever the size of its gradient g: by rate * g / (g +
+epsilon). If all steps go in one direction, n inputs change what the kernel does by
 
-- A number leaves float32, or the outputs of two samples are the same number in it.
-- The gradient of some kernel lies below Adam's epsilon, which then divides it: that kernel does not move.
-- The step is too large. Adam moves every entry by the learning rate, whatever the size of its gradient, so that to
-  first order one step takes rate * sum |dL/dw| off the batch's loss. A step that promises a good part of the whole loss
-  has left the region where the gradient means anything. So there is a largest rate; and n inputs that are moved by it
-  in one direction for all steps change what a kernel does by steps * rate * n, to be compared with the gain, about 1,
-  that it began with. A network that explodes cannot go that far. Where the outputs of different samples are nearly the
-  same, most of what a step promises moves all of them together, and what tells them apart has to grow first, by a
-  factor 1/sqrt(1 - c): for every e-fold of that the weights have to go as far again.
+    travel = steps * rate * n * g / (g + epsilon)
+
+to be compared with the gain that it began with, about 1. Where the outputs of different samples are nearly alike, what
+tells them apart has to grow first, by a factor 1/sqrt(1 - c), and the weights go as far again for every e-fold:
+
+    needed = 1 + ln(1/(1 - c)) / 2
+
+The rate is not free. To first order one step takes rate * sum |dL/dw| g / (g + epsilon) off the batch's loss. A step
+that promises a good part of the whole loss has left the region where the gradient means anything. So a network whose
+gradient explodes, or whose outputs all move together, has to take steps too small to arrive; one whose gradient
+vanishes is held by epsilon. What leaves the floating-point numbers does not learn at all.
 """
 
 from __future__ import annotations
@@ -28,37 +31,44 @@ from unvanish.theory.loss_start import LossStart, loss_start
 
 Array = NDArray[np.float64]
 
-STEPS, EPSILON = 300, {"keras": 1e-7, "torch": 1e-8}
-"""A budget in which a network that is an isometry learns at any depth, and what Adam adds by default."""
-SHARE = 1 / 6
-"""Of the loss, what one step may promise."""
-FAR_ENOUGH = 1.15
-"""How far the steps must be able to change a kernel's gain. Only SHARE / FAR_ENOUGH matters (bench/trains.py)."""
+STEPS, LARGEST_RATE, EPSILON = 300, 1e-3, {"keras": 1e-7, "torch": 1e-8}
+"""A budget in which an isometry learns at any depth; Adam's learning rate and epsilon by default."""
+SHARE = 0.2
+"""Of the loss, what one step may promise; measured (bench/trains.py: 0.18 to 0.28 do as well), all else is theory."""
 DIGITS, LARGEST = 2.0**-24, 3.4e38
 """Relative spacing and largest number of float32."""
 _MEAN_OF_NORMAL = math.sqrt(2 / math.pi)
 
 
 def learns(
-    network: Network, forecast: Forecast, *, batch_size: int = 32, steps: int = STEPS, epsilon: float | None = None
+    network: Network,
+    forecast: Forecast,
+    *,
+    batch_size: int = 32,
+    steps: int = STEPS,
+    largest_rate: float = LARGEST_RATE,
+    epsilon: float | None = None,
 ) -> Learning:
     """Say whether the network learns within so many steps of Adam, at the learning rate that suits it best.
 
-    forecast: of this network, for this batch size. epsilon: Adam's; that of the network's library by default. Nothing
-    is changed.
+    forecast: of this network, for this batch size. largest_rate: no larger one is tried. epsilon: Adam's; that of the
+    network's library by default. Nothing is changed.
     """
     epsilon = EPSILON[network.library] if epsilon is None else epsilon
     kernels = network.kernels
-    sizes = _gradients(kernels, forecast, batch_size) if not forecast.not_modelled else None
-    if sizes is None:
+    found = None if forecast.not_modelled else _gradients(kernels, forecast, batch_size)
+    if found is None:
         return Learning(learns=None, obstacle="unknown", steps=steps, epsilon=epsilon)
-    logs, start, apart = sizes
+    logs, start, apart = found
     smallest = int(np.argmin(logs))
-    promise = promised(logs, kernels)
-    rate = SHARE * start.loss / 10.0 ** min(promise, 300.0) if promise > -300 else math.inf
-    travel = steps * rate * statistics.median(layer.fan_in or 1 for layer in kernels[1:] or kernels)
-    needed = FAR_ENOUGH * (1 + 0.5 * math.log(1 / min(max(apart, DIGITS**2), 1.0)))
-    obstacle = _obstacle(float(logs[smallest]), float(logs.max()), start, apart, travel / needed, epsilon)
+    shares = 1 / (1 + 10.0 ** np.minimum(math.log10(epsilon) - logs, 300.0))
+    promise = promised(logs + np.log10(shares), kernels)
+    rate = min(largest_rate, SHARE * start.loss / 10.0 ** min(max(promise, -300.0), 300.0))
+    share = float(shares[smallest])
+    travel = steps * rate * share * statistics.median(layer.fan_in or 1 for layer in kernels[1:] or kernels)
+    needed = 1 + 0.5 * math.log(1 / min(max(apart, DIGITS**2), 1.0))
+    held = share < rate / largest_rate
+    obstacle = _obstacle(float(logs.max()), start.loss, apart, arrives=travel >= needed, held=held)
     return Learning(
         learns=not obstacle,
         obstacle=obstacle,
@@ -69,7 +79,8 @@ def learns(
         apart=apart,
         loss=start.loss,
         promise=promise,
-        stable_rate=rate,
+        rate=rate,
+        share=share,
         travel=travel,
         needed=needed,
     )
@@ -109,11 +120,10 @@ def _gradients(
     return np.array(logs, dtype=np.float64) + output - 0.5 * np.log10(entries), start, 1 - out.correlation
 
 
-def _obstacle(smallest: float, largest: float, start: LossStart, apart: float, far: float, epsilon: float) -> Obstacle:
-    if not (start.loss < LARGEST and largest < math.log10(LARGEST)):
+def _obstacle(largest: float, loss: float, apart: float, *, arrives: bool, held: bool) -> Obstacle:
+    """Return the first that holds; held: epsilon takes more of the steps than their own promise does."""
+    if not (loss < LARGEST and largest < math.log10(LARGEST)):
         return "overflow"
-    if smallest < math.log10(epsilon):
-        return "gradient below epsilon"
-    if math.sqrt(max(apart, 0.0)) < DIGITS:
-        return "outputs alike"
-    return "step too large" if far < 1 else ""
+    if not arrives:
+        return "gradient below epsilon" if held else "step too large"
+    return "outputs alike" if math.sqrt(max(apart, 0.0)) < DIGITS else ""
