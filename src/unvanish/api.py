@@ -188,6 +188,7 @@ def forecast_spec(
     from unvanish.spec.build import build
     from unvanish.theory.bands import DECADES
     from unvanish.theory.forecast import forecast_network
+    from unvanish.theory.learns import learns
     from unvanish.theory.outlook import apart, typical, verdict
 
     second, cross = INPUTS[inputs]
@@ -208,6 +209,7 @@ def forecast_spec(
         typical=typical(network),
         apart_first=first,
         apart_last=last,
+        learning=learns(network, expected, batch_size=batch_size),
         network=network,
         forecast=expected,
         version=__version__,

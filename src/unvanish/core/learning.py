@@ -6,16 +6,17 @@ from typing import Literal
 
 import msgspec
 
-Obstacle = Literal["", "unknown", "overflow", "outputs alike", "gradient below epsilon", "step too large"]
+Obstacle = Literal["", "unknown", "other head", "overflow", "outputs alike", "gradient below epsilon", "step too large"]
 
 
 class Learning(msgspec.Struct, frozen=True, kw_only=True):
     """Hold what Adam's first step comes to, before any data were seen, and what follows for so many of them."""
 
     learns: bool | None
-    """None where the forecast does not say: a layer that the theory does not model, or no kernel with a gradient."""
+    """None where that is not known."""
     obstacle: Obstacle = ""
-    """Why it does not."""
+    """Why it does not. Why it is not known: `unknown`, a layer that the theory does not model, or no kernel with a
+    gradient; `other head`, large steps are judged for classes under a softmax only."""
     steps: int
     epsilon: float
     """Adam's."""

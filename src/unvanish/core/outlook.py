@@ -8,6 +8,7 @@ import msgspec
 
 from unvanish.core import document
 from unvanish.core.forecast import Forecast
+from unvanish.core.learning import Learning
 from unvanish.core.network import Network
 
 Expected = Literal["fine", "vanishes", "explodes", "undecided"]
@@ -35,6 +36,8 @@ class Outlook(msgspec.Struct, frozen=True, kw_only=True):
     """1 - c of two inputs' pre-activations in the first kernel."""
     apart_last: float | None = None
     """The same in the last kernel but the output's."""
+    learning: Learning | None = None
+    """Whether it learns within a budget of steps; None in a document of an earlier version."""
     network: Network
     forecast: Forecast
     version: str = ""

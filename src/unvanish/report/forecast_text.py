@@ -12,6 +12,7 @@ from unvanish.core.outlook import Outlook
 from unvanish.report.bar import bar, decades
 from unvanish.report.glyphs import verdict_mark
 from unvanish.report.inert import inert
+from unvanish.report.learning_text import learning_text
 from unvanish.report.lines import can_write, plain_line, wrap
 from unvanish.report.numbers import MISSING, counted, plain
 
@@ -74,6 +75,9 @@ def _facts(outlook: Outlook, width: int) -> list[Text]:
     if outlook.apart_first is not None and outlook.apart_last is not None:
         apart = f"1 - correlation {plain(outlook.apart_first, 2)} at the first layer"
         rows.append(("inputs apart", f"{apart}, {plain(outlook.apart_last, 2)} at the last hidden one"))
+    if outlook.learning is not None:
+        within = f"within {counted(outlook.learning.steps, 'step')} of Adam"
+        rows.append(("learns", f"{within}: {learning_text(outlook.learning)}"))
     if found.not_modelled:
         rows.append(("not modelled", ", ".join(found.not_modelled)))
     return [line for name, text in rows for line in wrap(Text(text), width, f"  {name:<14}", " " * 16, style="bold")]

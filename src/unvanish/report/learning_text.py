@@ -8,6 +8,8 @@ from unvanish.report.numbers import counted, plain
 
 def learning_text(learning: Learning) -> str:
     """Return yes or no with the reason and its numbers, in one sentence."""
+    if learning.obstacle == "other head":
+        return "not known: how large a step may be is known for classes under a softmax only"
     if learning.learns is None:
         return "not known: the forecast says nothing of some layer"
     return f"{'yes' if learning.learns else 'no'}, {_because(learning)}"
