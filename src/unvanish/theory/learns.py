@@ -109,9 +109,9 @@ def _gradients(
     """
     if not kernels:
         return None
-    last = kernels[-1]
-    logs = [forecast.layer(layer.name).log10_gradient_norm for layer in kernels]
-    out = forecast.layer(last.name)
+    last, told = kernels[-1], {layer.name: layer for layer in forecast.layers}
+    logs = [told[layer.name].log10_gradient_norm for layer in kernels]
+    out = told[last.name]
     gain = (last.fan_in or 0) * (last.kernel.second_moment if last.kernel else 0.0)
     if out.second_moment is None or out.correlation is None or None in logs or not gain > 0:
         return None
