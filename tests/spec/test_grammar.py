@@ -27,6 +27,11 @@ def told(text: str, **options: object) -> list[str]:
             (["dense 2 linear", "activation 2 tanh"] * 2 + ["dropout 2 linear"]) * 2,
         ),
         ("residual(dense(4, relu))*2", ["dense 4 relu", "add 4 linear"] * 2),
+        (
+            "residual(dense(4), relu, scale=-.5)",
+            ["dense 4 linear", "activation 4 relu", "scale 4 linear", "add 4 linear"],
+        ),
+        ("dense(4), rms_norm, group_norm(2)", ["dense 4 linear", "rms_norm 4 linear", "group_norm 4 linear"]),
     ],
 )
 def test_forms(text: str, layers: list[str]) -> None:
@@ -43,6 +48,28 @@ def test_edges_of_a_chain_and_of_a_residual() -> None:
         ("relu_1", "dense_1"),
     ]
     assert network.outputs == ("add_1",)
+
+
+def test_shapes_and_fans_of_a_convolutional_network() -> None:
+    text = "input(9, 8, 3), conv(4, 3), conv(6, 3, 2, relu), conv(5, 2, valid), avg_pool(2), {}, dense(7)"
+    network = build(text.format("flatten"))
+    shapes = [(9, 8, 3), (9, 8, 4), (5, 4, 6), (4, 3, 5), (2, 1, 5), (10,), (7,)]
+    assert [layer.shape for layer in network.layers] == shapes
+    fans = [(layer.fan_in, layer.fan_out, layer.kernel.size) for layer in network.kernels if layer.kernel is not None]
+    assert fans == [(27, 36, 108), (36, 54, 216), (24, 20, 120), (10, 7, 70)]
+    assert network.layer("conv_2").activation == "relu"
+    for word, reduction in (("global_avg_pool", "average"), ("global_max_pool", "max")):
+        pool = build(text.format(word)).layer(f"{word}_1")
+        assert (pool.kind, pool.shape, pool.reduction) == ("pool", (5,), reduction)
+
+
+def test_words_and_sequences() -> None:
+    network = build("input(6), embedding(20, 4), simple_rnn(5, relu, sequences), simple_rnn(3), dense(1)")
+    assert [layer.shape for layer in network.layers] == [(6,), (6, 4), (6, 5), (3,), (1,)]
+    assert [layer.activation for layer in network.layers if layer.kind == "recurrent"] == ["relu", "tanh"]
+    table = network.layer("embedding_1").table
+    assert table is not None
+    assert table.size == 80
 
 
 def test_features_and_rate() -> None:
@@ -78,6 +105,23 @@ def test_features_and_rate() -> None:
         ("residual", 8, "expected '('"),
         ("dense(3), residual(dense(4))", 10, "adds 3 units that enter to 4"),
         ("dense(3)*999999", 0, "too deep"),
+        ("dense(3), residual(dense(3), scale)", 34, "expected '='"),
+        ("dense(3), residual(dense(3), scale=relu)", 35, "multiplied by"),
+        ("(dense(3), scale=2)", 11, "expected a layer, not 'scale'"),
+        ("dense(3), group_norm(2)", 21, "do not fall into 2 groups"),
+        ("conv(8, 3), flatten, dense(1)", 0, "shape of an input is not known"),
+        ("conv(8)", 6, "expected ','"),
+        ("dense(3), input(3)", 10, "first word"),
+        ("input(3)*2, dense(3)", 0, "one input"),
+        ("input(9, 9, 3), conv(8, 3, relu, tanh), flatten, dense(1)", 33, "'tanh' is no stride"),
+        ("input(9, 9, 3), conv(8, 3, 2, 2), flatten, dense(1)", 30, "'2' is no stride"),
+        ("input(9, 9, 3), conv(8, 11, valid), flatten, dense(1)", 24, "window of 11 does not fit"),
+        ("input(9, 9, 3), max_pool(10), flatten, dense(1)", 25, "window of 10 does not fit"),
+        ("dense(9), conv(8, 3), flatten, dense(1)", 10, "conv reads places and channels"),
+        ("input(9, 9, 3), conv(8, 3)", 26, "ends in 9 x 9 x 8 values"),
+        ("dense(9), embedding(3, 4), flatten, dense(1)", 10, "right behind the input"),
+        ("input(5, 4), simple_rnn(3, gelu)", 27, "'gelu' is no activation of simple_rnn"),
+        ("input(5, 4, 3), simple_rnn(3)", 16, "reads steps of features"),
         ("(" * 60 + "dense(3)" + ")" * 60, 50, "more than 50 parentheses"),
     ],
 )
@@ -92,7 +136,7 @@ def test_a_mistake_is_shown_at_its_place(text: str, place: int, what: str) -> No
 
 
 def test_accepted_words_are_told_and_a_network_without_weights_is_none() -> None:
-    with pytest.raises(UsageError, match=r"accepted: batch_norm, dense, .*sigmoid"):
-        build("conv(3)")
+    with pytest.raises(UsageError, match=r"accepted: avg_pool, batch_norm, conv, dense, .*residual.*sigmoid"):
+        build("lstm(3)")
     with pytest.raises(UsageError, match="no dense layer"):
         build("relu, batch_norm")

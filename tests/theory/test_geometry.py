@@ -5,7 +5,7 @@ import pytest
 
 from unvanish.core.network import Layer
 from unvanish.testing.reference.windows import Windows
-from unvanish.theory.geometry import largest_of, places, pooled, receptive_field, size, taps_inside
+from unvanish.theory.geometry import largest_of, places, pooled, receptive_field, size, windows
 
 
 def conv(shape, units, channels, length):
@@ -23,6 +23,10 @@ def counted(space, length, stride, padding):
     windows = Windows(space, [length] * len(space), [stride] * len(space), padding)
     padded = windows.pad(np.ones((1, *space, 1)), 0.0)
     return float(np.mean([padded[picked].mean() for _, picked in windows.offsets()]))
+
+
+def taps_inside(layer, source):
+    return float(np.prod([axis.tapped for axis in windows(layer, source)]))
 
 
 @pytest.mark.parametrize(

@@ -15,12 +15,21 @@ Examples:
   unvanish forecast "dense(64, sigmoid)*11, dense(1)"
   unvanish forecast "(dense(64), relu)*10, dense(1)" --init he_normal
   unvanish forecast "residual(dense(64, tanh))*50, dense(10)" --input normal
+  unvanish forecast "input(32, 32, 3), (conv(16, 3), batch_norm, relu)*8,
+      global_avg_pool, dense(10, softmax)"
 
 \b
 SPEC lists layers from the input to the output, separated by commas:
-  dense(units)  dense(units, activation)  batch_norm  layer_norm
-  dropout(rate)  an activation: relu, tanh, sigmoid, gelu, ...
+  dense(units)  dense(units, activation)
+  conv(filters, size)  and any of: a stride, same or valid, an activation
+  simple_rnn(units)  and any of: tanh, relu or linear; sequences
+  avg_pool(size)  max_pool(size)  global_avg_pool  global_max_pool
+  batch_norm  layer_norm  rms_norm  group_norm(groups)  instance_norm
+  dropout(rate)  flatten  an activation: relu, tanh, sigmoid, gelu, ...
+  embedding(words, units)  right behind the input
   residual(...)  adds what enters to what leaves
+  residual(..., scale=0.1)  multiplies what leaves first
+  input(32, 32, 3)  as the first word: the shape of an input
   layer*N  (...)*N  repeats
 
 \b

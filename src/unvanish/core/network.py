@@ -47,9 +47,15 @@ class Layer(msgspec.Struct, frozen=True, kw_only=True):
     """Number of different units: two whose incoming weights and bias are equal count once. None without a kernel."""
     bias: WeightStats | None = None
     scale: WeightStats | None = None
-    """Gamma of a normalisation."""
+    """Gamma of a normalisation; what a layer of kind `scale` multiplies by, one number or one for each unit."""
     shift: WeightStats | None = None
     """Beta of a normalisation."""
+    table: WeightStats | None = None
+    """Entries of an embedding."""
+    cell: str | None = None
+    """`rnn`, `gru` or `lstm` of a recurrent layer; None for another one, and where it is not known."""
+    groups: int | None = None
+    """Groups of a group normalisation; as many as units for an instance normalisation."""
     keep: float = 1.0
     """Share of units that a dropout keeps."""
     reduction: str | None = None
@@ -69,24 +75,38 @@ class Layer(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def modelled(self) -> bool:
         """Say whether the theory knows what such a layer does to signal and gradient."""
-        return self.kind in MODELLED
+        if self.kind == "recurrent":
+            return self.cell == "rnn" and self.kernel is not None and self.recurrent_kernel is not None
+        return self.kind in MODELLED and (self.kind != "embedding" or self.table is not None)
 
 
 MODELLED = frozenset(
-    {"input", "dense", "conv", "batch_norm", "layer_norm", "dropout", "activation", "add", "flatten", "pool"}
+    {
+        "activation",
+        "add",
+        "batch_norm",
+        "conv",
+        "dense",
+        "dropout",
+        "embedding",
+        "flatten",
+        "group_norm",
+        "input",
+        "layer_norm",
+        "pool",
+        "recurrent",
+        "rms_norm",
+        "scale",
+    }
 )
-"""Kinds that the theory has a recursion for."""
+"""Kinds that the theory has a recursion for; of recurrent ones the simple cell only."""
 
 KINDS = (
     *sorted(MODELLED),
     "attention",
     "concatenate",
-    "embedding",
-    "group_norm",
     "multiply",
     "other",
-    "recurrent",
-    "rms_norm",
 )
 """All kinds. What is not among MODELLED is passed over by the theory, and named."""
 

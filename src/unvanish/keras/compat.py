@@ -57,6 +57,14 @@ def plain_operation(operation: Any) -> str | None:
     return _PLAIN.get(type(operation).__name__) if own else None
 
 
+def factor_of(node: Any) -> Any | None:
+    """Return what a product multiplies its one symbolic tensor by: a number, an array, a variable; None for others."""
+    if plain_operation(node.operation) != "multiply" or len(node.arguments.keras_tensors) != 1:
+        return None
+    given = (*node.arguments.args, *node.arguments.kwargs.values())
+    return next((value for value in given if not keras.utils.is_keras_tensor(value)), None)
+
+
 def is_keras_own(layer: Any) -> bool:
     """Say whether what the layer computes is Keras' own code, not that of a subclass."""
     return str(getattr(type(layer).call, "__module__", "")).partition(".")[0] == "keras"

@@ -9,7 +9,8 @@ import keras
 import numpy as np
 
 from unvanish.core.measures.distinct_units import distinct_units
-from unvanish.core.network import Edge, Layer, Network
+from unvanish.core.network import Edge, Layer, Network, WeightStats
+from unvanish.core.weight_stats import weight_stats
 from unvanish.keras.between import Between
 from unvanish.keras.graph import Leaf, graph
 from unvanish.keras.kinds import (
@@ -51,10 +52,12 @@ def _layer(leaf: Leaf, known: dict[int, tuple[str, float | None]], first: str) -
     operation, kind = leaf.operation, kind_of(leaf.operation)
     if kind == "add" and len(leaf.sources) < 2:  # a constant is added
         kind = "other"
+    kind = kind if leaf.factor is None else "scale"
     activation, parameter = activation_of(operation, known)
     kernel, fans = kernel_of(operation), fans_of(operation)
     bias = None if kernel is None else bias_of(operation)
     scaled = kind in NORMS
+    scale, shift = _factors(leaf) if kind == "scale" else (None, None)
     return Layer(
         name=leaf.name,
         kind=kind,
@@ -68,8 +71,8 @@ def _layer(leaf: Leaf, known: dict[int, tuple[str, float | None]], first: str) -
         recurrent_kernel=stats_of(recurrent_kernel_of(operation), orthogonal=True),
         distinct_units=distinct_of(operation),
         bias=stats_of(bias),
-        scale=stats_of(_first(operation, "gamma", "scale")) if scaled else None,
-        shift=stats_of(getattr(operation, "beta", None)) if scaled else None,
+        scale=stats_of(_first(operation, "gamma", "scale")) if scaled else scale,
+        shift=stats_of(getattr(operation, "beta", None)) if scaled else shift,
         keep=1.0 - float(operation.rate) if kind == "dropout" else 1.0,
         epsilon=float(operation.epsilon) if scaled else None,
         momentum=float(operation.momentum) if kind == "batch_norm" else None,
@@ -80,6 +83,14 @@ def _layer(leaf: Leaf, known: dict[int, tuple[str, float | None]], first: str) -
         reduction=reduction_of(operation) if kind == "pool" else None,
         initializer=_initializer(operation) if kernel is not None else None,
     )
+
+
+def _factors(leaf: Leaf) -> tuple[WeightStats | None, WeightStats | None]:
+    """Return what a leaf of kind `scale` multiplies by, and what a Rescaling adds, as moments."""
+    numbers = (leaf.operation.scale, leaf.operation.offset) if leaf.factor is None else (leaf.factor, None)
+    arrays = (None if x is None else np.atleast_1d(np.asarray(keras.ops.convert_to_numpy(x), float)) for x in numbers)
+    scale, shift = (None if array is None else weight_stats(array) for array in arrays)
+    return scale, shift
 
 
 def distinct_of(operation: Any) -> int | None:

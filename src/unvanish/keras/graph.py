@@ -27,6 +27,8 @@ class Leaf(NamedTuple):
     sources: tuple[str, ...]
     shape: tuple[int | None, ...] = ()
     """Of the (first) output, without the batch axis."""
+    factor: Any = None
+    """What a product multiplies its one source by: a number, an array, a variable; None for other operations."""
 
 
 class Graph(NamedTuple):
@@ -135,7 +137,7 @@ def _walk(
             call = calls.get(id(operation), 0)
             calls[id(operation)] = call + 1
             name = unique(f"{prefix}{prefixes.get(id(node), '')}{operation.name}", found)
-            found += unfolded(Leaf(name, operation, call, sources, _shape(node)))
+            found += unfolded(Leaf(name, operation, call, sources, _shape(node), compat.factor_of(node)))
             results = [name] * len(produced)
         names.update(zip(produced, results, strict=True))
     return [names[source] for source in outputs]

@@ -41,6 +41,7 @@ _KINDS: tuple[tuple[str, tuple[Any, ...]], ...] = (
     ("layer_norm", (_L.LayerNormalization,)),
     ("group_norm", (_L.GroupNormalization,)),
     ("rms_norm", _RMS),
+    ("scale", (_L.Rescaling,)),
     ("dropout", (_L.Dropout,)),
     ("activation", (_L.Activation, _L.ReLU, _L.LeakyReLU, _L.ELU, _L.PReLU, _L.Softmax)),
     ("add", (_L.Add,)),

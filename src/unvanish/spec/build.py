@@ -2,47 +2,54 @@
 
 from __future__ import annotations
 
-import math
-import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from unvanish.core.network import Edge, Layer, Network, WeightStats
 from unvanish.errors import UsageError
-from unvanish.spec import initialisers
-from unvanish.spec.grammar import ACTIVATIONS, Group, Word, parse, refuse
+from unvanish.spec import arguments
+from unvanish.spec.grammar import Group, Word, parse, refuse
+from unvanish.spec.layers import Fields, described, shape_of, told
 
 MOST_LAYERS = 20_000
-_EPSILON = {"torch": 1e-5}
-_LEAKY = {"torch": 0.01}
-"""Where torch's defaults are not those of Keras, which hold for every other initialiser."""
+_WITH_WEIGHTS = ("dense", "conv", "simple_rnn")
 
 
 def build(text: str, *, initialiser: str = "glorot_uniform", features: int | None = None) -> Network:
     """Return the network as a record; no weight is drawn. Raise UsageError where the text tells of none.
 
-    features: of an input; without it as many as the first dense layer has units. Biases are zero (but torch's), and
-    normalisations have scale 1 and shift 0.
+    features: of an input; without it, and without `input(...)` as the first word, as many as the first dense layer has
+    units. Biases are zero (but torch's), and normalisations have scale 1 and shift 0.
     """
     items = parse(text)
-    first = _first_dense(items)
+    words = list(_words(items))
+    first = next((word for word in words if word.name in _WITH_WEIGHTS), None)
     if first is None:
         raise UsageError("the network has no dense layer", found=text, hint="a layer with weights is dense(64, tanh)")
-    return _Builder(text, initialiser).network(items, features or _units(text, first))
+    return _Builder(text, initialiser).network(items, _shape(text, words, first, features))
 
 
-def _first_dense(items: Sequence[Word | Group]) -> Word | None:
+def _words(items: Sequence[Word | Group]) -> Iterator[Word]:
     for item in items:
-        found = _first_dense(item.items) if isinstance(item, Group) else item if item.name == "dense" else None
-        if found is not None:
-            return found
-    return None
+        if isinstance(item, Group):
+            yield from _words(item.items)
+        else:
+            yield item
 
 
-def _units(text: str, word: Word) -> int:
-    if not re.fullmatch(r"[1-9]\d{0,6}", word.arguments[0], re.ASCII):
-        refuse(text, word.places[0], "the units of dense are a whole number", ("1 to 9999999",))
-    return int(word.arguments[0])
+def _shape(text: str, words: Sequence[Word], first: Word, features: int | None) -> tuple[int, ...]:
+    """Return the shape of an input, which the first word tells, or `features`, or the first dense layer."""
+    for word in words[1:]:
+        if word.name == "input":
+            refuse(text, word.place, "input(...) is the first word of a network")
+    told_first = words[0] if words[0].name == "input" else None
+    if told_first is not None and told_first.times > 1:
+        refuse(text, told_first.place, "a network has one input(...)")
+    if told_first is not None:
+        return tuple(arguments.whole(text, told_first, i, "the shape") for i in range(len(told_first.arguments)))
+    if first.name != "dense" and features is None:
+        refuse(text, 0, f"the shape of an input is not known, which {first.name} needs", ("input(32, 32, 3)",))
+    return (features or arguments.whole(text, first, 0, "the number of units"),)
 
 
 class _Builder:
@@ -54,22 +61,25 @@ class _Builder:
         self.edges: list[Edge] = []
         self.numbers: Counter[str] = Counter()
 
-    def network(self, items: Sequence[Word | Group], features: int) -> Network:
+    def network(self, items: Sequence[Word | Group], shape: tuple[int, ...]) -> Network:
         """Return the whole network."""
-        self.layers.append(Layer(name="input", kind="input", type="input", units=features, shape=(features,)))
+        self.layers.append(Layer(name="input", kind="input", type="input", units=shape[-1], shape=shape))
         self.all(items)
+        if len(self.last.shape) > 1:
+            what = f"the network ends in {told(shape_of(self.last))} values, places and all"
+            refuse(self.text, len(self.text.rstrip()), what, ("flatten, dense(10)", "global_avg_pool, dense(10)"))
         return Network(
             name=self.text,
             framework="",
             library="torch" if self.initialiser == "torch" else "keras",
             layers=tuple(self.layers),
             edges=tuple(self.edges),
-            outputs=(self.layers[-1].name,),
+            outputs=(self.last.name,),
         )
 
     @property
-    def units(self) -> int:
-        return self.layers[-1].units or 0
+    def last(self) -> Layer:
+        return self.layers[-1]
 
     def all(self, items: Sequence[Word | Group]) -> None:
         for item in items:
@@ -77,69 +87,27 @@ class _Builder:
                 self.group(item) if isinstance(item, Group) else self.word(item)
 
     def group(self, group: Group) -> None:
-        entry = self.layers[-1]
+        entry, before = self.last, shape_of(self.last)
         self.all(group.items)
         if not group.residual:
             return
-        if self.units != entry.units:
-            what = f"residual(...) adds {entry.units} units that enter to {self.units} that leave"
+        if shape_of(self.last) != before:
+            what = f"residual(...) adds {told(before)} units that enter to {told(shape_of(self.last))} that leave"
             refuse(self.text, group.place, what, ("as many units at its end as before it",))
-        self.put("add", group.place, kind="add")
-        self.edges.append(Edge(entry.name, self.layers[-1].name))
+        if group.scale is not None:
+            factor = WeightStats(mean=group.scale, variance=0.0, size=1)
+            self.put("scale", group.place, {"kind": "scale", "scale": factor, "shape": before})
+        self.put("add", group.place, {"kind": "add", "shape": before})
+        self.edges.append(Edge(entry.name, self.last.name))
 
     def word(self, word: Word) -> None:
-        match word.name:
-            case "dense":
-                self.dense(word)
-            case "batch_norm" | "layer_norm":
-                ones, zeros = (WeightStats(mean=x, variance=0.0, size=self.units) for x in (1.0, 0.0))
-                epsilon = _EPSILON.get(self.initialiser, 1e-3)
-                self.put(word.name, word.place, kind=word.name, scale=ones, shift=zeros, epsilon=epsilon)
-            case "dropout":
-                self.put("dropout", word.place, kind="dropout", keep=1 - self.rate(word))
-            case activation:
-                self.put(activation, word.place, kind="activation", **self.activation(activation))
+        if word.name != "input":
+            self.put(word.name, word.place, described(word, self.last, self.text, self.initialiser))
 
-    def dense(self, word: Word) -> None:
-        units, fan_in = _units(self.text, word), self.units
-        activation = word.arguments[1] if len(word.arguments) > 1 else "linear"
-        if activation not in ACTIVATIONS:
-            refuse(self.text, word.places[1], f"{activation!r} is no activation that is known", ACTIVATIONS)
-        self.put(
-            "dense",
-            word.place,
-            kind="dense",
-            units=units,
-            fan_in=fan_in,
-            fan_out=units,
-            kernel=initialisers.kernel(self.initialiser, fan_in, units),
-            bias=initialisers.bias(self.initialiser, fan_in, units),
-            distinct_units=units,
-            parameters=(fan_in + 1) * units,
-            initializer=self.initialiser,
-            **self.activation(activation),
-        )
-
-    def activation(self, name: str) -> dict[str, object]:
-        slope = _LEAKY.get(self.initialiser) if name == "leaky_relu" else None
-        return {"activation": name, "activation_parameter": slope}
-
-    def rate(self, word: Word) -> float:
-        try:
-            rate = float(word.arguments[0])
-        except ValueError:
-            rate = math.nan
-        if not 0 <= rate < 1:
-            refuse(
-                self.text, word.places[0], "the rate of dropout is the share that it sets to zero", ("0 to below 1",)
-            )
-        return rate
-
-    def put(self, stem: str, place: int, **described: object) -> None:
+    def put(self, stem: str, place: int, fields: Fields) -> None:
         if len(self.layers) > MOST_LAYERS:
             refuse(self.text, place, "the network is too deep to be told of", (f"at most {MOST_LAYERS} layers",))
         self.numbers[stem] += 1
-        units = described.pop("units", self.units)
-        layer = {"name": f"{stem}_{self.numbers[stem]}", "type": stem, "units": units, "shape": (units,), **described}
-        self.edges.append(Edge(self.layers[-1].name, str(layer["name"])))
-        self.layers.append(Layer(**layer))  # type: ignore[arg-type]  # a record checked by the tests of each word
+        name = f"{stem}_{self.numbers[stem]}"
+        self.edges.append(Edge(self.last.name, name))
+        self.layers.append(Layer(name=name, type=stem, **({"units": fields["shape"][-1]} | fields)))

@@ -2,7 +2,7 @@
 
 network = item {"," item}
 item    = atom ["*" times]
-atom    = "(" network ")" | "residual" "(" network ")" | word ["(" argument {"," argument} ")"]
+atom    = "(" network ")" | "residual" "(" network ["," "scale" "=" number] ")" | word ["(" argument {"," argument} ")"]
 """
 
 from __future__ import annotations
@@ -12,12 +12,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
-from unvanish.core.activations import FUNCTIONS
 from unvanish.errors import UsageError
-
-ACTIVATIONS = (*sorted(FUNCTIONS), "softmax")
-LAYERS = {"batch_norm": 0, "dense": 2, "dropout": 1, "layer_norm": 0}
-"""Word of a layer -> how many arguments it takes at most; the first one is required."""
+from unvanish.spec.words import ACTIVATIONS, LAYERS, Arguments
 
 _TOKEN = re.compile(r"\s*([A-Za-z_]\w*|\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+|\S)")
 _SHOWN, _DEEPEST = 60, 50
@@ -43,6 +39,8 @@ class Group:
     residual: bool
     place: int
     times: int = 1
+    scale: float | None = None
+    """What a residual's branch is multiplied by; None where it is not."""
 
 
 def refuse(text: str, place: int, what: str, accepted: Iterable[str] = ()) -> NoReturn:
@@ -100,9 +98,9 @@ class _Reader:
             self.fail("expected ',' or '*' behind a layer", (",", "*"))
         return items
 
-    def items(self) -> tuple[Word | Group, ...]:
+    def items(self, *, of_residual: bool = False) -> tuple[Word | Group, ...]:
         found = [self.item()]
-        while self.token == ",":
+        while self.token == "," and not (of_residual and self.scaled):
             self.take()
             found.append(self.item())
         return tuple(found)
@@ -124,29 +122,47 @@ class _Reader:
         self.depth += 1
         if self.depth > _DEEPEST:
             refuse(self.text, place, f"the network cannot be read: more than {_DEEPEST} parentheses in one another")
-        items = self.items()
-        self.expect(")", (",", "*"))
+        items = self.items(of_residual=residual)
+        scale = self.scale() if residual and self.scaled else None
+        self.expect(")", (",", "*") if scale is None else ())
         self.depth -= 1
-        return Group(items, residual, place, self.times())
+        return Group(items, residual, place, self.times(), scale)
+
+    @property
+    def scaled(self) -> bool:
+        """Say whether `, scale` comes next."""
+        return self.token == "," and self.tokens[self.at + 1][0] == "scale"
+
+    def scale(self) -> float:
+        self.take()
+        self.take()
+        self.expect("=")
+        sign = -1.0 if self.token == "-" and self.take() else 1.0
+        if not re.fullmatch(r"[\d.].*", self.token):
+            self.fail("expected what the branch is multiplied by", ("a number",))
+        return sign * float(self.take())
 
     def arguments(self, name: str) -> tuple[tuple[str, ...], tuple[int, ...]]:
-        most = LAYERS.get(name, 0)
-        if not most:
+        takes = LAYERS.get(name, Arguments(0))
+        if not takes.accepted:
             if self.token == "(":
                 self.fail(f"{name} takes no arguments", (",", "*"))
             return (), ()
         self.expect("(")
         found: list[str] = []
         places: list[int] = []
-        while True:
+        for accepted in takes.accepted:
             places.append(self.place)
             if self.token in ("", ",", ")", "(", "*"):
-                self.fail(f"expected an argument of {name}", ("a number", *(ACTIVATIONS if found else ())))
+                self.fail(f"expected an argument of {name}", (accepted,))
             found.append(self.take())
-            if self.token != "," or len(found) == most:
+            if len(found) < takes.least:
+                self.expect(",")
+            elif self.token == "," and len(found) < len(takes.accepted):
+                self.take()
+            else:
                 break
-            self.take()
-        self.expect(")", (",",) if len(found) < most else ())
+        self.expect(")", (",",) if len(found) < len(takes.accepted) else ())
         return tuple(found), tuple(places)
 
     def times(self) -> int:

@@ -9,8 +9,10 @@ import numpy as np
 from unvanish.core.network import Layer
 from unvanish.theory.cotangent import Cotangent, ln, scaled
 from unvanish.theory.finite_batch import Shifts
-from unvanish.theory.forward import activation_noise
+from unvanish.theory.forward import activation_noise, slide
 from unvanish.theory.geometry import Pooled, receptive_field
+from unvanish.theory.pairs import apart
+from unvanish.theory.places import between, kept_places, left_by_batch_norm, left_within
 from unvanish.theory.signal import Signal, across_units, affine, kernel_noise, moments_of, units_of, weights_moments
 from unvanish.theory.trunk import level
 
@@ -21,18 +23,22 @@ def back_through_activation(
     """Return dL/du = f'(u) dL/df: the square times E f'^2, two samples' product times E f'(u) f'(w)."""
     u = d.chosen or u
     of = moments_of(u, activation, parameter)
-    factor = of.slope_second + Shifts.over(of, u.batch).slope_second
-    kept = of.slope_pair(u.gap) / of.slope_second if of.slope_second > 0 else 0.0
+    factor = of.slope_second + Shifts.of(of, u.batch, u.within).slope_second
+    kept = pair = of.slope_pair(u.gap) / of.slope_second if of.slope_second > 0 else 0.0
     together = of.slope**2 / of.slope_second if of.slope_second > 0 else 0.0
     norm = d.over_batch or d.over_units
     if norm is not None:
         factor = norm.through / norm.passed if norm.passed > 0 else 0.0
         kept, together = (norm.alike, together) if d.over_batch is not None else (kept, norm.alike)
     lean = of.slope_tilt**2 / of.slope_second if of.slope_second > 0 else 0.0
+    alike = 1 + (d.alike - 1) * kept
+    other = kept if u.across is None or norm is not None else of.slope_pair(between(u).gap) / (of.slope_second or 1.0)
     return Cotangent(
         log=d.log + ln(factor),
-        alike=1 + (d.alike - 1) * kept,
-        places=1 + (d.places - 1) * kept,
+        alike=alike,
+        pairs=d.pairs * pair * slide(of, u, of.spread(u.gap)),
+        places=kept_places(d, alike, other),
+        within=1 + (d.within - 1) * other,
         together=1 + (d.together - 1) * together,
         noise=d.noise + _mask_noise(d, of.slope_kurtosis, of.slope_kurtosis_pair(u.gap), batch_size) / max(units, 1),
         single=d.single,
@@ -41,18 +47,22 @@ def back_through_activation(
         response=of.elasticity * d.response + (of.slope_along - 1) / 2,
         echo=d.echo + d.response**2 * activation_noise(of, units) * _left(d, units, batch_size),
         trunk=d.trunk,
-        pull=of.slope_tilt if d.at_trunk else 0.0,
+        pull=of.slope_tilt * d.branch if d.at_trunk else 0.0,
         follows=of.elasticity if d.at_trunk else 0.0,
         bent=lean * (d.together - 1),
-        along=2 * of.slope_along - 1 + lean * (float(d.alike.mean()) * d.places - 1),
+        along=of.slope_along,
+        level=lean * (float(d.alike.mean()) * d.places - 1),
+        in_step=lean * (d.within - 1),
     )
 
 
-def back_through_kernel(d: Cotangent, h: Signal, layer: Layer, inside: float, batch_size: int) -> Cotangent:
+def back_through_kernel(
+    d: Cotangent, h: Signal, layer: Layer, inside: float, both: float, batch_size: int
+) -> Cotangent:
     """Return dL/dx = W^T dL/du: the square times n_in E w^2 (a common mean counts as often as d's units agree).
 
-    h: the kernel's input. f'(W h) knows of W: E f'(u) W is along h, and where h has a mean over its units that makes a
-    sum over the units of dL/df reappear in dL/dx.
+    h: the kernel's input. inside, both: of a convolution's taps (theory.profile). f'(W h) knows of W: E f'(u) W is
+    along h, and where h has a mean over its units that makes a sum over the units of dL/df reappear in dL/dx.
     """
     mean, variance = weights_moments(layer.kernel)
     taps, square = (layer.fan_in or 1), mean * mean
@@ -63,14 +73,19 @@ def back_through_kernel(d: Cotangent, h: Signal, layer: Layer, inside: float, ba
     shared = square * d.together / weight if weight > 0 else 0.0
     return d._replace(
         log=d.log + ln(taps * inside * weight),
+        places=1 + (d.places - 1) * both,
+        within=1 + (d.within - 1) * both,
         together=(channels * square * d.together + variance + bent * level(h) ** 2) / weight if weight > 0 else 1.0,
         noise=d.noise + kernel_noise(layer, channels, layer.units or 1) * fresh,
+        common=d.common + (1 - d.common) * kernel_noise(layer, channels, layer.units or 1) / 2,
         echo=d.echo + d.response**2 * kernel_noise(layer, layer.units or 1, layer.fan_in or 1) * fresh,
         single=shared + (1 - shared) * d.single,
         at_trunk=False,
         pull=math.sqrt(taps * inside * variance) * d.pull,
         bent=0.0,
         along=1.0,
+        level=0.0,
+        in_step=0.0,
         over_batch=None,
         over_units=None,
         chosen=None,
@@ -87,13 +102,18 @@ def back_through_batch_norm(d: Cotangent, h: Signal, layer: Layer, instances: fl
     if n <= 1:
         return d._replace(log=np.full_like(d.log, -np.inf))
     units = units_of(h, epsilon, n) if h.made_by is not None else None
-    factor = units.passed if units is not None else _inverse(h.spread, epsilon, 3.0, d.along, n)
+    worth = apart(h.pairs, n)
+    factor = units.passed if units is not None else inverse(h.spread, epsilon, (d.along + d.level) * worth / n, worth)
     left = np.maximum(1 - d.alike * d.places / n, 0.0)
     with np.errstate(divide="ignore"):
         log = d.log + ln(scale.second_moment * factor) + np.log(left)
+    alike, at_places = left_by_batch_norm(d, layer, left)
     return Cotangent(
         log,
-        np.zeros_like(d.alike),
+        alike,
+        pairs=d.pairs,
+        places=at_places,
+        within=left_within(d, layer, left),
         noise=d.noise,
         degrees=d.degrees,
         common=d.common,
@@ -108,16 +128,18 @@ def back_through_layer_norm(d: Cotangent, h: Signal, layer: Layer) -> Cotangent:
     scale, _ = affine(layer)
     n, epsilon = layer.units or 1, layer.epsilon or 0.0
     units = across_units(h, epsilon, n) if h.made_by is not None else None
-    factor = units.passed if units is not None else _inverse(h.variance, epsilon, 3.0, d.along, n)
+    factor = units.passed if units is not None else inverse(h.variance, epsilon, d.along + d.bent, n)
     left = max(1 - (d.together + 1) / n, 0.0)  # W^T dL/du has no part along x, as dL/du has none along u = W x
     return scaled(d, scale.second_moment * factor * left)._replace(
         together=0.0,
         response=-1.0,
+        onto=1.0,
         at_trunk=False,
         pull=0.0,
         follows=0.0,
         bent=0.0,
         along=1.0,
+        level=0.0,
         over_batch=None,
         over_units=units,
     )
@@ -130,7 +152,9 @@ def back_through_dropout(d: Cotangent, keep: float, units: int, batch_size: int)
     return Cotangent(
         log=d.log - math.log(keep),
         alike=1 + (d.alike - 1) * keep,
+        pairs=d.pairs * keep,
         places=1 + (d.places - 1) * keep,
+        within=1 + (d.within - 1) * keep,
         together=1 + (d.together - 1) * keep,
         noise=d.noise + 3 * (1 / keep - 1) / (max(units, 1) * batch_size),
         single=d.single,
@@ -140,6 +164,7 @@ def back_through_dropout(d: Cotangent, keep: float, units: int, batch_size: int)
         echo=d.echo,
         trunk=d.trunk,
         at_trunk=d.at_trunk,
+        branch=d.branch,
         pull=d.pull,
         follows=d.follows,
     )
@@ -150,19 +175,20 @@ def back_through_pool(d: Cotangent, leaving: Signal, pool: Pooled) -> Cotangent:
     d = d._replace(over_batch=None, over_units=None)
     if not pool.average:
         return d._replace(chosen=leaving.made_by[2] if leaving.made_by is not None else None)
-    return scaled(d, 1 / pool.places)._replace(places=d.places * pool.places)
+    return scaled(d, 1 / pool.places)._replace(places=d.places * pool.places, within=d.within * pool.places)
 
 
-def _inverse(variance: float, epsilon: float, kurtosis: float, along: float, n: float) -> float:
-    """Return E[1/(V + epsilon)] over samples of size n, less the part along the normalised values (normalised_units).
+def inverse(variance: float, epsilon: float, along: float, n: float, taken: int = 1) -> float:
+    """Return E[1/(V + epsilon)] over samples of n Gaussian values, less the part along the normalised ones.
 
-    variance: of the population. kurtosis: of the values. along: twice the part's share times n, less 1.
+    V = chi^2 / n of n - taken degrees, independent of the normalised values. variance: of the population. along: that
+    part, in 1/n.
     """
     total = variance + epsilon
     if not total > 0:
         return 0.0
     r = variance / total
-    x, y = (r + r * r * (kurtosis - 1)) / n, r * along / n
+    x, y = (taken * r + 2 * r * r) / n, r * along / n
     return (1 + x + x * x) / (1 + y + 2 * y * y) / total
 
 

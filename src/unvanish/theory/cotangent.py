@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unvanish.theory.normalised_units import NormalisedUnits
+from unvanish.theory.profile import mixed
 from unvanish.theory.signal import Signal, merged_noise
 from unvanish.theory.trunk import Trunk, through_block
 
@@ -27,8 +28,14 @@ class Cotangent(NamedTuple):
     """ln of E |dL/dh|^2 of one sample, in units of the loss end's."""
     alike: Array
     """|sum over samples|^2 / sum of |one|^2: 1 if independent, the batch size if equal, 0 below a batch norm."""
+    pairs: float = 0.0
+    """By how much two samples' product, over |dL/dh|^2, grows with their relative k (theory.pairs)."""
     places: float = 1.0
-    """The same over the places of a convolution's output."""
+    """The same over the places of a convolution's output, of what is summed over samples."""
+    within: float = 1.0
+    """The same over the places of each sample by itself."""
+    profile: tuple[Array | None, ...] | None = None
+    """How |dL/dh|^2 is spread over places (theory.profile)."""
     together: float = 1.0
     """The same over the units of one sample."""
     noise: float = 0.0
@@ -44,10 +51,14 @@ class Cotangent(NamedTuple):
     """d ln(|dL/dW|^2 / |dL/dW_out|^2) / d ln q, with q the second moment of this output."""
     echo: float = 0.0
     """Variance of the same logarithm because of what happened to the signal on the way forward, above this."""
+    onto: float = 1.0
+    """n (dL/dh . h)^2 / (|dL/dh| |h|)^2: 1 where it knows nothing of h; more below a softmax, whose p follows W h."""
     trunk: Trunk | None = None
     """The cotangent of the last add on the way here; None when there was none."""
     at_trunk: bool = False
     """Whether nothing lies between that add and this."""
+    branch: float = 1.0
+    """What the signal is multiplied by on the way to that add."""
     pull: float = 0.0
     """c of trunk: what a branch that ends in an activation hands on in step; at that activation's input c / gain."""
     follows: float = 0.0
@@ -55,11 +66,17 @@ class Cotangent(NamedTuple):
     bent: float = 0.0
     """|sum over units of dL/df E f' z|^2 / |dL/du|^2, beyond that of independent units."""
     along: float = 1.0
-    """What a normalisation whose output is h loses of dL/dh along h, in 1/n: y * n of normalised_units at r = 1."""
+    """n times the share of dL/dh along h that a normalisation whose output is h takes out, its units independent."""
+    level: float = 0.0
+    """What it is more over a batch, whose cotangents add up."""
+    in_step: float = 0.0
+    """What it is more over the places of one sample."""
     over_batch: NormalisedUnits | None = None
     """Of a batch normalisation that this is the input of, when an activation made that input."""
     over_units: NormalisedUnits | None = None
     """The same of a layer normalisation."""
+    one_place: bool = False
+    """Whether only one of the places of h is read, as the last step of a sequence."""
     chosen: Signal | None = None
     """The pre-activation where a maximum pool has taken its input's largest values: only there is a cotangent."""
 
@@ -69,6 +86,7 @@ def merged(parts: list[Cotangent], h: Signal, units: int) -> Cotangent:
 
     They are uncorrelated but for what the branches of a residual network pull in step (trunk).
     """
+    parts = [part for part in parts if np.any(part.log > -np.inf)] or parts[:1]
     if len(parts) == 1:
         return parts[0]
     logs = np.stack([part.log for part in parts])
@@ -91,7 +109,10 @@ def merged(parts: list[Cotangent], h: Signal, units: int) -> Cotangent:
     return Cotangent(
         log=log,
         alike=np.sum([share * part.alike for share, part in zip(shares, parts, strict=True)], axis=0),
-        places=mean(part.places for part in parts),
+        pairs=mean(part.pairs for part in parts),
+        places=_together(parts, shares),
+        within=mean(part.within for part in parts),
+        profile=mixed([(share, part.profile) for share, part in zip(weights, parts, strict=True)]),
         together=together,
         noise=merged_noise([(share, part.noise) for share, part in zip(weights, parts, strict=True)]),
         single=single,
@@ -103,10 +124,18 @@ def merged(parts: list[Cotangent], h: Signal, units: int) -> Cotangent:
     )
 
 
+def _together(parts: list[Cotangent], shares: Array) -> float:
+    """Return `places` of a sum: the mean over its parts, each weighted by how much of it adds up over samples."""
+    weights = [float((share * part.alike).mean()) for share, part in zip(shares, parts, strict=True)]
+    total = math.fsum(weights)
+    return math.fsum(w * part.places for w, part in zip(weights, parts, strict=True)) / total if total > 0 else 1.0
+
+
 def branching(d: Cotangent, h: Signal) -> Cotangent:
     """Return the cotangent of a sum h as it is handed on to the summands, which may meet again."""
     known = d.trunk is not None and d.trunk.log is d.log
-    return d._replace(trunk=d.trunk if known else Trunk.at(d.log, d.together, h), at_trunk=True, pull=0.0, follows=0.0)
+    trunk = d.trunk if known else Trunk.at(d.log, d.together, d.onto, h)
+    return d._replace(trunk=trunk, at_trunk=True, onto=1.0, branch=1.0, pull=0.0, follows=0.0)
 
 
 def scaled(d: Cotangent, factor: float) -> Cotangent:

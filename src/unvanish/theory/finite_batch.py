@@ -45,8 +45,23 @@ class Shifts(NamedTuple):
     slope_second: float = 0.0
 
     @classmethod
-    def over(cls, of: Gaussian, instances: float) -> Shifts:
-        """Return the shifts for that many instances a batch; none for an infinite number."""
+    def of(cls, of: Gaussian, batch: float, within: float, gap: float = 1.0) -> Shifts:
+        """Return the shifts below a normalisation over the batch, or over the units of one sample.
+
+        Over units two samples of correlation 1 - gap are both on a sphere: all of the shift where they are alike is
+        common to both, and nothing is where they are not.
+        """
+        if math.isinf(within):
+            return cls.over(of, batch)
+        found = cls.over(of, within)
+        return found._replace(spread=found.variance * min(gap, 1.0))
+
+    @classmethod
+    def over(cls, of: Gaussian, instances: float, pairs: float = 0.0) -> Shifts:
+        """Return the shifts for a batch that is worth so many independent instances; none for an infinite number.
+
+        pairs: v of theory.pairs. One sample's cumulant follows the worth, that of two the number, and k^2 has v more.
+        """
         if math.isinf(instances):
             return cls()
         share, bend = 1 / (4 * (instances + 1)), of.degrees
@@ -54,6 +69,6 @@ class Shifts(NamedTuple):
         return cls(
             mean=-share * bend.value_fourth,
             variance=variance,
-            spread=variance + 2 * share * bend.value_second**2,
+            spread=variance + bend.value_second**2 * (2 * share - pairs),
             slope_second=-share * bend.slope_square_fourth,
         )

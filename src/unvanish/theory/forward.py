@@ -6,8 +6,9 @@ import math
 
 from unvanish.core.network import Layer
 from unvanish.theory.finite_batch import Shifts
-from unvanish.theory.geometry import Pooled, largest_of
+from unvanish.theory.geometry import Pooled, largest_of, receptive_field
 from unvanish.theory.moments import Moments
+from unvanish.theory.pairs import apart, mixed
 from unvanish.theory.signal import Signal, affine, kernel_noise, merged_noise, moments_of, units_of, weights_moments
 
 
@@ -27,19 +28,22 @@ def through_kernel(h: Signal, layer: Layer, inside: float) -> Signal:
     weight = variance + square * h.together
     together = ((layer.units or 1) * square * h.together + variance) / weight if weight > 0 else 1.0
     share = own / (own + noise) if own + noise > 0 else 0.0
+    drawn = kernel_noise(layer, layer.units or 1, layer.fan_in or 1)
     return Signal(
         mean=taps * mean * h.mean + shift if mean else shift,
         variance=own + noise + shared,
         spread=spread,
         together=together,
-        noise=share * share * h.noise + kernel_noise(layer, layer.units or 1, layer.fan_in or 1),
+        noise=share * share * h.noise + drawn,
+        pairs=h.pairs.through_kernel(drawn / 2, receptive_field(layer)),
     )
 
 
 def through_activation(u: Signal, activation: str, parameter: float | None, units: int) -> Signal:
     """Return f(u) (Poole et al. 2016, eq. 3 and 5); a u that is not Gaussian is taken as one of the same moments."""
     of = moments_of(u, activation, parameter)
-    shifts = Shifts.over(of, u.batch)
+    shifts = Shifts.of(of, u.batch, u.within, u.gap)
+    spread = of.spread(u.gap) + shifts.spread
     together = _coherent(u.together, of)
     elasticity = of.elasticity if math.isfinite(of.elasticity) else 1.0
     fresh = activation_noise(of, units)
@@ -47,11 +51,17 @@ def through_activation(u: Signal, activation: str, parameter: float | None, unit
     return Signal(
         mean=of.mean + shifts.mean,
         variance=of.variance + shifts.variance,
-        spread=of.spread(u.gap) + shifts.spread,
+        spread=spread,
         together=together,
         noise=noise,
+        pairs=u.pairs.through_activation(slide(of, u, spread), units),
         made_by=(activation, parameter, u._replace(made_by=None)),
     )
+
+
+def slide(of: Moments, u: Signal, spread: float) -> float:
+    """Return the power with which f tells a pair of samples apart that is less alike than others: 1 for a linear f."""
+    return min(of.slope_pair(u.gap) * u.spread / spread, 1.0) if 0 < spread < math.inf else 1.0
 
 
 def through_batch_norm(h: Signal, layer: Layer, instances: float) -> Signal:
@@ -65,10 +75,11 @@ def through_batch_norm(h: Signal, layer: Layer, instances: float) -> Signal:
         kept = batch / (batch + epsilon) if batch + epsilon > 0 else 0.0
     else:
         kept = units_of(h, epsilon, instances).second
+    worth = apart(h.pairs, instances)
     variance = scale.second_moment * kept
     spread = variance * instances / (instances - 1)
-    batch = instances / kept if h.made_by is None and kept > 0 else math.inf
-    return Signal(shift.mean, variance + shift.variance, spread, batch=batch)
+    batch = worth / kept if h.made_by is None and kept > 0 else math.inf
+    return Signal(shift.mean, variance + shift.variance, spread, batch=batch, pairs=h.pairs.normalised(instances))
 
 
 def through_layer_norm(h: Signal, layer: Layer) -> Signal:
@@ -76,13 +87,17 @@ def through_layer_norm(h: Signal, layer: Layer) -> Signal:
     scale, shift = affine(layer)
     below = h.variance + (layer.epsilon or 0.0)
     factor = scale.second_moment / below if below > 0 else 0.0
-    return Signal(shift.mean, h.variance * factor + shift.variance, h.spread * factor)
+    kept = (h.variance + (layer.epsilon or 0.0)) / h.variance if h.made_by is None and h.variance > 0 else math.inf
+    within = (layer.units or 1) * kept
+    return Signal(shift.mean, h.variance * factor + shift.variance, h.spread * factor, within=within, pairs=h.pairs)
 
 
 def through_dropout(h: Signal, keep: float) -> Signal:
     """Return the signal after a dropout: E h^2 grows by 1/keep, two samples' product stays (Schoenholz 2017, s. 5)."""
     more = h.second * (1 / keep - 1) if keep > 0 else 0.0
-    return h._replace(variance=h.variance + more, spread=h.spread + more, made_by=None)
+    spread = h.spread + more
+    pairs = h.pairs.scaled((h.spread / spread) ** 2) if spread > 0 else h.pairs
+    return h._replace(variance=h.variance + more, spread=spread, pairs=pairs, made_by=None)
 
 
 def through_pool(h: Signal, pool: Pooled, units: int = 1) -> Signal:
@@ -93,7 +108,8 @@ def through_pool(h: Signal, pool: Pooled, units: int = 1) -> Signal:
     """
     spread = h.spread if h.spread > 0 else 0.0 * h.spread
     if pool.average:
-        return Signal(h.mean, h.variance - spread * (1 - 1 / pool.places), spread / pool.places, h.together, h.noise)
+        variance = max(h.variance - (spread if h.across is None else h.across) * (1 - 1 / pool.places), 0.0)
+        return Signal(h.mean, variance, min(spread / pool.places, variance), h.together, h.noise)
     if h.made_by is not None:
         activation, parameter, u = h.made_by
         return through_activation(through_pool(u, pool), activation, parameter, units)._replace(noise=h.noise)
@@ -105,15 +121,19 @@ def through_pool(h: Signal, pool: Pooled, units: int = 1) -> Signal:
 
 def added(signals: list[tuple[Signal, int]]) -> Signal:
     """Return the sum of signals, each with how often it enters; different ones are taken to be uncorrelated."""
+    if len(signals) == 1 and signals[0][1] == 1:
+        return signals[0][0]
     variance = math.fsum(h.variance * n * n for h, n in signals)
     spread = math.fsum(h.spread * n * n for h, n in signals)
     shares = [(h.variance * n * n / variance if variance > 0 else 0.0, h) for h, n in signals]
+    told = [(h.spread * n * n / spread if spread > 0 else 0.0, h.pairs) for h, n in signals]
     return Signal(
         mean=math.fsum(h.mean * n for h, n in signals),
         variance=variance,
         spread=spread,
         together=math.fsum(share * h.together for share, h in shares) or 1.0,
         noise=merged_noise([(share, h.noise) for share, h in shares]),
+        pairs=mixed(told),
     )
 
 

@@ -5,9 +5,14 @@ from __future__ import annotations
 import math
 from functools import lru_cache
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from unvanish.core.network import Layer
+
+Array = NDArray[Any]
 
 
 class Pooled(NamedTuple):
@@ -37,19 +42,46 @@ def receptive_field(layer: Layer) -> int:
     return max(1, round((layer.fan_out or 0) / (layer.units or 1))) if layer.kind == "conv" else 1
 
 
-def taps_inside(layer: Layer, source: Layer | None) -> float:
-    """Return which share of a convolution's taps fall on the input and not on zero padding, on average over places.
+class Windows(NamedTuple):
+    """Hold where the windows of a convolution lie along one axis."""
 
-    Padding and stride follow from the two shapes; the kernel is taken to be as long on every axis. 1 where that does
-    not fit (dilation, unknown shapes): then nothing leaks.
+    starts: Array
+    """First place of each window, whole numbers; negative on the padding."""
+    before: int
+    """Places of the input."""
+    length: int
+    """Taps."""
+
+    @property
+    def whole(self) -> bool:
+        """Say whether no tap falls on padding."""
+        return bool(self.starts[0] >= 0 and self.starts[-1] + self.length <= self.before)
+
+    @property
+    def tapped(self) -> float:
+        """Return the share of taps that are not on padding."""
+        return sum(len(self.under(tap)[0]) for tap in range(self.length)) / (self.length * len(self.starts))
+
+    def under(self, tap: int) -> tuple[Array, Array]:
+        """Return the windows of which this tap is inside, and the places of the input that it lies on."""
+        at = self.starts + tap
+        known = np.flatnonzero((at >= 0) & (at < self.before))
+        return known, at[known]
+
+
+def windows(layer: Layer, source: Layer | None) -> tuple[Windows, ...]:
+    """Return where a convolution's windows lie along each axis; () where that does not follow from the two shapes.
+
+    The kernel is taken to be as long on every axis, the stride to be the smallest that fits, and padding as in `same`.
     """
     if layer.kind != "conv" or source is None:
-        return 1.0
+        return ()
     before, after = space(source), space(layer)
     length = round(receptive_field(layer) ** (1 / max(len(after), 1)))
     if len(before) != len(after) or length ** len(after) != receptive_field(layer):
-        return 1.0
-    return math.prod(_inside(n, m, length) for n, m in zip(before, after, strict=True))
+        return ()
+    found = [_windows(n, m, length) for n, m in zip(before, after, strict=True)]
+    return tuple(axis for axis in found if axis is not None) if None not in found else ()
 
 
 def pooled(layer: Layer, source: Layer | None) -> Pooled:
@@ -71,13 +103,13 @@ def largest_of(count: int) -> tuple[float, float]:
     return mean, math.fsum(m * (z - mean) ** 2 for m, z in zip(mass, middle, strict=True))
 
 
-def _inside(before: int, after: int, length: int) -> float:
-    """Return the share of taps inside along one axis, for the smallest stride that gives this output length."""
+@lru_cache(maxsize=256)
+def _windows(before: int, after: int, length: int) -> Windows | None:
+    """Return the windows along one axis, for the smallest stride that gives this output length."""
     for stride in range(1, before + 1):
         if -(-before // stride) == after:  # padded to ceil(n / stride), as `same` does
             missing = max((after - 1) * stride + length - before, 0)
-            starts = (place * stride - missing // 2 for place in range(after))
-            return sum(min(s + length, before) - max(s, 0) for s in starts) / (after * length)
+            return Windows(np.arange(after) * stride - missing // 2, before, length)
         if (before - length) // stride + 1 == after:
-            return 1.0
-    return 1.0
+            return Windows(np.arange(after) * stride, before, length)
+    return None

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from unvanish.core.network import Layer
 from unvanish.theory.cotangent import Cotangent, ln
+from unvanish.theory.places import summed
 from unvanish.theory.recursion import Pass
 from unvanish.theory.signal import Signal
 from unvanish.theory.trunk import single_draw
@@ -17,6 +18,9 @@ from unvanish.theory.trunk import single_draw
 Array = NDArray[np.float64]
 
 _DECADE = math.log(10)
+OWN = 0.25
+"""Error of the theory's mean, in decades for each layer over its width: what is left out of second order in 1/width.
+Fitted on the refine half of bench/forecast_accuracy.py."""
 
 
 def gradient_norms(kernels: list[Pass], batch_size: int) -> list[Array]:
@@ -31,7 +35,7 @@ def gradient_norms(kernels: list[Pass], batch_size: int) -> list[Array]:
             squares.append(np.array([-np.inf]))
             continue
         noise = at.d_before.noise + at.arriving.noise
-        log = kernel_gradient(at.d_before, at.arriving, at.layer, at.inside, batch_size)
+        log = kernel_gradient(at.d_before, at.arriving, at.layer, *at.overlap, batch_size)
         shift = single_draw(at.d_before.single, at.d_before.degrees)[0] - noise / 2
         squares.append(log + (shift if math.isfinite(shift) else 0.0))
     last = squares[-1] if squares else np.zeros(0)
@@ -42,7 +46,8 @@ def gradient_norms(kernels: list[Pass], batch_size: int) -> list[Array]:
 def spread_of_first(kernels: list[Pass], norms: list[Array]) -> float | None:
     """Return the standard deviation of log10(first/last) from one initialisation to the next.
 
-    Finite width on the way back (Hanin & Nica 2020) and on the way forward, the sum over the batch, the loss end.
+    Finite width on the way back (Hanin & Nica 2020) and on the way forward, the sum over the batch, the loss end, and
+    what the theory leaves out.
     """
     if len(kernels) < 2:
         return None
@@ -52,7 +57,9 @@ def spread_of_first(kernels: list[Pass], norms: list[Array]) -> float | None:
     width = first.d_before.noise + first.d_before.echo + single_draw(first.d_before.single, first.d_before.degrees)[1]
     width += gradient_noise(first.d_before, first.arriving, first.layer)
     width += gradient_noise(last.d_before, last.arriving, last.layer)
-    found = math.sqrt(width / (2 * _DECADE) ** 2 + float(norms[0].var()))
+    felt = [at.layer for at, log in zip(kernels[:-1], norms, strict=False) if np.all(np.isfinite(log))]
+    own = OWN * math.fsum(1 / max(layer.units or 1, 1) for layer in felt)
+    found = math.sqrt(width / (2 * _DECADE) ** 2 + float(norms[0].var()) + own * own)
     return found if math.isfinite(found) else None
 
 
@@ -77,15 +84,16 @@ def per_step(decades: Iterable[float]) -> float:
     return math.nan
 
 
-def kernel_gradient(d: Cotangent, h: Signal, layer: Layer, inside: float, batch_size: int) -> Array:
+def kernel_gradient(d: Cotangent, h: Signal, layer: Layer, inside: float, shared: float, batch_size: int) -> Array:
     """Return ln |dL/dW|^2 of the batch-mean loss: n_in [D q/B + (1 - 1/B) O k] (derived).
 
     D = |dL/du|^2 of one sample, O the same product of two samples: with O = D (alike - 1)/(B - 1) it is
-    n_in D (spread + alike * k)/B, without cancellation. d: of the pre-activation. h: the kernel's input.
+    n_in D (spread + alike * k)/B, without cancellation. d: of the pre-activation. h: the kernel's input. inside,
+    shared: of a convolution's taps (theory.profile).
     """
-    k = h.second - h.spread
     with np.errstate(divide="ignore", invalid="ignore"):
-        inner = np.log(np.maximum(h.spread + d.alike * d.places * k, 0.0))
+        told = (batch_size - 1) * d.pairs * h.pairs.whole * h.spread if d.places == 1 else 0.0
+        inner = np.log(np.maximum(summed(h, d.alike, d.places, shared) + told, 0.0))
         return np.asarray(d.log + ln((layer.fan_in or 1) * inside / batch_size) + inner, dtype=np.float64)
 
 
@@ -95,7 +103,7 @@ def gradient_noise(d: Cotangent, h: Signal, layer: Layer) -> float:
     Of the part that adds up over samples, units * (1 - common) directions are new; in the other part a pair's two
     products have random signs.
     """
-    coherent = np.maximum(d.alike * d.places * (h.second - h.spread), 0.0)
+    coherent = np.maximum(summed(h, d.alike, d.places) - h.spread, 0.0)
     total = coherent + h.spread
     with np.errstate(invalid="ignore", divide="ignore"):
         share = float(np.where(total > 0, coherent / total, 1.0).mean())

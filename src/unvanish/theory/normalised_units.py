@@ -48,12 +48,14 @@ def normalised_units(
     spread: float,
     epsilon: float,
     instances: float,
+    apart: float | None = None,
 ) -> NormalisedUnits:
     """Return the averages for f(u), u ~ N(mean, variance), pairs of samples with correlation 1 - gap.
 
     spread: of f(u), which the units' variances must average to: below a batch normalisation the samples of a unit add
     up to 0 (gap above 1), and f varies a little more than over independent ones. epsilon: of the normalisation.
-    instances: samples (times places) that it averages over, at least 2.
+    instances: samples (times places) that it averages over, at least 2. apart: how many independent
+    ones they are worth; None for all of them.
     """
     if not (math.isfinite(mean) and 0 < variance < math.inf and math.isfinite(gap)):
         return NormalisedUnits(math.nan, math.nan, math.nan, math.nan)
@@ -66,7 +68,7 @@ def normalised_units(
         f, slope = value(activation, u, parameter), derivative(activation, u, parameter)
         units = _Units(f, slope, z, weights, centred=gap > 1)
         units.variance *= spread / max(float(over_units.weights @ units.variance), 1e-300)
-        return units.averages(over_units.weights, epsilon, instances)
+        return units.averages(over_units.weights, epsilon, instances, apart or instances)
 
 
 class _Units:
@@ -88,14 +90,14 @@ class _Units:
         self.level = np.where(self.steep > 0, (slope @ samples) ** 2 / self.steep, 0.0)
         self.lean = np.where(passes, ((slope * f) @ samples) ** 2 / (self.variance * self.steep), 0.0)
 
-    def averages(self, units: Array, epsilon: float, n: float) -> NormalisedUnits:
+    def averages(self, units: Array, epsilon: float, n: float, apart: float) -> NormalisedUnits:
         """Average over the units."""
         total = self.variance + epsilon
         inverse = np.where(total > 0, 1 / total, 0.0)
         r = self.variance * inverse
         most = total / epsilon if epsilon > 0 else np.full_like(total, np.inf)  # a batch in which the unit is constant
-        x, y = (r + r * r * self.pull) / n, r * (self.along + self.chosen) / n
-        kept = r / (1 + (1 - r) * (1 + r * np.maximum(self.pull, 0.0)) / n)
+        x, y = (r + r * r * self.pull) / apart, r * (self.along / n + self.chosen / apart)
+        kept = r / (1 + (1 - r) * (1 + r * np.maximum(self.pull, 0.0)) / apart)
         passed = inverse * np.minimum(1 + x, most) * (1 - r / n)
         through = self.steep * inverse * np.minimum(1 + x + x * x, most) / (1 + y + 2 * y * y)
         whole = float(units @ through)

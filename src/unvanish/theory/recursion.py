@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from unvanish.core.activations import FUNCTIONS
 from unvanish.core.network import Layer, Network
+from unvanish.theory import profile
 from unvanish.theory.backward import (
     back_through_activation,
     back_through_batch_norm,
@@ -19,6 +20,7 @@ from unvanish.theory.backward import (
     back_through_pool,
 )
 from unvanish.theory.cotangent import Cotangent, branching, merged, scaled
+from unvanish.theory.embedding import through_embedding
 from unvanish.theory.forward import (
     added,
     averaged,
@@ -29,9 +31,24 @@ from unvanish.theory.forward import (
     through_layer_norm,
     through_pool,
 )
-from unvanish.theory.geometry import places, pooled, size, taps_inside
-from unvanish.theory.loss_end import FUSED_HEADS, coherence
+from unvanish.theory.geometry import Windows, places, pooled, size, space, windows
+from unvanish.theory.group_norm import back_through_group_norm, through_group_norm
+from unvanish.theory.loss_end import FUSED_HEADS, coherence, follows_pairs, leaning
+from unvanish.theory.pairs import Pairs
+from unvanish.theory.places import (
+    behind_pool,
+    between,
+    has_places,
+    in_window,
+    normalised,
+    over_all,
+    reads_one,
+    told_apart,
+)
+from unvanish.theory.rms_norm import back_through_rms_norm, through_rms_norm
+from unvanish.theory.scale import back_through_scale, through_scale
 from unvanish.theory.signal import Signal
+from unvanish.theory.through_time import Step, back_through_time, read_out, steps_of
 
 
 @dataclass(slots=True)
@@ -45,11 +62,19 @@ class Pass:
     before: Signal
     """The input of its activation; for a layer without one, its output."""
     leaving: Signal
+    axes: tuple[Windows, ...] = ()
+    """Where a convolution's windows lie."""
     inside: float = 1.0
-    """Share of a convolution's taps that are not on padding."""
+    """Share of the signal under a convolution's taps that is not lost to padding."""
+    shared: float = 1.0
+    """Of that, the share that two places have by the same tap."""
+    overlap: tuple[float, float] = (1.0, 1.0)
+    """The same two shares where the cotangent is."""
     modelled: bool = True
     fused: bool = False
     """Whether the loss reads the pre-activation, so that the layer's own activation does not count."""
+    steps: list[Step] = field(default_factory=list)
+    """Of a recurrent layer."""
     readers: list[Cotangent] = field(default_factory=list)
     """What each layer that reads the output sends back."""
     d_leaving: Cotangent | None = None
@@ -89,30 +114,63 @@ def instances(layer: Layer, batch_size: int) -> int:
 
 
 def _forward(layer: Layer, sources: list[Pass], batch_size: int, entering: Signal) -> Pass:
+    """Take the signal through one layer: as samples and, where its output has places, as these see one another."""
+    at = _through(layer, sources, batch_size, entering)
+    told = at.shared < 1 or any(source.leaving.across is not None for source in sources)
+    if told and has_places(layer) and layer.kind not in ("batch_norm", "group_norm"):
+        seen = [replace(source, leaving=between(source.leaving, at.shared)) for source in sources]
+        other = _through(layer, seen, batch_size, entering)
+        at.before = at.before._replace(across=other.before.spread)
+        averages = layer.kind == "pool" and layer.reduction == "average"
+        apart = told_apart(at.leaving, other.before, other.leaving)
+        at.leaving = behind_pool(at.leaving, at.arriving, layer) if averages else apart
+    arriving = [(source.layer, source.leaving) for source in sources]
+    before, leaving = profile.through(layer, arriving, at.before, at.leaving)
+    at.before, at.leaving = at.before._replace(profile=before), at.leaving._replace(profile=leaving)
+    return at
+
+
+def _through(layer: Layer, sources: list[Pass], batch_size: int, entering: Signal) -> Pass:
     signals = [source.leaving for source in sources]
-    h = signals[0] if signals else entering
+    h = signals[0] if signals else entering._replace(pairs=Pairs(1 / max(layer.units or size(layer), 1)))
     first = sources[0].layer if sources else None
     at = Pass(layer, sources, h, h, h, modelled=layer.modelled and applies(layer) == layer.activation)
     match layer.kind:
         case "dense" | "conv":
-            at.inside = taps_inside(layer, first)
+            at.axes = windows(layer, first)
+            at.inside, at.shared = profile.passed(at.axes, layer, h.profile, None)
             at.before = through_kernel(h, layer, at.inside)
             at.leaving = _activated(at.before, layer)
         case "activation":
             at.leaving = _activated(h, layer)
         case "batch_norm":
-            at.leaving = through_batch_norm(h, layer, instances(layer, batch_size))
+            mean = over_all(h, layer, batch_size)
+            at.leaving = normalised(through_batch_norm(mean, layer, instances(layer, batch_size)), h, mean)
         case "layer_norm":
             at.leaving = through_layer_norm(h, layer)
+        case "rms_norm":
+            at.leaving = through_rms_norm(h, layer)
+        case "group_norm":
+            at.leaving = through_group_norm(h, layer)
+        case "scale":
+            at.leaving = through_scale(h, layer)
+        case "flatten":
+            at.leaving = h._replace(pairs=h.pairs.scaled(1 / places(first) if first is not None else 1.0))
+        case "embedding" if layer.table is not None:
+            at.leaving = through_embedding(layer, reads_words=bool(sources))
+        case "recurrent" if layer.modelled:
+            at.steps = steps_of(h, layer, first)
+            at.leaving = read_out(at.steps, layer)
+            at.before = at.steps[-1].before
         case "dropout":
             at.leaving = through_dropout(h, layer.keep)
         case "pool":
-            at.leaving = through_pool(h, pooled(layer, first), size(layer))
+            at.leaving = through_pool(in_window(h, space(layer)), pooled(layer, first), size(layer))
         case "add":
-            at.leaving = added([(source.leaving, times) for source, times in _counted(sources)])
+            at.leaving = added(_summands(sources))
         case _ if len(signals) > 1:
             at.leaving = averaged(list(zip(signals, _shares(sources), strict=True)))
-    if layer.kind not in ("dense", "conv", "activation"):
+    if layer.kind not in ("dense", "conv", "activation") and not at.steps:
         at.before = at.leaving
     return at
 
@@ -129,8 +187,10 @@ def _start(at: Pass, batch_size: int) -> None:
     layer = at.layer
     at.fused = layer.activation in FUSED_HEADS
     units = max(layer.units or 1, 1)
-    alike = coherence(at.before if at.fused else at.leaving, layer.activation, units, batch_size)
-    at.readers.append(Cotangent(np.zeros_like(alike), alike, degrees=units, common=1 / units))
+    head = at.before if at.fused else at.leaving
+    alike = coherence(head, layer.activation, units, batch_size)
+    follows, onto = follows_pairs(head, layer.activation, units), leaning(head, layer.activation, units, batch_size)
+    at.readers.append(Cotangent(np.zeros_like(alike), alike, degrees=units, common=1 / units, pairs=follows, onto=onto))
 
 
 def _backward(at: Pass, batch_size: int, *, is_last: bool) -> None:
@@ -141,23 +201,34 @@ def _backward(at: Pass, batch_size: int, *, is_last: bool) -> None:
     layer, h = at.layer, at.arriving
     d = at.d_leaving = at.d_before = merged(at.readers, at.leaving, max(size(layer) // places(layer), 1))
     if layer.kind in ("dense", "conv", "activation") and not at.fused and applies(layer) != "linear":
+        spread = profile.behind_activation(d.profile, at.before, applies(layer), layer.activation_parameter)
         d = back_through_activation(d, at.before, applies(layer), layer.activation_parameter, size(layer), batch_size)
-        at.d_before = d
+        at.d_before = d = d._replace(profile=spread)
     match layer.kind:
         case "dense" | "conv":
-            d = back_through_kernel(d, h, layer, at.inside, batch_size)
+            at.overlap = profile.passed(at.axes, layer, h.profile, d.profile)
+            d = back_through_kernel(d, h, layer, *profile.passed(at.axes, layer, None, d.profile), batch_size)
             d = d._replace(response=d.response - 1) if is_last else d
         case "batch_norm":
-            d = back_through_batch_norm(d, h, layer, instances(layer, batch_size))
+            d = back_through_batch_norm(d, over_all(h, layer, batch_size), layer, instances(layer, batch_size))
         case "layer_norm":
             d = back_through_layer_norm(d, h, layer)
+        case "rms_norm":
+            d = back_through_rms_norm(d, h, layer)
+        case "group_norm":
+            d = back_through_group_norm(d, h, layer)
+        case "scale":
+            d = back_through_scale(d, layer)
+        case "recurrent" if at.steps:
+            at.d_before, d = back_through_time(d, h, at.steps, layer, batch_size)
         case "dropout":
             d = back_through_dropout(d, layer.keep, size(layer), batch_size)
         case "pool":
             d = back_through_pool(d, at.leaving, pooled(layer, at.sources[0].layer if at.sources else None))
         case "flatten":
-            d = d._replace(places=1.0)
-    at.d_arriving = d
+            d = d._replace(places=1.0, within=1.0)
+    read = at.sources[0].layer if at.sources else None
+    at.d_arriving = d = d._replace(profile=profile.back(layer, read, h, at.d_before.profile))
     for source, part in _handed(at, d):
         source.readers.append(part)
 
@@ -171,13 +242,20 @@ def _handed(at: Pass, d: Cotangent) -> Iterator[tuple[Pass, Cotangent]]:
             yield source, scaled(d, float(times * times))._replace(response=d.response * share)
     else:
         for source, share in zip(at.sources, _shares(at.sources), strict=True):
-            yield source, d if share == 1 else scaled(d, share)
+            part = d if share == 1 else scaled(d, share)
+            yield source, part._replace(one_place=True) if reads_one(at.layer, source.layer) else part
 
 
 def _counted(sources: list[Pass]) -> list[tuple[Pass, int]]:
     """Return each source once, with how often it enters."""
     times = Counter(source.layer.name for source in sources)
     return [(source, times[name]) for name, source in {s.layer.name: s for s in sources}.items()]
+
+
+def _summands(sources: list[Pass]) -> list[tuple[Signal, int]]:
+    """Return what an add sums, each with how often it enters; not what is exactly zero, while something is not."""
+    each = [(source.leaving, times) for source, times in _counted(sources)]
+    return [(h, times) for h, times in each if h.second != 0] or each
 
 
 def _shares(sources: list[Pass]) -> list[float]:

@@ -5,9 +5,15 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from unvanish.core.network import Layer, WeightStats
 from unvanish.theory.moments import Moments, moments
 from unvanish.theory.normalised_units import NormalisedUnits, normalised_units
+from unvanish.theory.pairs import Pairs, apart
+
+Array = NDArray[np.float64]
 
 
 class Signal(NamedTuple):
@@ -24,6 +30,14 @@ class Signal(NamedTuple):
     """Variance of ln q from one initialisation to the next."""
     batch: float = math.inf
     """Instances that the signal was normalised over, more the more epsilon took from it; inf when it was not."""
+    across: float | None = None
+    """The spread of pairs of places (theory.places); None where it is that of samples."""
+    profile: tuple[Array | None, ...] | None = None
+    """How q is spread over places (theory.profile)."""
+    within: float = math.inf
+    """The same of units, or entries of a group."""
+    pairs: Pairs = Pairs()
+    """How unequally pairs of samples are alike."""
     made_by: tuple[str, float | None, Signal] | None = None
     """(activation, parameter, u) when h = f(u) with a Gaussian u."""
 
@@ -61,7 +75,15 @@ def units_of(h: Signal, epsilon: float, instances: float) -> NormalisedUnits:
     assert h.made_by is not None
     activation, parameter, u = h.made_by
     return normalised_units(
-        activation, parameter, u.mean, u.variance, u.gap, spread=h.spread, epsilon=epsilon, instances=instances
+        activation,
+        parameter,
+        u.mean,
+        u.variance,
+        u.gap,
+        spread=h.spread,
+        epsilon=epsilon,
+        instances=instances,
+        apart=apart(h.pairs, instances),
     )
 
 
@@ -70,7 +92,7 @@ def across_units(h: Signal, epsilon: float, units: int) -> NormalisedUnits:
     assert h.made_by is not None
     activation, parameter, u = h.made_by
     return normalised_units(
-        activation, parameter, u.mean, u.variance, 1.0, spread=h.variance, epsilon=epsilon, instances=units
+        activation, parameter, u.mean, u.variance, 1.0, spread=h.variance, epsilon=epsilon, instances=units, apart=units
     )
 
 

@@ -48,9 +48,9 @@ class Trunk(NamedTuple):
         return first.of_a * second.of_a * self.sums + cross * self.both + first.of_b * second.of_b * self.onto
 
     @classmethod
-    def at(cls, log: Array, sums: float, signal: Signal) -> Trunk:
-        """Return the trunk of a cotangent that knows nothing of the signal."""
-        return cls(log, sums, 1.0, level(signal), signal.second, signal.mean)
+    def at(cls, log: Array, sums: float, onto: float, signal: Signal) -> Trunk:
+        """Return the trunk of a cotangent; onto: 1 where it knows nothing of the signal."""
+        return cls(log, sums, onto, level(signal), signal.second, signal.mean)
 
 
 def single_draw(share: float, degrees: int) -> tuple[float, float]:

@@ -62,7 +62,7 @@ class Call:
     @property
     def may_be_merged(self) -> bool:
         """Say whether it may become a part of a larger activation: it has no weights of its own."""
-        return self.kind in ("activation", "other", "multiply", "add") and not self.parameters
+        return self.kind in ("activation", "other", "multiply", "add", "scale") and not self.parameters
 
     @property
     def identity(self) -> Hashable:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,6 +51,10 @@ class Reading:
     """Axes that a mean or a maximum runs over."""
     reads_channels: bool = False
     """Whether axis 1 is the channels."""
+    adds_a_multiple: bool = False
+    """Whether the second summand is multiplied first (`alpha`)."""
+    factor: torch.Tensor | None = None
+    """What a product multiplies its data by: a number, or weights."""
 
     def is_pool(self, channels_first: bool) -> bool:
         """Say whether a reduction runs over places: over all axes but the samples and the features."""
@@ -88,6 +92,10 @@ def read(name: str, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
         over_features = data and axis in (-1, data[0].ndim - 1)
         reading.kind = "activation"
         reading.fields["activation"] = "softmax" if name == "softmax" and over_features else "other"
+    elif name in ("mul", "multiply") and len(data) == 1:
+        reading.factor = _factor(weights, (*args, *kwargs.values()))
+    elif name == "add" and kwargs.get("alpha", 1) != 1:
+        reading.adds_a_multiple = True
     elif name in ("mean", "amax") and data:
         reading.reduced = _axes(data[0], args, kwargs)
     return reading
@@ -133,6 +141,14 @@ def _norm(reading: Reading, bound: dict[str, Any]) -> None:
     reading.fields["epsilon"] = float(default if epsilon is None else epsilon)
     if reading.kind == "batch_norm":  # PyTorch's momentum is the share that is new
         reading.fields["momentum"] = 1.0 - float(bound.get("momentum", 0.1))
+
+
+def _factor(weights: Sequence[torch.Tensor], given: Sequence[Any]) -> torch.Tensor | None:
+    """Return the one number that is given, as float64, or the one array of weights; None for anything else."""
+    numbers = [x for x in given if isinstance(x, int | float) and not isinstance(x, bool)]
+    if len(numbers) + len(weights) != 1:
+        return None
+    return weights[0] if weights else torch.tensor([float(numbers[0])], dtype=torch.float64, device="cpu")
 
 
 def _axes(data: torch.Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]) -> frozenset[int]:

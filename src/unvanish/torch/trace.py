@@ -24,7 +24,9 @@ _ATTENTION = F.multi_head_attention_forward
 _OPENED_ATTENTION = opened(_ATTENTION)
 _FLATTENING = frozenset({"flatten", "reshape", "view"})
 _CHANNELS_SECOND = frozenset({"conv", "batch_norm", "group_norm", "pool"})
-_INHERITS = frozenset({"activation", "add", "concatenate", "dropout", "layer_norm", "multiply", "other", "rms_norm"})
+_INHERITS = frozenset(
+    {"activation", "add", "concatenate", "dropout", "layer_norm", "multiply", "other", "rms_norm", "scale"}
+)
 
 
 class Listener(Protocol):
@@ -245,10 +247,12 @@ class Trace(TorchFunctionMode):
                 sources, first, before.edges = root.sources, root.first, [root.edges]
                 self._merge(known.expression.calls)
         elif len(before.data) > 1 and name in ("add", "mul", "multiply"):
-            call.kind = "add" if name == "add" else "multiply"
+            call.kind = "multiply" if name != "add" else "other" if reading.adds_a_multiple else "add"
             sources = self.origins.each_source(before.data)
         elif reading.is_pool(first):
             call.kind, call.reduction = "pool", "average" if name == "mean" else "max"
+        elif reading.factor is not None and len(before.data) == 1:
+            call.kind, call.scale = "scale", reading.factor
         elif call.kind == "multiply" and len(before.data) < 2:  # by a constant
             call.kind = "other"
         if reading.reads_channels and call.kind in _CHANNELS_SECOND and before.data and outputs[0].ndim > 2:

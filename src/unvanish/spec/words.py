@@ -1,0 +1,42 @@
+"""The words that a description is made of: layers, with how many arguments each takes, and activations."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from unvanish.core.activations import FUNCTIONS
+
+ACTIVATIONS = (*sorted(FUNCTIONS), "softmax")
+
+
+class Arguments(NamedTuple):
+    """Say how many arguments a word takes, and what stands for each of them in an error."""
+
+    least: int
+    accepted: tuple[str, ...] = ()
+    """One for each that may be given, in order."""
+
+
+_NONE = Arguments(0)
+_WINDOW = Arguments(1, ("a whole number",))
+_LATER = f"a whole number, same, valid, {', '.join(ACTIVATIONS)}"
+
+LAYERS = {
+    "avg_pool": _WINDOW,
+    "batch_norm": _NONE,
+    "conv": Arguments(2, ("a whole number", "a whole number", _LATER, _LATER, _LATER)),
+    "dense": Arguments(1, ("a whole number", ", ".join(ACTIVATIONS))),
+    "dropout": Arguments(1, ("a number",)),
+    "embedding": Arguments(2, ("a whole number", "a whole number")),
+    "flatten": _NONE,
+    "global_avg_pool": _NONE,
+    "global_max_pool": _NONE,
+    "group_norm": Arguments(1, ("a whole number",)),
+    "input": Arguments(1, ("a whole number",) * 4),
+    "instance_norm": _NONE,
+    "layer_norm": _NONE,
+    "max_pool": _WINDOW,
+    "rms_norm": _NONE,
+    "simple_rnn": Arguments(1, ("a whole number", "tanh, relu, linear, sequences", "sequences")),
+}
+"""Word of a layer -> the arguments that it takes."""

@@ -1,0 +1,114 @@
+"""Two places of a convolution's output: how alike the signal is there, and which of their gradients add up (derived).
+
+Two samples at one place are as alike as their inputs were. Two places see other parts of the input, and zero padding
+cuts other taps off: k_p = E h(p) h(p') of two places falls by the share of taps that are inside for both, layer after
+layer, while k of two samples does not. Two places of one sample are taken to be as alike as those of two samples.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from unvanish.core.network import Layer
+from unvanish.theory.cotangent import Array, Cotangent
+from unvanish.theory.geometry import places
+from unvanish.theory.profile import near
+from unvanish.theory.signal import Signal
+
+
+def has_places(layer: Layer) -> bool:
+    """Say whether the layer's output lies at more than one place."""
+    return places(layer) > 1
+
+
+def reads_one(layer: Layer, source: Layer) -> bool:
+    """Say whether a layer reads one place of its source only: it has none itself, and does not take them together."""
+    return has_places(source) and not has_places(layer) and layer.kind not in ("flatten", "pool", "recurrent")
+
+
+def between(h: Signal, shared: float = 1.0) -> Signal:
+    """Return the signal with two places in place of two samples, as a kernel sees it.
+
+    shared: of the taps that are inside at one place, the share that is so at another one too.
+    """
+    apart = h.second - shared * (h.second - (h.spread if h.across is None else h.across))
+    return h._replace(spread=apart, across=None)
+
+
+def told_apart(leaving: Signal, before: Signal, other: Signal) -> Signal:
+    """Return a layer's output with what became of two places: `before` and `other`, its own for them."""
+    made_by = leaving.made_by
+    if made_by is not None:
+        made_by = (made_by[0], made_by[1], made_by[2]._replace(across=before.spread))
+    return leaving._replace(across=other.spread, made_by=made_by)
+
+
+def in_window(h: Signal, after: tuple[int, ...]) -> Signal:
+    """Return the signal as a pool sees it: its places are those of one window. after: places of the pool's output."""
+    if h.across is None:
+        return h
+    common = min(near(h.profile, after) * (h.second - h.across), h.second)
+    return h._replace(across=h.second - common)
+
+
+def behind_pool(leaving: Signal, h: Signal, layer: Layer) -> Signal:
+    """Return a mean pool's output with what two windows have in common, which is what two places had."""
+    if h.across is None or not has_places(layer):
+        return leaving
+    return leaving._replace(across=leaving.second - (h.second - h.across))
+
+
+def over_all(h: Signal, layer: Layer, batch_size: int) -> Signal:
+    """Return the signal with the mean pair of instances (sample and place) in place of two samples."""
+    if h.across is None:
+        return h
+    count = places(layer)
+    apart = ((batch_size - 1) * h.spread + batch_size * (count - 1) * h.across) / max(batch_size * count - 1, 1)
+    made_by = h.made_by
+    if made_by is not None:
+        made_by = (made_by[0], made_by[1], over_all(made_by[2], layer, batch_size))
+    return h._replace(spread=apart, across=None, made_by=made_by)
+
+
+def normalised(leaving: Signal, h: Signal, mean: Signal) -> Signal:
+    """Return what a batch normalisation made of the mean pair, told apart again.
+
+    leaving: its output for `mean`, which is over_all(h).
+    """
+    if h.across is None or not mean.spread > 0:
+        return leaving
+    factor = leaving.spread / mean.spread
+    return leaving._replace(spread=h.spread * factor, across=h.across * factor)
+
+
+def left_by_batch_norm(d: Cotangent, layer: Layer, left: Array) -> tuple[Array, float]:
+    """Return (alike, places) below a batch normalisation: nothing of the sum over all instances, of one place's some.
+
+    left: share of |d|^2 that is not in that sum.
+    """
+    count = places(layer)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        alike = np.where(left > 0, d.alike * (1 - d.places / count) / left, 0.0)
+    return np.maximum(alike, 0.0), 0.0
+
+
+def left_within(d: Cotangent, layer: Layer, left: Array) -> float:
+    """Return `within` below a batch normalisation, which takes the mean over samples out of each sample's sum."""
+    count, kept = places(layer), float(left.mean())
+    share = float(d.alike.mean()) * d.places * (1 - kept) / max(float(d.alike.mean()) * d.places, 1e-300)
+    return max(d.within - share * count, 0.0) / kept if count > 1 and kept > 0 else 1.0
+
+
+def kept_places(d: Cotangent, alike: Array, kept: float) -> float:
+    """Return `places` behind an activation that keeps `kept` of the product of two places; alike: behind it."""
+    before, after = float(d.alike.mean()), float(alike.mean())
+    return 1 + before * (d.places - 1) * kept / after if after > 0 else 1.0
+
+
+def summed(h: Signal, alike: Array, places: float, shared: float = 1.0) -> Array:
+    """Return the sum of <d, d'> <h, h'> over all pairs of instances, over that of |d|^2 on one.
+
+    alike, places: of the cotangent at the kernel's output. h: the kernel's input.
+    """
+    within = h.spread if h.across is None else h.across
+    return h.spread + alike * (h.second - h.spread) + alike * (places - 1) * shared * (h.second - within)
