@@ -84,9 +84,8 @@ def table(build: Callable[[], keras.Model], batch: int, seeds: int) -> None:
     print(f"  {'layer':<8}{'measured':>16}{'forecast':>10}{'off':>8}{'seeds within':>14}")
     for number in range(real.shape[1]):
         shown = f"{real[:, number].mean():8.2f} +- {real[:, number].std(ddof=1):.2f}"
-        print(
-            f"  {number + 1:<8}{shown:>16}{theory[:, number].mean():>10.2f}{off[number]:>8.2f}{inside[:, number].mean():>14.0%}"
-        )
+        numbers = f"{theory[:, number].mean():>10.2f}{off[number]:>8.2f}{inside[:, number].mean():>14.0%}"
+        print(f"  {number + 1:<8}{shown:>16}{numbers}")
     print(f"  every layer's mean within the band: {'yes' if np.all(off <= 2 * sd) else 'NO'}")
 
 

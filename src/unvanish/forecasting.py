@@ -92,6 +92,7 @@ def outlook_of(
     from unvanish.theory.bands import DECADES
     from unvanish.theory.depths import depths, first_rms
     from unvanish.theory.forecast import forecast_network
+    from unvanish.theory.learns import learns
     from unvanish.theory.outlook import apart, assumed_loss, typical, verdict
 
     given: dict[str, Any] = {"batch_size": batch_size, "second_moment": moments[0], "cross_moment": moments[1]}
@@ -123,6 +124,7 @@ def outlook_of(
         typical=typical(network),
         apart_first=first,
         apart_last=last,
+        learning=learns(network, expected, batch_size=batch_size),
         log10_first_rms=rms,
         below=below,
         depths=curve,

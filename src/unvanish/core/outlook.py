@@ -9,6 +9,7 @@ import msgspec
 from unvanish.core import document
 from unvanish.core.depths import Depths, Floor
 from unvanish.core.forecast import Forecast
+from unvanish.core.learning import Learning
 from unvanish.core.network import Network
 from unvanish.core.renderers import render
 
@@ -54,6 +55,8 @@ class Outlook(msgspec.Struct, frozen=True, kw_only=True):
     """What that lies below."""
     depths: Depths | None = None
     """The same recipe at other depths, where that was asked for."""
+    learning: Learning | None = None
+    """Whether it learns within a budget of steps; None in a document of an earlier version."""
     network: Network
     forecast: Forecast
     version: str = ""

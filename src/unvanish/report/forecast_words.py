@@ -7,6 +7,7 @@ from operator import itemgetter
 
 from unvanish.core.depths import Depths
 from unvanish.core.outlook import Outlook
+from unvanish.report.learning_text import learning_text
 from unvanish.report.numbers import MISSING, counted, plain, scientific
 
 Facts = list[tuple[str, str]]
@@ -51,6 +52,9 @@ def facts(outlook: Outlook) -> Facts:
         rows.append(("inputs apart", f"{apart}, {plain(outlook.apart_last, 2)} at the last hidden one"))
     if outlook.log10_first_rms is not None:
         rows.append(("first gradient", _first(outlook)))
+    if outlook.learning is not None:
+        within = f"within {counted(outlook.learning.steps, 'step')} of Adam"
+        rows.append(("learns", f"{within}: {learning_text(outlook.learning)}"))
     rows.append(("loss", f"{outlook.loss}, assumed"))
     if found.not_modelled:
         rows.append(("not modelled", ", ".join(found.not_modelled)))
