@@ -64,6 +64,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python bench/cures.py
 	$(BIN)/python bench/deep.py
 	$(BIN)/python bench/zoo.py judge
+	$(BIN)/python bench/trains.py judge reported
 
 docs: $(VENV)/.dev
 	$(BIN)/python tools/make_rule_pages.py

@@ -29,7 +29,7 @@ import numpy as np
 import torch
 
 from data.drawn import ACTIVATIONS, gradient_norms
-from unvanish.api import INPUTS
+from unvanish.forecasting import INPUTS
 from unvanish.spec.build import build
 from unvanish.theory.forecast import forecast_network
 

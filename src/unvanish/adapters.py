@@ -52,6 +52,12 @@ class Adapter(NamedTuple):
         return read
 
     @property
+    def example(self) -> Callable[[Any], Any]:
+        """Return the function that makes an array of an example input (None where it can not), imported now."""
+        take: Callable[[Any], Any] = importlib.import_module(f"{self.room}.arrays").example
+        return take
+
+    @property
     def trainer_of(self) -> Callable[..., Any]:
         """Return the function that makes a trainer of a model and its data, imported now.
 

@@ -21,11 +21,9 @@ from unvanish.watching.session import Plan, Progress
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from unvanish.forecasting import Reach
     from unvanish.script.run import ScriptRun
     from unvanish.trial.cure import Cure
-
-INPUTS = {"uniform": (1 / 3, 1 / 4), "normal": (1.0, 0.0)}
-"""What inputs are drawn from -> mean of x^2, and of x(s) x(t) over pairs of samples."""
 
 
 def check(
@@ -154,21 +152,28 @@ def compare(
     return Comparison(before=side(before), after=side(after), version=__version__)
 
 
-def forecast(model: Any, *, input: Any = None) -> Forecast:
+def forecast(network_or_model: Any, *, batch_size: int = 32, input: Any = None) -> Forecast:
     """Predict the gradient of every layer from the architecture and the weights alone: no training.
 
-    model: a core Network, a built Keras model, or a torch.nn.Module. input: an example of what the model takes, for one
-    that has no graph before it is called: a torch.nn.Module, a subclassed Keras model. Its shape matters, its values do
-    not.
+    network_or_model: a core Network, a description (`"dense(64, sigmoid)*11, dense(1)"`, weights glorot_uniform), a
+    built Keras model, or a torch.nn.Module. batch_size: samples over which the loss is the mean. input: an example of
+    what a model takes, an array of shape (samples, ...): its moments count in place of those of U(0, 1). A model that
+    has no graph before it is called (a torch.nn.Module, a subclassed Keras model) needs one.
     Nothing is changed. Raise UnvanishError (UsageError, DataError, UnsupportedError) when there is nothing to predict.
     """
-    from unvanish.theory.forecast import forecast_network
+    from unvanish.arguments import count_of
+    from unvanish.forecasting import of_model
 
-    if isinstance(model, Network):
-        return forecast_network(model)
+    size = count_of("batch_size", batch_size)
+    if isinstance(network_or_model, str):
+        return forecast_spec(network_or_model, batch_size=size).forecast
+    if isinstance(network_or_model, Network):
+        return of_model(network_or_model, size, input)
     from unvanish.adapters import adapter_of
 
-    return forecast_network(adapter_of(model).describe(model, input=input))
+    adapter = adapter_of(network_or_model)
+    network = adapter.describe(network_or_model, input=input)
+    return of_model(network, size, None if input is None else adapter.example(input))
 
 
 def forecast_spec(
@@ -178,40 +183,37 @@ def forecast_spec(
     inputs: str = "uniform",
     features: int | None = None,
     batch_size: int = 32,
+    depth: Reach | None = None,
 ) -> Outlook:
     """Predict the gradients of a network that is only described: `dense(64, sigmoid)*11, dense(1)`.
 
     initialiser: one of spec.initialisers. inputs: `uniform`, U(0, 1), or `normal`, N(0, 1). features: of an input;
     without it as many as the first dense layer has units. batch_size: over which the loss is the mean.
+    depth: the fewest and the most layers with weights over which the recipe is followed: its last repeated block,
+    repeated less or more often; `usual` for 5 to 200 where one is repeated.
     Raise UsageError, with the place, where the description cannot be read.
     """
-    from unvanish.spec.build import build
-    from unvanish.theory.bands import DECADES
-    from unvanish.theory.forecast import forecast_network
-    from unvanish.theory.outlook import apart, typical, verdict
+    from unvanish.forecasting import of_spec
 
-    second, cross = INPUTS[inputs]
-    network = build(spec, initialiser=initialiser, features=features)
-    expected = forecast_network(network, batch_size=batch_size, second_moment=second, cross_moment=cross)
-    word, reason = verdict(network, expected)
-    first, last = apart(network, expected)
-    return Outlook(
-        spec=spec,
-        initialiser=initialiser,
-        inputs=inputs,
-        features=network.layers[0].units or 0,
-        batch_size=batch_size,
-        verdict=word,
-        reason=reason,
-        decades=DECADES,
-        kernels=len(network.kernels),
-        typical=typical(network),
-        apart_first=first,
-        apart_last=last,
-        network=network,
-        forecast=expected,
-        version=__version__,
-    )
+    return of_spec(spec, initialiser=initialiser, inputs=inputs, features=features, batch_size=batch_size, reach=depth)
+
+
+def forecast_script(
+    path: str | Path,
+    argv: Sequence[str] = (),
+    *,
+    fit: int = 1,
+    depth: Reach | None = None,
+    progress: Progress,
+) -> tuple[ScriptRun, Outlook | None]:
+    """Run an unmodified training script up to its first step; return how it ran, and what is expected of its model.
+
+    fit: which of its trainings, counted from 1. depth: as for `forecast_spec`. No step is taken, and what follows is
+    not run.
+    """
+    from unvanish.forecasting import of_script
+
+    return of_script(Path(path), argv, fit=fit, progress=progress, reach=depth)
 
 
 def plot_grad_flow(model: Any, x: Any = None, y: Any = None, *, loss: Any = None, batch_size: int = 32) -> Figure:

@@ -55,6 +55,18 @@ def _cure_page(record: Any) -> str:
     return render_cure_html(record)
 
 
+def _forecast_text(record: Any) -> str:
+    from unvanish.report.forecast_text import render_outlook
+
+    return render_outlook(record)
+
+
+def _forecast_page(record: Any) -> str:
+    from unvanish.report.forecast_html import render_forecast_html
+
+    return render_forecast_html(record)
+
+
 def _comparison_page(record: Any) -> str:
     from unvanish.report.comparison_html import render_comparison_html
 
@@ -69,6 +81,8 @@ RENDERERS.update(
         "cure html": _cure_html,
         "cure page": _cure_page,
         "cure text": _cure_text,
+        "forecast page": _forecast_page,
+        "forecast text": _forecast_text,
         "html": _html,
         "page": _page,
         "text": _text,

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from rich.console import Console
 
 from unvanish.api import forecast_spec
@@ -17,6 +18,7 @@ from unvanish.cli.main import run
 from unvanish.core import document
 from unvanish.core.outlook import Outlook
 from unvanish.report.forecast_text import print_outlook
+from unvanish.report.forecast_words import facts
 
 TUTORIAL = "dense(64, sigmoid)*11, dense(1)"
 
@@ -87,6 +89,45 @@ def test_narrow_and_in_ascii(spec: str, width: int) -> None:
 def test_what_it_prints(snapshot: object, capsys: pytest.CaptureFixture[str]) -> None:
     run(["forecast", TUTORIAL])
     assert capsys.readouterr().out == snapshot
+
+
+def test_a_safe_depth_that_the_verdict_seems_to_contradict_is_explained() -> None:
+    found = forecast_spec(TUTORIAL)
+    assert "the rest" not in dict(facts(found))["safe depth"]
+    for safe in (None, found.kernels + 1):
+        told = dict(facts(replace(found, forecast=replace(found.forecast, safe_depth=safe))))["safe depth"]
+        assert told.endswith("the rest is made at the first and the last layer")
+
+
+@pytest.mark.parametrize("width", [20, 40, 80, 120])
+@pytest.mark.parametrize(
+    "spec", [TUTORIAL, "(dense(64), batch_norm, relu)*10, dense(1)", "dense(64, relu)*3, dense(1)", "dense(64, elu)*9"]
+)
+def test_the_curve_at_every_width(
+    spec: str, width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    run(["forecast", spec, "--depth", "3..300"])
+    text = capsys.readouterr().out
+    assert max(map(len, text.splitlines())) <= max(width, 38)  # the table has a width of its own
+    assert ("◉" in text) == (width >= 30)
+    assert "here, " in text
+
+
+def test_the_curve(snapshot: object, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["forecast", TUTORIAL, "--depth", "5..200"]) == 1
+    assert capsys.readouterr().out == snapshot
+
+
+@pytest.mark.parametrize("depth", ["5", "5..", "200..5", "5..5", "1..9", "5..5001", "-5..9", "5...9", "a..b"])
+def test_depths_that_are_refused(depth: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["forecast", TUTORIAL, "--depth", depth]) == 2
+    assert "as in 5..200" in capsys.readouterr().err
+
+
+def test_a_network_without_a_repeated_block_has_no_other_depth(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["forecast", "dense(4), dense(3), dense(1)", "--depth", "5..9"]) == 2
+    assert "no block of layers that is repeated" in capsys.readouterr().err
 
 
 def test_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

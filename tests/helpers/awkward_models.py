@@ -149,7 +149,7 @@ CASES: dict[str, Callable[[], Case]] = {
         (x(6, 2, 6),),
         ("0 conv", "1 group_norm", "2 group_norm", "3 rms_norm"),
     ),
-    "hook of the user's": lambda: Case(hooked(), (x(),), ("0 dense", "mul other", "1 dense")),
+    "hook of the user's": lambda: Case(hooked(), (x(),), ("0 dense", "mul scale", "1 dense")),
     "integer parameters": lambda: Case(
         Of(
             lambda s, h: s.a(h) * s.n.float(),
@@ -157,7 +157,7 @@ CASES: dict[str, Callable[[], Case]] = {
             n=nn.Parameter(torch.arange(8), requires_grad=False),
         ),
         (x(),),
-        ("a dense", "n other"),
+        ("a dense", "n scale"),
     ),
     "iterated": lambda: Case(
         Of(rows, a=linear()),

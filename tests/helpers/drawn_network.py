@@ -132,9 +132,7 @@ class Drawn:
 
     def _activated(self, u: Any, layer: Layer) -> Any:
         linear = layer.activation in ("linear", "softmax") or layer.name == self.network.outputs[0]
-        if layer.activation == "relu":
-            return F.relu(u)
-        return u if linear else Activation.apply(u, layer.activation, layer.activation_parameter)
+        return u if linear else _applied(u, layer.activation, layer.activation_parameter)
 
     def _convolved(self, h: Any, layer: Layer, kernel: Any) -> Any:
         size, axes = kernel.shape[-1], kernel.ndim - 2
@@ -151,9 +149,15 @@ class Drawn:
     def _through_time(self, h: Any, layer: Layer, own: dict[str, Any]) -> Any:
         state, states = torch.zeros(len(h), layer.units or 1, dtype=torch.float64), []
         for step in h.unbind(1):
-            state = self._activated(step @ own["kernel"].T + state @ own["again"].T + own["bias"], layer)
+            state = _applied(step @ own["kernel"].T + state @ own["again"].T + own["bias"], layer.state or "", None)
             states.append(state)
         return torch.stack(states, 1) if len(layer.shape) > 1 else state
+
+
+def _applied(u: Any, name: str, parameter: float | None) -> Any:
+    if name in ("relu", "linear"):
+        return F.relu(u) if name == "relu" else u
+    return Activation.apply(u, name, parameter)
 
 
 def _normalised(h: Any, axes: tuple[int, ...], layer: Layer) -> Any:

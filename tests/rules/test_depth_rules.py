@@ -78,14 +78,6 @@ def test_adam_hides_only_where_it_does() -> None:
     assert "hides" not in finding(gf101.judge(sgd)).note
 
 
-def test_theory_and_measurement_apart_is_said() -> None:
-    seen = SPECIMENS["tutorial_sigmoid"]()
-    assert "apart" not in finding(gf101.judge(seen)).note
-    assert seen.forecast is not None
-    odd = replace(seen, forecast=replace(seen.forecast, log10_first_over_last=-3.0))
-    assert "standard deviations apart" in finding(gf101.judge(odd)).note
-
-
 def test_underflow_is_vanishing() -> None:
     found = finding(gf101.judge(SPECIMENS["underflowing"]()))
     assert found.severity == "error"

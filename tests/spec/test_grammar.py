@@ -66,7 +66,7 @@ def test_shapes_and_fans_of_a_convolutional_network() -> None:
 def test_words_and_sequences() -> None:
     network = build("input(6), embedding(20, 4), simple_rnn(5, relu, sequences), simple_rnn(3), dense(1)")
     assert [layer.shape for layer in network.layers] == [(6,), (6, 4), (6, 5), (3,), (1,)]
-    assert [layer.activation for layer in network.layers if layer.kind == "recurrent"] == ["relu", "tanh"]
+    assert [layer.state for layer in network.layers if layer.kind == "recurrent"] == ["relu", "tanh"]
     table = network.layer("embedding_1").table
     assert table is not None
     assert table.size == 80

@@ -72,13 +72,13 @@ def test_a_small_scale_keeps_the_product_of_a_deep_network() -> None:
 def test_group_norm(order: str, activation: str, norm: str) -> None:
     block = f"conv(24, 3), {norm}, {activation}" if order == "before" else f"conv(24, 3, {activation}), {norm}"
     text = f"input(8, 8, 3), ({block})*5, flatten, dense(10, softmax)"
-    check(text, "he_normal", within=0.08, batch=8, seeds=10)
+    check(text, "he_normal", within=0.1, batch=8, seeds=12)
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
 def test_the_places_of_an_instance_norm_add_up_to_nothing(activation: str) -> None:
     text = f"input(8, 8, 3), (conv(24, 3), instance_norm, {activation})*4, global_avg_pool, dense(10, softmax)"
-    check(text, "he_normal", within=0.08, batch=8, seeds=10)
+    check(text, "he_normal", within=0.1, batch=8, seeds=12)
 
 
 CONVOLUTIONAL = {
@@ -116,7 +116,7 @@ def test_what_is_left_at_the_border_of_a_deep_network(activation: str) -> None:
     "stack",
     [
         "input(20, 8), simple_rnn(64, {})",
-        "input(20, 8), simple_rnn(48, {}, sequences), simple_rnn(48, {})",
+        "input(20, 8), simple_rnn(64, {}, sequences), simple_rnn(64, {})",
         "input(20, 8), simple_rnn(48, {}, sequences), global_avg_pool",
         "input(12, 8), simple_rnn(48, {}, sequences), flatten",
         "input(20, 8), dense(32, relu), simple_rnn(48, {}), dense(32, relu)",
@@ -139,3 +139,23 @@ def test_simple_rnn(stack: str, initialiser: str, activation: str) -> None:
 )
 def test_embedding(stack: str, initialiser: str) -> None:
     check(f"input(16), {stack}, dense(10, softmax)", initialiser, within=0.06, batch=16, seeds=16)
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+@pytest.mark.parametrize(
+    "stack",
+    [
+        "input(16, 16, 3), (conv(24, 3), batch_norm, {0}, max_pool(2))*3, flatten",
+        "input(16, 16, 3), (conv(24, 3), {0}, conv(24, 3), max_pool(2), {0})*2, flatten",
+        "input(32, 4), (conv(48, 3, {0}), max_pool(4))*2, global_max_pool",
+        "input(10, 10, 3), (conv(24, 3), batch_norm, {0})*2, global_max_pool",
+    ],
+)
+def test_max_pool(stack: str, activation: str) -> None:
+    check(f"{stack.format(activation)}, dense(10, softmax)", "he_normal", within=0.08, batch=16, seeds=10)
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+@pytest.mark.parametrize("order", ["{0}, group_norm(4)", "group_norm(4), {0}"])
+def test_group_norm_of_a_few_dense_units(order: str, activation: str) -> None:
+    check(f"(dense(64), {order.format(activation)})*8, dense(1, sigmoid)", "he_normal", within=0.08)

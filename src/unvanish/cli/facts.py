@@ -1,4 +1,4 @@
-"""Saved facts read back: what `check --json`, `cure --json` and `compare --json` wrote."""
+"""Saved facts read back: what `check`, `cure`, `compare` and `forecast` wrote with --json."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ if TYPE_CHECKING:
     from unvanish.core.comparison import Comparison
     from unvanish.core.cured import Cured
     from unvanish.core.diagnosis import Diagnosis
+    from unvanish.core.outlook import Outlook
 
 
-def load(file: Path) -> Diagnosis | Cured | Comparison:
+def load(file: Path) -> Diagnosis | Cured | Comparison | Outlook:
     """Return the record in the file, of whichever kind it is; raise UsageError where there is none."""
     import msgspec
 
@@ -21,6 +22,7 @@ def load(file: Path) -> Diagnosis | Cured | Comparison:
     from unvanish.core.comparison import Comparison
     from unvanish.core.cured import Cured
     from unvanish.core.diagnosis import Diagnosis
+    from unvanish.core.outlook import Outlook
 
     try:
         data = file.read_bytes()
@@ -31,10 +33,10 @@ def load(file: Path) -> Diagnosis | Cured | Comparison:
             numbers={"folder": file.absolute().parent},
             hint="write one first: unvanish check train.py --json facts.json",
         ) from None
-    kinds: dict[str, Any] = {kind.__name__: kind for kind in (Comparison, Cured, Diagnosis)}
+    kinds: dict[str, Any] = {kind.__name__: kind for kind in (Comparison, Cured, Diagnosis, Outlook)}
     try:
         kind = kinds.get(document.kind_of(data), Diagnosis)
-        record: Diagnosis | Cured | Comparison = document.decode(data, kind)
+        record: Diagnosis | Cured | Comparison | Outlook = document.decode(data, kind)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise UsageError(
             f"{file} is not a saved diagnosis",

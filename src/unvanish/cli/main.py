@@ -28,7 +28,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "demo": ("unvanish.cli.demo", "Check the tutorial's networks and every remedy, and cure the sick one."),
     "explain": ("unvanish.cli.explain", "Show the page of a rule: what it measures, why, evidence, remedies."),
-    "forecast": ("unvanish.cli.forecast", "Say from a network's description what its gradients will do, untrained."),
+    "forecast": ("unvanish.cli.forecast", "Say what a network's gradients will do before it is trained."),
     "report": ("unvanish.cli.report", "Render saved facts again: as text, HTML or JSON."),
 }
 """Name -> module, one line of help. The module's function of that name is the command."""
@@ -95,8 +95,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except click.NoSuchOption as error:
         error.show()
-        if error.ctx is not None and error.ctx.info_name == "check":
-            click.echo("Arguments of the script go behind --: unvanish check train.py -- --epochs 3", err=True)
+        if error.ctx is not None and error.ctx.info_name in ("check", "forecast"):
+            example = f"unvanish {error.ctx.info_name} train.py -- --epochs 3"
+            click.echo(f"Arguments of the script go behind --: {example}", err=True)
         return 2
     except click.ClickException as error:
         error.show()

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from unvanish.core.comparison import Comparison
     from unvanish.core.cured import Cured
     from unvanish.core.diagnosis import Diagnosis
+    from unvanish.core.outlook import Outlook
 
 EPILOG = """\b
 Examples:
@@ -33,7 +34,7 @@ Examples:
 def report(file: Path, *, html: Path | None, json: Path | None, quiet: bool) -> None:
     """Render saved facts again: as text, HTML or JSON.
 
-    FILE: what check, cure or compare wrote with --json.
+    FILE: what check, cure, compare or forecast wrote with --json.
     """
     files.ensure_writable(html, json)
     record = facts.load(file)
@@ -45,13 +46,14 @@ def report(file: Path, *, html: Path | None, json: Path | None, quiet: bool) -> 
     if json is not None:
         files.write(json, record.to_json())
     if html is not None:
-        forms = {"Comparison": "comparison page", "Cured": "cure page", "Diagnosis": "page"}
+        forms = {"Comparison": "comparison page", "Cured": "cure page", "Diagnosis": "page", "Outlook": "forecast page"}
         files.write(html, render(forms[type(record).__name__], record))
 
 
-def _show(record: Diagnosis | Cured | Comparison, console: Console, report: str) -> None:
+def _show(record: Diagnosis | Cured | Comparison | Outlook, console: Console, report: str) -> None:
     from unvanish.core.comparison import Comparison
     from unvanish.core.cured import Cured
+    from unvanish.core.outlook import Outlook
     from unvanish.report.comparison_text import print_comparison
     from unvanish.report.cure_text import print_cure
     from unvanish.report.text import print_diagnosis
@@ -60,5 +62,9 @@ def _show(record: Diagnosis | Cured | Comparison, console: Console, report: str)
         print_comparison(record, console)
     elif isinstance(record, Cured):
         print_cure(record, console, report=report)
+    elif isinstance(record, Outlook):
+        from unvanish.report.forecast_text import print_outlook
+
+        print_outlook(record, console)
     else:
         print_diagnosis(record, console, report=report)

@@ -40,6 +40,8 @@ class Forecast(msgspec.Struct, frozen=True, kw_only=True):
     """Layers over which the transmission adds up to a factor e; inf when it is 1."""
     gradient_factor_per_layer: float | None = None
     """The same mean for the kernels' own gradient norms, which follow the forward signal too."""
+    log10_output_gradient: float | None = None
+    """log10 of the output kernel's gradient norm itself, of the loss that is assumed; None where it is not known."""
     layers: tuple[LayerForecast, ...] = ()
     not_modelled: tuple[str, ...] = ()
     """Names of layers that the theory skipped, taken as passing everything unchanged."""

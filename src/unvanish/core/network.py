@@ -52,8 +52,8 @@ class Layer(msgspec.Struct, frozen=True, kw_only=True):
     """Beta of a normalisation."""
     table: WeightStats | None = None
     """Entries of an embedding."""
-    cell: str | None = None
-    """`rnn`, `gru` or `lstm` of a recurrent layer; None for another one, and where it is not known."""
+    state: str | None = None
+    """Activation of a simple recurrent layer's state: s_t = f(W x_t + R s_(t-1) + b); None for any other cell."""
     groups: int | None = None
     """Groups of a group normalisation; as many as units for an instance normalisation."""
     keep: float = 1.0
@@ -76,7 +76,7 @@ class Layer(msgspec.Struct, frozen=True, kw_only=True):
     def modelled(self) -> bool:
         """Say whether the theory knows what such a layer does to signal and gradient."""
         if self.kind == "recurrent":
-            return self.cell == "rnn" and self.kernel is not None and self.recurrent_kernel is not None
+            return self.state is not None and self.kernel is not None and self.recurrent_kernel is not None
         return self.kind in MODELLED and (self.kind != "embedding" or self.table is not None)
 
 

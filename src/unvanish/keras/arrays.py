@@ -99,6 +99,12 @@ def as_arrays(value: Any, *, lists: bool = False) -> Any:
     return _mapped(_array, value)
 
 
+def example(value: Any) -> NDArray[Any] | None:
+    """Return an example input as an array; None where it is a structure of several."""
+    found = as_arrays(value, lists=True)
+    return found if isinstance(found, np.ndarray) else None
+
+
 def features(x: Any) -> int:
     """Return the number of input entries of one sample, at least 1."""
     return max(1, sum(int(np.prod(leaf.shape[1:], dtype=np.int64)) for leaf in keras.tree.flatten(x)))

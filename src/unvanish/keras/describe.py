@@ -18,10 +18,12 @@ from unvanish.keras.kinds import (
     activation_of,
     bias_of,
     fans_of,
+    groups_of,
     kernel_of,
     kind_of,
     recurrent_kernel_of,
     reduction_of,
+    state_of,
     wrapped,
 )
 from unvanish.keras.weights import array_of, parameters_of, stats_of
@@ -69,6 +71,9 @@ def _layer(leaf: Leaf, known: dict[int, tuple[str, float | None]], first: str) -
         fan_out=None if fans is None else fans.fan_out,
         kernel=stats_of(kernel, orthogonal=True),
         recurrent_kernel=stats_of(recurrent_kernel_of(operation), orthogonal=True),
+        state=state_of(operation),
+        table=stats_of(operation.embeddings) if kind == "embedding" else None,
+        groups=groups_of(operation),
         distinct_units=distinct_of(operation),
         bias=stats_of(bias),
         scale=stats_of(_first(operation, "gamma", "scale")) if scaled else scale,

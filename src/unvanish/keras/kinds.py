@@ -81,8 +81,8 @@ def kind_of(operation: Any) -> str:
 
 
 def _told(kind: str, operation: Any) -> str:
-    """Return the kind, told apart where one class stands for two."""
-    return "rms_norm" if kind == "layer_norm" and getattr(operation, "rms_scaling", False) else kind
+    """Return the kind, told apart where one class stands for two: `rms_scaling` divides by the sd, not by the RMS."""
+    return "other" if kind == "layer_norm" and getattr(operation, "rms_scaling", False) else kind
 
 
 def kernel_of(operation: Any) -> Any | None:
@@ -109,6 +109,22 @@ def kernel_of(operation: Any) -> Any | None:
 def recurrent_kernel_of(operation: Any) -> Any | None:
     """Return the variable by which a recurrent leaf multiplies its own state; None for others."""
     return getattr(operation.cell, "recurrent_kernel", None) if kind_of(operation) == "recurrent" else None
+
+
+def state_of(operation: Any) -> str | None:
+    """Return the activation of a simple recurrent leaf's state; None for any other cell, and one that drops out."""
+    cell = getattr(operation, "cell", None)
+    if kind_of(operation) != "recurrent" or not isinstance(cell, _L.SimpleRNNCell) or not compat.is_keras_own(cell):
+        return None
+    name = _recognise(cell.activation)[0]
+    return None if cell.dropout or cell.recurrent_dropout or name in ("other", "softmax") else name
+
+
+def groups_of(operation: Any) -> int | None:
+    """Return the groups of a group normalisation; None for other leaves."""
+    if kind_of(operation) != "group_norm":
+        return None
+    return int(operation.gamma.shape[0] if operation.groups == -1 and operation.gamma is not None else operation.groups)
 
 
 def bias_of(operation: Any) -> Any | None:

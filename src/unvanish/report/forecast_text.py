@@ -10,13 +10,15 @@ from rich.text import Text
 from unvanish.core.network import Layer
 from unvanish.core.outlook import Outlook
 from unvanish.report.bar import bar, decades
+from unvanish.report.depth_text import depth_lines
+from unvanish.report.forecast_words import facts, power, sentence, told
 from unvanish.report.glyphs import verdict_mark
 from unvanish.report.inert import inert
 from unvanish.report.lines import can_write, plain_line, wrap
-from unvanish.report.numbers import MISSING, counted, plain
+from unvanish.report.numbers import MISSING, counted
 
 WIDEST = 100
-GLYPHS = "✓✗·█▏←±"
+GLYPHS = "✓✗·█▏←±●◉│┤┴└─┄"
 SHOWN = 7
 """Rows at either end of a table that has too many."""
 NARROWEST = 12
@@ -30,53 +32,26 @@ def print_outlook(outlook: Outlook, console: Console) -> None:
         console.print(plain_line(line) if ascii_only else line, soft_wrap=True, highlight=False)
 
 
+def render_outlook(outlook: Outlook) -> str:
+    """Return the report as plain text of 80 columns."""
+    return "\n".join(line.plain for line in outlook_lines(outlook, 80))
+
+
 def outlook_lines(outlook: Outlook, width: int) -> list[Text]:
     """Return the report in lines of at most `width` columns."""
-    told = f"unvanish {outlook.version} · forecast, nothing measured · {outlook.initialiser} weights"
-    told += f" · {outlook.inputs} inputs, {counted(outlook.features, 'feature')} · batch {outlook.batch_size}"
-    lines = [*wrap(Text(told, style="dim"), width, "", ""), Text(), *_verdict(outlook, width), Text()]
-    lines += _facts(outlook, width)
-    table = _table(outlook, width)
-    return [*lines, Text(), *table] if table else lines
+    lines = [*wrap(Text(inert(told(outlook)), style="dim"), width, "", ""), Text(), *_verdict(outlook, width), Text()]
+    for name, text in facts(outlook):
+        lines += wrap(Text(inert(text)), width, f"  {name:<16}", " " * 18, style="bold")
+    curve = [] if outlook.depths is None else depth_lines(outlook.depths, outlook.decades, width)
+    for part in (curve, _table(outlook, width)):
+        lines += [Text(), *part] if part else []
+    return lines
 
 
 def _verdict(outlook: Outlook, width: int) -> list[Text]:
     mark = verdict_mark("healthy" if outlook.verdict == "fine" else outlook.verdict)
     head = f"{mark.glyph} {outlook.verdict.upper()}   "
-    return wrap(Text(inert(_sentence(outlook))), width, head, " " * len(head), style=mark.style)
-
-
-def _sentence(outlook: Outlook) -> str:
-    if outlook.verdict == "undecided":
-        return outlook.reason
-    found = outlook.forecast
-    band = "" if found.log10_sd is None else f" ± {found.log10_sd:.1f}"
-    text = f"first/last gradient 10^({_power(found.log10_first_over_last)}{band}) over {outlook.kernels} weight layers"
-    if found.gradient_factor_per_layer is not None:
-        text += f", x {plain(found.gradient_factor_per_layer)} per layer towards the input"
-    return f"{text} (fine: within 10^±{outlook.decades:g})"
-
-
-def _facts(outlook: Outlook, width: int) -> list[Text]:
-    found = outlook.forecast
-    safe = "any" if found.safe_depth is None else f"{counted(found.safe_depth, 'layer')}"
-    rows = [("safe depth", f"{safe}; this network has {outlook.kernels}")] if outlook.verdict != "undecided" else []
-    if found.depth_scale is not None:
-        scale = "no end" if math.isinf(found.depth_scale) else f"{plain(found.depth_scale)} layers"
-        rows.append(("depth scale", f"{scale} for a factor e"))
-    if outlook.typical is not None:
-        layer = found.layer(outlook.typical)
-        critical = "none, a normalisation takes it out" if layer.critical_gain is None else plain(layer.critical_gain)
-        rows.append(("gain", f"{plain(layer.gain)}; critical {critical} (at {outlook.typical})"))
-    if outlook.kernels > 1:
-        ends = [plain(found.layer(outlook.network.kernels[i].name).second_moment, 2) for i in (0, -2)]
-        rows.append(("signal", f"mean square {ends[0]} at the first layer, {ends[1]} at the last hidden one"))
-    if outlook.apart_first is not None and outlook.apart_last is not None:
-        apart = f"1 - correlation {plain(outlook.apart_first, 2)} at the first layer"
-        rows.append(("inputs apart", f"{apart}, {plain(outlook.apart_last, 2)} at the last hidden one"))
-    if found.not_modelled:
-        rows.append(("not modelled", ", ".join(found.not_modelled)))
-    return [line for name, text in rows for line in wrap(Text(text), width, f"  {name:<14}", " " * 16, style="bold")]
+    return wrap(Text(inert(sentence(outlook))), width, head, " " * len(head), style=mark.style)
 
 
 def _table(outlook: Outlook, width: int) -> list[Text]:
@@ -108,11 +83,7 @@ def _title(layer: Layer) -> str:
 
 
 def _gradient(log: float | None) -> str:
-    return MISSING if log is None else f"10^{_power(log)}"
-
-
-def _power(log: float | None) -> str:
-    return MISSING if log is None else f"{log:.1f}" if abs(log) >= 0.05 else "0"
+    return MISSING if log is None else f"10^{power(log)}"
 
 
 def _ten_to(log: float) -> float:

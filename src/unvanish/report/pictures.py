@@ -17,10 +17,13 @@ from unvanish.core.comparison import Comparison, before_and_after
 from unvanish.core.cured import Cured
 from unvanish.core.diagnosis import Diagnosis
 from unvanish.core.network import Network
+from unvanish.core.outlook import Outlook
 from unvanish.core.profile import Profile
 from unvanish.report.figures import (
     arms,
     before_after,
+    depths,
+    forecast_layers,
     grad_flow,
     gradient_by_depth,
     heatmap,
@@ -167,6 +170,36 @@ SEEDS: Picture[Cured] = Picture(
 )
 
 
+def _floors(outlook: Outlook) -> bool:
+    return outlook.depths is not None and any(floor.kernels is not None for floor in outlook.depths.floors)
+
+
+FORECAST: tuple[Picture[Outlook], ...] = (
+    Picture(
+        "depths",
+        "How deep this recipe may go",
+        "Norm of the first kernel's gradient over the output kernel's, for the same recipe at other depths: its last "
+        "repeated block, repeated less or more often. Shaded: two standard deviations from one initialisation to the "
+        "next; green: within 1.5 decades.",
+        depths.draw,
+        (
+            (
+                _floors,
+                "Dotted: from there on the first kernel's gradient (RMS over its entries, of a batch-mean loss, labels "
+                "that are balanced classes or of variance 1) lies below that number.",
+            ),
+        ),
+    ),
+    Picture(
+        "layers-forecast",
+        "Gradient by depth",
+        "Norm of each kernel's gradient over the output kernel's. Input at the left. The green wedge, drawn from three "
+        "layers on, is where a healthy gradient lies: within 1.5 decades over the whole depth.",
+        forecast_layers.draw,
+    ),
+)
+
+
 @dataclass(frozen=True)
 class Drawn:
     """Hold a picture that has something to show, ready for a page."""
@@ -205,6 +238,13 @@ def of_cure(cured: Cured, *, png: bool = False) -> dict[str, Drawn]:
         figure = SEEDS.draw(cured)
         seeds = None if figure is None else _drawn(SEEDS, figure, png)
     return {drawn.picture.key: drawn for drawn in (overlay, seeds) if drawn is not None}
+
+
+def of_outlook(outlook: Outlook) -> dict[str, Drawn]:
+    """Return the pictures of a forecast that have something to show, by their keys."""
+    with settings():
+        figures = [(picture, picture.draw(outlook)) for picture in FORECAST]
+        return {picture.key: _svg(picture.of(outlook), figure) for picture, figure in figures if figure is not None}
 
 
 def of_gradients(network: Network, profile: Profile) -> Figure | None:

@@ -14,10 +14,12 @@ from markupsafe import Markup
 
 from unvanish.core.diagnosis import Diagnosis, Finding, Site
 from unvanish.report import numbers
+from unvanish.report.expectation import expectation
 from unvanish.report.glyphs import SEVERITIES, verdict_mark
 from unvanish.report.headline import headline
 from unvanish.report.inert import crop, place, sentence, shorten
 from unvanish.report.remedies import smallest_first, tried_by
+from unvanish.rules.evidence import disagreement
 
 LONGEST_NAME = 48
 
@@ -31,6 +33,7 @@ def facts(diagnosis: Diagnosis) -> dict[str, Any]:
         "marks": SEVERITIES,
         "headline": headline(diagnosis),
         "environment": surroundings(diagnosis),
+        "expected": [text for text in (expectation(diagnosis), disagreement(diagnosis.observation)) if text],
         "remedies": smallest_first(diagnosis.findings),
         "tried_by": tried_by(diagnosis),
         "sites_of": lambda finding: sites_of(diagnosis, finding),

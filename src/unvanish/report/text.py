@@ -20,6 +20,7 @@ from unvanish.report.remedies import smallest_first, tried_by
 from unvanish.report.rows import layer_rows
 from unvanish.report.text_table import family_of, table_lines
 from unvanish.report.time_table import time_lines
+from unvanish.rules.evidence import disagreement
 from unvanish.rules.words import span
 
 WIDEST = 100
@@ -67,13 +68,20 @@ def _lines(diagnosis: Diagnosis, width: int, report: str) -> list[Text]:
         told = [x for f in diagnosis.findings for x in _message(f, width)]
         named = wrap(Text(f"report: {inert(report)}"), width, "", "") if report else []
         left_out = _listed("not checked", diagnosis.observation.left_out, width)
-        return _verdict(diagnosis, width) + told + left_out + _not_modelled(diagnosis, width) + named
+        return (
+            _verdict(diagnosis, width)
+            + told
+            + left_out
+            + _not_modelled(diagnosis, width)
+            + _apart(diagnosis, width)
+            + named
+        )
     blocks = [
         wrap(Text(header(diagnosis), style="dim"), width, "", ""),
         _verdict(diagnosis, width),
         *_findings(diagnosis, width),
         _fixes(diagnosis, width),
-        _forecast(diagnosis, width),
+        _forecast(diagnosis, width) + _apart(diagnosis, width),
         _listed("undecided", (f"{u.code} {u.name}: {u.reason}" for u in diagnosis.undecided), width),
         _listed("not checked", diagnosis.observation.not_checked, width),
         _counts(diagnosis, report, width),
@@ -181,6 +189,12 @@ def _forecast(diagnosis: Diagnosis, width: int) -> list[Text]:
     """Return what theory expected, beside the measured number where a rule gave one."""
     text = expectation(diagnosis)
     return wrap(Text(text), width, "forecast: ", " " * 10, style="bold") if text else []
+
+
+def _apart(diagnosis: Diagnosis, width: int) -> list[Text]:
+    """Return one line where theory and measurement are too far apart."""
+    text = disagreement(diagnosis.observation)
+    return wrap(Text(sentence(text)), width, "! ", "  ", style="bold yellow") if text else []
 
 
 def _not_modelled(diagnosis: Diagnosis, width: int) -> list[Text]:

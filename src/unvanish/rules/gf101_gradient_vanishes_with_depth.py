@@ -82,7 +82,7 @@ from unvanish.core.measures.time_to_learn import DIVIDES_BY_GRADIENT
 from unvanish.core.observation import Observation
 from unvanish.rules.course import course
 from unvanish.rules.easing import eased
-from unvanish.rules.evidence import disagreement, first_update, numbers
+from unvanish.rules.evidence import first_update, numbers
 from unvanish.rules.gradients import (
     LIMIT_DECADES,
     DepthProfile,
@@ -165,5 +165,4 @@ def _note(seen: Observation, start: Gradients, found: DepthProfile, relief: str)
     if ratio is not None and ratio > NORMAL_UPDATE and seen.optimizer.family in DIVIDES_BY_GRADIENT:
         total = f"the total gradient norm ({total_norm(start):.2g}) and update/weight ({power(ratio)}) look normal"
         notes.append(f"{total}; {seen.optimizer.name} hides the decay")
-    notes.append(disagreement(seen, found, start))
-    return "; ".join(note for note in notes if note)
+    return "; ".join(notes)

@@ -52,7 +52,7 @@ from unvanish.core.diagnosis import Clear, Finding, Undecided, Verdict
 from unvanish.core.observation import Observation
 from unvanish.rules.course import course
 from unvanish.rules.easing import eased
-from unvanish.rules.evidence import disagreement, numbers
+from unvanish.rules.evidence import numbers
 from unvanish.rules.expected import expected_factor
 from unvanish.rules.gradients import (
     LIMIT_DECADES,
@@ -98,7 +98,7 @@ def judge(seen: Observation) -> Verdict:
         evidence=evidence | way.evidence,
         why=f"{factor_words(seen, found, split)}.{_why(seen)}",
         effect=way.words,
-        note="; ".join(text for text in (relief, disagreement(seen, found, start)) if text),
+        note=relief,
         cures=against_exploding(seen),
     )
 

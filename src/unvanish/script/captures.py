@@ -65,6 +65,9 @@ CAPTURES: Captures = (("keras", "unvanish.keras.capture"), ("torch", "unvanish.t
 FOR_TRIALS: Captures = (("keras", "unvanish.keras.taking"), ("torch", "unvanish.torch.capture"))
 """The same, where copies of the model are to be trained: PyTorch has no trainer yet, and is looked at as ever."""
 
+FOR_FORECASTS: Captures = (("keras", "unvanish.keras.describing"), ("torch", "unvanish.torch.describing"))
+"""The same, where the script is to end before its first step, and only what it is about to train is told."""
+
 
 def factories(plan: Plan, progress: Progress, script: Path, captures: Captures = CAPTURES) -> Mapping[str, Factory]:
     """Return, for each framework, what makes its capture; nothing is imported before a factory is called."""

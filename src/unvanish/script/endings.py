@@ -57,6 +57,8 @@ def steps_seen(run: ScriptRun) -> int:
 def _interrupted(run: ScriptRun) -> ScriptError:
     seen = run.observation is not None
     hint = f"unvanish check {_quoted(run.script)} --steps 20 needs fewer steps"
+    if run.command == "forecast":
+        hint = "a forecast ends the script before its first training step; what comes before that takes its time"
     if run.command == "cure":
         hint = "trials begin when the script calls fit: Ctrl-C from then on keeps what was measured"
     return ScriptError(

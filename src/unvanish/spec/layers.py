@@ -142,8 +142,7 @@ def _simple_rnn(asked: Asked) -> Fields:
     kernel, again, bias = initialisers.recurrent(asked.initialiser, asked.shape[-1], units)
     return {
         "kind": "recurrent",
-        "cell": "rnn",
-        "activation": activation,
+        "state": activation,
         "shape": (asked.shape[0], units) if sequences else (units,),
         "fan_in": asked.shape[-1],
         "fan_out": units,

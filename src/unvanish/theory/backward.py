@@ -7,11 +7,11 @@ import math
 import numpy as np
 
 from unvanish.core.network import Layer
-from unvanish.theory.cotangent import Cotangent, ln, scaled
+from unvanish.theory.cotangent import Cotangent, ln, mean, scaled
 from unvanish.theory.finite_batch import Shifts
+from unvanish.theory.fluctuation import apart
 from unvanish.theory.forward import activation_noise, slide
 from unvanish.theory.geometry import Pooled, receptive_field
-from unvanish.theory.pairs import apart
 from unvanish.theory.places import between, kept_places, left_by_batch_norm, left_within
 from unvanish.theory.signal import Signal, across_units, affine, kernel_noise, moments_of, units_of, weights_moments
 from unvanish.theory.trunk import level
@@ -51,7 +51,7 @@ def back_through_activation(
         follows=of.elasticity if d.at_trunk else 0.0,
         bent=lean * (d.together - 1),
         along=of.slope_along,
-        level=lean * (float(d.alike.mean()) * d.places - 1),
+        level=lean * (mean(d.alike) * d.places - 1),
         in_step=lean * (d.within - 1),
     )
 

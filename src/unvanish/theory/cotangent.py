@@ -29,7 +29,7 @@ class Cotangent(NamedTuple):
     alike: Array
     """|sum over samples|^2 / sum of |one|^2: 1 if independent, the batch size if equal, 0 below a batch norm."""
     pairs: float = 0.0
-    """By how much two samples' product, over |dL/dh|^2, grows with their relative k (theory.pairs)."""
+    """By how much two samples' product, over |dL/dh|^2, grows with their relative k (theory.fluctuation)."""
     places: float = 1.0
     """The same over the places of a convolution's output, of what is summed over samples."""
     within: float = 1.0
@@ -86,7 +86,8 @@ def merged(parts: list[Cotangent], h: Signal, units: int) -> Cotangent:
 
     They are uncorrelated but for what the branches of a residual network pull in step (trunk).
     """
-    parts = [part for part in parts if np.any(part.log > -np.inf)] or parts[:1]
+    if len(parts) > 1:
+        parts = [part for part in parts if np.any(part.log > -np.inf)] or parts[:1]
     if len(parts) == 1:
         return parts[0]
     logs = np.stack([part.log for part in parts])
@@ -95,10 +96,10 @@ def merged(parts: list[Cotangent], h: Signal, units: int) -> Cotangent:
         shares = np.where(log > -np.inf, np.exp(logs - log), 1 / len(parts))
     weights = [float(share) for share in shares.mean(axis=1)]
 
-    def mean(numbers: Iterable[float]) -> float:
+    def over_parts(numbers: Iterable[float]) -> float:
         return math.fsum(share * number for share, number in zip(weights, numbers, strict=True))
 
-    together, single = mean(part.together for part in parts), mean(part.single for part in parts)
+    together, single = over_parts(part.together for part in parts), over_parts(part.single for part in parts)
     trunk = parts[0].trunk
     if trunk is not None and all(part.trunk is trunk for part in parts) and 0 < h.second < math.inf:
         pull, follows = sum(part.pull for part in parts), max(part.follows for part in parts)
@@ -109,15 +110,15 @@ def merged(parts: list[Cotangent], h: Signal, units: int) -> Cotangent:
     return Cotangent(
         log=log,
         alike=np.sum([share * part.alike for share, part in zip(shares, parts, strict=True)], axis=0),
-        pairs=mean(part.pairs for part in parts),
+        pairs=over_parts(part.pairs for part in parts),
         places=_together(parts, shares),
-        within=mean(part.within for part in parts),
+        within=over_parts(part.within for part in parts),
         profile=mixed([(share, part.profile) for share, part in zip(weights, parts, strict=True)]),
         together=together,
         noise=merged_noise([(share, part.noise) for share, part in zip(weights, parts, strict=True)]),
         single=single,
         degrees=max(part.degrees for part in parts),
-        common=mean(part.common for part in parts),
+        common=over_parts(part.common for part in parts),
         response=sum(part.response for part in parts),
         echo=merged_noise([(1.0, part.echo) for part in parts]),
         trunk=trunk,
@@ -126,7 +127,7 @@ def merged(parts: list[Cotangent], h: Signal, units: int) -> Cotangent:
 
 def _together(parts: list[Cotangent], shares: Array) -> float:
     """Return `places` of a sum: the mean over its parts, each weighted by how much of it adds up over samples."""
-    weights = [float((share * part.alike).mean()) for share, part in zip(shares, parts, strict=True)]
+    weights = [mean(share * part.alike) for share, part in zip(shares, parts, strict=True)]
     total = math.fsum(weights)
     return math.fsum(w * part.places for w, part in zip(weights, parts, strict=True)) / total if total > 0 else 1.0
 
@@ -141,6 +142,11 @@ def branching(d: Cotangent, h: Signal) -> Cotangent:
 def scaled(d: Cotangent, factor: float) -> Cotangent:
     """Return the cotangent with its square multiplied by the factor."""
     return d._replace(log=d.log + ln(factor))
+
+
+def mean(draws: Array) -> float:
+    """Return the mean over the draws of the loss end."""
+    return float(np.add.reduce(draws)) / draws.size
 
 
 def ln(x: float) -> float:

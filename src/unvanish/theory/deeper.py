@@ -1,4 +1,4 @@
-"""The same recipe, deeper: a network with its last repeated block repeated more often."""
+"""The same recipe at another depth: a network with its last repeated block repeated more, or less, often."""
 
 from __future__ import annotations
 
@@ -45,6 +45,42 @@ def deeper(network: Network, kernels: int) -> Network | None:
         edges=tuple(edge for block in longer for edge in block.edges),
         outputs=tuple(last if name == before else name for name in network.outputs),
     )
+
+
+def at_depth(network: Network, kernels: int) -> Network | None:
+    """Return the network with its last repeated block repeated as often as makes about so many kernels, once at least.
+
+    Rounded up where the block has several. None where nothing is repeated. The network is not changed.
+    """
+    blocks = _blocks(network)
+    found = _repeated(blocks)
+    if found is None or kernels >= len(network.kernels):
+        return deeper(network, kernels)
+    start, end = found
+    length, shapes = end - start, [_shape(block) for block in blocks]
+    first = start
+    while first >= length and shapes[first - length : first] == shapes[start:end]:
+        first -= length
+    each = sum(layer.kernel is not None for block in blocks[start:end] for layer in block.layers)
+    fewer = min((len(network.kernels) - kernels) // each, (start - first) // length)
+    if not fewer:
+        return network
+    last, kept = blocks[end - 1].layers[-1].name, blocks[: end - fewer * length]
+    names = {last: kept[-1].layers[-1].name}
+    shorter = [*kept, *(_renamed(block, names, keep=True) for block in blocks[end:])]
+    return replace(
+        network,
+        layers=tuple(layer for block in shorter for layer in block.layers),
+        edges=tuple(edge for block in shorter for edge in block.edges),
+        outputs=tuple(names.get(name, name) for name in network.outputs),
+    )
+
+
+def repeated_block(network: Network) -> tuple[Layer, ...] | None:
+    """Return the layers of the last repeated block, of its last copy; None where nothing is repeated."""
+    blocks = _blocks(network)
+    found = _repeated(blocks)
+    return None if found is None else tuple(layer for block in blocks[slice(*found)] for layer in block.layers)
 
 
 def _blocks(network: Network) -> list[_Block]:

@@ -57,11 +57,8 @@ class Shifts(NamedTuple):
         return found._replace(spread=found.variance * min(gap, 1.0))
 
     @classmethod
-    def over(cls, of: Gaussian, instances: float, pairs: float = 0.0) -> Shifts:
-        """Return the shifts for a batch that is worth so many independent instances; none for an infinite number.
-
-        pairs: v of theory.pairs. One sample's cumulant follows the worth, that of two the number, and k^2 has v more.
-        """
+    def over(cls, of: Gaussian, instances: float) -> Shifts:
+        """Return the shifts for that many instances a batch; none for an infinite number."""
         if math.isinf(instances):
             return cls()
         share, bend = 1 / (4 * (instances + 1)), of.degrees
@@ -69,6 +66,6 @@ class Shifts(NamedTuple):
         return cls(
             mean=-share * bend.value_fourth,
             variance=variance,
-            spread=variance + bend.value_second**2 * (2 * share - pairs),
+            spread=variance + 2 * share * bend.value_second**2,
             slope_second=-share * bend.slope_square_fourth,
         )

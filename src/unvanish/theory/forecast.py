@@ -8,9 +8,10 @@ import numpy as np
 
 from unvanish.core.forecast import Forecast, LayerForecast
 from unvanish.core.network import Network
-from unvanish.theory.cotangent import Cotangent
+from unvanish.theory.cotangent import Cotangent, mean
 from unvanish.theory.gradients import gradient_norms, per_step, spread_of_first, transmission_per_layer
 from unvanish.theory.recursion import Pass, applies, walk
+from unvanish.theory.residual import log10_output_gradient
 from unvanish.theory.safe_depth import safe_depth
 from unvanish.theory.signal import Signal, moments_of
 
@@ -32,11 +33,11 @@ def forecast_network(
     is that of U(0, 1). The network is not changed. A number that overflows is inf, a gradient of exactly zero has the
     logarithm -inf, and what cannot be said is None.
     """
-    batch_size, entering = max(batch_size, 1), _entering(second_moment, cross_moment)
+    batch_size, entering = max(batch_size, 1), entering_signal(second_moment, cross_moment)
     passes = walk(network, batch_size, entering)
     kernels = [at for at in passes.values() if at.layer.kernel is not None]
     norms = gradient_norms(kernels, batch_size)
-    known = {at.layer.name: float(log.mean()) for at, log in zip(kernels, norms, strict=True)}
+    known = {at.layer.name: mean(log) for at, log in zip(kernels, norms, strict=True)}
     readers: Readers = {name: [] for name in passes}
     for at in passes.values():
         for source in at.sources:
@@ -50,12 +51,13 @@ def forecast_network(
         gradient_factor_per_layer=None if math.isnan(gradient) else float(10.0 ** min(gradient, 300.0)),
         safe_depth=safe_depth(network, list(known.values()), batch_size, entering),
         depth_scale=_depth_scale(factor),
+        log10_output_gradient=log10_output_gradient(network, passes, batch_size),
         layers=tuple(_layer(at, readers, known.get(name)) for name, at in passes.items()),
         not_modelled=tuple(name for name, at in passes.items() if not at.modelled and not at.fused),
     )
 
 
-def _entering(second: float, cross: float) -> Signal:
+def entering_signal(second: float, cross: float) -> Signal:
     """Return the input's signal; the mean that features share is taken to be what different samples share."""
     if not (second >= 0 and math.isfinite(cross)):
         return Signal(math.nan, math.nan, math.nan)
@@ -110,10 +112,10 @@ def _critical_gain(at: Pass, readers: Readers) -> float | None:
 
 def _factor(inner: Cotangent | None, outer: Cotangent | None) -> float | None:
     """Return |inner| / |outer|, the root of the mean square; None where the outer one is zero or unknown."""
-    if inner is None or outer is None or not np.all(np.isfinite(outer.log)):
+    if inner is None or outer is None or not math.isfinite(mean(outer.log)):
         return None
     with np.errstate(over="ignore"):
-        return _number(float(np.sqrt(np.exp(inner.log - outer.log).mean())))
+        return _number(math.sqrt(mean(np.exp(inner.log - outer.log))))
 
 
 def _number(x: float) -> float | None:

@@ -6,9 +6,9 @@ import math
 
 from unvanish.core.network import Layer
 from unvanish.theory.finite_batch import Shifts
+from unvanish.theory.fluctuation import apart, mixed
 from unvanish.theory.geometry import Pooled, largest_of, receptive_field
 from unvanish.theory.moments import Moments
-from unvanish.theory.pairs import apart, mixed
 from unvanish.theory.signal import Signal, affine, kernel_noise, merged_noise, moments_of, units_of, weights_moments
 
 
@@ -101,21 +101,22 @@ def through_dropout(h: Signal, keep: float) -> Signal:
 
 
 def through_pool(h: Signal, pool: Pooled, units: int = 1) -> Signal:
-    """Return the pooled signal, two places of one sample taken to be as alike as two samples are.
+    """Return the pooled signal.
 
     A mean over n places divides the spread by n; the largest is that of n Gaussians of the same moments. The largest
     f(u) is f of the largest u, as activations rise.
     """
     spread = h.spread if h.spread > 0 else 0.0 * h.spread
+    apart = spread if h.across is None else max(h.across, 0.0)
     if pool.average:
-        variance = max(h.variance - (spread if h.across is None else h.across) * (1 - 1 / pool.places), 0.0)
+        variance = max(h.variance - apart * (1 - 1 / pool.places), 0.0)
         return Signal(h.mean, variance, min(spread / pool.places, variance), h.together, h.noise)
     if h.made_by is not None:
         activation, parameter, u = h.made_by
         return through_activation(through_pool(u, pool), activation, parameter, units)._replace(noise=h.noise)
     rise, share = largest_of(round(pool.places))
     return Signal(
-        h.mean + rise * math.sqrt(spread), h.variance - spread * (1 - share), spread * share, h.together, h.noise
+        h.mean + rise * math.sqrt(apart), h.variance - apart * (1 - share), spread * share, h.together, h.noise
     )
 
 

@@ -29,12 +29,17 @@ def space(layer: Layer) -> tuple[int, ...]:
 
 def places(layer: Layer) -> int:
     """Return at how many places each channel of the output lies; 1 for a flat or unknown shape."""
-    return max(math.prod(space(layer)), 1)
+    return _entries(layer.shape[:-1])
 
 
 def size(layer: Layer) -> int:
     """Return the number of output entries of one sample; of one place when the shape is not known."""
-    return max(math.prod(n for n in layer.shape if n is not None), layer.units or 1)
+    return max(_entries(layer.shape), layer.units or 1)
+
+
+@lru_cache(maxsize=1024)
+def _entries(shape: tuple[int | None, ...]) -> int:
+    return max(math.prod(n for n in shape if n is not None), 1)
 
 
 def receptive_field(layer: Layer) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unvanish.core.network import Layer
-from unvanish.theory.cotangent import Cotangent, ln
+from unvanish.theory.cotangent import Cotangent, ln, mean
 from unvanish.theory.places import summed
 from unvanish.theory.recursion import Pass
 from unvanish.theory.signal import Signal
@@ -65,7 +65,7 @@ def spread_of_first(kernels: list[Pass], norms: list[Array]) -> float | None:
 
 def transmission_per_layer(kernels: list[Pass]) -> float:
     """Return the geometric mean of the factors by which |dL/du| changes from kernel to kernel, towards the input."""
-    logs = [float(at.d_before.log.mean()) if at.d_before is not None else math.nan for at in kernels]
+    logs = [mean(at.d_before.log) if at.d_before is not None else math.nan for at in kernels]
     steps = per_step([log / (2 * _DECADE) for log in logs])
     return math.nan if math.isnan(steps) else float(10.0 ** min(steps, 300.0))
 

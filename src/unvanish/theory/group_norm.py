@@ -29,14 +29,15 @@ def entries(layer: Layer) -> tuple[int, int]:
 def through_group_norm(h: Signal, layer: Layer) -> Signal:
     """Return (h - mean) / sd over each group, scaled and shifted; its places (across) are told apart as h's are."""
     scale, shift = affine(layer)
-    variance = _spread(h, layer).spread * (1 - 1 / math.prod(entries(layer)))
+    n = math.prod(entries(layer))
+    variance = _spread(h, layer).spread * (1 - 1 / n)
     below = variance + (layer.epsilon or 0.0)
     factor = scale.second_moment / below if below > 0 else 0.0
     across = None if h.across is None else h.across * factor
     return Signal(
         shift.mean,
         variance * factor + shift.variance,
-        h.spread * factor,
+        h.spread * (1 - 1 / n) * factor,
         across=across,
         within=_free(h, layer),
         pairs=h.pairs,
@@ -53,7 +54,7 @@ def back_through_group_norm(d: Cotangent, h: Signal, layer: Layer) -> Cotangent:
     units = units_of(mean, epsilon, free) if h.made_by is not None else None
     factor = units.passed if units is not None else inverse(mean.spread, epsilon, d.along, free)
     in_step = d.in_step + max(d.within - 1 - d.in_step, 0.0) * common
-    along = (1 + in_step) / n
+    along = (in_step + 1 / max(layer.groups or 1, 1)) / n  # W^T dL/du has no part along x either, once for all groups
     left = 1 - d.within * d.together / n - along
     if n <= 1 or left <= 1e-9:
         return d._replace(log=np.full_like(d.log, -np.inf))

@@ -49,7 +49,7 @@ def coherence(head: Signal, activation: str, units: int, batch_size: int) -> Arr
 
 
 def follows_pairs(head: Signal, activation: str, units: int) -> float:
-    """Return by how much r(s) r(t) / r^2 grows with the relative k of a pair (theory.pairs): d rho / d k * spread."""
+    """Return by how much r(s) r(t) / r^2 grows with a pair's relative k (theory.fluctuation): d rho / d k * spread."""
     if activation == "softmax":
         predicted = _predicted(head, units)
         rho = predicted / (1 + predicted) * head.gap

@@ -89,7 +89,7 @@ def moments(name: str, parameter: float | None = None, *, mean: float = 0.0, var
     return _moments(name, parameter, _rounded(mean), _rounded(variance))
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=16384)  # a network of ten thousand layers, each with a q of its own
 def _moments(name: str, parameter: float, mean: float, variance: float) -> Moments:
     if name not in FUNCTIONS:
         raise KeyError(name)

@@ -8,6 +8,7 @@ from unvanish.core.forecast import Forecast
 from unvanish.core.network import Layer, Network
 from unvanish.core.outlook import Expected
 from unvanish.theory.bands import DECADES
+from unvanish.theory.loss_end import FUSED_HEADS
 
 
 def verdict(network: Network, forecast: Forecast) -> tuple[Expected, str]:
@@ -51,6 +52,15 @@ def apart(network: Network, forecast: Forecast) -> tuple[float | None, float | N
     found = [forecast.layer(layer.name).correlation for layer in _ends(network)]
     one, other = (None if c is None else max(0.0, 1 - c) for c in found)
     return one, other
+
+
+def assumed_loss(network: Network) -> str:
+    """Return in words the loss that loss_end takes the output layers to be read by."""
+    names = network.outputs or tuple(layer.name for layer in network.layers[-1:])
+    heads = {network.layer(name).activation for name in names}
+    fused = sorted(heads & FUSED_HEADS)
+    found = [f"cross-entropy of the {' and the '.join(fused)} output"] if fused else []
+    return " and ".join([*found, *(["squared error"] if heads - FUSED_HEADS else [])])
 
 
 def _ends(network: Network) -> tuple[Layer, Layer]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from unvanish.core.network import Layer
-from unvanish.theory.cotangent import Array, Cotangent
+from unvanish.theory.cotangent import Array, Cotangent, mean
 from unvanish.theory.geometry import places
 from unvanish.theory.profile import near
 from unvanish.theory.signal import Signal
@@ -48,7 +48,10 @@ def in_window(h: Signal, after: tuple[int, ...]) -> Signal:
     if h.across is None:
         return h
     common = min(near(h.profile, after) * (h.second - h.across), h.second)
-    return h._replace(across=h.second - common)
+    made_by = h.made_by
+    if made_by is not None:
+        made_by = (made_by[0], made_by[1], in_window(made_by[2], after))
+    return h._replace(across=h.second - common, made_by=made_by)
 
 
 def behind_pool(leaving: Signal, h: Signal, layer: Layer) -> Signal:
@@ -94,14 +97,16 @@ def left_by_batch_norm(d: Cotangent, layer: Layer, left: Array) -> tuple[Array, 
 
 def left_within(d: Cotangent, layer: Layer, left: Array) -> float:
     """Return `within` below a batch normalisation, which takes the mean over samples out of each sample's sum."""
-    count, kept = places(layer), float(left.mean())
-    share = float(d.alike.mean()) * d.places * (1 - kept) / max(float(d.alike.mean()) * d.places, 1e-300)
+    count, kept = places(layer), mean(left)
+    share = mean(d.alike) * d.places * (1 - kept) / max(mean(d.alike) * d.places, 1e-300)
     return max(d.within - share * count, 0.0) / kept if count > 1 and kept > 0 else 1.0
 
 
 def kept_places(d: Cotangent, alike: Array, kept: float) -> float:
     """Return `places` behind an activation that keeps `kept` of the product of two places; alike: behind it."""
-    before, after = float(d.alike.mean()), float(alike.mean())
+    if d.places == 1:
+        return 1.0
+    before, after = mean(d.alike), mean(alike)
     return 1 + before * (d.places - 1) * kept / after if after > 0 else 1.0
 
 

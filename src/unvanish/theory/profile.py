@@ -2,8 +2,8 @@
 
 Zero padding takes from the border first: with every layer less signal is left there, and less gradient, so that a
 further layer loses less than it would of a uniform one: a random walk with absorbing ends, which two places take in
-step. A profile has one matrix (p, p') an axis, its diagonal (q of one place) of mean 1; the axes are taken to multiply.
-None stands for a uniform one, also on axes of more than LARGEST places, of which hardly any are at the border.
+step. A profile has one matrix (p, p') an axis, its diagonal (q of one place) of mean 1; the axes are taken to multiply,
+which for linear layers they do. None stands for a uniform profile.
 """
 
 from __future__ import annotations
@@ -12,20 +12,17 @@ import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from unvanish.core.network import Layer
+from unvanish.theory import axis as along_axis
+from unvanish.theory.axis import Axis
 from unvanish.theory.geometry import Windows, places, space, windows
 from unvanish.theory.signal import Signal, moments_of, weights_moments
 
-Array = NDArray[np.float64]
-Axis = Array | None
 Profile = tuple[Axis, ...] | None
 
-LARGEST = 128
 
-
-def passed(axes: Sequence[Windows], layer: Layer, h: Profile, d: Profile) -> tuple[float, float]:
+def passed(axes: Sequence[Windows], h: Profile, d: Profile) -> tuple[float, float]:
     """Return how much less than without padding a kernel passes of one place, and how much less than that of two.
 
     h: of its input; d: of the cotangent at its output. Both enter its gradient; uniform ones (None) leave what it does
@@ -33,16 +30,24 @@ def passed(axes: Sequence[Windows], layer: Layer, h: Profile, d: Profile) -> tup
     """
     if not axes:
         return 1.0, 1.0
-    one, two = 1.0, 1.0
+    one, two, of_signal, of_cotangent = 1.0, 1.0, 1.0, 1.0
     for axis, signal, cotangent in zip(axes, _of(h, axes), _of(d, axes), strict=True):
-        if max(axis.before, len(axis.starts)) > LARGEST:
+        if not along_axis.is_small(axis):
             one, two = one * axis.tapped, two * axis.tapped
             continue
-        reached, weight = _gathered(axis, signal), _known(cotangent, len(axis.starts))
+        reached, weight = along_axis.gathered(axis, signal), along_axis.known(cotangent, len(axis.starts))
         one *= float(np.mean(np.diag(reached) * np.diag(weight)))
-        two *= float(np.mean(reached * weight)) / float(weight.mean() * _known(signal, axis.before).mean())
-    count = places(layer)
-    return one, (two / one * count - 1) / (count - 1) if count > 1 and one > 0 else 1.0
+        two *= float(np.mean(reached * weight))
+        of_signal *= float(along_axis.known(signal, axis.before).mean())
+        of_cotangent *= float(weight.mean())
+    before, after = math.prod(axis.before for axis in axes), math.prod(len(axis.starts) for axis in axes)
+    given = _others(of_signal, 1.0, before) * _others(of_cotangent, 1.0, after)
+    return one, _others(two, one, after) / (given * one) if given * one > 0 else 1.0
+
+
+def _others(every: float, same: float, count: int) -> float:
+    """Return the mean over pairs of two places, from that over all pairs and that over each with itself."""
+    return (every * count - same) / (count - 1) if count > 1 else same
 
 
 def through(
@@ -63,7 +68,7 @@ def through(
         case "add":
             found = mixed([(h.second / leaving.second if leaving.second > 0 else 0.0, h.profile) for _, h in sources])
         case "pool":
-            found = _pooled(h.profile, space(layer))
+            found = _over(h.profile, space(layer), along_axis.pooled)
         case _:
             found = h.profile if space(source) == space(layer) else None
     return found, found
@@ -74,11 +79,7 @@ def near(h: Profile, after: tuple[int, ...]) -> float:
 
     after: places of the pool's output; () where it leaves none.
     """
-    pooled = _pooled(h, after) if after else None
-    if h is None or pooled is None:
-        return 1.0
-    pairs = zip(h, after, strict=True)
-    return math.prod(_near(v, n) for v, n in pairs if v is not None and n <= len(v))
+    return 1.0 if h is None else math.prod(along_axis.in_window(v, n) for v, n in zip(h, after, strict=False))
 
 
 def back(layer: Layer, source: Layer | None, h: Signal, d: Profile) -> Profile:
@@ -88,16 +89,15 @@ def back(layer: Layer, source: Layer | None, h: Signal, d: Profile) -> Profile:
     match layer.kind:
         case "conv":
             axes = windows(layer, source)
-            uniform = d is None and all(axis.whole and len(axis.starts) == axis.before for axis in axes)
-            return (
-                None
-                if uniform or not axes
-                else _scaled([_scattered(a, v) for a, v in zip(axes, _of(d, axes), strict=True)])
+            if not axes or (d is None and all(axis.whole and len(axis.starts) == axis.before for axis in axes)):
+                return None
+            return along_axis.scaled(
+                [along_axis.scattered(axis, v) for axis, v in zip(axes, _of(d, axes), strict=True)]
             )
         case "layer_norm" | "rms_norm":
             return _evened(d, h.profile)
         case "pool":
-            return _repeated(d, space(source))
+            return _over(d, space(source), along_axis.repeated)
     return d
 
 
@@ -118,42 +118,12 @@ def mixed(parts: Sequence[tuple[float, Profile]]) -> Profile:
     for i, axis in enumerate(known[0]):
         each = [(share, None if profile is None else profile[i]) for share, profile in parts]
         size = 0 if axis is None else len(axis)
-        found.append(sum(share * _known(matrix, size) for share, matrix in each) if size else None)  # type: ignore[arg-type]
-    return _scaled(found)
-
-
-def _near(matrix: Array, count: int) -> float:
-    size = len(matrix) // count
-    blocks = matrix[: count * size, : count * size].reshape(count, size, count, size)
-    return float(np.einsum("isit->", blocks)) / (count * size * size) / float(matrix.mean())
+        found.append(sum(share * along_axis.known(matrix, size) for share, matrix in each) if size else None)  # type: ignore[arg-type]
+    return along_axis.scaled(found)
 
 
 def _of(profile: Profile, axes: Sequence[object]) -> tuple[Axis, ...]:
     return (None,) * len(axes) if profile is None else profile
-
-
-def _known(axis: Axis, size: int) -> Array:
-    return np.ones((size, size)) if axis is None else axis
-
-
-def _gathered(axis: Windows, matrix: Axis) -> Array:
-    """Return the mean over taps of what two windows have under the same tap; 0 on the padding."""
-    given, found = _known(matrix, axis.before), np.zeros((len(axis.starts), len(axis.starts)))
-    for tap in range(axis.length):
-        at, under = axis.under(tap)
-        found[np.ix_(at, at)] += given[np.ix_(under, under)]
-    return found / axis.length
-
-
-def _scattered(axis: Windows, matrix: Axis) -> Axis:
-    """Return the sum over taps of what two places of the input get of the windows that they lie in by the same tap."""
-    if max(axis.before, len(axis.starts)) > LARGEST:
-        return None
-    given, found = _known(matrix, len(axis.starts)), np.zeros((axis.before, axis.before))
-    for tap in range(axis.length):
-        at, under = axis.under(tap)
-        found[np.ix_(under, under)] += given[np.ix_(at, at)]
-    return found
 
 
 def _share_of_kernel(layer: Layer, u: Signal) -> float:
@@ -165,11 +135,9 @@ def _share_of_kernel(layer: Layer, u: Signal) -> float:
 def _convolved(axes: Sequence[Windows], h: Profile, share: float) -> Profile:
     if not axes or (h is None and all(axis.whole for axis in axes)):
         return None
-    small = (max(axis.before, len(axis.starts)) <= LARGEST for axis in axes)
-    each = zip(axes, _of(h, axes), small, strict=True)
-    return mixed(
-        [(share, _scaled([_gathered(axis, v) if known else None for axis, v, known in each])), (1 - share, None)]
-    )
+    each = zip(axes, _of(h, axes), strict=True)
+    found = along_axis.scaled([along_axis.gathered(axis, v) if along_axis.is_small(axis) else None for axis, v in each])
+    return mixed([(share, found), (1 - share, None)])
 
 
 def _activated(u: Profile, before: Signal, layer: Layer) -> Profile:
@@ -189,55 +157,23 @@ def _steepness(product: Callable[[float], float], u: Signal) -> float:
 
 
 def _bent(profile: tuple[Axis, ...], one: float, pair: float) -> Profile:
-    """Return q^one times c^pair, where q and c are what the profile says of places and pairs of them."""
     if not (math.isfinite(one) and math.isfinite(pair)):
         return profile
-    found: list[Axis] = []
-    for axis in profile:
-        if axis is None:
-            found.append(None)
-            continue
-        root = np.sqrt(np.maximum(np.diag(axis), 1e-12))
-        scale = np.outer(root, root)
-        found.append(scale**one * np.maximum(axis / scale, 1e-12) ** pair)
-    return _scaled(found)
+    return along_axis.scaled([along_axis.bent(axis, one, pair) for axis in profile])
 
 
 def _evened(profile: Profile, by: Profile) -> Profile:
     """Return the profile of what is divided, at each place, by the root of q there."""
-    if by is None:
-        return profile
-    roots = [None if v is None else np.sqrt(np.maximum(np.diag(v), 1e-12)) for v in by]
-    return _product(profile, tuple(None if v is None else 1 / np.outer(v, v) for v in roots))
+    return profile if by is None else _product(profile, tuple(along_axis.inverse_roots(axis) for axis in by))
 
 
-def _pooled(h: Profile, after: tuple[int, ...]) -> Profile:
-    def pooled(matrix: Axis, count: int) -> Axis:
-        if matrix is None or count > len(matrix):
-            return None
-        size = len(matrix) // count
-        blocks = matrix[: count * size, : count * size].reshape(count, size, count, size)
-        return np.asarray(blocks.mean(axis=(1, 3)), dtype=np.float64)
-
-    return None if h is None else _scaled([pooled(v, n) for v, n in zip(h, after, strict=True)])
-
-
-def _repeated(d: Profile, before: tuple[int, ...]) -> Profile:
-    def repeated(matrix: Axis, count: int) -> Axis:
-        if matrix is None or count > LARGEST:
-            return None
-        at = np.minimum(np.arange(count) // max(count // len(matrix), 1), len(matrix) - 1)
-        return np.asarray(matrix[np.ix_(at, at)], dtype=np.float64)
-
-    return None if d is None else _scaled([repeated(v, n) for v, n in zip(d, before, strict=True)])
+def _over(profile: Profile, counts: tuple[int, ...], function: Callable[[Axis, int], Axis]) -> Profile:
+    if profile is None:
+        return None
+    return along_axis.scaled([function(axis, count) for axis, count in zip(profile, counts, strict=True)])
 
 
 def _product(one: Profile, other: Profile) -> Profile:
     if one is None or other is None:
         return one or other
-    return _scaled([b if a is None else a if b is None else a * b for a, b in zip(one, other, strict=True)])
-
-
-def _scaled(axes: Sequence[Axis]) -> tuple[Axis, ...]:
-    """Return the matrices with a diagonal of mean 1."""
-    return tuple(None if v is None else v / max(float(np.diag(v).mean()), 1e-300) for v in axes)
+    return along_axis.scaled([b if a is None else a if b is None else a * b for a, b in zip(one, other, strict=True)])

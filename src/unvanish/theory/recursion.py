@@ -21,6 +21,7 @@ from unvanish.theory.backward import (
 )
 from unvanish.theory.cotangent import Cotangent, branching, merged, scaled
 from unvanish.theory.embedding import through_embedding
+from unvanish.theory.fluctuation import Pairs
 from unvanish.theory.forward import (
     added,
     averaged,
@@ -34,7 +35,6 @@ from unvanish.theory.forward import (
 from unvanish.theory.geometry import Windows, places, pooled, size, space, windows
 from unvanish.theory.group_norm import back_through_group_norm, through_group_norm
 from unvanish.theory.loss_end import FUSED_HEADS, coherence, follows_pairs, leaning
-from unvanish.theory.pairs import Pairs
 from unvanish.theory.places import (
     behind_pool,
     between,
@@ -138,7 +138,7 @@ def _through(layer: Layer, sources: list[Pass], batch_size: int, entering: Signa
     match layer.kind:
         case "dense" | "conv":
             at.axes = windows(layer, first)
-            at.inside, at.shared = profile.passed(at.axes, layer, h.profile, None)
+            at.inside, at.shared = profile.passed(at.axes, h.profile, None)
             at.before = through_kernel(h, layer, at.inside)
             at.leaving = _activated(at.before, layer)
         case "activation":
@@ -206,8 +206,8 @@ def _backward(at: Pass, batch_size: int, *, is_last: bool) -> None:
         at.d_before = d = d._replace(profile=spread)
     match layer.kind:
         case "dense" | "conv":
-            at.overlap = profile.passed(at.axes, layer, h.profile, d.profile)
-            d = back_through_kernel(d, h, layer, *profile.passed(at.axes, layer, None, d.profile), batch_size)
+            at.overlap = profile.passed(at.axes, h.profile, d.profile)
+            d = back_through_kernel(d, h, layer, *profile.passed(at.axes, None, d.profile), batch_size)
             d = d._replace(response=d.response - 1) if is_last else d
         case "batch_norm":
             d = back_through_batch_norm(d, over_all(h, layer, batch_size), layer, instances(layer, batch_size))

@@ -1,7 +1,7 @@
 """RMS normalisation, h / sqrt(mean of h^2 over units): layer normalisation without the mean (Zhang & Sennrich 2019).
 
 With n units, h^ the normalised values and r = q / (q + epsilon), E 1/(q_n + epsilon) over the units that are drawn is
-(1 + x + x^2) / (q + epsilon), x = (r + r^2 E (h^^2 - 1)^2) / n. The backward pass takes out the part along h^; with the
+(1 + x + x^2) / (q + epsilon), x = r^2 E (h^^2 - 1)^2 / n. The backward pass takes out the part along h^; with the
 pull of each unit on q_n that is y = r (2 E[f'^2 h^^2]/E f'^2 - 1) / n for h = f(u) (derived, as in normalised_units).
 """
 
@@ -76,6 +76,6 @@ def _averages(
         along = float(weights @ (square * steep)) / (q * steepness) if steepness > 0 else 1.0
         lean = float(weights @ (f * slope)) ** 2 / (q * steepness) if steepness > 0 else 0.0
     r = q / (q + epsilon)
-    x, y = (r + r * r * pull) / n, r * (2 * along - 1) / n
+    x, y = r * r * pull / n, r * (2 * along - 1) / n
     through = steepness / (q + epsilon) * (1 + x + x * x) / (1 + y + 2 * y * y)
     return NormalisedUnits(r, (1 + x) * (1 - r / n) / (q + epsilon), through, lean)

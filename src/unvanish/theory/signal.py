@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unvanish.core.network import Layer, WeightStats
+from unvanish.theory.fluctuation import Pairs, apart
 from unvanish.theory.moments import Moments, moments
 from unvanish.theory.normalised_units import NormalisedUnits, normalised_units
-from unvanish.theory.pairs import Pairs, apart
 
 Array = NDArray[np.float64]
 

@@ -36,8 +36,7 @@ def steps_of(h: Signal, layer: Layer, source: Layer | None) -> list[Step]:
     state, found = Signal(0.0, 0.0, 0.0), []
     for _ in range(places(source) if source is not None else 1):
         u = added([(given, 1), (through_kernel(state, again, 1.0), 1)]) if state.second > 0 else given
-        linear = layer.activation == "linear"
-        leaving = u if linear else through_activation(u, layer.activation, None, layer.units or 1)
+        leaving = u if layer.state == "linear" else through_activation(u, str(layer.state), None, layer.units or 1)
         found.append(Step(u, state, leaving))
         state = leaving
     return found
@@ -68,14 +67,14 @@ def back_through_time(
     again, units, last = _again(layer), layer.units or 1, d._replace(places=1.0, within=1.0, one_place=False)
     flowing, parts = sent if every else last, []
     for step in reversed(steps):
-        if layer.activation != "linear":
-            flowing = back_through_activation(flowing, step.before, layer.activation, None, units, batch_size)
+        if layer.state != "linear":
+            flowing = back_through_activation(flowing, step.before, str(layer.state), None, units, batch_size)
         parts.append(flowing)
         flowing = back_through_kernel(flowing, step.entering, again, 1.0, 1.0, batch_size)
         flowing = _summed([flowing, sent]) if every else flowing
     whole = _summed(parts)
     if every:
-        of = moments_of(steps[-1].before, layer.activation, None)
+        of = moments_of(steps[-1].before, str(layer.state), None)
         kept = of.slope_pair(between(steps[-1].before).gap) / of.slope_second if of.slope_second > 0 else 0.0
         whole = whole._replace(places=1 + (d.places - 1) * kept, within=1 + (d.within - 1) * kept)
     return whole, back_through_kernel(whole, h, _kernel(layer), 1.0, 1.0, batch_size)

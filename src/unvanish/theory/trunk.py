@@ -58,6 +58,8 @@ def single_draw(share: float, degrees: int) -> tuple[float, float]:
 
     degrees: independent outputs, each of which draws its own.
     """
+    if share == 0:
+        return 0.0, 0.0
     logs = np.log1p(share * (chi_square(degrees, 64) - 1))
     return float(logs.mean()), float(logs.var())
 

@@ -29,6 +29,17 @@ def array(tensor: torch.Tensor, *, channels_first: bool = False) -> Array:
     return np.moveaxis(found, 1, -1) if channels_first and found.ndim > 2 else found
 
 
+def example(value: Any) -> Array | None:
+    """Return the first tensor of numbers of an example input as an array; None where there is none.
+
+    Whole numbers but bytes are places in a table.
+    """
+    found = value if isinstance(value, np.ndarray) else next(tensors_in(value), None)
+    if isinstance(found, torch.Tensor) and found.ndim and (found.is_floating_point() or found.dtype == torch.uint8):
+        return array(found)
+    return found if isinstance(found, np.ndarray) else None
+
+
 def tensors_in(value: Any, depth: int = 8) -> Iterator[torch.Tensor]:
     """Yield the tensors of a structure of tuples, lists, mappings and dataclasses, in order."""
     if isinstance(value, torch.Tensor):

@@ -37,6 +37,10 @@ class Call:
     kernel: torch.Tensor | None = None
     """A parameter, or computed from parameters (a weight norm)."""
     recurrent_kernel: torch.Tensor | None = None
+    state: str | None = None
+    """Activation of a simple recurrent layer's state; None for any other cell."""
+    table: torch.Tensor | None = None
+    groups: int | None = None
     recurrence: Recurrence | str | None = None
     """Of a recurrent layer in the first pass: what it was called with, or why that cannot be looked at over time."""
     units_last: bool = False

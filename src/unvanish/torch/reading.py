@@ -12,6 +12,9 @@ from unvanish.torch.arrays import tensors_in
 from unvanish.torch.functions import KINDS
 from unvanish.torch.through_time import Recurrence, recurrence
 
+_STATES = {"rnn_relu": "relu", "rnn_tanh": "tanh"}
+"""Name of the function -> activation of the state."""
+
 Weighted = Callable[[torch.Tensor], bool]
 """Says whether a tensor comes from parameters alone."""
 
@@ -81,6 +84,8 @@ def read(name: str, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
         _norm(reading, bound)
     elif reading.kind == "recurrent":
         _recurrent(reading, args)
+    elif name == "embedding":
+        reading.fields["table"] = _table(reading, kwargs.get("max_norm", args[3] if len(args) > 3 else None))
     elif reading.kind == "dropout":
         rate = kwargs.get("p", args[1] if len(args) > 1 else 0.5)
         reading.fields["keep"] = 1.0 - float(rate)
@@ -129,6 +134,17 @@ def _recurrent(reading: Reading, args: tuple[Any, ...]) -> None:
         bias = given[2] if len(given) > 2 and given[2].ndim == 1 else None
         reading.fields.update(kernel=given[0], recurrent_kernel=given[1], bias=bias)
     reading.recurrence = recurrence(reading.name, args)
+    called = reading.recurrence
+    if isinstance(called, Recurrence) and called.layers * called.directions == 1:
+        reading.fields["state"] = _STATES.get(reading.name)
+        if reading.name in _STATES and called.biased:  # a bias of the input and one of the state, which are added
+            reading.fields["bias"] = given[2].detach() + given[3].detach()
+
+
+def _table(reading: Reading, max_norm: float | None) -> torch.Tensor | None:
+    """Return the rows of an embedding that hands them on as they are."""
+    tables = [weight for weight in reading.weights if weight.ndim == 2]
+    return tables[0] if len(tables) == 1 and max_norm is None else None
 
 
 def _norm(reading: Reading, bound: dict[str, Any]) -> None:
@@ -139,14 +155,16 @@ def _norm(reading: Reading, bound: dict[str, Any]) -> None:
     default = torch.finfo(bound["input"].dtype).eps if reading.kind == "rms_norm" else 1e-5
     epsilon = bound.get("eps", default)
     reading.fields["epsilon"] = float(default if epsilon is None else epsilon)
+    if reading.kind == "group_norm":
+        reading.fields["groups"] = int(bound.get("num_groups", bound["input"].shape[1]))
     if reading.kind == "batch_norm":  # PyTorch's momentum is the share that is new
         reading.fields["momentum"] = 1.0 - float(bound.get("momentum", 0.1))
 
 
 def _factor(weights: Sequence[torch.Tensor], given: Sequence[Any]) -> torch.Tensor | None:
-    """Return the one number that is given, as float64, or the one array of weights; None for anything else."""
+    """Return the one number that is given, as float64, or the one array of real weights; None for anything else."""
     numbers = [x for x in given if isinstance(x, int | float) and not isinstance(x, bool)]
-    if len(numbers) + len(weights) != 1:
+    if len(numbers) + len(weights) != 1 or any(not weight.is_floating_point() for weight in weights):
         return None
     return weights[0] if weights else torch.tensor([float(numbers[0])], dtype=torch.float64, device="cpu")
 

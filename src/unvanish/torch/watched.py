@@ -162,7 +162,7 @@ class Watched:
         network = with_optimised(self.network, self.model, self.steps.held) if self.steps.held else self.network
         head = network.layer(network.outputs[0]).activation if network.outputs else "linear"
         loss = self._losses.info(head)
-        batch = self.inputs.batch_size or self._profiles[0].batch_size
+        batch = self.inputs.batch_size or next((profile.batch_size for profile in self._profiles), 1)
         not_modelled = tuple(f"{x.name} ({x.type}): not modelled" for x in network.layers if not x.modelled)
         return Observation(
             network=network,

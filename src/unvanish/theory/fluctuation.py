@@ -4,8 +4,8 @@ Centred over the batch, h of n units has the Gram matrix G(s, t) = h(s).h(t)/n, 
 are numbers of mean 0 and variance v spread^2: v = 1/n for n independent features. A random kernel hands G on and an
 activation multiplies the relative number by slide = E f'(u) f'(w) spread_u / spread_f, 1 for a linear f; each draw of n
 units adds 1/n, of which the linear part slide^2 is exact below an orthogonal kernel. So deep layers of near-linear
-activations tell ever fewer directions of a batch apart, 1/(1/(N-1) + v) of N-1: that is how many samples a batch
-normalisation averages over. At the loss end r(s) r(t) follows k(s, t), which gradients of large batches add up.
+activations tell ever fewer directions of a batch apart. Of that a batch normalisation's gradient feels the last draw
+alone (FELT). At the loss end r(s) r(t) follows k(s, t), which gradients of large batches add up.
 """
 
 from __future__ import annotations

@@ -10,9 +10,9 @@ import pytest
 from unvanish.core.network import Layer
 from unvanish.spec.build import build
 from unvanish.theory.cotangent import Cotangent
+from unvanish.theory.fluctuation import Pairs, apart, mixed
 from unvanish.theory.forecast import forecast_network
 from unvanish.theory.gradients import kernel_gradient
-from unvanish.theory.pairs import Pairs, apart, mixed
 from unvanish.theory.recursion import walk
 from unvanish.theory.signal import Signal
 

@@ -1,0 +1,68 @@
+"""Time a forecast over depth, and the whole command.
+
+    python bench/forecast_speed.py [--quick]
+
+In one process: milliseconds of processor time for `forecast_network`, the median and the range of rounds in which all
+recipes and depths take turns, the first one apart (it meets each activation for the first time). Layers are those of
+the description: a block of three counts as three. Last, the whole command `unvanish forecast SPEC` in a process of its
+own, by the clock.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import time
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from unvanish.spec.build import build
+from unvanish.theory.forecast import forecast_network
+
+RECIPES = {
+    "sigmoid": ("dense(64, sigmoid)*{}, dense(1)", 1),
+    "tanh, orthogonal": ("dense(64, tanh)*{}, dense(1)", 1),
+    "batch norm, relu": ("(dense(64), batch_norm, relu)*{}, dense(1)", 3),
+    "layer norm, residual": ("dense(64), residual(layer_norm, dense(64, relu))*{}, dense(1)", 3),
+    "convolution": ("input(16, 16, 3), conv(16, 3, relu, same)*{}, global_avg_pool, dense(1)", 1),
+}
+COMMAND = "dense(64, sigmoid)*11, dense(1)"
+
+
+def main() -> None:
+    """Print the two tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="few layers, one round: does it run?")
+    options = parser.parse_args()
+    depths, rounds = ((9, 90), 2) if options.quick else ((10, 100, 1_000, 10_000), 6)
+    networks = {
+        (name, depth): build(
+            text.format(max(depth // each, 1)), initialiser="orthogonal" if "orth" in name else "keras"
+        )
+        for name, (text, each) in RECIPES.items()
+        for depth in depths
+    }
+    times: dict[tuple[str, int], list[float]] = {key: [] for key in networks}
+    for _ in range(rounds):
+        for key, network in networks.items():
+            started = time.process_time()
+            forecast_network(network)
+            times[key].append((time.process_time() - started) * 1e3)
+    print(f"{'recipe':<22}{'layers':>8}{'first ms':>10}{'median ms':>11}{'range':>18}{'us a layer':>12}")
+    for (name, depth), (first, *rest) in times.items():
+        count = len(networks[name, depth].layers)
+        middle, ends = statistics.median(rest), f"[{min(rest):.1f}, {max(rest):.1f}]"
+        print(f"{name:<22}{count:>8}{first:>10.1f}{middle:>11.1f}{ends:>18}{1e3 * middle / count:>12.0f}")
+    took = []
+    for _ in range(rounds):
+        started = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "unvanish", "forecast", COMMAND], capture_output=True, check=False)
+        took.append(time.perf_counter() - started)
+    print(f'\nunvanish forecast "{COMMAND}": {statistics.median(took):.2f} s [{min(took):.2f}, {max(took):.2f}]')
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,237 @@
+"""Train recipes that a forecast has judged, and compare: learns within the budget, or not.
+
+    python bench/trains.py train tuning|close|reported|twins [--most MINUTES]    resumable, kept in data/trains.json
+    python bench/trains.py judge tuning|close|reported                           the forecast against what was kept
+    python bench/trains.py quick                                                 three recipes, both steps, seconds
+
+The rule was found on `tuning`, and on `close`: further recipes of the same half, of which a first version of it was
+least sure. `reported` is the other half, which was looked at once, when the rule stood.
+
+Conditions: MNIST-1D (4,000 samples of 40 numbers, ten classes, 1,000 held out), Adam, 300 steps of 100 samples, three
+seeds, at the learning rates 1e-3, 3e-4 and 1e-4. A recipe learns when at one of these rates two of three seeds reach
+LEARNT on the held-out samples within the budget; none is left out. Normalisations use the statistics of what they are
+given, in evaluation too. One thread.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import json
+import math
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from data.recipes import Recipe, named, reported, tuning
+from data.stacked import Dense, looks_linear, stacked
+from data.told import RULES, Told, table, tell
+
+KEPT = Path(__file__).parent / "data" / "trains.json"
+RATES, STEPS, BATCH, SEEDS = (1e-3, 3e-4, 1e-4), 300, 100, (1, 2, 3)
+LOOKS = 60
+"""Steps between two looks at the held-out accuracy."""
+LEARNT, ENOUGH = 0.25, 0.40
+"""Held-out accuracy that counts as learnt (chance 0.10), and from which on a run need not go on."""
+TWINS = tuple((depth, width) for width in (32, 64, 128) for depth in (5, 20, 50, 100))
+
+Part = tuple[Tensor, Tensor]
+
+
+def mnist1d() -> tuple[Part, Part]:
+    """Return MNIST-1D (Greydanus 2020), generated here: 4,000 samples to train on and 1,000 held out."""
+    from mnist1d.data import get_dataset_args, make_dataset
+
+    with contextlib.redirect_stdout(io.StringIO()):
+        made = make_dataset(get_dataset_args())
+    parts = [(made["x"], made["y"]), (made["x_test"], made["y_test"])]
+    (x, y), (held, wanted) = [(torch.tensor(a, dtype=torch.float32), torch.tensor(b).long()) for a, b in parts]
+    return (x, y), (held, wanted)
+
+
+def trained(nets: nn.Module, rate: float, epsilon: float, parts: tuple[Part, Part], steps: int) -> list[list[float]]:
+    """Train all networks of the stack at once; return the held-out accuracies (looks, seeds), best left early."""
+    (x, y), held = parts
+    order = torch.Generator().manual_seed(7)
+    optimizer = torch.optim.Adam(nets.parameters(), lr=rate, eps=epsilon)
+    looks, batches = [], []
+    for step in range(1, steps + 1):
+        if not batches:
+            batches = list(torch.randperm(len(x), generator=order).split(BATCH))
+        some = batches.pop()
+        outputs = nets(x[some].expand(len(SEEDS), -1, -1))
+        wanted = y[some].repeat(len(SEEDS))
+        loss = nn.functional.cross_entropy(outputs.flatten(0, 1), wanted) * len(SEEDS)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        if step % LOOKS == 0 or step == steps:
+            looks.append(accuracies(nets, held))
+            if statistics.median(looks[-1]) >= ENOUGH or not any(finite(nets, held)):
+                break
+    return looks
+
+
+@torch.no_grad()
+def accuracies(nets: nn.Module, held: Part) -> list[float]:
+    """Return each network's share of right answers; 0 where an output is no number."""
+    outputs = nets(held[0].expand(len(SEEDS), -1, -1))
+    right = (outputs.argmax(-1) == held[1]).float().mean(1)
+    return [round(float(a), 3) if bool(o.isfinite().all()) else 0.0 for a, o in zip(right, outputs, strict=True)]
+
+
+@torch.no_grad()
+def finite(nets: nn.Module, held: Part) -> list[bool]:
+    outputs = nets(held[0][:BATCH].expand(len(SEEDS), -1, -1))
+    return [bool(o.isfinite().all()) for o in outputs]
+
+
+def gradients(nets: nn.Module, parts: tuple[Part, Part]) -> list[float]:
+    """Return log10 of each kernel's gradient RMS on the first batch, the median over the seeds; -99 for zero."""
+    (x, y), _ = parts
+    outputs = nets(x[:BATCH].expand(len(SEEDS), -1, -1))
+    nn.functional.cross_entropy(outputs.flatten(0, 1), y[:BATCH].repeat(len(SEEDS))).mul(len(SEEDS)).backward()
+    found = []
+    for module in nets.modules():
+        if isinstance(module, Dense):
+            rms = module.kernel.grad.double().square().mean((1, 2)).sqrt().median()
+            found.append(round(float(rms.log10()), 2) if float(rms) > 0 else -99.0)
+    nets.zero_grad()
+    return found
+
+
+def measured(recipe: Recipe, parts: tuple[Part, Part], steps: int = STEPS) -> dict:
+    """Train the recipe at each rate until one is enough; return what is kept of it."""
+    started, epsilon = time.perf_counter(), 1e-8 if recipe.initialiser == "torch" else 1e-7
+    kept: dict = {"runs": {}}
+    for rate in RATES:
+        nets = stacked(recipe.logits, recipe.initialiser, parts[0][0].shape[1], SEEDS)
+        kept.setdefault("gradients", gradients(nets, parts))
+        kept["runs"][str(rate)] = trained(nets, rate, epsilon, parts, steps)
+        if reaches(kept, ENOUGH):
+            break
+    return kept | {"seconds": round(time.perf_counter() - started, 1)}
+
+
+def reaches(kept: dict, accuracy: float) -> bool:
+    """Say whether at one rate most seeds reached the accuracy at one look."""
+    return best(kept) >= accuracy
+
+
+def train(which: str, most: float, path: Path) -> None:
+    """Train what is not kept yet, for so many minutes at most; keep each as soon as it is done."""
+    parts, started = mnist1d(), time.perf_counter()
+    for name, task in jobs(which, parts):
+        kept = json.loads(path.read_text()) if path.exists() else {}
+        if name in kept.get(which, {}):
+            continue
+        if time.perf_counter() - started > 60 * most:
+            print("out of time; call again to go on")
+            return
+        found = task()
+        kept.setdefault(which, {})[name] = found
+        aside = path.with_suffix(".part")
+        aside.write_text(json.dumps(kept, indent=0))
+        aside.replace(path)
+        print(f"{best(found):.3f} {found['seconds']:6.1f} s  {name}", flush=True)
+
+
+def jobs(which: str, parts: tuple[Part, Part]):
+    """Yield (name, what measures it), what is soon done first."""
+    if which == "twins":
+        for depth, width in TWINS:
+            yield f"{depth} x {width}", lambda depth=depth, width=width: twin(depth, width, parts)
+        return
+    for recipe in sorted(SETS[which](), key=lambda recipe: recipe.depth * recipe.width**2):
+        yield recipe.name, lambda recipe=recipe: measured(recipe, parts)
+
+
+SETS = {
+    "tuning": tuning,
+    "close": lambda: named(json.loads(KEPT.read_text())["close"]),
+    "reported": reported,
+}
+
+
+def twin(depth: int, width: int, parts: tuple[Part, Part]) -> dict:
+    """Train the cured twin of that size at every rate."""
+    started, features = time.perf_counter(), parts[0][0].shape[1]
+    runs = {}
+    for rate in RATES:
+        nets = looks_linear(depth, width, features, 10, SEEDS)
+        runs[str(rate)] = trained(nets, rate, 1e-7, parts, STEPS)
+        if reaches({"runs": runs}, ENOUGH):
+            break
+    return {"runs": runs, "seconds": round(time.perf_counter() - started, 1)}
+
+
+def judge(which: str, path: Path) -> None:
+    """Print what was told of each recipe against what became of it, the confusions with their numbers."""
+    kept = json.loads(path.read_text())[which]
+    recipes = named(kept)
+    told = [tell(recipe, BATCH, STEPS) for recipe in recipes]
+    for bar in (LEARNT, 0.2, 0.3):
+        true = [reaches(kept[recipe.name], bar) for recipe in recipes]
+        print(f"\nlearnt means {bar:.2f}: {sum(true)} of {len(true)} recipes learn")
+        for rule in RULES if bar == LEARNT else ("forecast",):
+            said = [one.word(rule) for one in told]
+            print(f"  {rule:40} {table(list(zip(said, true, strict=True)))}")
+        if bar == LEARNT:
+            show_confusions(told, true, kept)
+
+
+def quick() -> None:
+    """Train the three shallowest recipes for a few steps, and print what was told of them."""
+    parts = mnist1d()
+    for recipe in sorted(tuning(), key=lambda recipe: recipe.depth * recipe.width)[:3]:
+        found = measured(recipe, parts, 2 * LOOKS)
+        said = tell(recipe, BATCH, STEPS).learning
+        print(f"best {best(found):.3f} after {2 * LOOKS} steps, told: learns {said.learns}  {recipe.name}")
+
+
+def show_confusions(told: list[Told], true: list[bool], kept: dict) -> None:
+    """Print one line for each recipe that the forecast has wrong."""
+    for one, learnt in zip(told, true, strict=True):
+        found = one.learning
+        if found.learns == learnt:
+            continue
+        travel, smallest = found.travel or math.nan, found.smallest_gradient
+        said = "learns" if found.learns else found.obstacle
+        print(
+            f"    {said:24} best {best(kept[one.recipe.name]):.3f}  travel {travel:9.2e}"
+            f"  smallest gradient 10^{smallest:.1f}  1 - c {found.apart:.1e}  {one.recipe.name}"
+        )
+
+
+def best(kept: dict) -> float:
+    """Return the best median of the seeds at any rate and look."""
+    return max(statistics.median(look) for looks in kept["runs"].values() for look in looks)
+
+
+def main() -> None:
+    """Read the arguments, do the step that is asked for."""
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)  # products of denormal numbers are slow, and far below Adam's epsilon
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("step", choices=("train", "judge", "quick"))
+    parser.add_argument("which", choices=(*SETS, "twins"), nargs="?", default="tuning")
+    parser.add_argument("--most", type=float, default=600, metavar="MINUTES")
+    parser.add_argument("--kept", type=Path, default=KEPT, metavar="FILE")
+    options = parser.parse_args()
+    if options.step == "quick":
+        quick()
+    elif options.step == "train":
+        train(options.which, options.most, options.kept)
+    else:
+        judge(options.which, options.kept)
+
+
+if __name__ == "__main__":
+    main()

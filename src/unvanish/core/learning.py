@@ -1,0 +1,40 @@
+"""Whether a network learns within a budget of optimizer steps, told from its forecast, with what decided it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Obstacle = Literal["", "unknown", "other head", "overflow", "outputs alike", "gradient below epsilon", "step too large"]
+
+
+class Learning(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold what Adam's first step comes to, before any data were seen, and what follows for so many of them."""
+
+    learns: bool | None
+    """None where that is not known."""
+    obstacle: Obstacle = ""
+    """Why it does not. Why it is not known: `unknown`, a layer that the theory does not model, or no kernel with a
+    gradient; `other head`, large steps are judged for classes under a softmax only."""
+    steps: int
+    epsilon: float
+    """Adam's."""
+    smallest_gradient: float | None = None
+    """log10 of the RMS of the smallest kernel gradient, per entry, of the batch-mean loss."""
+    smallest_at: str | None = None
+    """Name of that kernel."""
+    apart: float | None = None
+    """1 - correlation of two samples' outputs."""
+    loss: float | None = None
+    """The loss at the start."""
+    promise: float | None = None
+    """log10 of what one step of Adam takes off the loss to first order, per unit of learning rate."""
+    rate: float | None = None
+    """The largest learning rate that is tried at which one step does not promise too much of the loss."""
+    share: float | None = None
+    """What Adam's epsilon leaves of a step, where the gradient is smallest."""
+    travel: float | None = None
+    """How far steps of that rate, all in one direction, change what a kernel does: steps * rate * share * fan-in."""
+    needed: float | None = None
+    """How far they have to."""

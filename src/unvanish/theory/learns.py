@@ -1,0 +1,135 @@
+"""Whether a network learns within a budget of Adam's steps: from its forecast, before any data or training (derived).
+
+Adam moves every entry of a kernel by about the learning rate, whatever the size of its gradient g: by rate * g / (g +
+epsilon). If all steps go in one direction, n inputs change what the kernel does by
+
+    travel = steps * rate * n * g / (g + epsilon)
+
+to be compared with the gain that it began with, about 1. Where the outputs of different samples are nearly alike, what
+tells them apart has to grow first, by a factor 1/sqrt(1 - c), and the weights go as far again for every e-fold:
+
+    needed = 1 + ln(1/(1 - c)) / 2
+
+The rate is not free. To first order one step takes rate * sum |dL/dw| g / (g + epsilon) off the batch's loss. A step
+that promises a good part of the whole loss has left the region where the gradient means anything. So a network whose
+gradient explodes, or whose outputs all move together, has to take steps too small to arrive; one whose gradient
+vanishes is held by epsilon. What leaves the floating-point numbers does not learn at all.
+
+What a step may promise was measured on ten classes under a softmax. A regression begins with outputs that are wrong all
+alike, which a few steps put right, however large: of other heads, that the steps are too large is not said.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unvanish.core.forecast import Forecast
+from unvanish.core.learning import Learning, Obstacle
+from unvanish.core.network import Layer, Network
+from unvanish.theory.loss_start import LossStart, loss_start
+
+Array = NDArray[np.float64]
+
+STEPS, LARGEST_RATE, EPSILON = 300, 1e-3, {"keras": 1e-7, "torch": 1e-8}
+"""A budget in which an isometry learns at any depth; Adam's learning rate and epsilon by default."""
+SHARE = 0.2
+"""Of the loss, what one step may promise: measured on the tuning half in bench/trains.py, where it has 4 of 156 recipes
+wrong, 0.14 has 11 and 0.29 has 7. All else is theory."""
+DIGITS, LARGEST = 2.0**-24, 3.4e38
+"""Relative spacing and largest number of float32."""
+_MEAN_OF_NORMAL = math.sqrt(2 / math.pi)
+
+
+def learns(
+    network: Network,
+    forecast: Forecast,
+    *,
+    batch_size: int = 32,
+    steps: int = STEPS,
+    largest_rate: float = LARGEST_RATE,
+    epsilon: float | None = None,
+) -> Learning:
+    """Say whether the network learns within so many steps of Adam, at the learning rate that suits it best.
+
+    forecast: of this network, for this batch size. largest_rate: no larger one is tried. epsilon: Adam's; that of the
+    network's library by default. Nothing is changed.
+    """
+    epsilon = EPSILON[network.library] if epsilon is None else epsilon
+    kernels = network.kernels
+    found = None if forecast.not_modelled else _gradients(kernels, forecast, batch_size)
+    if found is None:
+        return Learning(learns=None, obstacle="unknown", steps=steps, epsilon=epsilon)
+    logs, start, apart = found
+    smallest = int(np.argmin(logs))
+    shares = 1 / (1 + 10.0 ** np.minimum(math.log10(epsilon) - logs, 300.0))
+    promise = promised(logs + np.log10(shares), kernels)
+    rate = min(largest_rate, SHARE * start.loss / 10.0 ** min(max(promise, -300.0), 300.0))
+    share = float(shares[smallest])
+    travel = steps * rate * share * statistics.median(layer.fan_in or 1 for layer in kernels[1:] or kernels)
+    needed = 1 + 0.5 * math.log(1 / min(max(apart, DIGITS**2), 1.0))
+    held = share < rate / largest_rate
+    obstacle = _obstacle(float(logs.max()), start.loss, apart, arrives=travel >= needed, held=held)
+    if obstacle == "step too large" and kernels[-1].activation != "softmax":
+        obstacle = "other head"
+    return Learning(
+        learns=None if obstacle == "other head" else not obstacle,
+        obstacle=obstacle,
+        steps=steps,
+        epsilon=epsilon,
+        smallest_gradient=float(logs[smallest]),
+        smallest_at=kernels[smallest].name,
+        apart=apart,
+        loss=start.loss,
+        promise=promise,
+        rate=rate,
+        share=share,
+        travel=travel,
+        needed=needed,
+    )
+
+
+def promised(logs: Array, kernels: tuple[Layer, ...]) -> float:
+    """Return log10 of sum |dL/dw| over the kernels' entries, taken as normal numbers of the RMS 10^logs."""
+    entries = np.array([layer.kernel.size if layer.kernel else 0 for layer in kernels], dtype=np.float64)
+    terms = logs + np.log10(_MEAN_OF_NORMAL * entries)
+    top = float(terms.max())
+    return top + math.log10(float((10.0 ** (terms - top)).sum())) if math.isfinite(top) else top
+
+
+def _gradients(
+    kernels: tuple[Layer, ...], forecast: Forecast, batch_size: int
+) -> tuple[Array, LossStart, float] | None:
+    """Return log10 of each kernel's gradient RMS per entry, the loss at the start, and 1 - c of the outputs.
+
+    The output kernel's: |mean of e h^T|^2 = |e|^2 n q_h (1/B + (1 - 1/B) rho c), with residuals e that correlate by
+    rho, and inputs h by c. None where the forecast lacks a number.
+    """
+    if not kernels:
+        return None
+    last, told = kernels[-1], {layer.name: layer for layer in forecast.layers}
+    logs = [told[layer.name].log10_gradient_norm for layer in kernels]
+    out = told[last.name]
+    gain = (last.fan_in or 0) * (last.kernel.second_moment if last.kernel else 0.0)
+    if out.second_moment is None or out.correlation is None or None in logs or not gain > 0:
+        return None
+    own = last.bias.second_moment if last.bias else 0.0
+    entering = max(out.second_moment - own, 0.0) / gain
+    start = loss_start(out.second_moment, out.correlation, last.activation, last.units or 1)
+    together = 1 / batch_size + (1 - 1 / batch_size) * start.alike * max(out.correlation, 0.0)
+    square = start.residual * (last.fan_in or 0) * entering * together
+    entries = np.array([layer.kernel.size if layer.kernel else 1 for layer in kernels], dtype=np.float64)
+    output = 0.5 * math.log10(square) if square > 0 else -math.inf
+    return np.array(logs, dtype=np.float64) + output - 0.5 * np.log10(entries), start, 1 - out.correlation
+
+
+def _obstacle(largest: float, loss: float, apart: float, *, arrives: bool, held: bool) -> Obstacle:
+    """Return the first that holds; held: epsilon takes more of the steps than their own promise does."""
+    if not (loss < LARGEST and largest < math.log10(LARGEST)):
+        return "overflow"
+    if not arrives:
+        return "gradient below epsilon" if held else "step too large"
+    return "outputs alike" if math.sqrt(max(apart, 0.0)) < DIGITS else ""

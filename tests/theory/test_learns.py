@@ -1,0 +1,105 @@
+"""Whether a network learns: each obstacle by the network that has it, and the numbers by hand."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from unvanish.core.learning import Learning
+from unvanish.spec.build import build
+from unvanish.theory.forecast import forecast_network
+from unvanish.theory.learns import DIGITS, LARGEST_RATE, SHARE, learns, promised
+
+
+def told(spec: str, initialiser: str = "glorot_uniform", **more: float) -> Learning:
+    network = build(spec, initialiser=initialiser, features=40)
+    found = forecast_network(network, batch_size=100, second_moment=1.0, cross_moment=0.0)
+    return learns(network, found, batch_size=100, **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("spec", "initialiser", "obstacle"),
+    [
+        ("dense(64, tanh)*10, dense(10, softmax)", "glorot_uniform", ""),
+        ("(dense(64), batch_norm, relu)*8, dense(10, softmax)", "he_normal", ""),
+        ("dense(64), residual(layer_norm, dense(64, relu))*60, dense(10, softmax)", "he_normal", ""),
+        ("dense(64, sigmoid)*11, dense(10, softmax)", "glorot_uniform", "gradient below epsilon"),
+        ("dense(64, relu)*90, dense(10, softmax)", "glorot_uniform", "gradient below epsilon"),
+        ("(dense(64), batch_norm, relu)*90, dense(10, softmax)", "he_normal", "step too large"),
+        ("dense(64, softplus)*60, dense(10, softmax)", "he_normal", "step too large"),
+        ("dense(64), residual(dense(64, relu))*500, dense(10, softmax)", "he_normal", "overflow"),
+        ("dense(64, relu), softmax, dense(10, softmax)", "he_normal", "unknown"),
+        ("(dense(64), batch_norm, relu)*90, dense(1)", "he_normal", "other head"),
+        ("dense(64, sigmoid)*11, dense(1)", "glorot_uniform", "gradient below epsilon"),
+    ],
+)
+def test_obstacles(spec: str, initialiser: str, obstacle: str) -> None:
+    found = told(spec, initialiser)
+    assert found.obstacle == obstacle
+    assert found.learns == (None if obstacle in ("unknown", "other head") else not obstacle)
+
+
+def test_one_layer_by_hand() -> None:
+    """A linear softmax classifier: p is nearly uniform, and the gradient the mean of 100 products (p - y) x."""
+    found = told("dense(10, softmax)", "torch")
+    q = 1 / 3 + 1 / 120  # of the logits: the kernel's part and the bias'
+    square = 0.9 * (1 + q / (10 + q)) * 40 / 100  # |p - y|^2 |x|^2 / batch
+    assert found.smallest_gradient is not None
+    assert found.promise is not None
+    assert 10**found.smallest_gradient == pytest.approx(math.sqrt(square / 400), rel=0.02, abs=0)
+    assert 10**found.promise == pytest.approx(math.sqrt(2 / math.pi) * math.sqrt(400 * square), rel=0.02, abs=0)
+    assert found.loss == pytest.approx(math.log(10) + 0.45 * q, rel=2e-3, abs=0)
+    assert found.rate == LARGEST_RATE
+    assert found.share == pytest.approx(1.0, rel=1e-5, abs=0)
+    assert found.travel == pytest.approx(300 * LARGEST_RATE * 40, rel=1e-5, abs=0)
+    assert found.needed == pytest.approx(1, rel=0.02, abs=0)
+
+
+def test_what_a_step_promises_against_drawn_gradients() -> None:
+    network = build("dense(64, tanh)*2, dense(10)", features=40)
+    logs = np.array([-3.0, -1.0, -2.0])
+    rng = np.random.default_rng(1)
+    shapes = [(40, 64), (64, 64), (64, 10)]
+    drawn = sum(np.abs(rng.standard_normal(s) * 10**log).sum() for s, log in zip(shapes, logs, strict=True))
+    assert 10 ** promised(logs, network.kernels) == pytest.approx(drawn, rel=0.03, abs=0)
+    assert promised(logs - 400, network.kernels) == pytest.approx(
+        promised(logs, network.kernels) - 400, rel=1e-9, abs=0
+    )
+
+
+def test_steps_that_may_not_be_larger() -> None:
+    growing = "(dense(64), batch_norm, relu)*40, dense(10, softmax)"
+    short, long = told(growing, "he_normal"), told(growing, "he_normal", steps=30_000)
+    assert (short.learns, short.obstacle, long.learns) == (False, "step too large", True)
+    assert short.rate is not None
+    assert short.loss is not None
+    assert short.promise is not None
+    assert short.rate * 10**short.promise == pytest.approx(SHARE * short.loss, rel=1e-9, abs=0)
+    assert long.travel == pytest.approx(100 * short.travel, rel=1e-9, abs=0)
+    assert told(growing, "he_normal", steps=30_000, largest_rate=short.rate / 200).learns is False
+
+
+def test_what_epsilon_leaves_of_a_step() -> None:
+    fading = "dense(64, silu)*19, dense(10, softmax)"
+    found = told(fading, "orthogonal")
+    assert found.smallest_gradient is not None
+    gradient = 10**found.smallest_gradient
+    assert found.share == pytest.approx(gradient / (gradient + 1e-7), rel=1e-6, abs=0)
+    assert found.travel == pytest.approx(300 * LARGEST_RATE * 64 * found.share, rel=1e-9, abs=0)
+    assert found.learns
+    assert told(fading, "orthogonal", epsilon=1e-5).obstacle == "gradient below epsilon"
+
+
+def test_outputs_nearly_alike_have_to_come_apart() -> None:
+    """For every factor e by which they are alike, the weights have to go as far again; to float32's last digit."""
+    found = told("dense(64, tanh)*14, dense(10, softmax)", "torch")
+    assert found.apart is not None
+    assert 1e-8 < found.apart < 1e-2
+    assert found.needed == pytest.approx(1 - 0.5 * math.log(found.apart), rel=1e-9, abs=0)
+    same = told("dense(64, sigmoid)*40, dense(10, softmax)", epsilon=1e-300)
+    assert same.obstacle == "outputs alike"
+    assert same.apart is not None
+    assert math.sqrt(max(same.apart, 0.0)) < DIGITS
+    assert same.needed == pytest.approx(1 + 24 * math.log(2), rel=1e-9, abs=0)
