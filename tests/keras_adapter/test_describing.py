@@ -10,7 +10,7 @@ from every_loop import LOOPS, PATCHED
 from loops import MADE, batch, by_fit, sequential
 
 from unvanish.core.data_stats import data_info
-from unvanish.keras.describing import USUAL, Capture
+from unvanish.keras.describing import Capture
 from unvanish.watching.session import Enough, Plan
 
 pytestmark = [pytest.mark.keras, pytest.mark.every_backend]
@@ -66,27 +66,3 @@ def test_a_model_that_cannot_train_is_refused():
     seen = described(untrainable)
     assert seen.observation is None
     assert "no trainable weights" in str(seen.error)
-
-
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="tf.function")
-def test_a_compiled_step_of_unknown_batch_size_says_so():
-    import tensorflow as tf
-
-    def untold():
-        model = sequential(loss=None)
-        optimizer, loss = keras.optimizers.Adam(), keras.losses.BinaryCrossentropy()
-
-        @tf.function
-        def epoch(stream):
-            for x, y in stream:
-                with tf.GradientTape() as tape:
-                    value = loss(y, model(x, training=True))
-                gradients = tape.gradient(value, model.trainable_variables)
-                optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
-
-        epoch(tf.data.Dataset.from_tensor_slices(batch()).batch(8))
-
-    found = described(untold).observation
-    assert found.data.batch_size == USUAL
-    assert found.data.input_second_moment is None
-    assert any("size of the batches" in note for note in found.not_checked)
