@@ -165,7 +165,7 @@ def forecast(network_or_model: Any, *, batch_size: int = 32, input: Any = None) 
     from unvanish.forecasting import of_model
 
     size = count_of("batch_size", batch_size)
-    if isinstance(network_or_model, str):
+    if isinstance(network_or_model, str) and not network_or_model.endswith(".py"):
         return forecast_spec(network_or_model, batch_size=size).forecast
     if isinstance(network_or_model, Network):
         return of_model(network_or_model, size, input)
