@@ -32,6 +32,8 @@ def bench() -> Any:
         yield {"trains": trains, "recipes": recipes, "stacked": stacked, "told": told}
     finally:
         sys.path.remove(str(BENCH))
+        for name in [name for name in sys.modules if name.partition(".")[0] in ("data", "trains")]:
+            del sys.modules[name]  # examples/ has a module of that name too
 
 
 def test_the_two_halves_share_no_recipe(bench: Any) -> None:
