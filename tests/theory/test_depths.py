@@ -16,7 +16,7 @@ from unvanish.core.network import Network
 from unvanish.spec.build import build
 from unvanish.theory.depths import FLOORS, depths, first_rms
 from unvanish.theory.forecast import forecast_network
-from unvanish.theory.residual import residual
+from unvanish.theory.loss_end import residual
 from unvanish.theory.signal import Signal
 
 UNIFORM = {"batch_size": 32, "second_moment": 1 / 3, "cross_moment": 1 / 4}

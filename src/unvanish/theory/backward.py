@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from unvanish.core.network import Layer
-from unvanish.theory.cotangent import Cotangent, ln, mean, scaled
+from unvanish.theory.cotangent import Cotangent, behind_norm, ln, mean, scaled
 from unvanish.theory.finite_batch import Shifts
 from unvanish.theory.fluctuation import apart
 from unvanish.theory.forward import activation_noise, slide
@@ -130,19 +130,7 @@ def back_through_layer_norm(d: Cotangent, h: Signal, layer: Layer) -> Cotangent:
     units = across_units(h, epsilon, n) if h.made_by is not None else None
     factor = units.passed if units is not None else inverse(h.variance, epsilon, d.along + d.bent, n)
     left = max(1 - (d.together + 1) / n, 0.0)  # W^T dL/du has no part along x, as dL/du has none along u = W x
-    return scaled(d, scale.second_moment * factor * left)._replace(
-        together=0.0,
-        response=-1.0,
-        onto=1.0,
-        at_trunk=False,
-        pull=0.0,
-        follows=0.0,
-        bent=0.0,
-        along=1.0,
-        level=0.0,
-        over_batch=None,
-        over_units=units,
-    )
+    return behind_norm(scaled(d, scale.second_moment * factor * left), units, together=0.0)
 
 
 def back_through_dropout(d: Cotangent, keep: float, units: int, batch_size: int) -> Cotangent:

@@ -139,6 +139,27 @@ def branching(d: Cotangent, h: Signal) -> Cotangent:
     return d._replace(trunk=trunk, at_trunk=True, onto=1.0, branch=1.0, pull=0.0, follows=0.0)
 
 
+def behind_norm(d: Cotangent, units: NormalisedUnits | None, *, together: float) -> Cotangent:
+    """Return the cotangent of what a normalisation over units reads: what d knew of the signal is taken out of it.
+
+    units: where an activation made the normalised signal. together: of the units of one sample.
+    """
+    return d._replace(
+        together=together,
+        response=-1.0,
+        onto=1.0,
+        at_trunk=False,
+        pull=0.0,
+        follows=0.0,
+        bent=0.0,
+        along=1.0,
+        level=0.0,
+        in_step=0.0,
+        over_batch=None,
+        over_units=units,
+    )
+
+
 def scaled(d: Cotangent, factor: float) -> Cotangent:
     """Return the cotangent with its square multiplied by the factor."""
     return d._replace(log=d.log + ln(factor))

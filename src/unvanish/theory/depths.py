@@ -9,13 +9,13 @@ from msgspec.structs import replace
 
 from unvanish.core.depths import Depth, Depths, Floor
 from unvanish.core.forecast import Forecast
-from unvanish.core.network import Network
+from unvanish.core.network import Network, WeightStats
 from unvanish.theory.bands import DECADES
 from unvanish.theory.deeper import at_depth, repeated_block
 from unvanish.theory.forecast import entering_signal
 from unvanish.theory.gradients import gradient_norms, spread_of_first
+from unvanish.theory.output_gradient import log10_output_gradient
 from unvanish.theory.recursion import walk
-from unvanish.theory.residual import log10_output_gradient
 from unvanish.theory.signal import Signal
 
 POINTS = 40
@@ -80,7 +80,7 @@ def first_rms(network: Network, expected: Forecast) -> tuple[float | None, tuple
     weights = known[0].kernel if known else None
     if weights is None or ratio is None or output is None:
         return None, ()
-    rms = ratio + output - 0.5 * math.log10(weights.size)
+    rms = _rms(ratio, output, weights)
     point = Depth(kernels=len(known), log10_first_over_last=ratio, log10_first_rms=rms)
     return rms, tuple(replace(floor, kernels=len(known)) for floor in FLOORS if _below(floor)(point))
 
@@ -91,13 +91,18 @@ def _depth(network: Network, batch_size: int, entering: Signal) -> Depth:
     norms = gradient_norms(kernels, batch_size)
     ratio, output = float(norms[0].mean()), log10_output_gradient(network, passes, batch_size)
     weights = kernels[0].layer.kernel
-    rms = math.nan if output is None or weights is None else ratio + output - 0.5 * math.log10(weights.size)
+    rms = None if output is None or weights is None else _rms(ratio, output, weights)
     return Depth(
         kernels=len(kernels),
         log10_first_over_last=ratio,
         log10_sd=spread_of_first(kernels, norms),
-        log10_first_rms=None if math.isnan(rms) else rms,
+        log10_first_rms=None if rms is None or math.isnan(rms) else rms,
     )
+
+
+def _rms(ratio: float, output: float, weights: WeightStats) -> float:
+    """Return log10 of a gradient's RMS over its entries, from that of its norm over the output's and of the latter."""
+    return ratio + output - 0.5 * math.log10(weights.size)
 
 
 def _below(floor: Floor) -> Callable[[Depth], bool]:

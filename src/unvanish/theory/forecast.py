@@ -10,8 +10,8 @@ from unvanish.core.forecast import Forecast, LayerForecast
 from unvanish.core.network import Network
 from unvanish.theory.cotangent import Cotangent, mean
 from unvanish.theory.gradients import gradient_norms, per_step, spread_of_first, transmission_per_layer
+from unvanish.theory.output_gradient import log10_output_gradient
 from unvanish.theory.recursion import Pass, applies, walk
-from unvanish.theory.residual import log10_output_gradient
 from unvanish.theory.safe_depth import safe_depth
 from unvanish.theory.signal import Signal, moments_of
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from unvanish.core.network import Layer
 from unvanish.theory.backward import inverse
-from unvanish.theory.cotangent import Cotangent, ln
+from unvanish.theory.cotangent import Cotangent, behind_norm, scaled
 from unvanish.theory.geometry import places
 from unvanish.theory.signal import Signal, affine, units_of
 
@@ -60,24 +60,13 @@ def back_through_group_norm(d: Cotangent, h: Signal, layer: Layer) -> Cotangent:
         return d._replace(log=np.full_like(d.log, -np.inf))
     kept = max(d.within * (1 - 1 / channels) - along * (1 + (count - 1) * common), 0.0) / left
     at_places = max(1 - d.places / n - along, 1 / n)
-    return d._replace(
-        log=d.log + ln(scale.second_moment * factor * left),
+    several = count > 1
+    d = scaled(d, scale.second_moment * factor * left)._replace(
         alike=d.alike * at_places / left,
-        places=d.places * kept / d.within * left / at_places if count > 1 and d.within > 0 else 1.0,
-        within=kept if count > 1 else 1.0,
-        together=d.together if count > 1 else 0.0,
-        response=-1.0,
-        onto=1.0,
-        at_trunk=False,
-        pull=0.0,
-        follows=0.0,
-        bent=0.0,
-        along=1.0,
-        level=0.0,
-        in_step=0.0,
-        over_batch=None,
-        over_units=units,
+        places=d.places * kept / d.within * left / at_places if several and d.within > 0 else 1.0,
+        within=kept if several else 1.0,
     )
+    return behind_norm(d, units, together=d.together if several else 0.0)
 
 
 def _spread(h: Signal, layer: Layer) -> Signal:

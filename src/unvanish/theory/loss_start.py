@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from unvanish.theory.loss_end import residual_correlation
+from unvanish.theory.loss_end import residual, residual_correlation
 from unvanish.theory.moments import moments
 from unvanish.theory.signal import Signal
 
@@ -34,11 +34,12 @@ def loss_start(second: float, correlation: float, activation: str, units: int) -
     head = Signal(0.0, second, second * (1 - correlation))
     alike = residual_correlation(head, activation, units)
     if activation == "softmax":
-        return LossStart(log_sum_exp(units, second), (1 - 1 / units) * (1 + second / (units + second)), alike)
-    if activation == "sigmoid":
-        p = moments("sigmoid", variance=second)
-        return LossStart(moments("softplus", variance=second).mean, (p.variance + 0.25) / units, alike)
-    return LossStart(second + 1, 4 * (second + 1) / units, alike)
+        loss = log_sum_exp(units, second)
+    elif activation == "sigmoid":
+        loss = moments("softplus", variance=second).mean
+    else:
+        loss = second + 1
+    return LossStart(loss, residual(head, activation, units), alike)
 
 
 def log_sum_exp(count: int, variance: float) -> float:

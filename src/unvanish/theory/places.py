@@ -98,8 +98,7 @@ def left_by_batch_norm(d: Cotangent, layer: Layer, left: Array) -> tuple[Array, 
 def left_within(d: Cotangent, layer: Layer, left: Array) -> float:
     """Return `within` below a batch normalisation, which takes the mean over samples out of each sample's sum."""
     count, kept = places(layer), mean(left)
-    share = mean(d.alike) * d.places * (1 - kept) / max(mean(d.alike) * d.places, 1e-300)
-    return max(d.within - share * count, 0.0) / kept if count > 1 and kept > 0 else 1.0
+    return max(d.within - (1 - kept) * count, 0.0) / kept if count > 1 and kept > 0 else 1.0
 
 
 def kept_places(d: Cotangent, alike: Array, kept: float) -> float:

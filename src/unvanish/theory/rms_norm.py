@@ -15,7 +15,7 @@ import numpy as np
 from unvanish.core.activations import DEFAULT_PARAMETER, derivative, value
 from unvanish.core.network import Layer
 from unvanish.theory.backward import inverse
-from unvanish.theory.cotangent import Cotangent, scaled
+from unvanish.theory.cotangent import Cotangent, behind_norm, scaled
 from unvanish.theory.normalised_units import NormalisedUnits
 from unvanish.theory.quadrature import nodes
 from unvanish.theory.signal import Signal, affine
@@ -37,19 +37,8 @@ def back_through_rms_norm(d: Cotangent, h: Signal, layer: Layer) -> Cotangent:
     n, epsilon = layer.units or 1, layer.epsilon or 0.0
     units = _units(h, epsilon, n) if h.made_by is not None and h.second > 0 else None
     factor = units.passed if units is not None else inverse(h.second, epsilon, d.along + d.bent, n, taken=0)
-    return scaled(d, scale.second_moment * factor * (1 - 1 / n))._replace(  # W^T dL/du has no part along x either
-        together=0.0 if units is not None else d.together,
-        response=-1.0,
-        onto=1.0,
-        at_trunk=False,
-        pull=0.0,
-        follows=0.0,
-        bent=0.0,
-        along=1.0,
-        level=0.0,
-        over_batch=None,
-        over_units=units,
-    )
+    d = scaled(d, scale.second_moment * factor * (1 - 1 / n))  # W^T dL/du has no part along x either
+    return behind_norm(d, units, together=d.together if units is None else 0.0)
 
 
 def _units(h: Signal, epsilon: float, n: int) -> NormalisedUnits:

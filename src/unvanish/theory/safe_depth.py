@@ -14,7 +14,7 @@ from unvanish.theory.signal import Signal
 LOOK_AHEAD = 120
 """Kernels of the deeper network that is asked when the factor still changes with depth, as tanh's does."""
 
-TRUSTED = 4
+TRUSTED = 2
 """Times its own depth over which a network's factor is extrapolated without asking."""
 
 
