@@ -33,7 +33,7 @@ from unvanish.forecasting import INPUTS
 from unvanish.spec.build import build
 from unvanish.theory.forecast import forecast_network
 
-NAMES = sorted(set(ACTIVATIONS) - {"linear", "hard_silu"})
+NAMES = sorted(set(ACTIVATIONS) - {"erf", "hard_silu", "linear"})
 INITIALISERS = ("glorot_normal", "he_normal", "lecun_normal", "orthogonal", "keras", "torch")
 FORMS = {
     "plain": "dense({n}, {f})*{depth}",

@@ -12,26 +12,15 @@ import math
 import numpy as np
 import torch
 
+from data.stacked import FUNCTIONS
 from unvanish.core.network import Layer, Network
 
 F = torch.nn.functional
-ACTIVATIONS = {
-    "elu": F.elu,
-    "gelu": F.gelu,
-    "hard_sigmoid": F.hardsigmoid,
+ACTIVATIONS = FUNCTIONS | {
     "hard_silu": F.hardswish,
-    "hard_tanh": F.hardtanh,
     "leaky_relu": lambda x: F.leaky_relu(x, 0.2),
     "linear": lambda x: x,
-    "mish": F.mish,
-    "relu": F.relu,
     "relu6": F.relu6,
-    "selu": F.selu,
-    "sigmoid": torch.sigmoid,
-    "silu": F.silu,
-    "softplus": F.softplus,
-    "softsign": F.softsign,
-    "tanh": torch.tanh,
 }
 
 

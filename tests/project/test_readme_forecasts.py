@@ -31,7 +31,7 @@ def assert_same(text: str, expected: str) -> None:
     words = [[DRAWN.sub(" ", NUMBER.sub("#", part)).strip() for part in told.splitlines()] for told in (text, expected)]
     assert [line for line in words[0] if line] == [line for line in words[1] if line]
     found, known = ([float(number) for number in NUMBER.findall(told)] for told in (text, expected))
-    assert found == pytest.approx(known, rel=0.2, abs=0.1)
+    assert found == pytest.approx(known, rel=0.05, abs=0)
 
 
 def test_the_first_example(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

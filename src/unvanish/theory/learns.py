@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from unvanish.core.forecast import Forecast
 from unvanish.core.learning import Learning, Obstacle
 from unvanish.core.network import Layer, Network
-from unvanish.theory.loss_start import LossStart, loss_start
+from unvanish.theory.loss_start import loss_start
 
 Array = NDArray[np.float64]
 
@@ -48,31 +48,30 @@ def learns(
     network: Network,
     forecast: Forecast,
     *,
-    batch_size: int = 32,
     steps: int = STEPS,
     largest_rate: float = LARGEST_RATE,
     epsilon: float | None = None,
 ) -> Learning:
     """Say whether the network learns within so many steps of Adam, at the learning rate that suits it best.
 
-    forecast: of this network, for this batch size. largest_rate: no larger one is tried. epsilon: Adam's; that of the
+    forecast: of this network. largest_rate: no larger one is tried. epsilon: Adam's; that of the
     network's library by default. Nothing is changed.
     """
     epsilon = EPSILON[network.library] if epsilon is None else epsilon
     kernels = network.kernels
-    found = None if forecast.not_modelled else _gradients(kernels, forecast, batch_size)
+    found = None if forecast.not_modelled else _gradients(kernels, forecast)
     if found is None:
         return Learning(learns=None, obstacle="unknown", steps=steps, epsilon=epsilon)
-    logs, start, apart = found
+    logs, loss, apart = found
     smallest = int(np.argmin(logs))
     shares = 1 / (1 + 10.0 ** np.minimum(math.log10(epsilon) - logs, 300.0))
     promise = promised(logs + np.log10(shares), kernels)
-    rate = min(largest_rate, SHARE * start.loss / 10.0 ** min(max(promise, -300.0), 300.0))
+    rate = min(largest_rate, SHARE * loss / 10.0 ** min(max(promise, -300.0), 300.0))
     share = float(shares[smallest])
     travel = steps * rate * share * statistics.median(layer.fan_in or 1 for layer in kernels[1:] or kernels)
     needed = 1 + 0.5 * math.log(1 / min(max(apart, DIGITS**2), 1.0))
     held = share < rate / largest_rate
-    obstacle = _obstacle(float(logs.max()), start.loss, apart, arrives=travel >= needed, held=held)
+    obstacle = _obstacle(float(logs.max()), loss, apart, arrives=travel >= needed, held=held)
     if obstacle == "step too large" and kernels[-1].activation != "softmax":
         obstacle = "other head"
     return Learning(
@@ -83,7 +82,7 @@ def learns(
         smallest_gradient=float(logs[smallest]),
         smallest_at=kernels[smallest].name,
         apart=apart,
-        loss=start.loss,
+        loss=loss,
         promise=promise,
         rate=rate,
         share=share,
@@ -100,30 +99,21 @@ def promised(logs: Array, kernels: tuple[Layer, ...]) -> float:
     return top + math.log10(float((10.0 ** (terms - top)).sum())) if math.isfinite(top) else top
 
 
-def _gradients(
-    kernels: tuple[Layer, ...], forecast: Forecast, batch_size: int
-) -> tuple[Array, LossStart, float] | None:
+def _gradients(kernels: tuple[Layer, ...], forecast: Forecast) -> tuple[Array, float, float] | None:
     """Return log10 of each kernel's gradient RMS per entry, the loss at the start, and 1 - c of the outputs.
 
-    The output kernel's: |mean of e h^T|^2 = |e|^2 n q_h (1/B + (1 - 1/B) rho c), with residuals e that correlate by
-    rho, and inputs h by c. None where the forecast lacks a number.
+    None where the forecast lacks a number.
     """
     if not kernels:
         return None
     last, told = kernels[-1], {layer.name: layer for layer in forecast.layers}
     logs = [told[layer.name].log10_gradient_norm for layer in kernels]
-    out = told[last.name]
-    gain = (last.fan_in or 0) * (last.kernel.second_moment if last.kernel else 0.0)
-    if out.second_moment is None or out.correlation is None or None in logs or not gain > 0:
+    out, output = told[last.name], forecast.log10_output_gradient
+    if out.second_moment is None or out.correlation is None or output is None or None in logs:
         return None
-    own = last.bias.second_moment if last.bias else 0.0
-    entering = max(out.second_moment - own, 0.0) / gain
-    start = loss_start(out.second_moment, out.correlation, last.activation, last.units or 1)
-    together = 1 / batch_size + (1 - 1 / batch_size) * start.alike * max(out.correlation, 0.0)
-    square = start.residual * (last.fan_in or 0) * entering * together
+    loss = loss_start(out.second_moment, last.activation, last.units or 1)
     entries = np.array([layer.kernel.size if layer.kernel else 1 for layer in kernels], dtype=np.float64)
-    output = 0.5 * math.log10(square) if square > 0 else -math.inf
-    return np.array(logs, dtype=np.float64) + output - 0.5 * np.log10(entries), start, 1 - out.correlation
+    return np.array(logs, dtype=np.float64) + output - 0.5 * np.log10(entries), loss, 1 - out.correlation
 
 
 def _obstacle(largest: float, loss: float, apart: float, *, arrives: bool, held: bool) -> Obstacle:

@@ -1,45 +1,23 @@
-"""The loss and its residual before training, from the outputs' forecast: what turns ratios of gradients into sizes.
+"""The loss before training, from the outputs' forecast.
 
-A softmax or sigmoid head is read by a cross-entropy, any other by a mean squared error (see loss_end, which says how
-two samples' residuals go together). Labels are balanced classes, or numbers of mean 0 and variance 1.
+A softmax or sigmoid head is read by a cross-entropy, any other by a mean squared error. Labels are balanced classes, or
+numbers of mean 0 and variance 1 (loss_end has what is sent back).
 """
 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 
-from unvanish.theory.loss_end import residual, residual_correlation
 from unvanish.theory.moments import moments
-from unvanish.theory.signal import Signal
 
 
-class LossStart(NamedTuple):
-    """Hold the loss of the first batch, before the first step."""
-
-    loss: float
-    residual: float
-    """E |dL/dz|^2 of one sample's own loss with respect to what the loss reads."""
-    alike: float
-    """Correlation of two samples' residuals."""
-
-
-def loss_start(second: float, correlation: float, activation: str, units: int) -> LossStart:
-    """Return it for outputs of mean square `second` (before a fused head) and correlation across samples.
-
-    The residual of a softmax goes from 1 - 1/C (all p alike) to twice as much (p one-hot).
-    """
-    head = Signal(0.0, second, second * (1 - correlation))
-    alike = residual_correlation(head, activation, units)
+def loss_start(second: float, activation: str, units: int) -> float:
+    """Return the loss of the first batch, for outputs of mean square `second` (before a fused head)."""
     if activation == "softmax":
-        loss = log_sum_exp(units, second)
-    elif activation == "sigmoid":
-        loss = moments("softplus", variance=second).mean
-    else:
-        loss = second + 1
-    return LossStart(loss, residual(head, activation, units), alike)
+        return log_sum_exp(units, second)
+    return moments("softplus", variance=second).mean if activation == "sigmoid" else second + 1
 
 
 def log_sum_exp(count: int, variance: float) -> float:

@@ -17,7 +17,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
-from unvanish.report.figures.palette import INK, RED
+from unvanish.report.figures.palette import INK, ORANGE, RED
 from unvanish.report.inert import shorten
 
 WIDTH = 8.2
@@ -131,6 +131,12 @@ def plot(
     """Draw a line of that width in points; each point has a marker as long as there are few."""
     shown = marker if len(x) <= MARKED_LAYERS else ""
     ax.plot(x, y, dash, marker=shown, color=colour, label=label, markersize=3 + width, linewidth=width)
+
+
+def band(ax: Axes, x: Array, y: Array, sd: float, label: str | None = None) -> None:
+    """Draw two sd around a forecast: that of the first layer's ratio, none of the last one's, which is 1 by itself."""
+    reach = 2 * sd * (x[-1] - x) / (x[-1] - x[0])
+    ax.fill_between(x, y - reach, y + reach, color=ORANGE, alpha=0.2, linewidth=0, label=label)
 
 
 def odd_ones(ax: Axes, x: Array, values: Numbers) -> None:

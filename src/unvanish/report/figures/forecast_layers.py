@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from unvanish.core.outlook import Outlook
-from unvanish.report.figures.canvas import decade_axis, layer_axis, legend, new_figure, odd_ones, plot
+from unvanish.report.figures.canvas import band, decade_axis, layer_axis, legend, new_figure, odd_ones, plot
 from unvanish.report.figures.palette import ORANGE
 from unvanish.report.figures.wedge import wedge
 
@@ -29,8 +29,7 @@ def draw(outlook: Outlook) -> Figure | None:
     wedge(ax, x, y)
     plot(ax, x, y, marker="o", colour=ORANGE, dash="--", label="forecast")
     if outlook.forecast.log10_sd is not None:
-        reach = 2 * outlook.forecast.log10_sd * (x[-1] - x) / (x[-1] - x[0])
-        ax.fill_between(x, y - reach, y + reach, color=ORANGE, alpha=0.2, linewidth=0, label="two sd")
+        band(ax, x, y, outlook.forecast.log10_sd, label="two sd")
     odd_ones(ax, x, [None if log is None else ZERO_OR_INF.get(log, 1.0) for log in logs])
     decade_axis(ax, "gradient norm / the output's")
     figure.subplots_adjust(left=0.1)  # 1e-100 is wide

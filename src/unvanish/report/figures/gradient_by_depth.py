@@ -11,7 +11,17 @@ from matplotlib.figure import Figure
 
 from unvanish.core.diagnosis import Diagnosis
 from unvanish.core.forecast import Forecast
-from unvanish.report.figures.canvas import Array, decade_axis, layer_axis, legend, log10, new_figure, odd_ones, plot
+from unvanish.report.figures.canvas import (
+    Array,
+    band,
+    decade_axis,
+    layer_axis,
+    legend,
+    log10,
+    new_figure,
+    odd_ones,
+    plot,
+)
 from unvanish.report.figures.palette import BLUE, INK, ORANGE, PURPLE
 from unvanish.report.figures.wedge import wedge
 from unvanish.report.headline import SLOPE, evidence_of
@@ -76,8 +86,7 @@ def _forecast(ax: Axes, x: Array, rows: Sequence[LayerRow], forecast: Forecast) 
         return
     plot(ax, x, y, marker="", colour=ORANGE, dash="--", label="forecast")
     if forecast.log10_sd is not None:
-        reach = 2 * forecast.log10_sd * (x[-1] - x) / (x[-1] - x[0])
-        ax.fill_between(x, y - reach, y + reach, color=ORANGE, alpha=0.2, linewidth=0)
+        band(ax, x, y, forecast.log10_sd)
 
 
 def _epsilon(ax: Axes, diagnosis: Diagnosis) -> None:
