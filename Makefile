@@ -65,6 +65,9 @@ bench: $(VENV)/.dev
 	$(BIN)/python bench/deep.py
 	$(BIN)/python bench/zoo.py judge
 	$(BIN)/python bench/trains.py judge reported
+	$(BIN)/python bench/forecast_accuracy.py --half report
+	$(BIN)/python bench/forecast_speed.py
+	$(BIN)/python bench/tutorial_forecast.py
 
 docs: $(VENV)/.dev
 	$(BIN)/python tools/make_rule_pages.py

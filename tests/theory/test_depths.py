@@ -45,7 +45,7 @@ def test_every_point_is_the_network_built_so_deep(recipe: str) -> None:
     more = len(made(12).kernels) - 12
     for point in found.points[::4]:
         expected = forecast_network(made(point.kernels - more), **UNIFORM)  # type: ignore[arg-type]
-        assert point.log10_first_over_last == pytest.approx(expected.log10_first_over_last, rel=1e-9, abs=1e-12)
+        assert point.log10_first_over_last == pytest.approx(expected.log10_first_over_last, rel=1e-9, abs=0)
         assert point.log10_sd == pytest.approx(expected.log10_sd, rel=1e-9, abs=0)
     counts = [point.kernels for point in found.points]
     assert counts == sorted(set(counts))

@@ -59,7 +59,7 @@ Exit codes: 0 fine; 1 the gradient vanishes or explodes; 2 wrong usage;
 """
 
 MOST = 5000
-"""Layers with weights of the deepest network that a curve goes to: half a minute."""
+"""Layers with weights of the deepest network that a curve goes to: some ten seconds."""
 
 
 def _reach(_ctx: click.Context, _param: click.Parameter, value: str | None) -> tuple[int, int] | None:
