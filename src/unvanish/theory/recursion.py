@@ -32,7 +32,7 @@ from unvanish.theory.forward import (
     through_layer_norm,
     through_pool,
 )
-from unvanish.theory.geometry import Windows, places, pooled, size, space, windows
+from unvanish.theory.geometry import places, pooled, size, space, windows
 from unvanish.theory.group_norm import back_through_group_norm, through_group_norm
 from unvanish.theory.loss_end import FUSED_HEADS, coherence, follows_pairs, leaning
 from unvanish.theory.places import (
@@ -45,6 +45,7 @@ from unvanish.theory.places import (
     reads_one,
     told_apart,
 )
+from unvanish.theory.profile import Reached
 from unvanish.theory.rms_norm import back_through_rms_norm, through_rms_norm
 from unvanish.theory.scale import back_through_scale, through_scale
 from unvanish.theory.signal import Signal
@@ -62,8 +63,8 @@ class Pass:
     before: Signal
     """The input of its activation; for a layer without one, its output."""
     leaving: Signal
-    axes: tuple[Windows, ...] = ()
-    """Where a convolution's windows lie."""
+    reached: tuple[Reached, ...] = ()
+    """What a convolution's windows find, along each axis."""
     inside: float = 1.0
     """Share of the signal under a convolution's taps that is not lost to padding."""
     shared: float = 1.0
@@ -125,7 +126,7 @@ def _forward(layer: Layer, sources: list[Pass], batch_size: int, entering: Signa
         apart = told_apart(at.leaving, other.before, other.leaving)
         at.leaving = behind_pool(at.leaving, at.arriving, layer) if averages else apart
     arriving = [(source.layer, source.leaving) for source in sources]
-    before, leaving = profile.through(layer, arriving, at.before, at.leaving)
+    before, leaving = profile.through(layer, arriving, at.reached, at.before, at.leaving)
     at.before, at.leaving = at.before._replace(profile=before), at.leaving._replace(profile=leaving)
     return at
 
@@ -137,8 +138,8 @@ def _through(layer: Layer, sources: list[Pass], batch_size: int, entering: Signa
     at = Pass(layer, sources, h, h, h, modelled=layer.modelled and applies(layer) == layer.activation)
     match layer.kind:
         case "dense" | "conv":
-            at.axes = windows(layer, first)
-            at.inside, at.shared = profile.passed(at.axes, h.profile, None)
+            at.reached = profile.reached(windows(layer, first), h.profile)
+            at.inside, at.shared = profile.passed(at.reached, None)
             at.before = through_kernel(h, layer, at.inside)
             at.leaving = _activated(at.before, layer)
         case "activation":
@@ -206,8 +207,9 @@ def _backward(at: Pass, batch_size: int, *, is_last: bool) -> None:
         at.d_before = d = d._replace(profile=spread)
     match layer.kind:
         case "dense" | "conv":
-            at.overlap = profile.passed(at.axes, h.profile, d.profile)
-            d = back_through_kernel(d, h, layer, *profile.passed(at.axes, None, d.profile), batch_size)
+            at.overlap = profile.passed(at.reached, d.profile)
+            taken = profile.passed(profile.reached([axis.windows for axis in at.reached], None), d.profile)
+            d = back_through_kernel(d, h, layer, *taken, batch_size)
             d = d._replace(response=d.response - 1) if is_last else d
         case "batch_norm":
             d = back_through_batch_norm(d, over_all(h, layer, batch_size), layer, instances(layer, batch_size))
@@ -228,7 +230,8 @@ def _backward(at: Pass, batch_size: int, *, is_last: bool) -> None:
         case "flatten":
             d = d._replace(places=1.0, within=1.0)
     read = at.sources[0].layer if at.sources else None
-    at.d_arriving = d = d._replace(profile=profile.back(layer, read, h, at.d_before.profile))
+    spread = profile.back(layer, read, [axis.windows for axis in at.reached], h, at.d_before.profile)
+    at.d_arriving = d = d._replace(profile=spread)
     for source, part in _handed(at, d):
         source.readers.append(part)
 

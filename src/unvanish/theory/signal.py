@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unvanish.core.network import Layer, WeightStats
+from unvanish.theory.axis import Axis
 from unvanish.theory.fluctuation import Pairs, apart
 from unvanish.theory.moments import Moments, moments
 from unvanish.theory.normalised_units import NormalisedUnits, normalised_units
@@ -32,7 +33,7 @@ class Signal(NamedTuple):
     """Instances that the signal was normalised over, more the more epsilon took from it; inf when it was not."""
     across: float | None = None
     """The spread of pairs of places (theory.places); None where it is that of samples."""
-    profile: tuple[Array | None, ...] | None = None
+    profile: tuple[Axis | None, ...] | None = None
     """How q is spread over places (theory.profile)."""
     within: float = math.inf
     """The same of units, or entries of a group."""
