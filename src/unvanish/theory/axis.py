@@ -7,7 +7,7 @@ two axes of a square image are one object all the way, and so is what follows fr
 from __future__ import annotations
 
 import math
-from functools import cached_property, lru_cache
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,30 +24,19 @@ _KEPT = 16
 class Axis:
     """Hold the matrix, its diagonal of mean 1. It is never changed, and told from others by what it is."""
 
+    __slots__ = ("diagonal", "matrix", "mean")
+
     def __init__(self, matrix: Array) -> None:
         """Take the matrix (places, places) as it is."""
         self.matrix = matrix
+        self.diagonal = matrix.diagonal()
+        self.mean = float(np.add.reduce(matrix, axis=None)) / matrix.size
+        """Over all pairs."""
 
     @classmethod
     def scaled(cls, matrix: Array) -> Axis:
         """Return the axis of a matrix with any diagonal."""
         return cls(matrix / max(_trace(matrix) / len(matrix), 1e-300))
-
-    @cached_property
-    def mean(self) -> float:
-        """Return the mean over all pairs."""
-        return float(np.add.reduce(self.matrix, axis=None)) / self.matrix.size
-
-    @cached_property
-    def roots(self) -> Array:
-        """Return the root of the diagonal, shape (places,)."""
-        return np.asarray(np.sqrt(np.maximum(self.matrix.diagonal(), 1e-12)), dtype=np.float64)
-
-    @cached_property
-    def correlations(self) -> Array:
-        """Return the matrix with a diagonal of 1."""
-        inverse = 1 / self.roots
-        return np.asarray(np.maximum(self.matrix * np.multiply.outer(inverse, inverse), 1e-12), dtype=np.float64)
 
 
 def is_small(axis: Windows) -> bool:
@@ -89,7 +78,7 @@ def products(one: Axis | None, other: Axis | None) -> tuple[float, float]:
         known = one or other
         return 1.0, 1.0 if known is None else known.mean
     a, b = one.matrix, other.matrix
-    return float(np.dot(a.diagonal(), b.diagonal())) / len(a), float(np.vdot(a, b)) / a.size
+    return float(np.dot(one.diagonal, other.diagonal)) / len(a), float(np.vdot(a, b)) / a.size
 
 
 def pooled(axis: Axis | None, count: int) -> Axis | None:
@@ -117,13 +106,22 @@ def repeated(axis: Axis | None, count: int) -> Axis | None:
 
 
 @lru_cache(maxsize=_KEPT)
-def bent(axis: Axis | None, one: float, pair: float) -> Axis | None:
-    """Return q^one times c^pair, where q (the diagonal) and c are what the matrix says of places and of pairs."""
+def bent(axis: Axis | None, one: float, pair: float, times: Axis | None = None) -> Axis | None:
+    """Return q^one times c^pair, where q (the diagonal) and c = k / sqrt(q q') are what the matrix says of places.
+
+    times: another axis to multiply by.
+    """
     if axis is None:
-        return None
-    level = axis.roots**one
-    level /= math.sqrt(np.dot(level, level) / len(level))
-    return Axis(np.multiply.outer(level, level) * axis.correlations**pair)
+        return times
+    root = np.sqrt(np.maximum(axis.diagonal, 1e-12))
+    level = root**one
+    found = np.maximum(axis.matrix / np.multiply.outer(root, root), 1e-12)
+    found **= pair
+    found *= np.multiply.outer(level, level)
+    if times is not None:
+        found *= times.matrix
+    found /= max(_trace(found) / len(found), 1e-300)
+    return Axis(found)
 
 
 @lru_cache(maxsize=_KEPT)
@@ -131,15 +129,9 @@ def evened(axis: Axis | None, by: Axis | None) -> Axis | None:
     """Return what is divided, at each place, by the root of what `by` is there."""
     if by is None:
         return axis
-    inverse = 1 / by.roots
+    inverse = np.maximum(by.diagonal, 1e-12) ** -0.5
     matrix = np.multiply.outer(inverse, inverse)
     return Axis.scaled(matrix if axis is None else axis.matrix * matrix)
-
-
-@lru_cache(maxsize=_KEPT)
-def product(one: Axis | None, other: Axis | None) -> Axis | None:
-    """Return the product, place by place and pair by pair."""
-    return one or other if one is None or other is None else Axis.scaled(one.matrix * other.matrix)
 
 
 @lru_cache(maxsize=_KEPT)

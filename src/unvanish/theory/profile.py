@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from unvanish.core.network import Layer
 from unvanish.theory import axis as along_axis
 from unvanish.theory.axis import Axis
 from unvanish.theory.geometry import Windows, places, space
-from unvanish.theory.signal import Signal, moments_of, weights_moments
+from unvanish.theory.signal import Signal, moments_of, slope_pair_of, spread_of, weights_moments
 
 Profile = tuple[Axis | None, ...] | None
 
@@ -33,7 +34,8 @@ class Reached(NamedTuple):
     """The mean over all pairs of places of its input, in units of one place's."""
 
 
-def reached(axes: Sequence[Windows], h: Profile) -> tuple[Reached, ...]:
+@lru_cache(maxsize=16)  # layers of one geometry ask for the same of a uniform input
+def reached(axes: tuple[Windows, ...], h: Profile) -> tuple[Reached, ...]:
     """Return what a kernel finds of its input, along each axis. h: of the input."""
     if not axes:  # nor are they where the shapes do not fit
         return ()
@@ -129,7 +131,7 @@ def behind_activation(d: Profile, u: Signal, activation: str, parameter: float |
     if u.profile is None:
         return d
     of = moments_of(u, activation, parameter)
-    return _product(d, _bent(u.profile, (of.slope_along - 1) / 2, _steepness(of.slope_pair, u)))
+    return _bent(u.profile, (of.slope_along - 1) / 2, _steepness(lambda gap: slope_pair_of(of, gap), u), d)
 
 
 def mixed(parts: Sequence[tuple[float, Profile]]) -> Profile:
@@ -163,7 +165,7 @@ def _activated(u: Profile, before: Signal, layer: Layer) -> Profile:
         return u
     of = moments_of(before, layer.activation, layer.activation_parameter)
     second = of.mean * of.mean + of.variance
-    return _bent(u, of.elasticity, _steepness(lambda gap: second - of.spread(gap), before))
+    return _bent(u, of.elasticity, _steepness(lambda gap: second - spread_of(of, gap), before))
 
 
 def _steepness(product: Callable[[float], float], u: Signal) -> float:
@@ -174,10 +176,12 @@ def _steepness(product: Callable[[float], float], u: Signal) -> float:
     return math.log(other / one) / math.log(high / low) if 0 < low < high and one > 0 and other > 0 else 0.0
 
 
-def _bent(profile: tuple[Axis | None, ...], one: float, pair: float) -> Profile:
+def _bent(profile: tuple[Axis | None, ...], one: float, pair: float, times: Profile = None) -> Profile:
     if not (math.isfinite(one) and math.isfinite(pair)):
-        return profile
-    return tuple(along_axis.bent(axis, one, pair) for axis in profile)
+        one, pair = (1.0, 1.0)
+    return tuple(
+        along_axis.bent(axis, one, pair, other) for axis, other in zip(profile, _of(times, profile), strict=True)
+    )
 
 
 def _evened(profile: Profile, by: Profile) -> Profile:
@@ -191,9 +195,3 @@ def _over(profile: Profile, counts: tuple[int, ...], function: Callable[[Axis | 
     if profile is None:
         return None
     return tuple(function(axis, count) for axis, count in zip(profile, counts, strict=True))
-
-
-def _product(one: Profile, other: Profile) -> Profile:
-    if one is None or other is None:
-        return one or other
-    return tuple(along_axis.product(a, b) for a, b in zip(one, other, strict=True))
