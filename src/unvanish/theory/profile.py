@@ -178,7 +178,9 @@ def _steepness(product: Callable[[float], float], u: Signal) -> float:
 
 def _bent(profile: tuple[Axis | None, ...], one: float, pair: float, times: Profile = None) -> Profile:
     if not (math.isfinite(one) and math.isfinite(pair)):
-        one, pair = (1.0, 1.0)
+        if times is None:
+            return profile
+        one = pair = 1.0
     return tuple(
         along_axis.bent(axis, one, pair, other) for axis, other in zip(profile, _of(times, profile), strict=True)
     )
