@@ -22,13 +22,29 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 from unvanish.spec.build import build
 from unvanish.theory.forecast import forecast_network
 
+CONV = "conv(16, 3, relu, same)"
 RECIPES = {
-    "sigmoid": ("dense(64, sigmoid)*{}, dense(1)", 1),
-    "tanh, orthogonal": ("dense(64, tanh)*{}, dense(1)", 1),
-    "batch norm, relu": ("(dense(64), batch_norm, relu)*{}, dense(1)", 3),
-    "layer norm, residual": ("dense(64), residual(layer_norm, dense(64, relu))*{}, dense(1)", 3),
-    "convolution": ("input(16, 16, 3), conv(16, 3, relu, same)*{}, global_avg_pool, dense(1)", 1),
+    "sigmoid": ("dense(64, sigmoid)*{}, dense(1)", 1, "keras"),
+    "tanh, Glorot": ("dense(64, tanh)*{}, dense(1)", 1, "glorot_uniform"),
+    "tanh, orthogonal": ("dense(64, tanh)*{}, dense(1)", 1, "orthogonal"),
+    "elu, He": ("dense(64, elu)*{}, dense(1)", 1, "he_normal"),
+    "batch norm, relu": ("(dense(64), batch_norm, relu)*{}, dense(1)", 3, "keras"),
+    "layer norm, residual": ("dense(64), residual(layer_norm, dense(64, relu))*{}, dense(1)", 3, "keras"),
+    "convolution": (f"input(16, 16, 3), {CONV}*{{}}, global_avg_pool, dense(1)", 1, "keras"),
+    "convolution, residual": (
+        "input(16, 16, 3), conv(16, 3, same), "
+        "residual(conv(16, 3, same), batch_norm, relu, conv(16, 3, same), batch_norm)*{}, global_avg_pool, dense(1)",
+        6,
+        "he_normal",
+    ),
+    "convolution, strided": (
+        f"input(64, 64, 3), {CONV}*{{0}}, conv(16, 3, relu, 2, same), {CONV}*{{0}}, conv(16, 3, relu, 2, same), "
+        f"{CONV}*{{0}}, global_avg_pool, dense(1)",
+        3,
+        "he_normal",
+    ),
 }
+"""Name -> (description, layers that its place for a number stands for, initialiser)."""
 COMMAND = "dense(64, sigmoid)*11, dense(1)"
 
 
@@ -39,10 +55,8 @@ def main() -> None:
     options = parser.parse_args()
     depths, rounds = ((9, 90), 2) if options.quick else ((10, 100, 1_000, 10_000), 6)
     networks = {
-        (name, depth): build(
-            text.format(max(depth // each, 1)), initialiser="orthogonal" if "orth" in name else "keras"
-        )
-        for name, (text, each) in RECIPES.items()
+        (name, depth): build(text.format(max(depth // each, 1)), initialiser=initialiser)
+        for name, (text, each, initialiser) in RECIPES.items()
         for depth in depths
     }
     times: dict[tuple[str, int], list[float]] = {key: [] for key in networks}

@@ -1,96 +1,151 @@
 """Numbers for each pair of places (p, p') along one axis, as a matrix; None stands for the same number everywhere.
 
-Axes of more than LARGEST places are left uniform: few of them are at the border, and the matrices would be large.
+Axes of more than LARGEST places are left uniform: few of them are at the border, and the matrices would be large. The
+two axes of a square image are one object all the way, and so is what follows from it: a few results are kept.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unvanish.theory.geometry import Windows
+from unvanish.theory.geometry import Windows, taps
 
 Array = NDArray[np.float64]
-Axis = Array | None
 
 LARGEST = 128
+_KEPT = 16
+"""Results of a function that are kept: those of one layer, for each of its axes."""
+
+
+class Axis:
+    """Hold the matrix, its diagonal of mean 1. It is never changed, and told from others by what it is."""
+
+    __slots__ = ("diagonal", "matrix", "mean")
+
+    def __init__(self, matrix: Array) -> None:
+        """Take the matrix (places, places) as it is."""
+        self.matrix = matrix
+        self.diagonal = matrix.diagonal()
+        self.mean = float(np.add.reduce(matrix, axis=None)) / matrix.size
+        """Over all pairs."""
+
+    @classmethod
+    def scaled(cls, matrix: Array) -> Axis:
+        """Return the axis of a matrix with any diagonal."""
+        return cls(matrix / max(_trace(matrix) / len(matrix), 1e-300))
 
 
 def is_small(axis: Windows) -> bool:
     """Say whether the pairs along a convolution's axis are told apart."""
-    return max(axis.before, len(axis.starts)) <= LARGEST
+    return max(axis.before, axis.after) <= LARGEST
 
 
-def known(axis: Axis, size: int) -> Array:
-    """Return the matrix; of ones where it is uniform."""
-    return np.ones((size, size)) if axis is None else axis
+@lru_cache(maxsize=_KEPT)
+def gathered(axis: Windows, of: Axis | None) -> tuple[float, Axis]:
+    """Return the mean over taps of what two windows have under the same tap; 0 on the padding.
+
+    The mean of its diagonal, and the matrix without it.
+    """
+    found = np.zeros((axis.after, axis.after))
+    for windows, places in taps(axis):
+        part = found[windows, windows]
+        part += 1.0 if of is None else of.matrix[places, places]
+    one = _trace(found) / axis.after
+    found /= max(one, 1e-300)
+    return one / axis.length, Axis(found)
 
 
-def gathered(axis: Windows, matrix: Axis) -> Array:
-    """Return the mean over taps of what two windows have under the same tap; 0 on the padding."""
-    given, found = known(matrix, axis.before), np.zeros((len(axis.starts), len(axis.starts)))
-    for tap in range(axis.length):
-        at, under = axis.under(tap)
-        found[np.ix_(at, at)] += given[np.ix_(under, under)]
-    return found / axis.length
-
-
-def scattered(axis: Windows, matrix: Axis) -> Axis:
+@lru_cache(maxsize=_KEPT)
+def scattered(axis: Windows, of: Axis | None) -> Axis | None:
     """Return the sum over taps of what two places of the input get of the windows that they lie in by the same tap."""
     if not is_small(axis):
         return None
-    given, found = known(matrix, len(axis.starts)), np.zeros((axis.before, axis.before))
-    for tap in range(axis.length):
-        at, under = axis.under(tap)
-        found[np.ix_(under, under)] += given[np.ix_(at, at)]
-    return found
+    found = np.zeros((axis.before, axis.before))
+    for windows, places in taps(axis):
+        part = found[places, places]
+        part += 1.0 if of is None else of.matrix[windows, windows]
+    return Axis.scaled(found)
 
 
-def pooled(matrix: Axis, count: int) -> Axis:
+@lru_cache(maxsize=_KEPT)
+def products(one: Axis | None, other: Axis | None) -> tuple[float, float]:
+    """Return the means of the products: over places, and over pairs of them."""
+    if one is None or other is None:
+        known = one or other
+        return 1.0, 1.0 if known is None else known.mean
+    a, b = one.matrix, other.matrix
+    return float(np.dot(one.diagonal, other.diagonal)) / len(a), float(np.vdot(a, b)) / a.size
+
+
+def pooled(axis: Axis | None, count: int) -> Axis | None:
     """Return the means over windows of equal size, `count` of them; places that are left over are left out."""
-    blocks = None if matrix is None else _blocks(matrix, count)
-    return None if blocks is None else np.asarray(blocks.mean(axis=(1, 3)), dtype=np.float64)
+    blocks = None if axis is None else _blocks(axis.matrix, count)
+    return None if blocks is None else Axis.scaled(np.asarray(blocks.mean(axis=(1, 3)), dtype=np.float64))
 
 
-def in_window(matrix: Axis, count: int) -> float:
+def in_window(axis: Axis | None, count: int) -> float:
     """Return the mean over pairs of one of `count` windows, over that of all pairs."""
-    blocks = None if matrix is None else _blocks(matrix, count)
-    if matrix is None or blocks is None:
+    blocks = None if axis is None else _blocks(axis.matrix, count)
+    if axis is None or blocks is None:
         return 1.0
     size: int = blocks.shape[1]
-    return float(np.einsum("isit->", blocks)) / (count * size * size) / float(matrix.mean())
+    return float(np.einsum("isit->", blocks)) / (count * size * size) / axis.mean
 
 
-def repeated(matrix: Axis, count: int) -> Axis:
+def repeated(axis: Axis | None, count: int) -> Axis | None:
     """Return the matrix with each place as often as a pool took places together; count: of its input."""
-    if matrix is None or count > LARGEST:
+    if axis is None or count > LARGEST:
         return None
-    at = np.minimum(np.arange(count) // max(count // len(matrix), 1), len(matrix) - 1)
-    return np.asarray(matrix[np.ix_(at, at)], dtype=np.float64)
+    places = len(axis.matrix)
+    at = np.minimum(np.arange(count) // max(count // places, 1), places - 1)
+    return Axis.scaled(np.asarray(axis.matrix[np.ix_(at, at)], dtype=np.float64))
 
 
-def bent(matrix: Axis, one: float, pair: float) -> Axis:
-    """Return q^one times c^pair, where q (the diagonal) and c are what the matrix says of places and of pairs."""
-    if matrix is None:
+@lru_cache(maxsize=_KEPT)
+def bent(axis: Axis | None, one: float, pair: float, times: Axis | None = None) -> Axis | None:
+    """Return q^one times c^pair, where q (the diagonal) and c = k / sqrt(q q') are what the matrix says of places.
+
+    times: another axis to multiply by.
+    """
+    if axis is None:
+        return times
+    root = np.sqrt(np.maximum(axis.diagonal, 1e-12))
+    level = root**one
+    found = np.maximum(axis.matrix / np.multiply.outer(root, root), 1e-12)
+    found **= pair
+    found *= np.multiply.outer(level, level)
+    if times is not None:
+        found *= times.matrix
+    found /= max(_trace(found) / len(found), 1e-300)
+    return Axis(found)
+
+
+@lru_cache(maxsize=_KEPT)
+def evened(axis: Axis | None, by: Axis | None) -> Axis | None:
+    """Return what is divided, at each place, by the root of what `by` is there."""
+    if by is None:
+        return axis
+    inverse = np.maximum(by.diagonal, 1e-12) ** -0.5
+    matrix = np.multiply.outer(inverse, inverse)
+    return Axis.scaled(matrix if axis is None else axis.matrix * matrix)
+
+
+@lru_cache(maxsize=_KEPT)
+def mixed(*parts: tuple[float, Axis | None]) -> Axis | None:
+    """Return the sum of axes, each times its share."""
+    if all(axis is None for _, axis in parts):
         return None
-    root = np.sqrt(np.maximum(np.diag(matrix), 1e-12))
-    scale = np.outer(root, root)
-    return np.asarray(scale**one * np.maximum(matrix / scale, 1e-12) ** pair, dtype=np.float64)
+    of_known = [share * axis.matrix for share, axis in parts if axis is not None]
+    uniform = math.fsum(share for share, axis in parts if axis is None)
+    return Axis.scaled(np.asarray(sum(of_known) + uniform, dtype=np.float64))
 
 
-def inverse_roots(matrix: Axis) -> Axis:
-    """Return 1 / sqrt(q q') of each pair, q being the diagonal."""
-    if matrix is None:
-        return None
-    root = np.sqrt(np.maximum(np.diag(matrix), 1e-12))
-    return np.asarray(1 / np.outer(root, root), dtype=np.float64)
-
-
-def scaled(axes: Sequence[Axis]) -> tuple[Axis, ...]:
-    """Return the matrices with a diagonal of mean 1."""
-    return tuple(None if v is None else v / max(float(np.diag(v).mean()), 1e-300) for v in axes)
+def _trace(matrix: Array) -> float:
+    return float(np.add.reduce(matrix.diagonal()))
 
 
 def _blocks(matrix: Array, count: int) -> Array | None:

@@ -13,7 +13,18 @@ from unvanish.theory.fluctuation import apart
 from unvanish.theory.forward import activation_noise, slide
 from unvanish.theory.geometry import Pooled, receptive_field
 from unvanish.theory.places import between, kept_places, left_by_batch_norm, left_within
-from unvanish.theory.signal import Signal, across_units, affine, kernel_noise, moments_of, units_of, weights_moments
+from unvanish.theory.signal import (
+    Signal,
+    across_units,
+    affine,
+    kernel_noise,
+    moments_of,
+    slope_kurtosis_pair_of,
+    slope_pair_of,
+    spread_of,
+    units_of,
+    weights_moments,
+)
 from unvanish.theory.trunk import level
 
 
@@ -24,7 +35,7 @@ def back_through_activation(
     u = d.chosen or u
     of = moments_of(u, activation, parameter)
     factor = of.slope_second + Shifts.of(of, u.batch, u.within).slope_second
-    kept = pair = of.slope_pair(u.gap) / of.slope_second if of.slope_second > 0 else 0.0
+    kept = pair = slope_pair_of(of, u.gap) / of.slope_second if of.slope_second > 0 else 0.0
     together = of.slope**2 / of.slope_second if of.slope_second > 0 else 0.0
     norm = d.over_batch or d.over_units
     if norm is not None:
@@ -32,15 +43,18 @@ def back_through_activation(
         kept, together = (norm.alike, together) if d.over_batch is not None else (kept, norm.alike)
     lean = of.slope_tilt**2 / of.slope_second if of.slope_second > 0 else 0.0
     alike = 1 + (d.alike - 1) * kept
-    other = kept if u.across is None or norm is not None else of.slope_pair(between(u).gap) / (of.slope_second or 1.0)
+    other = (
+        kept if u.across is None or norm is not None else slope_pair_of(of, between(u).gap) / (of.slope_second or 1.0)
+    )
     return Cotangent(
         log=d.log + ln(factor),
         alike=alike,
-        pairs=d.pairs * pair * slide(of, u, of.spread(u.gap)),
+        pairs=d.pairs * pair * slide(of, u, spread_of(of, u.gap)),
         places=kept_places(d, alike, other),
         within=1 + (d.within - 1) * other,
         together=1 + (d.together - 1) * together,
-        noise=d.noise + _mask_noise(d, of.slope_kurtosis, of.slope_kurtosis_pair(u.gap), batch_size) / max(units, 1),
+        noise=d.noise
+        + _mask_noise(d, of.slope_kurtosis, slope_kurtosis_pair_of(of, u.gap), batch_size) / max(units, 1),
         single=d.single,
         degrees=d.degrees,
         common=d.common * min(abs(kept), 1.0) ** 2,

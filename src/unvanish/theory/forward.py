@@ -9,7 +9,18 @@ from unvanish.theory.finite_batch import Shifts
 from unvanish.theory.fluctuation import apart, mixed
 from unvanish.theory.geometry import Pooled, largest_of, receptive_field
 from unvanish.theory.moments import Moments
-from unvanish.theory.signal import Signal, affine, kernel_noise, merged_noise, moments_of, units_of, weights_moments
+from unvanish.theory.signal import (
+    Known,
+    Signal,
+    affine,
+    kernel_noise,
+    merged_noise,
+    moments_of,
+    slope_pair_of,
+    spread_of,
+    units_of,
+    weights_moments,
+)
 
 
 def through_kernel(h: Signal, layer: Layer, inside: float) -> Signal:
@@ -43,7 +54,7 @@ def through_activation(u: Signal, activation: str, parameter: float | None, unit
     """Return f(u) (Poole et al. 2016, eq. 3 and 5); a u that is not Gaussian is taken as one of the same moments."""
     of = moments_of(u, activation, parameter)
     shifts = Shifts.of(of, u.batch, u.within, u.gap)
-    spread = of.spread(u.gap) + shifts.spread
+    spread = spread_of(of, u.gap) + shifts.spread
     together = _coherent(u.together, of)
     elasticity = of.elasticity if math.isfinite(of.elasticity) else 1.0
     fresh = activation_noise(of, units)
@@ -59,9 +70,9 @@ def through_activation(u: Signal, activation: str, parameter: float | None, unit
     )
 
 
-def slide(of: Moments, u: Signal, spread: float) -> float:
+def slide(of: Known, u: Signal, spread: float) -> float:
     """Return the power with which f tells a pair of samples apart that is less alike than others: 1 for a linear f."""
-    return min(of.slope_pair(u.gap) * u.spread / spread, 1.0) if 0 < spread < math.inf else 1.0
+    return min(slope_pair_of(of, u.gap) * u.spread / spread, 1.0) if 0 < spread < math.inf else 1.0
 
 
 def through_batch_norm(h: Signal, layer: Layer, instances: float) -> Signal:

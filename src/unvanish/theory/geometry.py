@@ -5,14 +5,9 @@ from __future__ import annotations
 import math
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any, NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import NamedTuple
 
 from unvanish.core.network import Layer
-
-Array = NDArray[Any]
 
 
 class Pooled(NamedTuple):
@@ -24,7 +19,7 @@ class Pooled(NamedTuple):
 
 def space(layer: Layer) -> tuple[int, ...]:
     """Return the axes of the output shape before the last one (channels); () for a flat or unknown shape."""
-    return tuple(n for n in layer.shape[:-1] if n is not None)
+    return _known(layer.shape[:-1])
 
 
 def places(layer: Layer) -> int:
@@ -35,6 +30,11 @@ def places(layer: Layer) -> int:
 def size(layer: Layer) -> int:
     """Return the number of output entries of one sample; of one place when the shape is not known."""
     return max(_entries(layer.shape), layer.units or 1)
+
+
+@lru_cache(maxsize=1024)
+def _known(shape: tuple[int | None, ...]) -> tuple[int, ...]:
+    return tuple(n for n in shape if n is not None)
 
 
 @lru_cache(maxsize=1024)
@@ -50,28 +50,39 @@ def receptive_field(layer: Layer) -> int:
 class Windows(NamedTuple):
     """Hold where the windows of a convolution lie along one axis."""
 
-    starts: Array
-    """First place of each window, whole numbers; negative on the padding."""
+    first: int
+    """First place of the first window; negative on the padding."""
+    stride: int
     before: int
     """Places of the input."""
+    after: int
+    """Windows: places of the output."""
     length: int
     """Taps."""
 
     @property
     def whole(self) -> bool:
         """Say whether no tap falls on padding."""
-        return bool(self.starts[0] >= 0 and self.starts[-1] + self.length <= self.before)
+        return self.first >= 0 and self.first + (self.after - 1) * self.stride + self.length <= self.before
 
     @property
     def tapped(self) -> float:
         """Return the share of taps that are not on padding."""
-        return sum(len(self.under(tap)[0]) for tap in range(self.length)) / (self.length * len(self.starts))
+        inside: int = sum(windows.stop - windows.start for windows, _ in taps(self))
+        return inside / (self.length * self.after)
 
-    def under(self, tap: int) -> tuple[Array, Array]:
-        """Return the windows of which this tap is inside, and the places of the input that it lies on."""
-        at = self.starts + tap
-        known = np.flatnonzero((at >= 0) & (at < self.before))
-        return known, at[known]
+
+@lru_cache(maxsize=256)  # layers of one geometry are many
+def taps(axis: Windows) -> tuple[tuple[slice, slice], ...]:
+    """Return for each tap that is ever inside the windows of which it is, and the places of the input under it."""
+    found = []
+    for start in range(axis.first, axis.first + axis.length):
+        low = max(-(start // axis.stride), 0)
+        high = min((axis.before - 1 - start) // axis.stride + 1, axis.after)
+        if low < high:
+            places = slice(start + low * axis.stride, start + (high - 1) * axis.stride + 1, axis.stride)
+            found.append((slice(low, high), places))
+    return tuple(found)
 
 
 def windows(layer: Layer, source: Layer | None) -> tuple[Windows, ...]:
@@ -81,12 +92,7 @@ def windows(layer: Layer, source: Layer | None) -> tuple[Windows, ...]:
     """
     if layer.kind != "conv" or source is None:
         return ()
-    before, after = space(source), space(layer)
-    length = round(receptive_field(layer) ** (1 / max(len(after), 1)))
-    if len(before) != len(after) or length ** len(after) != receptive_field(layer):
-        return ()
-    found = [_windows(n, m, length) for n, m in zip(before, after, strict=True)]
-    return tuple(axis for axis in found if axis is not None) if None not in found else ()
+    return _windows(space(source), space(layer), receptive_field(layer))
 
 
 def pooled(layer: Layer, source: Layer | None) -> Pooled:
@@ -108,13 +114,22 @@ def largest_of(count: int) -> tuple[float, float]:
     return mean, math.fsum(m * (z - mean) ** 2 for m, z in zip(mass, middle, strict=True))
 
 
-@lru_cache(maxsize=256)
-def _windows(before: int, after: int, length: int) -> Windows | None:
+@lru_cache(maxsize=256)  # layers of one geometry are many
+def _windows(before: tuple[int, ...], after: tuple[int, ...], field: int) -> tuple[Windows, ...]:
+    """Return the windows along each axis, for a kernel that looks at so many places."""
+    length = round(field ** (1 / max(len(after), 1)))
+    if len(before) != len(after) or length ** len(after) != field:
+        return ()
+    found = [_along(n, m, length) for n, m in zip(before, after, strict=True)]
+    return tuple(axis for axis in found if axis is not None) if None not in found else ()
+
+
+def _along(before: int, after: int, length: int) -> Windows | None:
     """Return the windows along one axis, for the smallest stride that gives this output length."""
     for stride in range(1, before + 1):
         if -(-before // stride) == after:  # padded to ceil(n / stride), as `same` does
             missing = max((after - 1) * stride + length - before, 0)
-            return Windows(np.arange(after) * stride - missing // 2, before, length)
+            return Windows(-(missing // 2), stride, before, after, length)
         if (before - length) // stride + 1 == after:
-            return Windows(np.arange(after) * stride, before, length)
+            return Windows(0, stride, before, after, length)
     return None

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from unvanish.core.network import Layer
 from unvanish.theory.cotangent import Cotangent, ln, mean
-from unvanish.theory.places import summed
+from unvanish.theory.places import in_common
 from unvanish.theory.recursion import Pass
 from unvanish.theory.signal import Signal
 from unvanish.theory.trunk import single_draw
@@ -23,27 +23,35 @@ OWN = 0.25
 Fitted on the refine half of bench/forecast_accuracy.py."""
 
 
-def gradient_norms(kernels: list[Pass], batch_size: int) -> list[Array]:
+def gradient_norms(kernels: list[Pass], batch_size: int) -> Array:
     """Return log10 of each kernel's gradient norm over the last kernel's, for every value of the loss end.
+
+    Shape (kernels, values).
 
     kernels: the layers that own a kernel, in forward order. The mean of a logarithm lies half its variance below the
     logarithm of the mean. -inf for a gradient of exactly zero, nan where the last one's is.
     """
-    squares = []
-    for at in kernels:
-        if at.d_before is None:
-            squares.append(np.array([-np.inf]))
-            continue
-        noise = at.d_before.noise + at.arriving.noise
-        log = kernel_gradient(at.d_before, at.arriving, at.layer, *at.overlap, batch_size)
-        shift = single_draw(at.d_before.single, at.d_before.degrees)[0] - noise / 2
-        squares.append(log + (shift if math.isfinite(shift) else 0.0))
-    last = squares[-1] if squares else np.zeros(0)
-    last = np.where(np.isfinite(last), last, np.nan)
-    return [(log - last) / (2 * _DECADE) for log in squares]
+    felt = [at for at in kernels if at.d_before is not None]
+    if not felt:
+        return np.full((len(kernels), 1), -math.inf)
+    squares = _log_squares(
+        [(at.d_before, at.arriving, at.layer, *at.overlap) for at in felt if at.d_before is not None], batch_size
+    )
+    squares += np.array([_below_mean(at) for at in felt])[:, None]
+    every = np.full((len(kernels), squares.shape[1]), -np.inf)
+    every[[at.d_before is not None for at in kernels]] = squares
+    last = np.where(np.isfinite(every[-1]), every[-1], np.nan)
+    return np.asarray((every - last) / (2 * _DECADE), dtype=np.float64)
 
 
-def spread_of_first(kernels: list[Pass], norms: list[Array]) -> float | None:
+def _below_mean(at: Pass) -> float:
+    """Return by how much the mean of ln |dL/dW|^2 differs from the logarithm of the mean."""
+    d = at.d_before
+    shift = single_draw(d.single, d.degrees)[0] - (d.noise + at.arriving.noise) / 2 if d is not None else 0.0
+    return shift if math.isfinite(shift) else 0.0
+
+
+def spread_of_first(kernels: list[Pass], norms: Array) -> float | None:
     """Return the standard deviation of log10(first/last) from one initialisation to the next.
 
     Finite width on the way back (Hanin & Nica 2020) and on the way forward, the sum over the batch, the loss end, and
@@ -57,8 +65,10 @@ def spread_of_first(kernels: list[Pass], norms: list[Array]) -> float | None:
     width = first.d_before.noise + first.d_before.echo + single_draw(first.d_before.single, first.d_before.degrees)[1]
     width += gradient_noise(first.d_before, first.arriving, first.layer)
     width += gradient_noise(last.d_before, last.arriving, last.layer)
-    felt = [at.layer for at, log in zip(kernels[:-1], norms, strict=False) if np.all(np.isfinite(log))]
-    own = OWN * math.fsum(1 / max(layer.units or 1, 1) for layer in felt)
+    felt = np.all(np.isfinite(norms), axis=1)
+    own = OWN * math.fsum(
+        1 / max(at.layer.units or 1, 1) for at, is_felt in zip(kernels[:-1], felt, strict=False) if is_felt
+    )
     found = math.sqrt(width / (2 * _DECADE) ** 2 + float(norms[0].var()) + own * own)
     return found if math.isfinite(found) else None
 
@@ -91,10 +101,19 @@ def kernel_gradient(d: Cotangent, h: Signal, layer: Layer, inside: float, shared
     n_in D (spread + alike * k)/B, without cancellation. d: of the pre-activation. h: the kernel's input. inside,
     shared: of a convolution's taps (theory.profile).
     """
-    with np.errstate(divide="ignore", invalid="ignore"):
+    return np.asarray(_log_squares([(d, h, layer, inside, shared)], batch_size)[0], dtype=np.float64)
+
+
+def _log_squares(kernels: list[tuple[Cotangent, Signal, Layer, float, float]], batch_size: int) -> Array:
+    """Return kernel_gradient of each, all at once: numpy takes as long for one."""
+    logs, alike = np.array([d.log for d, *_ in kernels]), np.array([d.alike for d, *_ in kernels])
+    scales, own, common = np.empty((3, len(kernels), 1))
+    for i, (d, h, layer, inside, shared) in enumerate(kernels):
         told = (batch_size - 1) * d.pairs * h.pairs.whole * h.spread if d.places == 1 else 0.0
-        inner = np.log(np.maximum(summed(h, d.alike, d.places, shared) + told, 0.0))
-        return np.asarray(d.log + ln((layer.fan_in or 1) * inside / batch_size) + inner, dtype=np.float64)
+        scales[i] = ln((layer.fan_in or 1) * inside / batch_size)
+        own[i], common[i] = h.spread + told, in_common(h, d.places, shared)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(logs + scales + np.log(np.maximum(own + alike * common, 0.0)), dtype=np.float64)
 
 
 def gradient_noise(d: Cotangent, h: Signal, layer: Layer) -> float:
@@ -103,7 +122,7 @@ def gradient_noise(d: Cotangent, h: Signal, layer: Layer) -> float:
     Of the part that adds up over samples, units * (1 - common) directions are new; in the other part a pair's two
     products have random signs.
     """
-    coherent = np.maximum(summed(h, d.alike, d.places) - h.spread, 0.0)
+    coherent = np.maximum(d.alike * in_common(h, d.places), 0.0)
     total = coherent + h.spread
     with np.errstate(invalid="ignore", divide="ignore"):
         share = float(np.where(total > 0, coherent / total, 1.0).mean())

@@ -109,10 +109,10 @@ def kept_places(d: Cotangent, alike: Array, kept: float) -> float:
     return 1 + before * (d.places - 1) * kept / after if after > 0 else 1.0
 
 
-def summed(h: Signal, alike: Array, places: float, shared: float = 1.0) -> Array:
-    """Return the sum of <d, d'> <h, h'> over all pairs of instances, over that of |d|^2 on one.
+def in_common(h: Signal, places: float, shared: float = 1.0) -> float:
+    """Return c of the sum of <d, d'> <h, h'> over all pairs of instances, spread + alike * c times that of one |d|^2.
 
-    alike, places: of the cotangent at the kernel's output. h: the kernel's input.
+    places: of the cotangent d at the kernel's output, as `alike` is. h: the kernel's input.
     """
     within = h.spread if h.across is None else h.across
-    return h.spread + alike * (h.second - h.spread) + alike * (places - 1) * shared * (h.second - within)
+    return h.second - h.spread + (places - 1) * shared * (h.second - within)

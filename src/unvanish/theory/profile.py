@@ -10,37 +10,59 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-
-import numpy as np
+from functools import lru_cache
+from typing import NamedTuple
 
 from unvanish.core.network import Layer
 from unvanish.theory import axis as along_axis
 from unvanish.theory.axis import Axis
-from unvanish.theory.geometry import Windows, places, space, windows
-from unvanish.theory.signal import Signal, moments_of, weights_moments
+from unvanish.theory.geometry import Windows, places, space
+from unvanish.theory.signal import Signal, moments_of, slope_pair_of, spread_of, weights_moments
 
-Profile = tuple[Axis, ...] | None
+Profile = tuple[Axis | None, ...] | None
 
 
-def passed(axes: Sequence[Windows], h: Profile, d: Profile) -> tuple[float, float]:
+class Reached(NamedTuple):
+    """Hold what the taps of a convolution find along one axis."""
+
+    windows: Windows
+    share: float
+    """How much less than without padding a tap finds at one place."""
+    profile: Axis | None
+    """How that varies over the windows."""
+    alike: float
+    """The mean over all pairs of places of its input, in units of one place's."""
+
+
+@lru_cache(maxsize=16)  # layers of one geometry ask for the same of a uniform input
+def reached(axes: tuple[Windows, ...], h: Profile) -> tuple[Reached, ...]:
+    """Return what a kernel finds of its input, along each axis. h: of the input."""
+    if not axes:  # nor are they where the shapes do not fit
+        return ()
+    found = []
+    for axis, signal in zip(axes, _of(h, axes), strict=True):
+        if along_axis.is_small(axis):
+            found.append(Reached(axis, *along_axis.gathered(axis, signal), 1.0 if signal is None else signal.mean))
+        else:
+            found.append(Reached(axis, axis.tapped, None, 1.0))
+    return tuple(found)
+
+
+def passed(reached: Sequence[Reached], d: Profile) -> tuple[float, float]:
     """Return how much less than without padding a kernel passes of one place, and how much less than that of two.
 
-    h: of its input; d: of the cotangent at its output. Both enter its gradient; uniform ones (None) leave what it does
-    to the other.
+    d: of the cotangent at its output. Both its and the signal's profile enter its gradient; a uniform one (None) leaves
+    what the kernel does to the other.
     """
-    if not axes:
+    if not reached:
         return 1.0, 1.0
-    one, two, of_signal, of_cotangent = 1.0, 1.0, 1.0, 1.0
-    for axis, signal, cotangent in zip(axes, _of(h, axes), _of(d, axes), strict=True):
-        if not along_axis.is_small(axis):
-            one, two = one * axis.tapped, two * axis.tapped
-            continue
-        reached, weight = along_axis.gathered(axis, signal), along_axis.known(cotangent, len(axis.starts))
-        one *= float(np.mean(np.diag(reached) * np.diag(weight)))
-        two *= float(np.mean(reached * weight))
-        of_signal *= float(along_axis.known(signal, axis.before).mean())
-        of_cotangent *= float(weight.mean())
-    before, after = math.prod(axis.before for axis in axes), math.prod(len(axis.starts) for axis in axes)
+    one, two, of_signal, of_cotangent, before, after = 1.0, 1.0, 1.0, 1.0, 1, 1
+    for axis, cotangent in zip(reached, _of(d, reached), strict=True):
+        same, every = along_axis.products(axis.profile, cotangent) if axis.profile is not None else (1.0, 1.0)
+        one, two = one * axis.share * same, two * axis.share * every
+        before, after = before * axis.windows.before, after * axis.windows.after
+        if axis.profile is not None:
+            of_signal, of_cotangent = of_signal * axis.alike, of_cotangent * (cotangent.mean if cotangent else 1.0)
     given = _others(of_signal, 1.0, before) * _others(of_cotangent, 1.0, after)
     return one, _others(two, one, after) / (given * one) if given * one > 0 else 1.0
 
@@ -51,27 +73,30 @@ def _others(every: float, same: float, count: int) -> float:
 
 
 def through(
-    layer: Layer, sources: Sequence[tuple[Layer, Signal]], before: Signal, leaving: Signal
+    layer: Layer, sources: Sequence[tuple[Layer, Signal]], found: Sequence[Reached], before: Signal, leaving: Signal
 ) -> tuple[Profile, Profile]:
-    """Return the profiles of a layer's pre-activation and output, which do not hold them yet."""
+    """Return the profiles of a layer's pre-activation and output, which do not hold them yet.
+
+    found: of a convolution's input.
+    """
     if not sources or places(layer) < 2:
         return None, None
     source, h = sources[0]
     match layer.kind:
         case "conv":
-            own = _convolved(windows(layer, source), h.profile, _share_of_kernel(layer, before))
+            own = _convolved(found, h.profile, _share_of_kernel(layer, before))
             return own, _activated(own, before, layer)
         case "activation":
             return h.profile, _activated(h.profile, before, layer)
         case "layer_norm" | "rms_norm":
-            found = _evened(h.profile, h.profile)
+            own = _evened(h.profile, h.profile)
         case "add":
-            found = mixed([(h.second / leaving.second if leaving.second > 0 else 0.0, h.profile) for _, h in sources])
+            own = mixed([(h.second / leaving.second if leaving.second > 0 else 0.0, h.profile) for _, h in sources])
         case "pool":
-            found = _over(h.profile, space(layer), along_axis.pooled)
+            own = _over(h.profile, space(layer), along_axis.pooled)
         case _:
-            found = h.profile if space(source) == space(layer) else None
-    return found, found
+            own = h.profile if space(source) == space(layer) else None
+    return own, own
 
 
 def near(h: Profile, after: tuple[int, ...]) -> float:
@@ -82,18 +107,18 @@ def near(h: Profile, after: tuple[int, ...]) -> float:
     return 1.0 if h is None else math.prod(along_axis.in_window(v, n) for v, n in zip(h, after, strict=False))
 
 
-def back(layer: Layer, source: Layer | None, h: Signal, d: Profile) -> Profile:
-    """Return the profile of the cotangent at a layer's input, from that at its pre-activation."""
+def back(layer: Layer, source: Layer | None, axes: Sequence[Windows], h: Signal, d: Profile) -> Profile:
+    """Return the profile of the cotangent at a layer's input, from that at its pre-activation.
+
+    axes: of a convolution. h: its input.
+    """
     if source is None or places(source) < 2 or places(layer) < 2:
         return None
     match layer.kind:
         case "conv":
-            axes = windows(layer, source)
-            if not axes or (d is None and all(axis.whole and len(axis.starts) == axis.before for axis in axes)):
+            if not axes or (d is None and all(axis.whole and axis.after == axis.before for axis in axes)):
                 return None
-            return along_axis.scaled(
-                [along_axis.scattered(axis, v) for axis, v in zip(axes, _of(d, axes), strict=True)]
-            )
+            return tuple(along_axis.scattered(axis, v) for axis, v in zip(axes, _of(d, axes), strict=True))
         case "layer_norm" | "rms_norm":
             return _evened(d, h.profile)
         case "pool":
@@ -106,23 +131,19 @@ def behind_activation(d: Profile, u: Signal, activation: str, parameter: float |
     if u.profile is None:
         return d
     of = moments_of(u, activation, parameter)
-    return _product(d, _bent(u.profile, (of.slope_along - 1) / 2, _steepness(of.slope_pair, u)))
+    return _bent(u.profile, (of.slope_along - 1) / 2, _steepness(lambda gap: slope_pair_of(of, gap), u), d)
 
 
 def mixed(parts: Sequence[tuple[float, Profile]]) -> Profile:
     """Return the profile of a sum, from each part's share and profile."""
     known = [profile for _, profile in parts if profile is not None]
-    if not known or len({tuple(0 if v is None else len(v) for v in profile) for profile in known}) > 1:
+    if not known or len({tuple(0 if v is None else len(v.matrix) for v in profile) for profile in known}) > 1:
         return None
-    found: list[Axis] = []
-    for i, axis in enumerate(known[0]):
-        each = [(share, None if profile is None else profile[i]) for share, profile in parts]
-        size = 0 if axis is None else len(axis)
-        found.append(sum(share * along_axis.known(matrix, size) for share, matrix in each) if size else None)  # type: ignore[arg-type]
-    return along_axis.scaled(found)
+    every = [(share, (None,) * len(known[0]) if profile is None else profile) for share, profile in parts]
+    return tuple(along_axis.mixed(*((share, profile[i]) for share, profile in every)) for i in range(len(known[0])))
 
 
-def _of(profile: Profile, axes: Sequence[object]) -> tuple[Axis, ...]:
+def _of(profile: Profile, axes: Sequence[object]) -> tuple[Axis | None, ...]:
     return (None,) * len(axes) if profile is None else profile
 
 
@@ -132,12 +153,11 @@ def _share_of_kernel(layer: Layer, u: Signal) -> float:
     return max(1 - (mean * mean + variance) / u.second, 0.0) if u.second > 0 else 1.0
 
 
-def _convolved(axes: Sequence[Windows], h: Profile, share: float) -> Profile:
-    if not axes or (h is None and all(axis.whole for axis in axes)):
+def _convolved(found: Sequence[Reached], h: Profile, share: float) -> Profile:
+    if not found or (h is None and all(axis.windows.whole for axis in found)):
         return None
-    each = zip(axes, _of(h, axes), strict=True)
-    found = along_axis.scaled([along_axis.gathered(axis, v) if along_axis.is_small(axis) else None for axis, v in each])
-    return mixed([(share, found), (1 - share, None)])
+    own = tuple(axis.profile for axis in found)
+    return own if share == 1 else mixed([(share, own), (1 - share, None)])
 
 
 def _activated(u: Profile, before: Signal, layer: Layer) -> Profile:
@@ -145,7 +165,7 @@ def _activated(u: Profile, before: Signal, layer: Layer) -> Profile:
         return u
     of = moments_of(before, layer.activation, layer.activation_parameter)
     second = of.mean * of.mean + of.variance
-    return _bent(u, of.elasticity, _steepness(lambda gap: second - of.spread(gap), before))
+    return _bent(u, of.elasticity, _steepness(lambda gap: second - spread_of(of, gap), before))
 
 
 def _steepness(product: Callable[[float], float], u: Signal) -> float:
@@ -156,24 +176,24 @@ def _steepness(product: Callable[[float], float], u: Signal) -> float:
     return math.log(other / one) / math.log(high / low) if 0 < low < high and one > 0 and other > 0 else 0.0
 
 
-def _bent(profile: tuple[Axis, ...], one: float, pair: float) -> Profile:
+def _bent(profile: tuple[Axis | None, ...], one: float, pair: float, times: Profile = None) -> Profile:
     if not (math.isfinite(one) and math.isfinite(pair)):
-        return profile
-    return along_axis.scaled([along_axis.bent(axis, one, pair) for axis in profile])
+        if times is None:
+            return profile
+        one = pair = 1.0
+    return tuple(
+        along_axis.bent(axis, one, pair, other) for axis, other in zip(profile, _of(times, profile), strict=True)
+    )
 
 
 def _evened(profile: Profile, by: Profile) -> Profile:
     """Return the profile of what is divided, at each place, by the root of q there."""
-    return profile if by is None else _product(profile, tuple(along_axis.inverse_roots(axis) for axis in by))
+    if by is None:
+        return profile
+    return tuple(along_axis.evened(axis, other) for axis, other in zip(_of(profile, by), by, strict=True))
 
 
-def _over(profile: Profile, counts: tuple[int, ...], function: Callable[[Axis, int], Axis]) -> Profile:
+def _over(profile: Profile, counts: tuple[int, ...], function: Callable[[Axis | None, int], Axis | None]) -> Profile:
     if profile is None:
         return None
-    return along_axis.scaled([function(axis, count) for axis, count in zip(profile, counts, strict=True)])
-
-
-def _product(one: Profile, other: Profile) -> Profile:
-    if one is None or other is None:
-        return one or other
-    return along_axis.scaled([b if a is None else a if b is None else a * b for a, b in zip(one, other, strict=True)])
+    return tuple(function(axis, count) for axis, count in zip(profile, counts, strict=True))

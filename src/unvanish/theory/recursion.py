@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -32,7 +32,7 @@ from unvanish.theory.forward import (
     through_layer_norm,
     through_pool,
 )
-from unvanish.theory.geometry import Windows, places, pooled, size, space, windows
+from unvanish.theory.geometry import places, pooled, size, space, windows
 from unvanish.theory.group_norm import back_through_group_norm, through_group_norm
 from unvanish.theory.loss_end import FUSED_HEADS, coherence, follows_pairs, leaning
 from unvanish.theory.places import (
@@ -45,6 +45,7 @@ from unvanish.theory.places import (
     reads_one,
     told_apart,
 )
+from unvanish.theory.profile import Reached
 from unvanish.theory.rms_norm import back_through_rms_norm, through_rms_norm
 from unvanish.theory.scale import back_through_scale, through_scale
 from unvanish.theory.signal import Signal
@@ -62,8 +63,8 @@ class Pass:
     before: Signal
     """The input of its activation; for a layer without one, its output."""
     leaving: Signal
-    axes: tuple[Windows, ...] = ()
-    """Where a convolution's windows lie."""
+    reached: tuple[Reached, ...] = ()
+    """What a convolution's windows find, along each axis."""
     inside: float = 1.0
     """Share of the signal under a convolution's taps that is not lost to padding."""
     shared: float = 1.0
@@ -115,64 +116,69 @@ def instances(layer: Layer, batch_size: int) -> int:
 
 def _forward(layer: Layer, sources: list[Pass], batch_size: int, entering: Signal) -> Pass:
     """Take the signal through one layer: as samples and, where its output has places, as these see one another."""
-    at = _through(layer, sources, batch_size, entering)
-    told = at.shared < 1 or any(source.leaving.across is not None for source in sources)
-    if told and has_places(layer) and layer.kind not in ("batch_norm", "group_norm"):
-        seen = [replace(source, leaving=between(source.leaving, at.shared)) for source in sources]
-        other = _through(layer, seen, batch_size, entering)
-        at.before = at.before._replace(across=other.before.spread)
-        averages = layer.kind == "pool" and layer.reduction == "average"
-        apart = told_apart(at.leaving, other.before, other.leaving)
-        at.leaving = behind_pool(at.leaving, at.arriving, layer) if averages else apart
-    arriving = [(source.layer, source.leaving) for source in sources]
-    before, leaving = profile.through(layer, arriving, at.before, at.leaving)
-    at.before, at.leaving = at.before._replace(profile=before), at.leaving._replace(profile=leaving)
-    return at
-
-
-def _through(layer: Layer, sources: list[Pass], batch_size: int, entering: Signal) -> Pass:
     signals = [source.leaving for source in sources]
     h = signals[0] if signals else entering._replace(pairs=Pairs(1 / max(layer.units or size(layer), 1)))
-    first = sources[0].layer if sources else None
     at = Pass(layer, sources, h, h, h, modelled=layer.modelled and applies(layer) == layer.activation)
+    if sources and layer.kind == "conv":
+        at.reached = profile.reached(windows(layer, sources[0].layer), h.profile)
+        at.inside, at.shared = profile.passed(at.reached, None)
+    at.before, at.leaving = _through(at, signals or [h], batch_size)
+    told = at.shared < 1 or any(signal.across is not None for signal in signals)
+    if told and has_places(layer) and layer.kind not in ("batch_norm", "group_norm"):
+        before, leaving = _through(at, [between(signal, at.shared) for signal in signals], batch_size)
+        at.before = at.before._replace(across=before.spread)
+        averages = layer.kind == "pool" and layer.reduction == "average"
+        apart = told_apart(at.leaving, before, leaving)
+        at.leaving = behind_pool(at.leaving, at.arriving, layer) if averages else apart
+    spreads = profile.through(
+        layer, [(source.layer, source.leaving) for source in sources], at.reached, at.before, at.leaving
+    )
+    at.before, at.leaving = _with_profile(at.before, spreads[0]), _with_profile(at.leaving, spreads[1])
+    return at
+
+
+def _through(at: Pass, signals: list[Signal], batch_size: int) -> tuple[Signal, Signal]:
+    """Return the input of a layer's activation (without one, the output) and its output. signals: of its sources."""
+    layer, h, leaving = at.layer, signals[0], signals[0]
+    first = at.sources[0].layer if at.sources else None
     match layer.kind:
         case "dense" | "conv":
-            at.axes = windows(layer, first)
-            at.inside, at.shared = profile.passed(at.axes, h.profile, None)
-            at.before = through_kernel(h, layer, at.inside)
-            at.leaving = _activated(at.before, layer)
+            before = through_kernel(h, layer, at.inside)
+            return before, _activated(before, layer)
         case "activation":
-            at.leaving = _activated(h, layer)
+            return h, _activated(h, layer)
         case "batch_norm":
             mean = over_all(h, layer, batch_size)
-            at.leaving = normalised(through_batch_norm(mean, layer, instances(layer, batch_size)), h, mean)
+            leaving = normalised(through_batch_norm(mean, layer, instances(layer, batch_size)), h, mean)
         case "layer_norm":
-            at.leaving = through_layer_norm(h, layer)
+            leaving = through_layer_norm(h, layer)
         case "rms_norm":
-            at.leaving = through_rms_norm(h, layer)
+            leaving = through_rms_norm(h, layer)
         case "group_norm":
-            at.leaving = through_group_norm(h, layer)
+            leaving = through_group_norm(h, layer)
         case "scale":
-            at.leaving = through_scale(h, layer)
+            leaving = through_scale(h, layer)
         case "flatten":
-            at.leaving = h._replace(pairs=h.pairs.scaled(1 / places(first) if first is not None else 1.0))
+            leaving = h._replace(pairs=h.pairs.scaled(1 / places(first) if first is not None else 1.0))
         case "embedding" if layer.table is not None:
-            at.leaving = through_embedding(layer, reads_words=bool(sources))
+            leaving = through_embedding(layer, reads_words=bool(at.sources))
         case "recurrent" if layer.modelled:
-            at.steps = steps_of(h, layer, first)
-            at.leaving = read_out(at.steps, layer)
-            at.before = at.steps[-1].before
+            steps = steps_of(h, layer, first)
+            at.steps = at.steps or steps
+            return steps[-1].before, read_out(steps, layer)
         case "dropout":
-            at.leaving = through_dropout(h, layer.keep)
+            leaving = through_dropout(h, layer.keep)
         case "pool":
-            at.leaving = through_pool(in_window(h, space(layer)), pooled(layer, first), size(layer))
+            leaving = through_pool(in_window(h, space(layer)), pooled(layer, first), size(layer))
         case "add":
-            at.leaving = added(_summands(sources))
+            leaving = added(_summands(at.sources, signals))
         case _ if len(signals) > 1:
-            at.leaving = averaged(list(zip(signals, _shares(sources), strict=True)))
-    if layer.kind not in ("dense", "conv", "activation") and not at.steps:
-        at.before = at.leaving
-    return at
+            leaving = averaged(list(zip(signals, _shares(at.sources), strict=True)))
+    return leaving, leaving
+
+
+def _with_profile(h: Signal, found: profile.Profile) -> Signal:
+    return h if h.profile is found else h._replace(profile=found)
 
 
 def _activated(u: Signal, layer: Layer) -> Signal:
@@ -198,16 +204,17 @@ def _backward(at: Pass, batch_size: int, *, is_last: bool) -> None:
 
     is_last: whether its kernel is the one whose gradient the others are compared with, which follows q of its input.
     """
-    layer, h = at.layer, at.arriving
+    layer, h, axes = at.layer, at.arriving, tuple(axis.windows for axis in at.reached)
     d = at.d_leaving = at.d_before = merged(at.readers, at.leaving, max(size(layer) // places(layer), 1))
     if layer.kind in ("dense", "conv", "activation") and not at.fused and applies(layer) != "linear":
         spread = profile.behind_activation(d.profile, at.before, applies(layer), layer.activation_parameter)
         d = back_through_activation(d, at.before, applies(layer), layer.activation_parameter, size(layer), batch_size)
-        at.d_before = d = d._replace(profile=spread)
+        at.d_before = d = d if spread is None else d._replace(profile=spread)
     match layer.kind:
         case "dense" | "conv":
-            at.overlap = profile.passed(at.axes, h.profile, d.profile)
-            d = back_through_kernel(d, h, layer, *profile.passed(at.axes, None, d.profile), batch_size)
+            at.overlap = profile.passed(at.reached, d.profile)
+            taken = profile.passed(profile.reached(axes, None), d.profile)
+            d = back_through_kernel(d, h, layer, *taken, batch_size)
             d = d._replace(response=d.response - 1) if is_last else d
         case "batch_norm":
             d = back_through_batch_norm(d, over_all(h, layer, batch_size), layer, instances(layer, batch_size))
@@ -228,7 +235,8 @@ def _backward(at: Pass, batch_size: int, *, is_last: bool) -> None:
         case "flatten":
             d = d._replace(places=1.0, within=1.0)
     read = at.sources[0].layer if at.sources else None
-    at.d_arriving = d = d._replace(profile=profile.back(layer, read, h, at.d_before.profile))
+    spread = profile.back(layer, read, axes, h, at.d_before.profile)
+    at.d_arriving = d = d if spread is d.profile else d._replace(profile=spread)
     for source, part in _handed(at, d):
         source.readers.append(part)
 
@@ -252,12 +260,15 @@ def _counted(sources: list[Pass]) -> list[tuple[Pass, int]]:
     return [(source, times[name]) for name, source in {s.layer.name: s for s in sources}.items()]
 
 
-def _summands(sources: list[Pass]) -> list[tuple[Signal, int]]:
+def _summands(sources: list[Pass], signals: list[Signal]) -> list[tuple[Signal, int]]:
     """Return what an add sums, each with how often it enters; not what is exactly zero, while something is not."""
-    each = [(source.leaving, times) for source, times in _counted(sources)]
+    of = {source.layer.name: h for source, h in zip(sources, signals, strict=True)}
+    each = [(of[source.layer.name], times) for source, times in _counted(sources)]
     return [(h, times) for h, times in each if h.second != 0] or each
 
 
 def _shares(sources: list[Pass]) -> list[float]:
+    if len(sources) == 1:
+        return [1.0]
     total = sum(size(source.layer) for source in sources)
     return [size(source.layer) / total for source in sources]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from collections.abc import Hashable
+from functools import lru_cache
+from typing import NamedTuple, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unvanish.core.network import Layer, WeightStats
+from unvanish.theory.axis import Axis
 from unvanish.theory.fluctuation import Pairs, apart
 from unvanish.theory.moments import Moments, moments
 from unvanish.theory.normalised_units import NormalisedUnits, normalised_units
@@ -32,7 +35,7 @@ class Signal(NamedTuple):
     """Instances that the signal was normalised over, more the more epsilon took from it; inf when it was not."""
     across: float | None = None
     """The spread of pairs of places (theory.places); None where it is that of samples."""
-    profile: tuple[Array | None, ...] | None = None
+    profile: tuple[Axis | None, ...] | None = None
     """How q is spread over places (theory.profile)."""
     within: float = math.inf
     """The same of units, or entries of a group."""
@@ -65,9 +68,40 @@ def merged_noise(parts: list[tuple[float, float]]) -> float:
     return common + math.fsum(share * share * (noise - common) for share, noise in parts)
 
 
-def moments_of(u: Signal, activation: str, parameter: float | None) -> Moments:
+KEPT = 32768
+"""Results that are kept of what is asked for again on the way back: those of ten thousand layers."""
+
+
+class Known(Moments, Hashable, Protocol):
+    """Say that moments are told from others, so that what follows from them can be kept."""
+
+
+def moments_of(u: Signal, activation: str, parameter: float | None) -> Known:
     """Return the Gaussian moments of the activation at this pre-activation."""
-    return moments(activation, parameter, mean=u.mean, variance=u.variance)
+    return _moments_at(activation, parameter, u.mean, u.variance)
+
+
+@lru_cache(maxsize=KEPT)
+def _moments_at(activation: str, parameter: float | None, mean: float, variance: float) -> Known:
+    return cast(Known, moments(activation, parameter, mean=mean, variance=variance))
+
+
+@lru_cache(maxsize=KEPT)
+def spread_of(of: Known, gap: float) -> float:
+    """Return E f^2 - E f(u) f(w) for a pair of correlation 1 - gap."""
+    return of.spread(gap)
+
+
+@lru_cache(maxsize=KEPT)
+def slope_pair_of(of: Known, gap: float) -> float:
+    """Return E f'(u) f'(w) for a pair of correlation 1 - gap."""
+    return of.slope_pair(gap)
+
+
+@lru_cache(maxsize=KEPT)
+def slope_kurtosis_pair_of(of: Known, gap: float) -> float:
+    """Return E f'(u)^2 f'(w)^2 / (E f'^2)^2 for a pair of correlation 1 - gap."""
+    return of.slope_kurtosis_pair(gap)
 
 
 def units_of(h: Signal, epsilon: float, instances: float) -> NormalisedUnits:
