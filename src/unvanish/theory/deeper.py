@@ -103,12 +103,22 @@ def _blocks(network: Network) -> list[_Block]:
 
 def _repeated(blocks: Sequence[_Block]) -> tuple[int, int] | None:
     """Return (start, end) of the last run of blocks, with a kernel in it, that comes right before itself once more."""
-    shapes = [_shape(block) for block in blocks]
+    numbers: dict[tuple[object, ...], int] = {}
+    shapes = [numbers.setdefault(_shape(block), len(numbers)) for block in blocks]
+    earlier: list[list[int]] = [[] for _ in numbers]  # where each shape is: a run ends like what comes before it
+    for place, shape in enumerate(shapes):
+        earlier[shape].append(place)
     for end in range(len(blocks), 1, -1):
-        for length in range(1, end // 2 + 1):
+        same = earlier[shapes[end - 1]]
+        same.pop()
+        for place in reversed(same):
+            length = end - 1 - place
             start = end - length
-            same = shapes[start:end] == shapes[start - length : start]
-            if same and any(x.kernel is not None for block in blocks[start:end] for x in block.layers):
+            if length > end // 2:
+                break
+            if shapes[start:end] != shapes[start - length : start]:
+                continue
+            if any(x.kernel is not None for block in blocks[start:end] for x in block.layers):
                 return start, end
     return None
 
