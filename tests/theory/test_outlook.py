@@ -47,6 +47,18 @@ def test_the_band(change: float | None, word: str) -> None:
     assert verdict(network(3), forecast(change))[0] == word
 
 
+@pytest.mark.parametrize(("factor", "word"), [(0.45, "vanishes"), (0.55, "fine"), (1.9, "fine"), (2.1, "explodes")])
+@pytest.mark.parametrize("ends", [0.0, -1.7, 1.7])
+def test_three_hidden_layers_are_judged_by_their_slope_whatever_the_ends_add(
+    factor: float, ends: float, word: str
+) -> None:
+    """10^(1.5 / 5) = 2.0 a layer is the limit over five."""
+    known = forecast(ends, (1.0,) * 5, gradient_factor_per_layer=factor)
+    assert verdict(network(5), known)[0] == word
+    fewer = forecast(ends, (1.0,) * 4, gradient_factor_per_layer=factor)
+    assert verdict(network(4), fewer)[0] == {0.0: "fine", -1.7: "vanishes", 1.7: "explodes"}[ends]
+
+
 @pytest.mark.parametrize("last", [0.9e-3, 1.1e3, 0.0, math.inf, math.nan, None])
 def test_a_signal_that_is_lost_is_not_called_fine(last: float | None) -> None:
     word, reason = verdict(network(3), forecast(0.0, (1.0, last, 1.0)))

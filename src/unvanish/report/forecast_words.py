@@ -28,12 +28,21 @@ def sentence(outlook: Outlook) -> str:
     if outlook.verdict == "undecided":
         return outlook.reason
     found = outlook.forecast
-    text = (
-        f"first/last gradient {ratio(found.log10_first_over_last, found.log10_sd)} over {outlook.kernels} weight layers"
-    )
-    if found.gradient_factor_per_layer is not None:
-        text += f", x {plain(found.gradient_factor_per_layer)} per layer towards the input"
-    return f"{text} (fine: within 10^±{outlook.decades:g})"
+    ends, factor = ratio(found.log10_first_over_last, found.log10_sd), found.gradient_factor_per_layer
+    band = f"fine: within 10^±{outlook.decades:g}"
+    if _told_by_ends(outlook):
+        text = f"first/last gradient {ends} over {outlook.kernels} weight layers"
+        return f"{text}{'' if factor is None else f', x {plain(factor)} per layer towards the input'} ({band})"
+    change = 0.0 if not factor else math.log10(factor) * outlook.kernels
+    over = f"x {plain(factor)} per layer towards the input, 10^{power(change)} over {outlook.kernels} of them"
+    return f"{over} ({band}); with what the first and the last layer add, first/last gradient {ends}"
+
+
+def _told_by_ends(outlook: Outlook) -> bool:
+    """Say whether the first kernel's gradient over the last's speaks for the verdict, which is that of the slope."""
+    change = outlook.forecast.log10_first_over_last or 0.0
+    word = "fine" if abs(change) < outlook.decades else "vanishes" if change < 0 else "explodes"
+    return word == outlook.verdict
 
 
 def facts(outlook: Outlook) -> Facts:

@@ -10,27 +10,38 @@ from unvanish.core.outlook import Expected
 from unvanish.theory.bands import DECADES
 from unvanish.theory.loss_end import FUSED_HEADS
 
+_FEWEST = 5
+"""Kernels of which three are hidden, so that a slope over depth can be seen."""
+
 
 def verdict(network: Network, forecast: Forecast) -> tuple[Expected, str]:
-    """Return the verdict by bands.DECADES on the first kernel's gradient over the last's, and why it is undecided.
+    """Return the verdict by bands.DECADES on what the gradient changes by over the depth, and why it is undecided.
 
-    A signal that vanishes or explodes on its way to the output leaves that ratio alone and hurts all the same: then the
-    ratio is not called fine.
+    As GF101 and GF102 judge what is measured: what two neighbouring hidden kernels differ by, times the number of
+    kernels. The first and the last one, whose inputs are of other kinds, are compared where there are fewer than three
+    hidden ones. A signal that vanishes or explodes on its way to the output leaves that alone and hurts all the same:
+    then it is not called fine.
     """
     if forecast.not_modelled:
         return "undecided", f"the theory does not model {', '.join(forecast.not_modelled)}"
-    change = forecast.log10_first_over_last
+    change = over_depth(network, forecast)
     if change is None:
         return "undecided", "two layers with weights are needed to compare their gradients"
     if abs(change) >= DECADES:
         return ("vanishes" if change < 0 else "explodes"), ""
     signal = _signal(network, forecast)
     if not abs(signal) < DECADES:
-        return (
-            "undecided",
-            f"first/last gradient 10^({change:.1f}) is fine, but the signal changes by 10^({signal:.1f})",
-        )
+        found = f"the gradient changes by 10^({change:.1f}) over the depth, which is fine"
+        return "undecided", f"{found}, but the signal changes by 10^({signal:.1f})"
     return "fine", ""
+
+
+def over_depth(network: Network, forecast: Forecast) -> float | None:
+    """Return log10 of what the gradient changes by over the depth, towards the input; None where there is no depth."""
+    factor, kernels = forecast.gradient_factor_per_layer, len(network.kernels)
+    if factor is None or kernels < _FEWEST:
+        return forecast.log10_first_over_last
+    return math.log10(factor) * kernels if factor > 0 else -math.inf
 
 
 def _signal(network: Network, forecast: Forecast) -> float:
