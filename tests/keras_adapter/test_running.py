@@ -31,14 +31,19 @@ def kernels_of(model):
 
 def running(model, every, samples):
     return Running(
-        model, kernels_of(model), Pace(every), samples.append, lambda error: None, model.__dict__.get("train_function")
+        model,
+        kernels_of(model),
+        Pace(every),
+        lambda *sample: samples.append(sample),
+        lambda error: None,
+        model.__dict__.get("train_function"),
     )
 
 
 def read(samples):
     """Return the steps, the losses and the statistics (samples, stats, kernels)."""
-    numbers = [sample.numbers() for sample in samples]
-    return [s.step for s in samples], [loss for loss, _ in numbers], np.array([stats for _, stats in numbers])
+    numbers = [read() for _, read in samples]
+    return [step for step, _ in samples], [loss for loss, _ in numbers], np.array([stats for _, stats in numbers])
 
 
 def watched(model, every, train):
@@ -174,7 +179,14 @@ def test_kernels_without_a_gradient_say_so():
     model = keras.Model(inputs, L.Add()([used(inputs), frozen(inputs), stop(cut(inputs))]))
     model.compile("sgd", "mse")
     samples = []
-    run = Running(model, [used.kernel, frozen.kernel, cut.kernel], Pace(1), samples.append, lambda error: None, None)
+    run = Running(
+        model,
+        [used.kernel, frozen.kernel, cut.kernel],
+        Pace(1),
+        lambda *sample: samples.append(sample),
+        lambda error: None,
+        None,
+    )
     with shadowed(model, train_function=run):
         model.train_on_batch(*data())
     gradient, zeros = (read(samples)[2][0, WATCH_STATS.index(stat)] for stat in ("gradient_norm", "gradient_zeros"))
@@ -207,7 +219,7 @@ def test_what_a_step_raises_is_told(error):
         raise error("no")
 
     told = []
-    run = Running(linear("sgd"), [], Pace(1), [].append, told.append, refuse)
+    run = Running(linear("sgd"), [], Pace(1), print, told.append, refuse)
     run._tapped = refuse
     with pytest.raises(error):
         run(None, None)
@@ -220,7 +232,7 @@ def test_the_end_of_an_epoch_is_no_failure(ended):
         raise ended
 
     told = []
-    run = Running(linear("sgd"), [], Pace(1), [].append, told.append, end)
+    run = Running(linear("sgd"), [], Pace(1), print, told.append, end)
     run._tapped = end
     with pytest.raises(ended):
         run(None, None)

@@ -16,9 +16,9 @@ from unvanish.keras import backends
 from unvanish.keras.norms import Norms
 from unvanish.keras.steps import compiled
 from unvanish.watching.pace import Pace
-from unvanish.watching.recorder import Sample
+from unvanish.watching.recorder import Numbers
 
-Put = Callable[[Sample], object]
+Put = Callable[[int, Numbers], object]
 
 
 class Running:
@@ -35,7 +35,8 @@ class Running:
     ) -> None:
         """kernels: variables, one for each layer of the recording. plain: the function Keras compiled; None for none.
 
-        put: is given every sample; its numbers are read where it likes. failed: is told what a step raised.
+        put: is given the step of every sample and its numbers, to be read when it likes. failed: is told what a step
+        raised.
         """
         self._model, self._norms, self._pace, self._put, self._failed = model, Norms(kernels), pace, put, failed
         self._plain: Any = plain
@@ -96,7 +97,7 @@ class Running:
 
     def _hand_over(self, step: int, table: Any) -> None:
         norms = self._norms
-        self._put(Sample(step, time.monotonic(), lambda: norms.numbers(keras.ops.convert_to_numpy(table))))
+        self._put(step, lambda: norms.numbers(keras.ops.convert_to_numpy(table)))
 
 
 def _ran_out(error: BaseException) -> bool:

@@ -92,7 +92,7 @@ class WatchedSteps:
 def compiled(model: Any, step: Callable[..., Any]) -> Callable[..., Any]:
     """Return what Keras compiles of a train step, by its own way and settings."""
     with shadowed(model, train_step=step, train_function=None):
-        model.make_train_function(force=True)
+        type(model).make_train_function(model, force=True)  # the class's: a watched model has one of our own over it
         function = model.train_function
 
     def compiled(*arguments: Any) -> Any:

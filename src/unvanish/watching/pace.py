@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from unvanish.core.watch_cost import WatchCost
+from unvanish.errors import UsageError
 
 Every = int | Literal["auto"]
 
@@ -26,6 +27,22 @@ FLOOR_STEPS, FLOOR_SECONDS = 100, 1.0
 """A sample at least every so many steps or seconds, whichever comes later, whatever the budget."""
 REMEMBERED = 31
 """Windows and plain stretches of which the medians are taken."""
+
+
+def valid(every: object, budget: object) -> None:
+    """Raise UsageError for what no pace can keep to."""
+    if every != "auto" and (isinstance(every, bool) or not isinstance(every, int) or every < 1):
+        raise UsageError(
+            "every is a number of steps, or 'auto'",
+            found=f"every={every!r}",
+            hint="every=100, or every='auto' with a budget",
+        )
+    if isinstance(budget, bool) or not isinstance(budget, int | float) or not 0 < budget <= 1:
+        raise UsageError(
+            "the budget is a share of the training's time, above 0 and up to 1",
+            found=f"budget={budget!r}",
+            hint="budget=0.01, for one percent",
+        )
 
 
 class Pace:
@@ -65,9 +82,9 @@ class Pace:
         self._warm_up += seconds
         self._window = None
 
-    def charge(self, seconds: float) -> None:
-        """Be told of processor time of ours that no step waits for by itself, as of another thread."""
-        self._charged += seconds
+    def charged(self, seconds: float) -> None:
+        """Be told of all processor time of ours, so far, that no step waits for by itself, as of another thread."""
+        self._charged = seconds
 
     def alarm(self) -> None:
         """Sample the next step: something happened."""
