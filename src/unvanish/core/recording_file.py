@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import sqlite3
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -61,7 +63,9 @@ class RecordingFile:
         self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=1.0)
         each = max(4 * len(header.stats) * len(header.layers), 1)
         self._most = max(largest // each, 16)
-        self._count = self._events = 0
+        self._count = self._events = self._offered = 0
+        self._stride = 1
+        self._skipped: Row | None = None
         self._connection.executescript(
             f"PRAGMA application_id={APPLICATION}; PRAGMA user_version={SCHEMA};"
             "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
@@ -73,22 +77,25 @@ class RecordingFile:
 
     def append(self, rows: Sequence[Row], events: Sequence[Event] = ()) -> None:
         """Add samples and events, and thin out what becomes too large."""
+        taken = [row for place, row in enumerate(rows, self._offered) if place % self._stride == 0]
+        self._offered += len(rows)
+        self._skipped = rows[-1] if rows and (not taken or taken[-1] is not rows[-1]) else None
         with self._transaction():
-            self._connection.executemany(
-                "INSERT INTO samples (step, seconds, loss, numbers) VALUES (?, ?, ?, ?)",
-                [(r.step, r.seconds, r.loss, np.ascontiguousarray(r.numbers, "<f4").tobytes()) for r in rows],
-            )
+            self._insert(taken)
             kept = events[: max(MOST_EVENTS - self._events, 0)]
             self._connection.executemany(
                 "INSERT INTO events (value) VALUES (?)", [(msgspec.json.encode(e),) for e in kept]
             )
-        self._count, self._events = self._count + len(rows), self._events + len(kept)
+        self._count, self._events = self._count + len(taken), self._events + len(kept)
         if self._count > self._most:
             self._thin()
 
     def finish(self, total_steps: int, cost: WatchCost | None) -> None:
         """Note how far the training came and what watching cost; may be called again."""
         with self._transaction():
+            if self._skipped is not None:
+                self._insert([self._skipped])
+                self._skipped = None
             self._put("total_steps", total_steps)
             self._put("cost", cost)
 
@@ -98,14 +105,21 @@ class RecordingFile:
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self._connection.close()
 
+    def _insert(self, rows: Sequence[Row]) -> None:
+        self._connection.executemany(
+            "INSERT INTO samples (step, seconds, loss, numbers) VALUES (?, ?, ?, ?)",
+            [(r.step, r.seconds, r.loss, np.ascontiguousarray(r.numbers, "<f4").tobytes()) for r in rows],
+        )
+
     def _thin(self) -> None:
-        """Drop every second sample but the first and the last, and use their room again."""
+        """Drop every second sample, and of those to come too; their room is used again."""
         with self._transaction():
             self._connection.execute(
-                "DELETE FROM samples WHERE id IN (SELECT id FROM (SELECT id, row_number() OVER (ORDER BY id) AS place "
-                "FROM samples) WHERE place % 2 = 0) AND id < (SELECT max(id) FROM samples)"
+                "DELETE FROM samples WHERE id IN (SELECT id FROM "
+                "(SELECT id, row_number() OVER (ORDER BY id) AS place FROM samples) WHERE place % 2 = 0)"
             )
             (self._count,) = self._connection.execute("SELECT count(*) FROM samples").fetchone()
+        self._stride *= 2
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -147,7 +161,7 @@ def read(path: Path) -> Recording:
 
 
 def _read(file: Path) -> Recording:
-    with contextlib.closing(_opened(file)) as connection:
+    with _opened(file) as connection:
         found = connection.execute("PRAGMA application_id").fetchone()[0]
         schema = connection.execute("PRAGMA user_version").fetchone()[0]
         if found != APPLICATION or schema != SCHEMA:
@@ -157,7 +171,8 @@ def _read(file: Path) -> Recording:
         if len(header.sizes) != shape[1] or any(size < 1 for size in header.sizes):
             raise ValueError(f"{shape[1]} layers with sizes {header.sizes[:4]}")
         rows = [row for row in _samples(connection, 4 * shape[0] * shape[1]) if _plausible(row)]
-        numbers = [np.frombuffer(row[3], "<f4").reshape(shape).astype(np.float64) for row in rows]
+        with np.errstate(all="ignore"):
+            numbers = [np.frombuffer(row[3], "<f4").reshape(shape).astype(np.float64) for row in rows]
         events = [msgspec.json.decode(value, type=Event) for value in _events(connection)]
         total = msgspec.json.decode(_meta(connection, "total_steps", b"0"), type=int)
         cost = msgspec.json.decode(_meta(connection, "cost", b"null"), type=WatchCost | None)
@@ -176,11 +191,23 @@ def _read(file: Path) -> Recording:
     )
 
 
-def _opened(file: Path) -> sqlite3.Connection:
-    """Open it to be read; where its folder cannot be written, as what it is without its log."""
-    writable = os.access(file.parent, os.W_OK) and os.access(file, os.W_OK)
-    mode = "mode=rw" if writable else "mode=ro&immutable=1"
-    connection = sqlite3.connect(f"{file.absolute().as_uri()}?{mode}", uri=True, timeout=5.0)
+@contextlib.contextmanager
+def _opened(file: Path) -> Iterator[sqlite3.Connection]:
+    """Open it to be read: where it lies, or a copy with its log where it may not be locked there."""
+    if os.access(file.parent, os.W_OK) and os.access(file, os.W_OK):
+        with contextlib.closing(_connected(file)) as connection:
+            yield connection
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        for path in (file, file.with_name(f"{file.name}-wal")):
+            with contextlib.suppress(FileNotFoundError):
+                shutil.copyfile(path, Path(folder) / path.name)
+        with contextlib.closing(_connected(Path(folder) / file.name)) as connection:
+            yield connection
+
+
+def _connected(file: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(f"{file.absolute().as_uri()}?mode=rw", uri=True, timeout=5.0)
     connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MOST_META)  # a length that a broken file claims
     for pragma in ("query_only=1", "trusted_schema=OFF", "cell_size_check=ON", "mmap_size=0"):
         connection.execute(f"PRAGMA {pragma}")

@@ -8,17 +8,26 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import keras
 
+from unvanish.errors import UnvanishError
 from unvanish.keras import backends
 from unvanish.keras.norms import Norms
 from unvanish.keras.steps import compiled
 from unvanish.watching.pace import Pace
 from unvanish.watching.recorder import Numbers
 
-Put = Callable[[int, Numbers], object]
+
+class Takes(Protocol):
+    """Take what is seen; see watching.run.Run."""
+
+    def sample(self, step: int, numbers: Numbers) -> None:
+        """Take a sample."""
+
+    def says(self, step: int, kind: str, text: str) -> None:
+        """Take a word about the watching itself."""
 
 
 class Running:
@@ -29,17 +38,17 @@ class Running:
         model: Any,
         kernels: Sequence[Any],
         pace: Pace,
-        put: Put,
+        takes: Takes,
         failed: Callable[[BaseException], object],
         plain: Any,
     ) -> None:
         """kernels: variables, one for each layer of the recording. plain: the function Keras compiled; None for none.
 
-        put: is given the step of every sample and its numbers, to be read when it likes. failed: is told what a step
-        raised.
+        takes: is given every sample, whose numbers are read when it likes. failed: is told what a step raised.
         """
-        self._model, self._norms, self._pace, self._put, self._failed = model, Norms(kernels), pace, put, failed
+        self._model, self._norms, self._pace, self._takes, self._failed = model, Norms(kernels), pace, takes, failed
         self._plain: Any = plain
+        self._tap: Callable[..., Any] | None = None
         self._tapped: Callable[..., Any] | None = None
         self._warm = self._simple = False
         """Whether the plain function has run, whose first call compiles it; and whether a call of it is one step."""
@@ -63,7 +72,7 @@ class Running:
         pace, backend, first = self._pace, backends.current(), self.steps
         ahead = max(pace.left, 0)
         arguments, taken = backend.counted(self._model, arguments)
-        if ahead < self._model.steps_per_execution and pace.stop(first + ahead):
+        if ahead < self._model.steps_per_execution and pace.stop(first + ahead) and self._can():
             result, sums = backend.split(self._sampled(arguments))
             self.steps += taken()
             self._hand_over(self.steps - 1, sums["numbers"])
@@ -89,15 +98,26 @@ class Running:
     def _sampled(self, arguments: tuple[Any, ...]) -> Any:
         if self._tapped is not None:
             return self._tapped(*arguments)
+        assert self._tap is not None  # _can made it
         began = time.perf_counter()
-        self._tapped = compiled(self._model, backends.current().tapped(self._model, self._norms))
+        self._tapped = compiled(self._model, self._tap)
         result = self._tapped(*arguments)
         self._pace.warmed_up(time.perf_counter() - began)
         return result
 
+    def _can(self) -> bool:
+        """Say whether the step can be tapped; where it can not, say so, and be nothing but the plain function."""
+        if self._tap is None:
+            try:
+                self._tap = backends.current().tapped(self._model, self._norms)
+            except UnvanishError as error:
+                self._takes.says(self.steps, "failed", f"{error.what}: {error.found}")
+                self._pace.give_up()
+        return self._tap is not None
+
     def _hand_over(self, step: int, table: Any) -> None:
         norms = self._norms
-        self._put(step, lambda: norms.numbers(keras.ops.convert_to_numpy(table)))
+        self._takes.sample(step, lambda: norms.numbers(keras.ops.convert_to_numpy(table)))
 
 
 def _ran_out(error: BaseException) -> bool:

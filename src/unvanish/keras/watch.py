@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -142,7 +143,8 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no typ
         self._run = run = Run(title, framework, pace, home=self._home, tell=to_stream(sys.stderr))
         sizes = [math.prod(kernel.shape) for kernel in kernels.values()]
         run.begins(list(kernels), sizes, optimizer_info(model.optimizer).name)
-        self._running = Running(model, list(kernels.values()), pace, run.sample, self._failed, before)
+        weakref.finalize(self, run.ends)  # a fit that raised beside its steps has no end: at the latest at exit
+        self._running = Running(model, list(kernels.values()), pace, run, self._failed, before)
         self._attached = Attached(model, self._running, self.close if of_fit else None)
 
     def _failed(self, _: BaseException) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 import statistics
+import sys
 import time
 from collections import deque
 from collections.abc import Callable
@@ -55,7 +56,7 @@ class Pace:
         self._every, self._budget, self._clock = every, budget, clock
         self._began = math.nan
         self._away, self._left_at = 0.0, math.nan
-        self._mark = math.inf
+        self._mark: float = math.inf
         self._window: tuple[float, int] | None = None
         self._stretch: tuple[float, int] | None = None
         self._windows: deque[tuple[float, int]] = deque(maxlen=REMEMBERED)
@@ -89,6 +90,11 @@ class Pace:
     def alarm(self) -> None:
         """Sample the next step: something happened."""
         self._next = self.left = 0
+
+    def give_up(self) -> None:
+        """Sample nothing more."""
+        self._samples = max(self._samples - 1, 0)
+        self._next = self._mark = self.left = sys.maxsize
 
     def leave(self) -> None:
         """Be told that the training does something else now, as a validation."""

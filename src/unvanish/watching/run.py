@@ -38,6 +38,7 @@ class Run:
         self._title, self._framework, self._home, self._tell = title, framework, home, tell
         self._header: Header | None = None
         self._recorder: Recorder | None = None
+        self._last = -1
         self._losses: list[float] = []
         self._nonfinite = False
         self._listeners: list[Hear] = [self._jumps, self._numbers]
@@ -57,6 +58,7 @@ class Run:
 
     def sample(self, step: int, numbers: Numbers) -> None:
         """Take a sample, whose numbers are read in another thread."""
+        self._last = step
         if self._recorder is not None:
             self._recorder.put(step, numbers)
 
@@ -67,10 +69,10 @@ class Run:
         if self._recorder is not None:
             self._recorder.event(step, kind, text)
 
-    def ends(self, steps: int) -> None:
-        """Write what is left. May be called again."""
+    def ends(self, steps: int | None = None) -> None:
+        """Write what is left. May be called again. steps: that were taken; None where nobody counted to the end."""
         recorder, self._recorder = self._recorder, None
-        if recorder is not None and not recorder.close(steps, lambda: self.cost):
+        if recorder is not None and not recorder.close(self._last + 1 if steps is None else steps, lambda: self.cost):
             self._tell("the last samples are still being read: the recording ends before them")
 
     @property
