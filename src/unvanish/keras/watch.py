@@ -142,10 +142,14 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no typ
         title = self._title or model.name
         self._run = run = Run(title, framework, pace, home=self._home, tell=to_stream(sys.stderr))
         sizes = [math.prod(kernel.shape) for kernel in kernels.values()]
+        self._begin_run(run)
         run.begins(list(kernels), sizes, optimizer_info(model.optimizer).name)
         weakref.finalize(self, run.ends)  # a fit that raised beside its steps has no end: at the latest at exit
         self._running = Running(model, list(kernels.values()), pace, run, self._failed, before)
         self._attached = Attached(model, self._running, self.close if of_fit else None)
+
+    def _begin_run(self, run: Run) -> None:
+        """Do nothing more; a place for others."""
 
     def _failed(self, _: BaseException) -> None:
         """Leave nothing behind: a fit that raised does not end."""
