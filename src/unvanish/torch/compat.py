@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -20,6 +20,14 @@ CLIP_BY_VALUE: tuple[tuple[Any, str], ...] = ((clip_grad, "clip_grad_value_"), (
 
 BATCH_NORM = torch.nn.modules.batchnorm._BatchNorm
 """What all batch normalisations are, the lazy and the synchronised ones too; there is no public class for that."""
+
+
+def foreach_norm(tensors: Sequence[torch.Tensor], dtype: torch.dtype | None = None) -> list[torch.Tensor]:
+    """Return the Euclidean norm of each tensor, its squares added up in the dtype (None: its own), in a few kernels.
+
+    `torch.nn.utils.clip_grad_norm_` calls the same function, under this name too: there is no public one.
+    """
+    return list(torch._foreach_norm(list(tensors), 2, dtype=dtype)) if tensors else []
 
 
 def uncompiled(model: Any) -> Any:
