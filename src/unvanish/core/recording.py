@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 LAYER_STATS = ("gradient_norm", "weight_norm", "update_norm", "movement", "gradient_nonfinite")
 """Per watched step and kernel: norms are Euclidean; movement is |W_t - W_0| / |W_0| (None where not taken)."""
 
+WATCH_STATS = ("gradient_norm", "weight_norm", "update_norm", "gradient_zeros", "gradient_nonfinite")
+
 
 class Recording(msgspec.Struct, frozen=True, kw_only=True):
     """Hold the samples of one training; `steps[i]` counts the optimizer steps taken before sample i."""

@@ -40,6 +40,12 @@ def compiler_is_loaded() -> bool:
     return "torch._dynamo" in sys.modules
 
 
+def anything_compiled() -> bool:
+    """Say whether torch.compile was called in this process, by whatever name (`cached_backends`)."""
+    frames = sys.modules.get("torch._dynamo.eval_frame")
+    return frames is not None and bool(frames.cached_backends)
+
+
 _EVAL_FRAME: Any = torch._C._dynamo.eval_frame
 """Where the compiler hears of every Python function that runs; there without `torch._dynamo`. No public name for it."""
 _PASSED_BY = _EVAL_FRAME._FrameExecStrategy(_EVAL_FRAME._FrameAction.SKIP, _EVAL_FRAME._FrameAction.DEFAULT)

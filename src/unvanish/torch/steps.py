@@ -65,7 +65,7 @@ class Steps:
         self._parameters = list(parameters)
         self._owned = Owned(self._parameters)
         self._samples, self._tally, self._clips, self._roots = samples, tally, clips, roots
-        self._positions = {id(kernel): i for i, kernel in enumerate(tally.kernels)}
+        self._kernels = [id(kernel) for kernel in tally.kernels]
         self._loss = loss
         self._open: Iteration | None = None
         self._stepping = False
@@ -73,7 +73,7 @@ class Steps:
     def wants(self, parameter: torch.Tensor) -> bool:
         """Say whether the gradient of this parameter is to be read at the coming step."""
         opened = self._open
-        return id(parameter) in self._positions and (self._samples.wants() if opened is None else opened.wanted)
+        return id(parameter) in self._kernels and (self._samples.wants() if opened is None else opened.wanted)
 
     def owns(self, optimizer: torch.optim.Optimizer) -> bool:
         """Say whether the optimizer holds a parameter of the watched model."""
@@ -132,7 +132,7 @@ class Steps:
         if opened is None:
             return
         if opened.wanted:
-            others = self._positions.keys() - opened.stepped  # frozen, or held by nobody who stepped
+            others = set(self._kernels) - opened.stepped  # frozen, or held by nobody who stepped
             self._tally.fill(opened.rows, self._held(others), opened.before)
             self._samples.add(math.nan if opened.loss is None else opened.loss, opened.rows)
         self._samples.counted()
@@ -142,7 +142,7 @@ class Steps:
 
     def _held(self, ids: Collection[int]) -> list[int]:
         """Return the positions of the kernels of these ids."""
-        return [position for which, position in self._positions.items() if which in ids]
+        return [position for position, which in enumerate(self._kernels) if which in ids]
 
     def _read(self, optimizer: Any, opened: Iteration) -> None:
         opened.loss = self._loss() if opened.loss is None else opened.loss
