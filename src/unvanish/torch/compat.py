@@ -41,9 +41,12 @@ def compiler_is_loaded() -> bool:
 
 
 def anything_compiled() -> bool:
-    """Say whether torch.compile was called in this process, by whatever name (`cached_backends`)."""
+    """Say whether torch.compile was called in this process, by whatever name (`cached_backends`).
+
+    What is not compiled has an entry there too, without a backend: the making of an optimizer leaves one.
+    """
     frames = sys.modules.get("torch._dynamo.eval_frame")
-    return frames is not None and bool(frames.cached_backends)
+    return frames is not None and any(callable(backend) for backend in frames.cached_backends.values())
 
 
 _EVAL_FRAME: Any = torch._C._dynamo.eval_frame

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from typing import Any
 
 import torch
 
@@ -21,15 +23,17 @@ class FirstPass:
         """Put nothing anywhere yet."""
         self.seconds = 0.0
         """What the looking took; an upper bound, the pass included."""
-        self._model, self._began = model, time.perf_counter()
+        self._model = model
         self._patches = Patches()
         self._look = None if anything_compiled() or holds_compiled(model) else Look(model, eager=False)
 
     def __enter__(self) -> FirstPass:
-        """Listen to the model."""
+        """Be there when the model is called; until then it has no hook, nor has a copy of it that is made meanwhile."""
         if self._look is not None:
             Compiling(self.let_go).install(self._patches)
+            self._patches.wrap(torch.nn.Module, "__call__", self._call)
             self._look.__enter__()
+            self._look.rest()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -49,6 +53,18 @@ class FirstPass:
             return False
         self.__exit__()
         return True
+
+    def _call(self, original: Callable[..., Any], module: torch.nn.Module, *args: Any, **kwargs: Any) -> Any:
+        look = self._look if module is self._model else None
+        if look is None or look.seen:
+            return original(module, *args, **kwargs)
+        began = time.perf_counter()
+        look.listen()
+        try:
+            return original(module, *args, **kwargs)
+        finally:
+            look.rest()
+            self.seconds += time.perf_counter() - began
 
     def kernels(self) -> tuple[dict[str, torch.Tensor], str]:
         """Return the kernels by layer, and why they do not stand in the order of the forward pass ("": they do)."""
