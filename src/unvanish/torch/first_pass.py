@@ -55,6 +55,8 @@ class FirstPass:
         return True
 
     def _call(self, original: Callable[..., Any], module: torch.nn.Module, *args: Any, **kwargs: Any) -> Any:
+        if anything_compiled():
+            self.let_go()
         look = self._look if module is self._model else None
         if look is None or look.seen:
             return original(module, *args, **kwargs)

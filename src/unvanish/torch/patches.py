@@ -22,7 +22,7 @@ class _Made:
 
 
 class Patches:
-    """Wrap attributes of modules and classes; `undo` puts every one back, the last first, `redo` wraps them again."""
+    """Wrap attributes of modules and classes; `undo` puts every one back, the last first, `redo` wraps them anew."""
 
     def __init__(self) -> None:
         """Wrap nothing yet."""
@@ -38,7 +38,7 @@ class Patches:
 
         @functools.wraps(made.original)
         def wrapped(*args: Any, **kwargs: Any) -> Any:
-            if self._over or compiler_at_work():
+            if compiler_at_work() or self._over:  # in this order: compiled code does not depend on the second
                 return made.original(*args, **kwargs)
             return wrapper(made.original, *args, **kwargs)
 
@@ -48,9 +48,13 @@ class Patches:
         self._made.append(made)
         setattr(owner, name, wrapped)
 
+    def rest(self) -> None:
+        """Only pass on, until `redo`; code that was compiled with what is wrapped stays valid."""
+        self._over = True
+
     def undo(self) -> None:
         """Put every original back; one that somebody else wrapped meanwhile stays where it is, and only passes on."""
-        self._over = True
+        self.rest()
         for made in reversed(self._made):
             if vars(made.owner)[made.name] is made.wrapped:
                 setattr(made.owner, made.name, made.original)

@@ -14,6 +14,7 @@ from typing import Protocol
 import torch
 
 from unvanish.torch.clips import Clips
+from unvanish.torch.compat import anything_compiled
 from unvanish.torch.first_pass import FirstPass
 from unvanish.torch.hooks import Hooks
 from unvanish.torch.later import Later
@@ -84,8 +85,8 @@ class Watching:
         self._patches.redo()
 
     def sleep(self) -> None:
-        """Put back what was wrapped."""
-        self._patches.undo()
+        """Put back what was wrapped; where something is compiled that would be compiled again: there, pass it on."""
+        (self._patches.rest if anything_compiled() else self._patches.undo)()
         self._roots.forget()
         self._clips.forget()
 
