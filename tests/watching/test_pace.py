@@ -113,7 +113,7 @@ def test_every_step_has_no_plain_one_to_be_compared_with():
     training.run(pace := paced(training, 1), 50)
     assert training.sampled == list(range(50))
     assert pace.cost.step_seconds is pace.cost.sample_seconds is None
-    pace.charge(0.5)
+    pace.charged(0.5)
     assert pace.cost.added_seconds == 0.5
 
 

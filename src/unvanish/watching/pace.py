@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import math
 import statistics
+import sys
 import time
 from collections import deque
 from collections.abc import Callable
 from typing import Literal
 
 from unvanish.core.watch_cost import WatchCost
+from unvanish.errors import UsageError
 
 Every = int | Literal["auto"]
 
@@ -26,6 +28,22 @@ FLOOR_STEPS, FLOOR_SECONDS = 100, 1.0
 """A sample at least every so many steps or seconds, whichever comes later, whatever the budget."""
 REMEMBERED = 31
 """Windows and plain stretches of which the medians are taken."""
+
+
+def valid(every: object, budget: object) -> None:
+    """Raise UsageError for what no pace can keep to."""
+    if every != "auto" and (isinstance(every, bool) or not isinstance(every, int) or every < 1):
+        raise UsageError(
+            "every is a number of steps, or 'auto'",
+            found=f"every={every!r}",
+            hint="every=100, or every='auto' with a budget",
+        )
+    if isinstance(budget, bool) or not isinstance(budget, int | float) or not 0 < budget <= 1:
+        raise UsageError(
+            "the budget is a share of the training's time, above 0 and up to 1",
+            found=f"budget={budget!r}",
+            hint="budget=0.01, for one percent",
+        )
 
 
 class Pace:
@@ -38,7 +56,7 @@ class Pace:
         self._every, self._budget, self._clock = every, budget, clock
         self._began = math.nan
         self._away, self._left_at = 0.0, math.nan
-        self._mark = math.inf
+        self._mark: float = math.inf
         self._window: tuple[float, int] | None = None
         self._stretch: tuple[float, int] | None = None
         self._windows: deque[tuple[float, int]] = deque(maxlen=REMEMBERED)
@@ -65,13 +83,18 @@ class Pace:
         self._warm_up += seconds
         self._window = None
 
-    def charge(self, seconds: float) -> None:
-        """Be told of processor time of ours that no step waits for by itself, as of another thread."""
-        self._charged += seconds
+    def charged(self, seconds: float) -> None:
+        """Be told of all processor time of ours, so far, that no step waits for by itself, as of another thread."""
+        self._charged = seconds
 
     def alarm(self) -> None:
         """Sample the next step: something happened."""
         self._next = self.left = 0
+
+    def give_up(self) -> None:
+        """Sample nothing more."""
+        self._samples = max(self._samples - 1, 0)
+        self._next = self._mark = self.left = sys.maxsize
 
     def leave(self) -> None:
         """Be told that the training does something else now, as a validation."""
