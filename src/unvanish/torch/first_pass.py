@@ -25,7 +25,7 @@ class FirstPass:
         """What the looking took; an upper bound, the pass included."""
         self._model = model
         self._patches = Patches()
-        self._look = None if anything_compiled() or holds_compiled(model) else Look(model, eager=False)
+        self._look = None if anything_compiled() or holds_compiled(model) else Look(model, eager=False, weights=False)
 
     def __enter__(self) -> FirstPass:
         """Be there when the model is called; until then it has no hook, nor has a copy of it that is made meanwhile."""

@@ -34,16 +34,18 @@ def registered(model: torch.nn.Module) -> dict[str, torch.Tensor]:
         computed = "parametrizations." in name or local.endswith(("_g", "_v"))
         if parameter.ndim < 2 or computed or isinstance(module, _NO_KERNEL):
             continue
-        if isinstance(module, torch.nn.RNNBase):
-            if local != "weight_ih_l0":
-                continue
-            local = "weight"
+        if isinstance(module, torch.nn.RNNBase) and local != "weight_ih_l0":
+            continue
         found.append((path, local, parameter))
     several = Counter(path for path, _, _ in found)
-    return {_name(path, local, alone=several[path] == 1): parameter for path, local, parameter in found}
+    several.update(path for path, module in modules.items() if next(module.children(), None) is not None)
+    return {_name(path, local, several[path] == 1, model): parameter for path, local, parameter in found}
 
 
-def _name(path: str, local: str, *, alone: bool) -> str:
+def _name(path: str, local: str, alone: bool, model: torch.nn.Module) -> str:
+    """Return the name of a kernel. alone: whether it is all that the module of this path has."""
     if path and (alone or local == "weight"):
         return path
+    if not path and local == "weight":  # by the function that it is given to
+        return type(model).__name__.lower()
     return f"{path}.{local.removesuffix('_weight')}".strip(".")

@@ -139,7 +139,7 @@ class Watching:
 
     def _after(self, optimizer: torch.optim.Optimizer) -> None:
         with self._guarded():
-            if self._steps is not None:
+            if self._steps is not None and not self._rhythm.over:
                 self._steps.after(optimizer)
 
     def _reads(self, parameter: torch.Tensor) -> bool:
