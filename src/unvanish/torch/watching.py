@@ -64,6 +64,7 @@ class Watching:
     def __enter__(self) -> Watching:
         """Listen: the first iteration is sampled."""
         self._stack.callback(self._patches.undo)
+        self._stack.callback(self._end)
         self._roots.install(self._patches)
         self._clips.install(self._patches)
         self._stack.enter_context(Hooks(self._before, self._after, self._rhythm.wanted))
@@ -76,7 +77,11 @@ class Watching:
             if self._steps is not None and not self._rhythm.over:
                 with self._guarded():
                     self._steps.close()
-            self._rhythm.over = True
+
+    def _end(self) -> None:
+        self._rhythm.over = True
+        if self._paced and self._rhythm.awake:
+            self._pace.give_up()  # the sample that was to be next
 
     # --- the listener of the rhythm -----------------------------------------------------------------------------------
 
