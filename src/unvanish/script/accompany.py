@@ -22,7 +22,7 @@ from unvanish.watching.run import Run
 from unvanish.watching.session import Idle
 from unvanish.watching.wanted import Wanted
 
-ACCOMPANIED = (("keras", "unvanish.keras.accompany"),)
+ACCOMPANIED = (("keras", "unvanish.keras.accompany"), ("torch", "unvanish.torch.accompany"))
 """Framework -> the module whose `Accompany` watches its trainings."""
 
 
