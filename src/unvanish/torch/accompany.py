@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Any
 
 import torch
-from torch.nn.modules.module import register_module_forward_pre_hook
 
 from unvanish.errors import UnvanishError
+from unvanish.torch.patches import Patches
 from unvanish.torch.watch import Watch
 from unvanish.watching.wanted import Wanted
 
@@ -20,14 +21,12 @@ class Accompany:
 
     def __init__(self, wanted: Wanted) -> None:
         """Listen to nothing yet."""
-        self._wanted, self._stack = wanted, ExitStack()
-        self._watch: Watch | None = None
-        self._hook: Any = None
+        self._wanted, self._stack, self._patches = wanted, ExitStack(), Patches()
 
     def __enter__(self) -> Accompany:
         """Listen."""
-        self._hook = register_module_forward_pre_hook(self._called)
-        self._stack.callback(self._deaf)
+        self._patches.wrap(torch.nn.Module, "__call__", self._call)
+        self._stack.callback(self._patches.undo)
         return self
 
     def __exit__(
@@ -36,25 +35,25 @@ class Accompany:
         """Leave nothing behind."""
         self._stack.close()
 
-    def _called(self, module: torch.nn.Module, _: Any) -> None:
-        if self._watch is not None or not torch.is_grad_enabled() or not module.training or _is_keras(module):
-            return
-        if not any(parameter.requires_grad for parameter in module.parameters()):
-            return
+    def _call(self, original: Callable[..., Any], module: torch.nn.Module, *args: Any, **kwargs: Any) -> Any:
+        if not _is_trained(module):
+            return original(module, *args, **kwargs)
         every, budget, title, folder, begins = self._wanted
         try:
             watch = Watch(module, every=every, budget=budget, title=title, folder=folder)
         except UnvanishError:  # what cannot be watched may be a part beside the model that can
-            return
-        self._watch = watch
-        self._deaf()
+            return original(module, *args, **kwargs)
+        self._patches.undo()
         begins(watch.begun)
         self._stack.enter_context(watch)
+        return module(*args, **kwargs)  # as it is called now that it is watched
 
-    def _deaf(self) -> None:
-        if self._hook is not None:
-            self._hook.remove()
-            self._hook = None
+
+def _is_trained(module: torch.nn.Module) -> bool:
+    """Say whether the call may be one of a training."""
+    if not torch.is_grad_enabled() or not module.training or _is_keras(module):
+        return False
+    return any(parameter.requires_grad for parameter in module.parameters())
 
 
 def _is_keras(module: torch.nn.Module) -> bool:
