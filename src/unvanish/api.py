@@ -17,6 +17,7 @@ from unvanish.core.outlook import Outlook
 from unvanish.core.recording import Recording
 from unvanish.diagnosing import __version__, diagnose
 from unvanish.errors import UsageError
+from unvanish.watching.judges import JUDGES
 from unvanish.watching.session import Plan, Progress
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from unvanish.forecasting import Reach
     from unvanish.script.run import ScriptRun
     from unvanish.trial.cure import Cure
+
+JUDGES.append(diagnose)  # of what a watched training shows: a room further down sees no rule
 
 
 def check(

@@ -19,6 +19,9 @@ class Kept:
         self.samples, self.words = [], []
         self.watching = None
 
+    def judged(self, start, dtype):
+        self.start, self.dtype = start, dtype
+
     def begins(self, layers, sizes, optimizer):
         self.layers, self.sizes, self.optimizer = layers, sizes, optimizer
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import re
 from pathlib import Path
@@ -17,6 +18,9 @@ def make_run_folder(title: str, home: Path | None = None) -> Path:
     """
     parent = (Path(HOME) if home is None else home) / (re.sub(r"[^\w.-]+", "-", title).strip("-.")[:64] or "model")
     parent.mkdir(parents=True, exist_ok=True)
+    if home is None:
+        with contextlib.suppress(OSError), Path(HOME, ".gitignore").open("x", encoding="ascii") as ignore:
+            ignore.write("*\n")
     taken = [int(name[4:]) for name in (path.name for path in parent.glob("run-*")) if name[4:].isdecimal()]
     for number in itertools.count(max(taken, default=0) + 1):
         folder = parent / f"run-{number}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+import time
 import weakref
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from unvanish.core.recording import Recording
 from unvanish.core.watch_cost import WatchCost
 from unvanish.errors import UsageError
 from unvanish.keras.attach import Attached
-from unvanish.keras.info import optimizer_info
+from unvanish.keras.before import start_of
+from unvanish.keras.info import compute_dtype, optimizer_info
 from unvanish.keras.named_kernels import kernels_by_name
 from unvanish.keras.running import Running
 from unvanish.watching.pace import Every, Pace, valid
@@ -136,16 +138,25 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no typ
 
     def _attach(self, model: Any, *, of_fit: bool) -> None:
         self.close()
+        began = time.perf_counter()
         kernels = kernels_by_name(model)
         pace, before = Pace(self._every, self._budget), model.__dict__.get("train_function")
         framework = f"Keras {keras.__version__} ({keras.backend.backend()})"
         title = self._title or model.name
         self._run = run = Run(title, framework, pace, home=self._home, tell=to_stream(sys.stderr))
         sizes = [math.prod(kernel.shape) for kernel in kernels.values()]
+        start = start_of(model)
+        if start is not None:
+            run.judged(start, compute_dtype(model))
+        self._begin_run(run)
         run.begins(list(kernels), sizes, optimizer_info(model.optimizer).name)
         weakref.finalize(self, run.ends)  # a fit that raised beside its steps has no end: at the latest at exit
         self._running = Running(model, list(kernels.values()), pace, run, self._failed, before)
+        pace.warmed_up(time.perf_counter() - began)
         self._attached = Attached(model, self._running, self.close if of_fit else None)
+
+    def _begin_run(self, run: Run) -> None:
+        """Do nothing more; a place for others."""
 
     def _failed(self, _: BaseException) -> None:
         """Leave nothing behind: a fit that raised does not end."""

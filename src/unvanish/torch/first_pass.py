@@ -8,9 +8,12 @@ from typing import Any
 
 import torch
 
+from unvanish.core.observation import DataInfo, LossInfo, Observation
+from unvanish.core.recording import Recording
 from unvanish.errors import UnvanishError
 from unvanish.torch.compat import anything_compiled, holds_compiled
 from unvanish.torch.compiling import Compiling
+from unvanish.torch.info import optimizer_info
 from unvanish.torch.look import Look
 from unvanish.torch.patches import Patches
 from unvanish.torch.registered import registered
@@ -77,3 +80,21 @@ class FirstPass:
         if seen:
             return seen, ""
         return registered(self._model), "something is compiled" if self._look is None else "no kernel was seen at work"
+
+    def start(self, optimizer: torch.optim.Optimizer) -> Observation | None:
+        """Return what is known before the first step, without a profile; None where no pass was seen."""
+        if self._look is None or not self._look.seen:
+            return None
+        try:
+            network = self._look.network()
+        except UnvanishError:
+            return None
+        head = network.layer(network.outputs[0]).activation if network.outputs else "linear"
+        return Observation(
+            network=network,
+            profiles=(),
+            recording=Recording(layers=(), sizes=(), steps=(), losses=(), rows={}),
+            optimizer=optimizer_info(optimizer, clipping=None, dynamic_loss_scale=False),
+            loss=LossInfo(kind="other", head=head),
+            data=DataInfo(samples=None),
+        )

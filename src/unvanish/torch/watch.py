@@ -49,6 +49,11 @@ class Watch:
         self._watching = Watching(inner, pace, self._run)
 
     @property
+    def begun(self) -> Run:
+        """Return the run itself, to whose samples others may listen."""
+        return self._run
+
+    @property
     def recording(self) -> Recording:
         """Return what was recorded so far. Raise UsageError where nothing was."""
         return self._run.recording

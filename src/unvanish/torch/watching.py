@@ -13,6 +13,7 @@ from typing import Protocol
 
 import torch
 
+from unvanish.core.observation import Observation
 from unvanish.torch.clips import Clips
 from unvanish.torch.compat import anything_compiled
 from unvanish.torch.first_pass import FirstPass
@@ -32,6 +33,9 @@ class Takes(Protocol):
 
     def begins(self, layers: Sequence[str], sizes: Sequence[int], optimizer: str) -> None:
         """Be told of the layers with a kernel and their entries, before the first sample."""
+
+    def judged(self, start: Observation, dtype: str) -> None:
+        """Be told what is known before the first step, and in what the layers compute."""
 
     def sample(self, step: int, numbers: Later) -> None:
         """Take the sample of a step; `numbers` is to be called in another thread."""
@@ -159,7 +163,10 @@ class Watching:
         """Read the layers, now that a pass was made."""
         began = time.perf_counter()
         kernels, why = self._first.kernels()
+        start = self._first.start(optimizer)
         self._first.__exit__()
+        if start is not None:
+            self._takes.judged(start, str(next(iter(kernels.values())).dtype).removeprefix("torch."))
         self._takes.begins(list(kernels), [kernel.numel() for kernel in kernels.values()], type(optimizer).__name__)
         if why:
             self._takes.says(0, "order", f"layers stand in the order in which their modules are registered: {why}")

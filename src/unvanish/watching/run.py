@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TextIO
 
+from unvanish.core.diagnosis import Finding
+from unvanish.core.observation import Observation
 from unvanish.core.recording import WATCH_STATS, About, Event, Recording
 from unvanish.core.recording_file import Header, RecordingFile, Row, read
 from unvanish.core.run_folder import make_run_folder
@@ -16,6 +18,7 @@ from unvanish.core.watch_cost import WatchCost
 from unvanish.errors import UsageError
 from unvanish.watching.pace import Pace
 from unvanish.watching.recorder import Numbers, Recorder
+from unvanish.watching.stream import Stream
 
 JUMP = 3.0
 """A loss so many times as large as the median of the last ones is a jump."""
@@ -41,6 +44,7 @@ class Run:
         self._last = -1
         self._losses: list[float] = []
         self._nonfinite = False
+        self._findings: list[Finding] = []
         self._listeners: list[Hear] = [self._jumps, self._numbers]
 
     def begins(self, layers: Sequence[str], sizes: Sequence[int], optimizer: str) -> None:
@@ -51,6 +55,15 @@ class Run:
         )
         self._header = header = Header(about=about, layers=tuple(layers), sizes=tuple(sizes))
         self._recorder = Recorder(lambda: self._file(header), self._tell, self._hear)
+
+    def judged(self, start: Observation, dtype: str) -> None:
+        """Let the rules judge what comes, beginning with what is known before the first step; errors are shown."""
+        self.listen(Stream(start, dtype, self._findings.append).hear)
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Return the errors that were found so far, in the order in which they were."""
+        return tuple(self._findings)
 
     def listen(self, hear: Hear) -> None:
         """Let somebody hear every sample, in the recorder's thread."""
@@ -102,7 +115,11 @@ class Run:
         assert header is not None  # set before the recorder, which calls this
         if self._recorder is not None:
             self.pace.charged(self._recorder.spent)
-        return [event for hear in self._listeners for event in hear(header, row)]
+        events = [event for hear in self._listeners for event in hear(header, row)]
+        found = next((event for event in events if event.kind == "finding"), None)
+        if found is not None:  # of several the first: the root cause
+            self._tell(found.text)
+        return events
 
     def _jumps(self, _: Header, row: Row) -> list[Event]:
         """Sample the next step too where the loss is much larger than it was, or no number."""
