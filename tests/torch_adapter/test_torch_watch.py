@@ -210,9 +210,10 @@ def test_numbers_are_read_later_and_are_those_of_then():
             loss = functional.cross_entropy(loop.net(loop.x), loop.y)
             loss.backward()
             norms.append([float(p.grad.norm()) for n, p in loop.net.named_parameters() if n == "head.weight"])
-            loop.opt.step()
             with torch.no_grad():
                 loss.zero_()
+            loop.opt.step()
+            with torch.no_grad():
                 for p in loop.net.parameters():
                     p.grad.fill_(7.0)
     assert seen.array("gradient_norm")[:, 2] == pytest.approx(np.ravel(norms), rel=1e-6, abs=0)
@@ -282,6 +283,19 @@ def test_an_optimizer_that_steps_now_and_then():
     assert seen.watching.done == 20
     assert len(seen.steps) >= 4
     assert np.isfinite(seen.array("update_norm")).all()
+
+
+def test_an_optimizer_that_steps_no_more():
+    loop = Loop()
+    head = torch.optim.SGD(loop.net.head.parameters(), lr=0.1)
+    loop.opt = torch.optim.SGD([p for n, p in loop.net.named_parameters() if not n.startswith("head")], lr=0.1)
+    with watched(loop.net, 4) as seen:
+        for i in range(20):
+            loop.run(1)
+            if i < 3:
+                head.step()
+    assert seen.watching.done == 20
+    assert seen.steps == pytest.approx([0, 4, 8, 12, 16], rel=0, abs=1)  # one iteration is taken for half of one
 
 
 def test_a_group_of_parameters_that_is_added_later_is_seen():

@@ -20,7 +20,7 @@ class Later:
         self._there: list[tuple[list[int], torch.Tensor]] = []
         places: dict[torch.device, list[int]] = {}
         for i, number in enumerate(self._numbers):
-            if isinstance(number, torch.Tensor) and number.device.type != "cpu":
+            if isinstance(number, torch.Tensor) and not number.is_cpu:
                 places.setdefault(number.device, []).append(i)
         for here in places.values():
             tensors = [self._numbers[i] for i in here]

@@ -28,6 +28,8 @@ def norms_of(tensors: Sequence[torch.Tensor]) -> list[torch.Tensor]:
     """
     found: dict[int, torch.Tensor] = {}
     entries = [_real(entries_of(tensor)) for tensor in tensors]
+    if all(e.is_cpu for e in entries):
+        return _on_cpu(entries) if entries else []
     for device in dict.fromkeys(e.device for e in entries):
         here = [i for i, e in enumerate(entries) if e.device == device]
         norms = _on_cpu if device.type == "cpu" else on_device
@@ -40,7 +42,7 @@ def entries_of(tensor: torch.Tensor) -> torch.Tensor:
     tensor = tensor.detach()
     if tensor.layout is not torch.strided:
         tensor = tensor.coalesce().values() if tensor.layout is torch.sparse_coo else tensor.to_dense()
-    return tensor if tensor.device.type != "mps" else tensor.cpu()  # that device has no float64
+    return tensor.cpu() if tensor.is_mps else tensor  # that device has no float64
 
 
 def on_device(entries: Sequence[torch.Tensor]) -> list[torch.Tensor]:
@@ -51,16 +53,24 @@ def on_device(entries: Sequence[torch.Tensor]) -> list[torch.Tensor]:
 
 
 def _on_cpu(entries: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-    pieces = [piece for e in entries for piece in _pieces(e)]
-    counts = [-(-max(e.numel(), 1) // PIECE) for e in entries]
-    short = [p if p.element_size() >= 4 else p.float() for p in pieces]
-    squares = iter([] if not short else (torch.stack([n.double() for n in foreach_norm(short)]) ** 2).tolist())
+    """Return the norms, each looked at here at once: on the CPU there is nothing to wait for."""
+    pieces = [_pieces(e) for e in entries]
+    short = [p if p.element_size() >= 4 else p.float() for parts in pieces for p in parts]
+    squares = iter((torch.stack(foreach_norm(short)).double() ** 2).tolist() if _alike(short) else _each(short))
     found = []
-    for entry, count in zip(entries, counts, strict=True):
-        total, size = math.fsum(next(squares) for _ in range(count)), max(entry.numel(), 1)
-        kept = math.isfinite(total) and total > LOST * size and entry.dtype != torch.float64
-        found.append(torch.tensor(math.sqrt(total), dtype=torch.float64) if kept else _scaled(entry))
-    return found
+    for entry, parts in zip(entries, pieces, strict=True):
+        total = next(squares) if len(parts) == 1 else math.fsum(next(squares) for _ in parts)
+        kept = LOST * entry.numel() < total < math.inf and entry.dtype != torch.float64
+        found.append(math.sqrt(total) if kept else float(_scaled(entry)))
+    return list(torch.tensor(found, dtype=torch.float64).unbind())
+
+
+def _alike(tensors: Sequence[torch.Tensor]) -> bool:
+    return len({t.dtype for t in tensors}) == 1
+
+
+def _each(tensors: Sequence[torch.Tensor]) -> list[float]:
+    return [float(norm.double()) ** 2 for norm in foreach_norm(tensors)]
 
 
 def _pieces(entries: torch.Tensor) -> tuple[torch.Tensor, ...]:

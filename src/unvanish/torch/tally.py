@@ -22,6 +22,10 @@ Rows = dict[str, list[Number]]
 STATS = ("gradient_norm", "weight_norm", "update_norm", "movement", "gradient_zeros", "gradient_nonfinite")
 
 
+_NONE = torch.zeros((), dtype=torch.float64)
+"""Nothing is ever written to it."""
+
+
 class Gradient(NamedTuple):
     """Hold what was read of one gradient, on its device."""
 
@@ -102,8 +106,7 @@ def differences(a: Sequence[torch.Tensor], b: Sequence[torch.Tensor]) -> list[to
 
 
 def _none(parameter: torch.Tensor) -> Gradient:
-    zero = torch.zeros((), dtype=torch.float64)
-    return Gradient(zero, torch.tensor(float(parameter.numel()), dtype=torch.float64), zero)
+    return Gradient(_NONE, torch.tensor(float(parameter.numel()), dtype=torch.float64), _NONE)
 
 
 def _zeros(grad: torch.Tensor, entries: torch.Tensor) -> torch.Tensor:
@@ -112,6 +115,6 @@ def _zeros(grad: torch.Tensor, entries: torch.Tensor) -> torch.Tensor:
 
 def _nonfinite(entries: torch.Tensor, norm: torch.Tensor) -> torch.Tensor:
     """Return how many entries are not finite: none where their norm is, which on the CPU is known at no cost."""
-    if entries.device.type == "cpu" and math.isfinite(norm):
-        return torch.zeros((), dtype=torch.int64)
+    if entries.is_cpu and math.isfinite(norm):
+        return _NONE
     return entries.numel() - torch.isfinite(entries).sum()

@@ -58,6 +58,7 @@ class Watching:
         self._patches = Patches()
         self._steps: Steps | None = None
         self._paced = False
+        self._warm = 0.0
         self._stack = ExitStack()
 
     @property
@@ -170,15 +171,19 @@ class Watching:
         if why:
             self._takes.says(0, "order", f"layers stand in the order in which their modules are registered: {why}")
         tally = Tally(list(kernels.values()), movement=False)
-        self._pace.warmed_up(time.perf_counter() - began)
+        self._warm = time.perf_counter() - began
+        self._pace.warmed_up(self._warm)
         return Steps(self._model.parameters(), self, tally, self._clips, self._roots, self._roots.loss_there)
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
-        """Let the training go on whatever goes wrong here, and say so once."""
+        """Let the training go on whatever goes wrong here, and say so once; tell the pace how long it took."""
+        began, warm = time.perf_counter(), self._warm
         try:
             yield
         except Exception as error:
             self._rhythm.over = True
             self._patches.undo()
             self._takes.says(self._rhythm.done, "failed", f"{type(error).__name__}: {error}".splitlines()[0])
+        finally:
+            self._pace.took(max(time.perf_counter() - began - (self._warm - warm), 0.0))

@@ -61,7 +61,7 @@ class Pace:
         self._stretch: tuple[float, int] | None = None
         self._windows: deque[tuple[float, int]] = deque(maxlen=REMEMBERED)
         self._plain: deque[float] = deque(maxlen=REMEMBERED)
-        self._warm_up = self._charged = 0.0
+        self._warm_up = self._charged = self._taken = 0.0
         self._samples = 0
         self._next = 0
 
@@ -86,6 +86,10 @@ class Pace:
     def charged(self, seconds: float) -> None:
         """Be told of all processor time of ours, so far, that no step waits for by itself, as of another thread."""
         self._charged = seconds
+
+    def took(self, seconds: float) -> None:
+        """Be told of time of ours within a sampled step: the least that a sample costs, where no step is plain."""
+        self._taken += seconds
 
     def alarm(self) -> None:
         """Sample the next step: something happened."""
@@ -160,11 +164,11 @@ class Pace:
         return max(statistics.median(took - steps * step for took, steps in self._windows), self._direct())
 
     def _direct(self) -> float:
-        return self._charged / self._samples if self._samples else 0.0
+        return (self._charged + self._taken) / self._samples if self._samples else 0.0
 
     def _spent(self) -> float:
         each = self._each()
-        return self._warm_up + (self._charged if each is None else each * self._samples)
+        return self._warm_up + (self._charged + self._taken if each is None else each * self._samples)
 
     def _now(self) -> float:
         return self._clock() - self._away
