@@ -4,7 +4,8 @@ import unvanish
 print(unvanish.check(model, x, y))      # a compiled Keras model and its data
 """
 
-from unvanish.api import check, compare, cure, forecast, plot_grad_flow
+from unvanish import keras as keras
+from unvanish.api import check, compare, cure, forecast, load, plot_grad_flow, watch
 from unvanish.core.comparison import Comparison
 from unvanish.core.diagnosis import Diagnosis
 from unvanish.core.forecast import Forecast
@@ -25,5 +26,7 @@ __all__ = [
     "compare",
     "cure",
     "forecast",
+    "load",
     "plot_grad_flow",
+    "watch",
 ]

@@ -58,6 +58,12 @@ class Adapter(NamedTuple):
         return take
 
     @property
+    def watch(self) -> Callable[..., Any]:
+        """Return the class that watches a model's steps, as a context manager, imported now."""
+        watch: Callable[..., Any] = importlib.import_module(f"{self.room}.watch").Watch
+        return watch
+
+    @property
     def trainer_of(self) -> Callable[..., Any]:
         """Return the function that makes a trainer of a model and its data, imported now.
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import unvanish.rendering  # noqa: F401  # fills the table of renderers
 from unvanish.core.comparison import Comparison, Side, side_of_cured, side_of_diagnosis
@@ -14,8 +14,10 @@ from unvanish.core.diagnosis import Diagnosis
 from unvanish.core.forecast import Forecast
 from unvanish.core.network import Network
 from unvanish.core.outlook import Outlook
+from unvanish.core.recording import Recording
 from unvanish.diagnosing import __version__, diagnose
 from unvanish.errors import UsageError
+from unvanish.watching.judges import JUDGES
 from unvanish.watching.session import Plan, Progress
 
 if TYPE_CHECKING:
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from unvanish.forecasting import Reach
     from unvanish.script.run import ScriptRun
     from unvanish.trial.cure import Cure
+
+JUDGES.append(diagnose)  # of what a watched training shows: a room further down sees no rule
 
 
 def check(
@@ -214,6 +218,39 @@ def forecast_script(
     from unvanish.forecasting import of_script
 
     return of_script(Path(path), argv, fit=fit, progress=progress, reach=depth)
+
+
+def watch(
+    model: Any,
+    *,
+    every: int | Literal["auto"] = "auto",
+    budget: float = 0.01,
+    title: str = "",
+    folder: str | Path | None = None,
+) -> Any:
+    """Record every layer's gradient, weight and update norms while the model is trained in the context that this opens.
+
+    model: a compiled Keras model, trained by `fit` or `train_on_batch`, or a torch.nn.Module in any loop. every: sample
+    so many-th steps; `auto` keeps to the budget, a share of the training's time. title: names the run. folder: where
+    the run's own folder is made; `.unvanish` without it.
+
+    Weights, optimizer state and random numbers are those of an unwatched training, to the bit; afterwards nothing is
+    left on the model. Return a context manager with `.recording`, `.frame()`, `.cost`, `.run` and `.close()`.
+    Raise UnvanishError where there is nothing to watch.
+    """
+    from unvanish.adapters import adapter_of
+
+    return adapter_of(model).watch(model=model, every=every, budget=budget, title=title, folder=folder)
+
+
+def load(path: str | Path) -> Recording:
+    """Return the recording of a run: of its folder, or of the file in it; also while the training goes on.
+
+    Raise UsageError where there is none, DataError for a file that cannot be read.
+    """
+    from unvanish.core.recording_file import read
+
+    return read(Path(path))
 
 
 def plot_grad_flow(model: Any, x: Any = None, y: Any = None, *, loss: Any = None, batch_size: int = 32) -> Figure:

@@ -9,8 +9,9 @@ from msgspec.structs import replace
 
 from unvanish.core.diagnosis import Cost, Diagnosis, Site
 from unvanish.core.observation import Observation
+from unvanish.core.version import VERSION
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 
 def diagnose(

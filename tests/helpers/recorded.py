@@ -6,6 +6,7 @@ import torch
 
 from unvanish.torch.clips import Clips
 from unvanish.torch.hooks import Hooks
+from unvanish.torch.into_session import IntoSession
 from unvanish.torch.patches import Patches
 from unvanish.torch.roots import Roots
 from unvanish.torch.steps import Steps
@@ -33,7 +34,8 @@ class Recorded:
         self.session.interval = 1
         self.roots = Roots(lambda: self.steps.pass_begins(), lambda: self.steps.backward_ended())
         self.clips = Noted(lambda parameter: self.steps.wants(parameter))
-        self.steps = Steps(model.parameters(), self.session, Tally(kernels), self.clips, self.roots, self.roots.loss)
+        samples = IntoSession(self.session)
+        self.steps = Steps(model.parameters(), samples, Tally(kernels), self.clips, self.roots, self.roots.loss)
 
     @property
     def recording(self):

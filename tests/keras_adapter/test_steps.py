@@ -1,12 +1,12 @@
 """Watched training: the same bits, the true numbers, and no trace."""
 
-import functools
 import math
 
 import keras
 import numpy as np
 import pytest
 from own_steps import Own
+from stepped import BACKEND, EACH, NETS, OPTIMIZERS, STEPS, L, assert_same_bits, fitted, made, state, unwatched
 
 from unvanish.core.recording import LAYER_STATS
 from unvanish.keras import backends
@@ -15,55 +15,6 @@ from unvanish.keras.steps import watched
 from unvanish.watching.session import Enough, Plan, Session
 
 pytestmark = [pytest.mark.keras, pytest.mark.every_backend]
-BACKEND = keras.backend.backend()
-L = keras.layers
-
-OPTIMIZERS = {
-    "accumulating": lambda: keras.optimizers.Adam(1e-2, gradient_accumulation_steps=3),
-    "adam": lambda: keras.optimizers.Adam(1e-2),
-    "adamw": lambda: keras.optimizers.AdamW(1e-2, clipnorm=0.1),
-    "averaged": lambda: keras.optimizers.SGD(0.1, use_ema=True, ema_momentum=0.9, ema_overwrite_frequency=5),
-    "scaled": lambda: keras.optimizers.LossScaleOptimizer(
-        keras.optimizers.Adam(1e-2), initial_scale=2.0**24, dynamic_growth_steps=3
-    ),
-    "sgd": lambda: keras.optimizers.SGD(0.1, momentum=0.9, global_clipnorm=0.5),
-}
-
-
-def normalised():
-    layers = [L.Dense(6, "relu"), L.BatchNormalization(), L.Dropout(0.3), L.Dense(1, "sigmoid")]
-    return keras.Sequential([keras.Input((5,)), *layers])
-
-
-def convolution():
-    layers = [L.Conv2D(3, 3, activation="relu"), L.MaxPooling2D(), L.Flatten(), L.Dense(1, "sigmoid")]
-    return keras.Sequential([keras.Input((6, 6, 1)), *layers])
-
-
-def half():
-    layers = [L.Dense(6, "relu", dtype="mixed_float16"), L.Dense(6, "tanh", dtype="mixed_float16")]
-    return keras.Sequential([keras.Input((5,)), *layers, L.Dense(1, "sigmoid", dtype="float32")])
-
-
-def recurrent():
-    return keras.Sequential([keras.Input((4, 3)), L.LSTM(5), L.Dense(1, "sigmoid")])
-
-
-def residual():
-    inputs = keras.Input((5,))
-    h = L.Dense(5, "tanh")(inputs)
-    return keras.Model(inputs, L.Dense(1, "sigmoid")(L.Add()([inputs, h])))
-
-
-NETS = {
-    "convolution": convolution,
-    "half": half,
-    "normalised": normalised,
-    "recurrent": recurrent,
-    "residual": residual,
-}
-ROWS = 70 if BACKEND == "tensorflow" else 72  # one shape less to compile
-STEPS = 12  # 3 epochs of 4 batches, on TensorFlow the last one smaller
 
 
 def kernels_of(model):
@@ -76,31 +27,6 @@ def session_of(model, *, planned=STEPS, samples=1000, steps=None):
     return Session(plan, [k.path for k in kernels], [math.prod(k.shape) for k in kernels], planned, lambda *_: None)
 
 
-def made(net, optimizer, **compiling):
-    keras.utils.set_random_seed(3)
-    model = NETS[net]()
-    model.compile(OPTIMIZERS[optimizer](), "binary_crossentropy", metrics=["accuracy"], **compiling)
-    return model
-
-
-def fitted(model, callbacks=None):
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=(ROWS, *model.input_shape[1:])).astype("float32")
-    y = (rng.random((ROWS, 1)) > 0.5).astype("float32")
-    return model.fit(x, y, epochs=3, batch_size=16, verbose=0, validation_split=0.1, callbacks=callbacks)
-
-
-def state(model):
-    return [v.numpy() for v in [*model.variables, *model.optimizer.variables]]
-
-
-@functools.cache
-def unwatched(net, optimizer, settings=()):
-    model = made(net, optimizer, **dict(settings))
-    history = fitted(model).history
-    return state(model), history
-
-
 def watched_fit(net, optimizer, *, samples, settings=()):
     model = made(net, optimizer, **dict(settings))
     session = session_of(model, samples=samples)
@@ -109,23 +35,6 @@ def watched_fit(net, optimizer, *, samples, settings=()):
     return model, history, session.recording()
 
 
-def assert_same_bits(found, expected):
-    assert len(found) == len(expected)
-    for a, b in zip(found, expected, strict=True):
-        assert a.dtype == b.dtype
-        assert a.tobytes() == b.tobytes()
-
-
-EACH = [
-    ("convolution", "adam"),
-    ("half", "scaled"),
-    ("normalised", "accumulating"),
-    ("normalised", "adamw"),
-    ("normalised", "averaged"),
-    ("recurrent", "adamw"),
-    ("residual", "sgd"),
-]
-"""Every network and every optimizer at least once; the other pairs take minutes."""
 GRID = [
     pytest.param(net, optimizer, marks=[] if (net, optimizer) in EACH else pytest.mark.soak)
     for net in NETS

@@ -24,7 +24,9 @@ PUBLIC = {
     "compare",
     "cure",
     "forecast",
+    "load",
     "plot_grad_flow",
+    "watch",
 }
 FRAMEWORKS = ("jax", "keras", "tensorflow", "torch")
 HEAVY = ("jinja2", "matplotlib", "numpy", "rich", "scipy", "sklearn")

@@ -196,3 +196,25 @@ def test_a_function_that_the_compiler_passes_by() -> None:
     assert seen == [True]
     assert [node.target.__name__ for node in graphs[0].graph.nodes if node.op == "call_function"] == ["mul"]
     torch._dynamo.reset()
+
+
+def test_norms_of_many_tensors_at_once() -> None:
+    tensors = [torch.tensor([3.0, 4.0]), torch.tensor([[5.0, 12.0]])]
+    assert [float(n) for n in compat.foreach_norm(tensors)] == [5.0, 13.0]
+    wide = compat.foreach_norm([t.bfloat16() for t in tensors], torch.float64)
+    assert [(n.dtype, float(n)) for n in wide] == [(torch.float64, 5.0), (torch.float64, 13.0)]
+    assert compat.foreach_norm([]) == []
+
+
+def test_that_anything_was_compiled_is_known() -> None:
+    """Making an optimizer compiles nothing; torch.compile counts by whatever name, until the compiler is reset."""
+    torch._dynamo.reset()
+    weight = nn.Parameter(torch.ones(1))
+    torch.optim.SGD([weight], lr=0.1)
+    with torch.compiler.set_stance("force_eager"):
+        torch.compiler.disable(lambda: None)()
+    assert not compat.anything_compiled()
+    torch.compile(nn.ReLU(), backend="eager")
+    assert compat.anything_compiled()
+    torch._dynamo.reset()
+    assert not compat.anything_compiled()

@@ -13,6 +13,7 @@ import pytest
 import torch
 from recorded import recorded
 from torch import nn
+from watched_torch import watched
 
 RELATIVE = 1e-5
 STEPS = 3
@@ -59,12 +60,13 @@ class Case:
         return nn.functional.mse_loss(net(x.to(kind)), y.to(kind))
 
     def train(self, step_of, kernels):
-        """Run the steps; return what was recorded."""
-        with recorded(self.net, kernels) as seen:
+        """Run the steps; return what was recorded, after comparing it with what `watch` saw of the same steps."""
+        with watched(self.net) as kept, recorded(self.net, kernels) as seen:
             for step in range(STEPS):
                 self.before.append(copy.deepcopy(self.net))
                 step_of(step)
                 self.after.append(copy.deepcopy(self.net))
+        same(kept, seen, [n for kernel in kernels for n, p in self.net.named_parameters() if p is kernel])
         return seen
 
     def true_gradients(self, step, names):
@@ -75,6 +77,21 @@ class Case:
         owned = dict(net.named_parameters())
         grads = torch.autograd.grad(self.loss(net, step), [owned[name] for name in names], allow_unused=True)
         return [np.zeros(1) if g is None else g.numpy() for g in grads]
+
+
+def same(kept, seen, names):
+    """Both ways to watch share their parts: the numbers are the same, up to the order of sums."""
+    assert [word for word in kept.words if word[1] != "order"] == []
+    assert kept.steps == list(seen.recording.steps)
+    assert kept.watching.done == STEPS
+    assert kept.losses == pytest.approx(seen.recording.losses, rel=1e-12, abs=0)
+    layers = {layer: position for position, layer in enumerate(kept.layers)}
+    found = [(layers[n.removesuffix(".weight")], i) for i, n in enumerate(names) if n.removesuffix(".weight") in layers]
+    assert len(found) >= 3
+    for stat in ("gradient_norm", "weight_norm", "update_norm", "gradient_nonfinite"):
+        ours, theirs = kept.array(stat), seen.recording.array(stat)
+        for here, there in found:
+            assert ours[:, here] == pytest.approx(theirs[:, there], rel=1e-12, abs=0, nan_ok=True)
 
 
 def check(name, case, step_of, names, *, max_norm=None, value=None, frozen=(), at_step=1.0, relative=RELATIVE):

@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "explain": ("unvanish.cli.explain", "Show the page of a rule: what it measures, why, evidence, remedies."),
     "forecast": ("unvanish.cli.forecast", "Say what a network's gradients will do before it is trained."),
     "report": ("unvanish.cli.report", "Render saved facts again: as text, HTML or JSON."),
+    "watch": ("unvanish.cli.watch", "Run a training script to its end, and record what every layer does."),
 }
 """Name -> module, one line of help. The module's function of that name is the command."""
 
@@ -95,7 +96,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except click.NoSuchOption as error:
         error.show()
-        if error.ctx is not None and error.ctx.info_name in ("check", "forecast"):
+        if error.ctx is not None and error.ctx.info_name in ("check", "forecast", "watch"):
             example = f"unvanish {error.ctx.info_name} train.py -- --epochs 3"
             click.echo(f"Arguments of the script go behind --: {example}", err=True)
         return 2

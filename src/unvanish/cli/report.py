@@ -9,6 +9,7 @@ import click
 
 from unvanish.cli import facts, files, streams
 from unvanish.core.renderers import render
+from unvanish.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,6 +24,7 @@ Examples:
   unvanish check train.py --json facts.json
   unvanish report facts.json                  as text
   unvanish report facts.json --html report.html
+  unvanish report .unvanish/train/run-1       the recording of a run
 """
 
 
@@ -34,9 +36,12 @@ Examples:
 def report(file: Path, *, html: Path | None, json: Path | None, quiet: bool) -> None:
     """Render saved facts again: as text, HTML or JSON.
 
-    FILE: what check, cure, compare or forecast wrote with --json.
+    FILE: what check, cure, compare or forecast wrote with --json, or the folder of a run that was watched.
     """
     files.ensure_writable(html, json)
+    if is_recording(file):
+        _recording(file, html=html, json=json, quiet=quiet)
+        return
     record = facts.load(file)
     from unvanish import api  # noqa: F401  # fills the table of renderers
 
@@ -48,6 +53,34 @@ def report(file: Path, *, html: Path | None, json: Path | None, quiet: bool) -> 
     if html is not None:
         forms = {"Comparison": "comparison page", "Cured": "cure page", "Diagnosis": "page", "Outlook": "forecast page"}
         files.write(html, render(forms[type(record).__name__], record))
+
+
+def is_recording(file: Path) -> bool:
+    """Say whether it is a run's folder, or a database."""
+    try:
+        with (file / "recording.sqlite" if file.is_dir() else file).open("rb") as stream:
+            return stream.read(16) == b"SQLite format 3\0"
+    except OSError:
+        return file.is_dir()
+
+
+def _recording(file: Path, *, html: Path | None, json: Path | None, quiet: bool) -> None:
+    from unvanish.core import document
+    from unvanish.core.recording_file import read
+    from unvanish.report.recording_text import print_recording
+
+    found = read(file)
+    if html is not None:
+        raise UsageError(
+            "there is no HTML page of a recording yet",
+            found=f"--html {html}",
+            hint="--json FILE, or unvanish.load(run).frame() in Python",
+        )
+    if not quiet:
+        with streams.console() as console:
+            print_recording(found, console)
+    if json is not None:
+        files.write(json, document.encode(found))
 
 
 def _show(record: Diagnosis | Cured | Comparison | Outlook, console: Console, report: str) -> None:

@@ -176,7 +176,7 @@ class Capture:
         """Run the user's fit; the plan's one is looked at, and ends the script."""
         if self._over:  # the script caught what should have ended it
             raise Enough
-        arguments = _bound(original, model, args, kwargs)
+        arguments = bound(original, model, args, kwargs)
         if arguments is not None and arguments["epochs"] <= arguments["initial_epoch"]:
             self._empty = f"epochs={arguments['epochs']}, initial_epoch={arguments['initial_epoch']}"
             arguments = None
@@ -209,7 +209,7 @@ class Capture:
         """Take the user's step; those of the plan's training are looked at, the last of them ends the script."""
         if self._over:
             raise Enough
-        arguments = _bound(original, model, args, kwargs)
+        arguments = bound(original, model, args, kwargs)
         if arguments is not None and not self._inside and model not in self._on_batches:
             self._on_batches.add(model)
             if self.wants():
@@ -281,7 +281,7 @@ class Capture:
 def _try(fit: Callable[..., Any], model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """Take the first step of a fit; raise what it raises."""
 
-    arguments = _bound(fit, model, args, kwargs) or {}
+    arguments = bound(fit, model, args, kwargs) or {}
     with contextlib.suppress(Enough):
         fit(model, **{**arguments, "callbacks": [keras.callbacks.LambdaCallback(on_train_batch_end=_end_it)]})
 
@@ -290,7 +290,7 @@ def _end_it(*_: Any, **__: Any) -> None:
     raise Enough
 
 
-def _bound(original: Callable[..., Any], model: Any, args: Any, kwargs: Any) -> dict[str, Any] | None:
+def bound(original: Callable[..., Any], model: Any, args: Any, kwargs: Any) -> dict[str, Any] | None:
     """Return the arguments by name, defaults included; None when they do not fit, which the original will say."""
     try:
         bound = inspect.signature(original).bind(model, *args, **kwargs)

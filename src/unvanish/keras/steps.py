@@ -80,19 +80,19 @@ class WatchedSteps:
 
     def _plain_function(self) -> Callable[..., Any]:
         if self._plain is None:
-            self._plain = _compiled(self._model, self._model.train_step)
+            self._plain = compiled(self._model, self._model.train_step)
         return self._plain  # type: ignore[no-any-return]  # it may be one of Keras' own
 
     def _watched_function(self) -> Callable[..., Any]:
         if self._watched is None:
-            self._watched = _compiled(self._model, backends.current().tapped(self._model, self._tally))
+            self._watched = compiled(self._model, backends.current().tapped(self._model, self._tally))
         return self._watched
 
 
-def _compiled(model: Any, step: Callable[..., Any]) -> Callable[..., Any]:
+def compiled(model: Any, step: Callable[..., Any]) -> Callable[..., Any]:
     """Return what Keras compiles of a train step, by its own way and settings."""
     with shadowed(model, train_step=step, train_function=None):
-        model.make_train_function(force=True)
+        type(model).make_train_function(model, force=True)  # the class's: a watched model has one of our own over it
         function = model.train_function
 
     def compiled(*arguments: Any) -> Any:

@@ -28,7 +28,7 @@ CURES = {
 }
 """Verdict words of a cure; every other one is SICK."""
 
-ASCII = str.maketrans("✓✗·…←→×±–²█▏▎▍▌▋▊▉●○◉│┤┴└─┄", "+x-~<>x~-2########*o@||++--")
+ASCII = str.maketrans("✓✗·…←→×±–²█▏▎▍▌▋▊▉●○◉│┤┴└─┄▁▂▃▄▅▆▇", "+x-~<>x~-2########*o@||++--_..--==")
 """What a terminal without Unicode shows instead, one column for one column."""
 
 

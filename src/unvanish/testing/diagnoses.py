@@ -13,7 +13,7 @@ from unvanish.core.diagnosis import Clear, Cost, Diagnosis, Finding, Remedy, Sit
 from unvanish.core.network import Layer, Network
 from unvanish.core.observation import DataInfo, LossInfo, Observation, OptimizerInfo
 from unvanish.core.profile import LayerProfile, Profile
-from unvanish.core.recording import Recording
+from unvanish.core.recording import Event, Recording
 from unvanish.testing.observations import Recipe, layer_names, observation
 from unvanish.testing.specimens_of_time import recurrent
 
@@ -166,7 +166,12 @@ def nonfinite() -> Diagnosis:
         why="the loss was not a number at step 21",
     )
     profiles = tuple(replace(profile, loss=math.nan, layers=broken) for profile in seen.profiles)
-    recording = replace(seen.recording, rows=rows, losses=losses, events=("step 21: loss is nan",))
+    recording = replace(
+        seen.recording,
+        rows=rows,
+        losses=losses,
+        events=(Event(step=21, seconds=0.5, kind="nonfinite", text="the loss is nan"),),
+    )
     return replace(
         sick(),
         verdict="nonfinite",

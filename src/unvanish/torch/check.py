@@ -24,6 +24,7 @@ from unvanish.torch.failures import computed, explained
 from unvanish.torch.held_gradients import held_gradients
 from unvanish.torch.hooks import Hooks
 from unvanish.torch.info import held_by, optimizer_info, with_optimised
+from unvanish.torch.into_session import IntoSession
 from unvanish.torch.look import Look
 from unvanish.torch.loss_functions import Loss, loss_function
 from unvanish.torch.losses import Losses
@@ -165,7 +166,7 @@ class _Check:
         """Take the steps, in an order of batches of our own, and sample them."""
         patches, model = Patches(), self._model
         roots = Roots(lambda: None, lambda: None)
-        steps = Steps(model.parameters(), session, tally, self._clips, roots, roots.loss)
+        steps = Steps(model.parameters(), IntoSession(session), tally, self._clips, roots, roots.loss)
 
         def closure(batch: Batch) -> torch.Tensor:
             optimizer.zero_grad()

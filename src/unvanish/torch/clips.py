@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -10,7 +9,7 @@ import torch
 
 from unvanish.torch.compat import CLIP_BY_NORM, CLIP_BY_VALUE
 from unvanish.torch.patches import Patches
-from unvanish.torch.tally import Gradient, gradient_of
+from unvanish.torch.tally import Gradient, gradients_of
 
 
 class Clips:
@@ -34,16 +33,16 @@ class Clips:
         for owner, name in CLIP_BY_VALUE:
             patches.wrap(owner, name, self._by_value)
 
-    def raw(self, parameter: torch.Tensor, at_step: Gradient) -> tuple[float, float]:
-        """Return (norm, non-finite entries) of the gradient before any clipping, from what is there at the step.
+    def raw(self, parameter: torch.Tensor, at_step: Gradient) -> Gradient:
+        """Return the gradient before any clipping, from what is there at the step.
 
         A clip to nothing (an infinite total norm) leaves no quotient: then what was there before it is taken.
         """
         first, quotient = self._first.get(id(parameter)), self._quotients.get(id(parameter))
         if first is None or quotient is None:
-            return float(at_step.norm), float(at_step.nonfinite)
-        raw = float(at_step.norm) * float(quotient)
-        return raw if math.isfinite(raw) else float(first.norm), float(first.nonfinite)
+            return at_step
+        raw = at_step.norm * quotient
+        return first._replace(norm=torch.where(torch.isfinite(raw), raw, first.norm))
 
     def forget(self) -> None:
         """Begin anew: the step was taken."""
@@ -61,11 +60,11 @@ class Clips:
     def _clip(self, words: str, original: Callable[..., Any], parameters: Any, *args: Any, **kwargs: Any) -> Any:
         listed = _listed(parameters)
         read = [p for p in listed if p.grad is not None and self._wanted(p)]
-        before = [gradient_of(p) for p in read]
+        before = gradients_of(read)
         result = original(listed, *args, **kwargs)
-        for parameter, gradient in zip(read, before, strict=True):
+        for parameter, gradient, left in zip(read, before, gradients_of(read), strict=True):
             self.words[words] = None
-            quotient = gradient.norm / gradient_of(parameter).norm
+            quotient = gradient.norm / left.norm
             earlier = self._quotients.get(id(parameter))
             self._quotients[id(parameter)] = quotient if earlier is None else earlier * quotient
             self._first.setdefault(id(parameter), gradient)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -22,6 +22,14 @@ BATCH_NORM = torch.nn.modules.batchnorm._BatchNorm
 """What all batch normalisations are, the lazy and the synchronised ones too; there is no public class for that."""
 
 
+def foreach_norm(tensors: Sequence[torch.Tensor], dtype: torch.dtype | None = None) -> list[torch.Tensor]:
+    """Return the Euclidean norm of each tensor, its squares added up in the dtype (None: its own), in a few kernels.
+
+    `torch.nn.utils.clip_grad_norm_` calls the same function, under this name too: there is no public one.
+    """
+    return list(torch._foreach_norm(list(tensors), 2, dtype=dtype)) if tensors else []
+
+
 def uncompiled(model: Any) -> Any:
     """Return the module that torch.compile wrapped (`_orig_mod`), or the model itself."""
     return getattr(model, "_orig_mod", model)
@@ -30,6 +38,15 @@ def uncompiled(model: Any) -> Any:
 def compiler_is_loaded() -> bool:
     """Say whether `torch._dynamo` is imported: else nothing can be compiled. Any optimizer that is made imports it."""
     return "torch._dynamo" in sys.modules
+
+
+def anything_compiled() -> bool:
+    """Say whether torch.compile was called in this process, by whatever name (`cached_backends`).
+
+    What is not compiled has an entry there too, without a backend: the making of an optimizer leaves one.
+    """
+    frames = sys.modules.get("torch._dynamo.eval_frame")
+    return frames is not None and any(callable(backend) for backend in frames.cached_backends.values())
 
 
 _EVAL_FRAME: Any = torch._C._dynamo.eval_frame

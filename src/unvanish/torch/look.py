@@ -48,15 +48,17 @@ class Look:
     Passes without gradients (an evaluation under no_grad) are let by.
     """
 
-    def __init__(self, model: torch.nn.Module, *, eager: bool = True) -> None:
+    def __init__(self, model: torch.nn.Module, *, eager: bool = True, weights: bool = True) -> None:
         """Keep the model; nothing is hooked before the context is entered.
+
+        weights: listen to the gradients of the parameters too; False leaves them without a hook.
 
         eager: let what is compiled run uncompiled meanwhile, in the whole process; to be False while a training runs
         whose passes are not compiled, though other things may be.
         """
         self.seen = 0
         """Forward passes that were seen."""
-        self._eager = eager
+        self._eager, self._hear_weights = eager, weights
         self._model: torch.nn.Module = uncompiled(model)
         self._sums = Sums()
         self._weights = Weights(self._sums)
@@ -86,7 +88,8 @@ class Look:
         self._stack.callback(self.rest)
         self._stack.callback(self._weights.close)
         self._stack.callback(self._sums.close)
-        self._weights.hook(self._model.parameters())
+        if self._hear_weights:
+            self._weights.hook(self._model.parameters())
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -231,9 +234,10 @@ class Look:
         """Take what a pass showed, and be there when its gradients come."""
         trace.adopt(output)
         self._troubles.update(trace.troubles)
-        self._weights.hook(self._model.parameters())
-        for call in trace.calls:
-            self._weights.own(call)
+        if self._hear_weights:
+            self._weights.hook(self._model.parameters())
+            for call in trace.calls:
+                self._weights.own(call)
         if self._described is None:
             self._described = describe(self._model, trace, output)
             own = {id(p) for p in self._model.parameters()}

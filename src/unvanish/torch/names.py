@@ -16,7 +16,7 @@ def names_of(calls: Sequence[Call], model: torch.nn.Module) -> dict[Key, str]:
     A call with weights goes by the module that owns the first of them; another by the running module, where it is all
     that this one does, else by that and the name of the function (`block.2.relu`). The second of a name is `name:2`.
     """
-    owners = _owners(model)
+    owners = owners_of(model)
     alone = Counter((call.place.path, call.place.visit) for call in calls)
     named: dict[str, list[Call]] = {}
     taken: dict[Key, str] = {}
@@ -55,7 +55,7 @@ def _base(call: Call, owners: dict[int, tuple[str, str]], several: set[str], alo
     return f"{place.path}.{call.function}".strip(".")
 
 
-def _owners(model: torch.nn.Module) -> dict[int, tuple[str, str]]:
+def owners_of(model: torch.nn.Module) -> dict[int, tuple[str, str]]:
     """Return, for each parameter's id, the path of the first module that has it and its name there."""
     found: dict[int, tuple[str, str]] = {}
     for name, parameter in model.named_parameters():

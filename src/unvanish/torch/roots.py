@@ -39,7 +39,14 @@ class Roots:
 
     def loss(self) -> float:
         """Return the sum of the losses; micro-batches add up as their gradients do. nan when none was seen."""
-        return math.fsum(float(root.loss) for root in self._roots) if self._roots else math.nan
+        return float(self.loss_there())
+
+    def loss_there(self) -> torch.Tensor | float:
+        """Return the same as a float64 scalar on the losses' device, so that nothing waits; nan when none was seen."""
+        losses = [root.loss.double().reshape(()) for root in self._roots]
+        if len({loss.device for loss in losses}) > 1:
+            losses = [loss.cpu() for loss in losses]
+        return torch.stack(losses).sum() if losses else math.nan
 
     def scale(self) -> float:
         """Return what the losses were multiplied by before they were run; 1 without a gradient scaler."""

@@ -10,16 +10,28 @@ gradient was stepped, else at the next forward or backward pass, or when one of 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Collection, Iterable
+from typing import Any, Protocol
 
 import torch
 
 from unvanish.torch.clips import Clips
-from unvanish.torch.info import held_by
+from unvanish.torch.owned import Owned
 from unvanish.torch.roots import Roots
-from unvanish.torch.tally import Tally, empty_rows, gradient_of
-from unvanish.watching.session import Session
+from unvanish.torch.tally import Number, Rows, Tally, empty_rows, gradients_of
+
+
+class Samples(Protocol):
+    """Say which iterations are sampled, and take what they gave."""
+
+    def wants(self) -> bool:
+        """Say whether the iteration that comes next is to be sampled."""
+
+    def add(self, loss: Number, rows: Rows) -> None:
+        """Take the sample of the iteration that is over."""
+
+    def counted(self) -> None:
+        """Be told that an iteration is over, sampled or not; never from within a backward pass."""
 
 
 class Iteration:
@@ -31,45 +43,41 @@ class Iteration:
         self.optimizers: set[int] = set()
         self.stepped: set[int] = set()
         self.before: list[torch.Tensor] = []
-        self.loss = math.nan
+        self.loss: Number | None = None
         self.rows = empty_rows(kernels)
 
 
 class Steps:
-    """Sample the steps of the optimizers that own a parameter of one model, as the session asks for."""
+    """Sample the steps of the optimizers that own a parameter of one model, as the samples ask for."""
 
     def __init__(
         self,
         parameters: Iterable[torch.Tensor],
-        session: Session,
+        samples: Samples,
         tally: Tally,
         clips: Clips,
         roots: Roots,
-        loss: Callable[[], float],
-        counted: Callable[[], None] = lambda: None,
+        loss: Callable[[], Number],
     ) -> None:
-        """parameters: all of the model. loss: of the passes since the last step.
-
-        counted: called after every iteration, never from within a backward pass.
-        """
+        """parameters: all of the model. loss: of the passes since the last step."""
         self.held: set[int] = set()
         """Ids of the parameters that an optimizer was seen to hold."""
         self._parameters = list(parameters)
-        self._ids = {id(p) for p in self._parameters}
-        self._session, self._tally, self._clips, self._roots = session, tally, clips, roots
-        self._loss, self._counted = loss, counted
+        self._owned = Owned(self._parameters)
+        self._samples, self._tally, self._clips, self._roots = samples, tally, clips, roots
+        self._kernels = [id(kernel) for kernel in tally.kernels]
+        self._loss = loss
         self._open: Iteration | None = None
         self._stepping = False
 
     def wants(self, parameter: torch.Tensor) -> bool:
         """Say whether the gradient of this parameter is to be read at the coming step."""
         opened = self._open
-        wanted = self._session.wants(self._session.done) if opened is None else opened.wanted
-        return wanted and any(parameter is kernel for kernel in self._tally.kernels)
+        return id(parameter) in self._kernels and (self._samples.wants() if opened is None else opened.wanted)
 
     def owns(self, optimizer: torch.optim.Optimizer) -> bool:
         """Say whether the optimizer holds a parameter of the watched model."""
-        return not self._ids.isdisjoint(held_by(optimizer))
+        return bool(self._owned.by(optimizer))
 
     @property
     def stepped(self) -> bool:
@@ -83,7 +91,7 @@ class Steps:
         if self._open is not None and id(optimizer) in self._open.optimizers and not self._roots.running:
             self.close()
         if self._open is None:
-            self._open = Iteration(self._session.wants(self._session.done), len(self._tally.kernels))
+            self._open = Iteration(self._samples.wants(), len(self._tally.kernels))
         opened, self._stepping = self._open, True
         opened.optimizers.add(id(optimizer))
         if opened.wanted:
@@ -94,13 +102,11 @@ class Steps:
         """Read what the step did, and count the iteration when it is complete."""
         opened, self._stepping = self._open, False
         if opened is not None and id(optimizer) in opened.optimizers:
-            held = held_by(optimizer)
+            held = self._owned.by(optimizer)
             opened.stepped |= held
             self.held |= held
             if opened.wanted:
-                for position, kernel in enumerate(self._tally.kernels):
-                    if id(kernel) in held:
-                        self._tally.fill(opened.rows, position, opened.before[position])
+                self._tally.fill(opened.rows, self._held(held), opened.before)
         self._clips.forget()
         if self._roots.running:  # the pass is not over: see backward_ended
             return
@@ -126,24 +132,25 @@ class Steps:
         if opened is None:
             return
         if opened.wanted:
-            for position, kernel in enumerate(self._tally.kernels):
-                if id(kernel) not in opened.stepped:  # frozen, or held by nobody who stepped
-                    self._tally.fill(opened.rows, position, opened.before[position])
-            self._session.add(self._session.done, opened.loss, opened.rows)
-        self._session.advance()
-        self._counted()
+            others = set(self._kernels) - opened.stepped  # frozen, or held by nobody who stepped
+            self._tally.fill(opened.rows, self._held(others), opened.before)
+            self._samples.add(math.nan if opened.loss is None else opened.loss, opened.rows)
+        self._samples.counted()
 
     def _complete(self, opened: Iteration) -> bool:
         return all(id(p) in opened.stepped for p in self._parameters if p.grad is not None)
 
+    def _held(self, ids: Collection[int]) -> list[int]:
+        """Return the positions of the kernels of these ids."""
+        return [position for position, which in enumerate(self._kernels) if which in ids]
+
     def _read(self, optimizer: Any, opened: Iteration) -> None:
-        held, scale = (
-            held_by(optimizer),
-            getattr(optimizer, "grad_scale", None),
-        )  # set for the step of a fused optimizer
-        opened.loss = self._loss() if math.isnan(opened.loss) else opened.loss
-        for position, kernel in enumerate(self._tally.kernels):
-            if id(kernel) in held:
-                norm, nonfinite = self._clips.raw(kernel, gradient_of(kernel))
-                opened.rows["gradient_norm"][position] = norm if scale is None else norm / float(scale)
-                opened.rows["gradient_nonfinite"][position] = nonfinite
+        opened.loss = self._loss() if opened.loss is None else opened.loss
+        scale = getattr(optimizer, "grad_scale", None)  # set for the step of a fused optimizer
+        positions = self._held(self._owned.by(optimizer))
+        kernels = [self._tally.kernels[position] for position in positions]
+        for position, kernel, at_step in zip(positions, kernels, gradients_of(kernels), strict=True):
+            raw = self._clips.raw(kernel, at_step)
+            opened.rows["gradient_norm"][position] = raw.norm if scale is None else raw.norm / scale
+            opened.rows["gradient_zeros"][position] = raw.zeros
+            opened.rows["gradient_nonfinite"][position] = raw.nonfinite

@@ -1,7 +1,7 @@
 """The statistics of a watched step: norms of gradients, weights, updates and movements of the kernels.
 
-Everything is read from tensors that the training has anyway; nothing is written to them, and nothing is drawn. Sums are
-in float64: entries of 1e-30 do not underflow, and half precision loses nothing. Numbers stay on the device until asked.
+Everything is read from tensors that the training has anyway; nothing is written to them, and nothing is drawn. Numbers
+stay on the device until asked.
 """
 
 from __future__ import annotations
@@ -12,72 +12,109 @@ from typing import NamedTuple
 
 import torch
 
-from unvanish.core.recording import LAYER_STATS
+from unvanish.torch.norms import entries_of, norms_of
+
+Number = torch.Tensor | float
+"""A scalar: on its device until it is asked for, or known here."""
+Rows = dict[str, list[Number]]
+"""Statistic -> a number for each kernel."""
+
+STATS = ("gradient_norm", "weight_norm", "update_norm", "movement", "gradient_zeros", "gradient_nonfinite")
+
+
+_NONE = torch.zeros((), dtype=torch.float64)
+"""Nothing is ever written to it."""
 
 
 class Gradient(NamedTuple):
-    """Hold what was read of one gradient, on its device: its norm, and how many entries are not finite."""
+    """Hold what was read of one gradient, on its device."""
 
     norm: torch.Tensor
+    zeros: torch.Tensor
+    """Entries that are exactly zero."""
     nonfinite: torch.Tensor
+    """Entries that are not finite."""
 
 
 class Tally:
-    """Take the numbers of a list of kernels; holds their initial values."""
+    """Take the numbers of a list of kernels."""
 
-    def __init__(self, kernels: Sequence[torch.Tensor]) -> None:
-        """Remember where the kernels start."""
+    def __init__(self, kernels: Sequence[torch.Tensor], *, movement: bool = True) -> None:
+        """movement: remember where the kernels start, in copies, and say how far from there they are."""
         self.kernels = list(kernels)
-        self._initial = self.weights()
-        self._initial_norms = [float(norm_of(w)) for w in self._initial]
+        self._initial = self.weights() if movement else None
+        self._initial_norms = norms_of(self._initial or [])
 
     def weights(self) -> list[torch.Tensor]:
         """Return copies of the kernels as they are now."""
         return [kernel.detach().clone() for kernel in self.kernels]
 
-    def fill(self, rows: dict[str, list[float]], position: int, before: torch.Tensor) -> None:
-        """Enter a kernel's norms of weight, update and movement, of the step from its values `before` to those of now.
+    def fill(self, rows: Rows, positions: Sequence[int], before: Sequence[torch.Tensor]) -> None:
+        """Enter the norms of weight, update and movement at these positions, of a step from the values `before`.
 
-        The movement of a kernel that started at exactly zero is 0 until it moves, then inf.
+        before: copies of all kernels, written over at these positions. The movement of a kernel that started at exactly
+        zero is 0 until it moves, then inf.
         """
-        moved, norm = float(_distance(before, self._initial[position])), self._initial_norms[position]
-        rows["weight_norm"][position] = float(norm_of(before))
-        rows["update_norm"][position] = float(_distance(self.kernels[position].detach(), before))
-        rows["movement"][position] = 0.0 if moved == 0 else moved / norm if norm else math.inf
+        old, new = [before[i] for i in positions], [self.kernels[i].detach() for i in positions]
+        self._enter(rows, "weight_norm", positions, norms_of(old))
+        if self._initial is not None:
+            moved = norms_of(differences([o.clone() for o in old], [self._initial[i] for i in positions]))
+            norms = [self._initial_norms[i] for i in positions]
+            shares = [torch.where(m == 0, m, m / n) for m, n in zip(moved, norms, strict=True)]
+            self._enter(rows, "movement", positions, shares)
+        self._enter(rows, "update_norm", positions, norms_of(differences(old, new)))
+
+    @staticmethod
+    def _enter(rows: Rows, stat: str, positions: Sequence[int], numbers: Sequence[torch.Tensor]) -> None:
+        for position, number in zip(positions, numbers, strict=True):
+            rows[stat][position] = number
 
 
-def empty_rows(kernels: int) -> dict[str, list[float]]:
-    """Return a row for every statistic of a recording, all unknown."""
-    return {stat: [math.nan] * kernels for stat in LAYER_STATS}
+def empty_rows(kernels: int) -> Rows:
+    """Return a row for every statistic, all unknown."""
+    return {stat: [math.nan] * kernels for stat in STATS}
+
+
+def gradients_of(parameters: Sequence[torch.Tensor]) -> list[Gradient]:
+    """Return what the parameters' gradients hold now; of one without a gradient, as if it were zero everywhere."""
+    held = [p.grad for p in parameters if p.grad is not None]
+    entries = [entries_of(grad) for grad in held]
+    found = iter(
+        Gradient(norm, _zeros(grad, values), _nonfinite(values, norm))
+        for grad, values, norm in zip(held, entries, norms_of(entries), strict=True)
+    )
+    return [_none(p) if p.grad is None else next(found) for p in parameters]
 
 
 def gradient_of(parameter: torch.Tensor) -> Gradient:
-    """Return what the parameter's gradient holds now; without a gradient, zeros."""
-    grad = parameter.grad
-    if grad is None:
-        zero = torch.zeros((), dtype=torch.float64)
-        return Gradient(zero, zero)
-    entries = _entries(grad)
-    return Gradient(norm_of(entries), entries.numel() - torch.isfinite(entries).sum())
+    """Return what the parameter's gradient holds now; see `gradients_of`."""
+    return gradients_of([parameter])[0]
 
 
 def norm_of(tensor: torch.Tensor) -> torch.Tensor:
     """Return the Euclidean norm of all entries: a float64 scalar on the tensor's device."""
-    entries = _entries(tensor)
-    wide = torch.complex128 if entries.is_complex() else torch.float64
-    norm: torch.Tensor = torch.linalg.vector_norm(entries, dtype=wide)
-    return norm
+    return norms_of([tensor])[0]
 
 
-def _entries(tensor: torch.Tensor) -> torch.Tensor:
-    """Return the stored entries of a tensor; those of a sparse one are added up per place first, as it means them."""
-    tensor = tensor.detach()
-    if tensor.layout is not torch.strided:
-        tensor = tensor.coalesce().values() if tensor.layout is torch.sparse_coo else tensor.to_dense()
-    return tensor if tensor.device.type != "mps" else tensor.cpu()  # that device has no float64
+def differences(a: Sequence[torch.Tensor], b: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    """Return a - b for each pair, written over a where its entries are wide enough; else in float32.
+
+    Between float32 numbers that lie within a factor of two of each other it is exact (Sterbenz' lemma), else right to
+    6e-8.
+    """
+    return [x.sub_(y) if x.element_size() >= 4 else x.float().sub_(y.float()) for x, y in zip(a, b, strict=True)]
 
 
-def _distance(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    wide = torch.complex128 if a.is_complex() else torch.float64
-    a, b = (t if t.device.type != "mps" else t.cpu() for t in (a, b))
-    return norm_of(a.to(wide) - b.to(wide))
+def _none(parameter: torch.Tensor) -> Gradient:
+    return Gradient(_NONE, torch.tensor(float(parameter.numel()), dtype=torch.float64), _NONE)
+
+
+def _zeros(grad: torch.Tensor, entries: torch.Tensor) -> torch.Tensor:
+    return grad.numel() - torch.count_nonzero(entries)
+
+
+def _nonfinite(entries: torch.Tensor, norm: torch.Tensor) -> torch.Tensor:
+    """Return how many entries are not finite: none where their norm is, which on the CPU is known at no cost."""
+    if entries.is_cpu and math.isfinite(norm):
+        return _NONE
+    return entries.numel() - torch.isfinite(entries).sum()

@@ -17,6 +17,7 @@ from unvanish.torch.clock import Clock
 from unvanish.torch.compiling import Compiling
 from unvanish.torch.info import optimizer_info, with_optimised
 from unvanish.torch.inputs import Inputs, batch_size
+from unvanish.torch.into_session import IntoSession
 from unvanish.torch.looking import Looking
 from unvanish.torch.losses import Losses
 from unvanish.torch.roots import Roots
@@ -79,7 +80,8 @@ class Watched:
             sizes = [kernel.numel() for kernel in kernels.values()]
             self._session = Session(plan, list(kernels), sizes, None, progress)
             tally = Tally(list(kernels.values()))
-            self.steps = Steps(model.parameters(), self._session, tally, clips, roots, self._loss, self._counted)
+            samples = IntoSession(self._session, self._counted)
+            self.steps = Steps(model.parameters(), samples, tally, clips, roots, self._loss)
             losses.choose(roots.loss())
 
     def is_model(self, module: torch.nn.Module) -> bool:

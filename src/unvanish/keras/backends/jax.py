@@ -20,6 +20,8 @@ from unvanish.keras.backends.protocol import Array, Looked, Run, as_floats, kept
 from unvanish.keras.shadow import shadowed
 from unvanish.keras.tally import Tally
 
+SUMS = "float32"
+
 
 def differentiator(model: Any, run: Run, variables: Sequence[Any]) -> Callable[[Any, float], Looked]:
     """See `protocol.Backend`. A mark adds zeros, and the gradient with respect to them is the cotangent.
@@ -114,6 +116,11 @@ def view(variable: Any) -> Array:
 def read(variable: Any) -> Any:
     """See `protocol.Backend`; arrays are immutable."""
     return variable.value
+
+
+def still(value: Any) -> Any:
+    """See `protocol.Backend`: a barrier, beyond which nothing is fused."""
+    return jax.lax.optimization_barrier(value)
 
 
 def tapped(model: Any, tally: Tally) -> Callable[..., Any]:

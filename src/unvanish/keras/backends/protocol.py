@@ -44,6 +44,9 @@ class Looked(NamedTuple):
 class Backend(Protocol):
     """Look, watch and train on one backend of Keras."""
 
+    SUMS: str
+    """The dtype in which sums are handed out: float64 where there is one."""
+
     def differentiator(self, model: Any, run: Run, variables: Sequence[Any]) -> Callable[[Any, float], Looked]:
         """Return a function (batch, scale) that runs forward and backward and changes no trained variable.
 
@@ -64,6 +67,9 @@ class Backend(Protocol):
 
     def read(self, variable: Any) -> Any:
         """Return a copy of the variable's value as it is now, as a tensor."""
+
+    def still(self, value: Any) -> Any:
+        """Return a dense tensor of the same entries; what is computed of it does not change how they are computed."""
 
     def tapped(self, model: Any, tally: Any) -> Callable[..., Any]:
         """Return the model's train step, made to return what `split` takes apart; runs while it is traced."""

@@ -16,6 +16,7 @@ from unvanish.keras.backends.stateful import split, tapped
 
 __all__ = ["split", "tapped"]
 
+SUMS = "float64"
 LARGE = 2**18
 """Gradients of more entries are summed in float32 where that loses nothing."""
 _LOWEST, _HIGHEST = 1e-24, 1e30
@@ -114,6 +115,11 @@ def read(variable: Any) -> Any:
     Never `variable.gather_nd`: it would put the variable for good into a mode in which every read copies it.
     """
     return tf.identity(variable.value)
+
+
+def still(value: Any) -> Any:
+    """See `protocol.Backend`."""
+    return tf.identity(tf.convert_to_tensor(value))
 
 
 def counted(model: Any, arguments: tuple[Any, ...]) -> tuple[tuple[Any, ...], Callable[[], int]]:

@@ -16,6 +16,9 @@ from unvanish.keras.backends.stateful import split, tapped
 __all__ = ["split", "tapped"]
 
 
+SUMS = "float32"
+
+
 def differentiator(model: Any, run: Run, variables: Sequence[Any]) -> Callable[[Any, float], Looked]:  # noqa: ARG001
     """See `protocol.Backend`; no `.grad` is touched."""
 
@@ -92,6 +95,12 @@ def view(variable: Any) -> Array:
 def read(variable: Any) -> Any:
     """See `protocol.Backend`."""
     return variable.value.detach().clone()
+
+
+def still(value: Any) -> Any:
+    """See `protocol.Backend`; nothing is fused, and the copy is one of no entries."""
+    value = value.detach()
+    return value.to_dense() if value.is_sparse else value
 
 
 def counted(model: Any, arguments: tuple[Any, ...]) -> tuple[tuple[Any, ...], Callable[[], int]]:  # noqa: ARG001

@@ -112,8 +112,8 @@ class Ways:
 
     def _held(self, parameter: torch.Tensor) -> torch.Tensor:
         """Return (norm, 1, non-finite entries) of the raw gradient that a parameter holds."""
-        norm, nonfinite = self._clips.raw(parameter, gradient_of(parameter))
-        return torch.tensor([norm, 1.0, nonfinite], dtype=torch.float64)
+        raw = self._clips.raw(parameter, gradient_of(parameter))
+        return torch.tensor([float(raw.norm), 1.0, float(raw.nonfinite)], dtype=torch.float64)
 
     def _wants(self, parameter: torch.Tensor) -> bool:
         look = self._watcher.look

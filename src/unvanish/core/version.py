@@ -1,0 +1,3 @@
+"""The version of unvanish."""
+
+VERSION = "0.1.0"

@@ -1,0 +1,29 @@
+"""What watching a training cost."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class WatchCost(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold times in seconds; what the training does beside its steps, as validation, does not count."""
+
+    samples: int
+    seconds: float
+    """For which the training ran, watching included."""
+    added_seconds: float
+    """By which watching made it longer, warm-up included."""
+    warm_up_seconds: float
+    """Of these, for compiling a second step and for reading the network."""
+    step_seconds: float | None
+    """Of a plain step, the median; None where there was none to compare with."""
+    sample_seconds: float | None
+    """By which a sampled step takes longer, the median; None where that is not known."""
+    budget: float | None = None
+    """The share that was allowed; None where the steps to sample were given."""
+
+    @property
+    def share(self) -> float:
+        """Return the part of the training's own time that watching added; 0 before anything ran."""
+        plain = self.seconds - self.added_seconds
+        return self.added_seconds / plain if plain > 0 else 0.0

@@ -1,0 +1,125 @@
+"""Stand in for the train function of a training that runs to its end, and sample the steps that the pace asks for.
+
+Keras' trainers look `model.train_function` up at every step. What stands there costs one Python call at a step that is
+not sampled; a sampled one runs a second function, compiled from the same train step with a tap on the optimizer.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import keras
+
+from unvanish.errors import UnvanishError
+from unvanish.keras import backends
+from unvanish.keras.norms import Norms
+from unvanish.keras.steps import compiled
+from unvanish.watching.pace import Pace
+from unvanish.watching.recorder import Numbers
+
+
+class Takes(Protocol):
+    """Take what is seen; see watching.run.Run."""
+
+    def sample(self, step: int, numbers: Numbers) -> None:
+        """Take a sample."""
+
+    def says(self, step: int, kind: str, text: str) -> None:
+        """Take a word about the watching itself."""
+
+
+class Running:
+    """Hold the functions of one training. `steps` counts those that were taken."""
+
+    def __init__(
+        self,
+        model: Any,
+        kernels: Sequence[Any],
+        pace: Pace,
+        takes: Takes,
+        failed: Callable[[BaseException], object],
+        plain: Any,
+    ) -> None:
+        """kernels: variables, one for each layer of the recording. plain: the function Keras compiled; None for none.
+
+        takes: is given every sample, whose numbers are read when it likes. failed: is told what a step raised.
+        """
+        self._model, self._norms, self._pace, self._takes, self._failed = model, Norms(kernels), pace, takes, failed
+        self._plain: Any = plain
+        self._tap: Callable[..., Any] | None = None
+        self._tapped: Callable[..., Any] | None = None
+        self._warm = self._simple = False
+        """Whether the plain function has run, whose first call compiles it; and whether a call of it is one step."""
+        self.steps = 0
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Take the next step (or `steps_per_execution` steps), return what Keras expects of a train function."""
+        pace = self._pace
+        try:
+            if pace.left > 0 and self._simple:
+                pace.left -= 1
+                self.steps += 1
+                return self._plain(*arguments)
+            return self._stop(arguments)
+        except BaseException as error:
+            if not _ran_out(error):
+                self._failed(error)
+            raise
+
+    def _stop(self, arguments: tuple[Any, ...]) -> Any:
+        pace, backend, first = self._pace, backends.current(), self.steps
+        ahead = max(pace.left, 0)
+        arguments, taken = backend.counted(self._model, arguments)
+        if ahead < self._model.steps_per_execution and pace.stop(first + ahead) and self._can():
+            result, sums = backend.split(self._sampled(arguments))
+            self.steps += taken()
+            self._hand_over(self.steps - 1, sums["numbers"])
+        else:
+            result = self._unsampled(arguments)
+            self.steps += taken()
+        reached = first + ahead + 1 if ahead < self._model.steps_per_execution else first
+        pace.left = max(reached + pace.left - self.steps, 0)
+        return result
+
+    def _unsampled(self, arguments: tuple[Any, ...]) -> Any:
+        if self._warm:
+            return self._plain(*arguments)
+        self._warm, self._simple = True, self._model.steps_per_execution == 1
+        self._pace.leave()  # the training's own compiling is no step's time
+        try:
+            if self._plain is None:
+                self._plain = compiled(self._model, self._model.train_step)
+            return self._plain(*arguments)
+        finally:
+            self._pace.enter()
+
+    def _sampled(self, arguments: tuple[Any, ...]) -> Any:
+        if self._tapped is not None:
+            return self._tapped(*arguments)
+        assert self._tap is not None  # _can made it
+        began = time.perf_counter()
+        self._tapped = compiled(self._model, self._tap)
+        result = self._tapped(*arguments)
+        self._pace.warmed_up(time.perf_counter() - began)
+        return result
+
+    def _can(self) -> bool:
+        """Say whether the step can be tapped; where it can not, say so, and be nothing but the plain function."""
+        if self._tap is None:
+            try:
+                self._tap = backends.current().tapped(self._model, self._norms)
+            except UnvanishError as error:
+                self._takes.says(self.steps, "failed", f"{error.what}: {error.found}")
+                self._pace.give_up()
+        return self._tap is not None
+
+    def _hand_over(self, step: int, table: Any) -> None:
+        norms = self._norms
+        self._takes.sample(step, lambda: norms.numbers(keras.ops.convert_to_numpy(table)))
+
+
+def _ran_out(error: BaseException) -> bool:
+    """Say whether the batches of an epoch ended, which is how Keras finds out."""
+    return isinstance(error, StopIteration) or type(error).__name__ == "OutOfRangeError"

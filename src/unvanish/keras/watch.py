@@ -1,0 +1,164 @@
+"""`unvanish.keras.Watch`: see every layer while `fit` runs."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+import weakref
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from unvanish.core.recording import Recording
+from unvanish.core.watch_cost import WatchCost
+from unvanish.errors import UsageError
+from unvanish.keras.attach import Attached
+from unvanish.keras.before import start_of
+from unvanish.keras.info import compute_dtype, optimizer_info
+from unvanish.keras.named_kernels import kernels_by_name
+from unvanish.keras.running import Running
+from unvanish.watching.pace import Every, Pace, valid
+from unvanish.watching.run import Run, to_stream
+
+
+class Watch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
+    """Record gradient, weight and update norms of every layer while the model is trained, within a budget.
+
+    Use it as a callback, `model.fit(x, y, callbacks=[unvanish.keras.Watch()])`, or around steps of your own,
+    `with unvanish.watch(model): model.train_on_batch(x, y)`. Norms are of the raw gradient of each sampled step: before
+    clipping, after unscaling, of the whole batch. Weights, optimizer state and random numbers are those of an unwatched
+    training, to the bit; afterwards nothing is left on the model.
+    """
+
+    def __init__(
+        self,
+        *,
+        every: Every = "auto",
+        budget: float = 0.01,
+        title: str = "",
+        folder: str | Path | None = None,
+        model: Any = None,
+    ) -> None:
+        """every: sample so many-th steps; `auto` keeps to the budget, a share of the training's time.
+
+        title: names the run; the model's name without it. folder: where the run's own folder is made; `.unvanish`
+        without it. model: watch its steps within the context, in place of a fit's. Raise UsageError for others.
+        """
+        super().__init__()
+        valid(every, budget)
+        self._every, self._budget, self._title = every, budget, title
+        self._home = None if folder is None else Path(folder)
+        self._watched = model
+        self._run: Run | None = None
+        self._running: Running | None = None
+        self._attached: Attached | None = None
+
+    @property
+    def recording(self) -> Recording:
+        """Return what was recorded so far. Raise UsageError where nothing was."""
+        return self._begun().recording
+
+    @property
+    def cost(self) -> WatchCost:
+        """Return what watching cost so far."""
+        return self._begun().cost
+
+    @property
+    def run(self) -> Path | None:
+        """Return the folder of the run; None before its first sample is written."""
+        return None if self._run is None else self._run.folder
+
+    def frame(self) -> Any:
+        """Return the recording as a table: see Recording.frame."""
+        return self.recording.frame()
+
+    def close(self) -> None:
+        """Watch no more, leave nothing on the model, write what is left. May be called again."""
+        if self._attached is not None:
+            self._attached.detach()
+            self._attached = None
+        if self._run is not None and self._running is not None:
+            self._run.ends(self._running.steps)
+
+    def __enter__(self) -> Watch:
+        """Watch the steps of the model that was given."""
+        if self._watched is None:
+            raise UsageError(
+                "there is no model to watch",
+                found="with Watch(): as a context it has to be told which",
+                hint="with unvanish.watch(model): ..., or model.fit(..., callbacks=[unvanish.keras.Watch()])",
+            )
+        self._attach(self._watched, of_fit=False)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Watch no more."""
+        self.close()
+
+    # --- Keras' callback ----------------------------------------------------------------------------------------------
+
+    def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002
+        """Begin to watch."""
+        if self._attached is None or not self._attached.in_place:
+            self._attach(self.model, of_fit=True)
+
+    def on_train_end(self, logs: Any = None) -> None:  # noqa: ARG002
+        """End the watching of a fit."""
+        if self._watched is None:
+            self.close()
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
+        """Count time again."""
+        self._begun().pace.enter()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
+        """Count no time between epochs."""
+        self._begun().pace.leave()
+
+    def on_test_begin(self, logs: Any = None) -> None:  # noqa: ARG002
+        """Count no time of a validation."""
+        if self._run is not None:
+            self._run.pace.leave()
+
+    def on_test_end(self, logs: Any = None) -> None:  # noqa: ARG002
+        """Count time again."""
+        if self._run is not None:
+            self._run.pace.enter()
+
+    def _begun(self) -> Run:
+        if self._run is None:
+            raise UsageError(
+                "nothing was watched yet",
+                found="no training began with this callback",
+                hint="model.fit(..., callbacks=[watch])",
+            )
+        return self._run
+
+    def _attach(self, model: Any, *, of_fit: bool) -> None:
+        self.close()
+        began = time.perf_counter()
+        kernels = kernels_by_name(model)
+        pace, before = Pace(self._every, self._budget), model.__dict__.get("train_function")
+        framework = f"Keras {keras.__version__} ({keras.backend.backend()})"
+        title = self._title or model.name
+        self._run = run = Run(title, framework, pace, home=self._home, tell=to_stream(sys.stderr))
+        sizes = [math.prod(kernel.shape) for kernel in kernels.values()]
+        start = start_of(model)
+        if start is not None:
+            run.judged(start, compute_dtype(model))
+        self._begin_run(run)
+        run.begins(list(kernels), sizes, optimizer_info(model.optimizer).name)
+        weakref.finalize(self, run.ends)  # a fit that raised beside its steps has no end: at the latest at exit
+        self._running = Running(model, list(kernels.values()), pace, run, self._failed, before)
+        pace.warmed_up(time.perf_counter() - began)
+        self._attached = Attached(model, self._running, self.close if of_fit else None)
+
+    def _begin_run(self, run: Run) -> None:
+        """Do nothing more; a place for others."""
+
+    def _failed(self, _: BaseException) -> None:
+        """Leave nothing behind: a fit that raised does not end."""
+        if self._watched is None:
+            self.close()

@@ -1,0 +1,139 @@
+"""A recording in the terminal: what it is of, what it cost, each layer's gradient from the first sample to the last."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from rich.console import Console
+from rich.text import Text
+
+from unvanish.core.measures.update_ratio import update_ratio
+from unvanish.core.recording import Event, Recording
+from unvanish.core.watch_cost import WatchCost
+from unvanish.report.fold import fold
+from unvanish.report.inert import cells, inert, shorten
+from unvanish.report.lines import can_write, plain_line, wrap
+from unvanish.report.numbers import MISSING, counted, percent, plain, scientific, seconds
+from unvanish.report.sparkline import STEPS, sparkline
+
+WIDEST = 120
+LONGEST_NAME = 20
+COURSE = 40
+"""Samples of a course at most."""
+EVENTS = 12
+
+
+def print_recording(recording: Recording, console: Console) -> None:
+    """Print it to the console: its width (at most 120), ASCII where its encoding needs it."""
+    ascii_only = not can_write(f"·→{STEPS}", console.encoding)
+    for line in recording_lines(recording, min(console.width, WIDEST)):
+        console.print(plain_line(line) if ascii_only else line, soft_wrap=True, highlight=False)
+
+
+def render_recording(recording: Recording) -> str:
+    """Return the report as plain text of 80 columns."""
+    return "\n".join(line.plain for line in recording_lines(recording, 80))
+
+
+def recording_lines(recording: Recording, width: int) -> list[Text]:
+    """Return the report in lines of at most `width` columns."""
+    lines = wrap(Text(inert(_told(recording)), style="dim"), width, "", "")
+    facts = [("cost", cost_words(recording.cost)), ("loss", _loss(recording))]
+    for name, text in ((name, text) for name, text in facts if text):
+        lines += wrap(Text(inert(text)), width, f"  {name:<6}", " " * 8, style="bold")
+    for part in (layer_lines(recording, width), _events(recording.events, width)):
+        lines += [Text(), *part] if part else []
+    return lines
+
+
+def cost_words(cost: WatchCost | None) -> str:
+    """Return what watching cost, in words; empty where nobody knows."""
+    if cost is None or not cost.seconds:
+        return ""
+    allowed = "" if cost.budget is None else f", of {percent(cost.budget)} that it may cost"
+    warm_up = f"; of that, {seconds(cost.warm_up_seconds)} once, for the watched step" if cost.warm_up_seconds else ""
+    unknown = "" if cost.sample_seconds is not None else "; more than that is not known: no step ran unwatched"
+    return f"{seconds(cost.added_seconds)} of {seconds(cost.seconds)}: {share(cost.share)}{allowed}{warm_up}{unknown}"
+
+
+def share(number: float) -> str:
+    """Return a share of 1 with its first two digits where it is small: `0.42 %`, `1.3 %`, `25 %`."""
+    return f"{100 * number:.2g} %" if number < 0.1 else percent(number)
+
+
+def layer_lines(recording: Recording, width: int) -> list[Text]:
+    """Return the table: RMS of the gradient at the first and the last sample, its course, the step of the weights."""
+    if not recording.steps:
+        return [Text("  no sample yet", style="dim")]
+    names = [shorten(inert(name), LONGEST_NAME) for name in recording.layers]
+    rows = _rows(recording)
+    wide = max([5, *map(cells, names)])
+    room = min(width - wide - 45, COURSE)
+    room = room if room >= len("course") else 0
+    head = (
+        f"  {'layer':<{wide}}  {'gradient RMS':>12} {'now':>9}  {'course':<{room}.{room}}  {'update/W':>8} {'zeros':>6}"
+    )
+    lines = [Text(head, style="dim")]
+    positions = fold(len(names))
+    for place, position in enumerate(positions):
+        if isinstance(position, str):
+            left_out = int(positions[place + 1]) - int(positions[place - 1]) - 1
+            lines.append(Text(f"  ... {counted(left_out, 'layer')}", style="dim"))
+            continue
+        row = rows[position]
+        name = names[position] + " " * (wide - cells(names[position]))
+        drawn = sparkline(row.course, room) if room else ""
+        numbers = f"{_number(row.course[0]):>12} {_number(row.course[-1]):>9}  {drawn:<{room}}  {_number(row.step):>8}"
+        lines.append(Text(f"  {name}  {numbers} {percent(row.zeros):>6}".rstrip()))
+    return lines
+
+
+class _Row(NamedTuple):
+    """Hold what is shown of one layer."""
+
+    course: list[float]
+    """RMS of the gradient at each sample."""
+    step: float
+    """|update| / |weights| at the last sample."""
+    zeros: float
+    """Share of the gradient's entries that are exactly zero at the last sample."""
+
+
+def _rows(recording: Recording) -> list[_Row]:
+    sizes = recording.sizes
+    norms, zeros = recording.array("gradient_norm"), recording.array("gradient_zeros")[-1]
+    steps = update_ratio(recording.array("update_norm")[-1], recording.array("weight_norm")[-1])
+    return [
+        _Row((norms[:, i] / math.sqrt(size)).tolist(), float(steps[i]), float(zeros[i] / size))
+        for i, size in enumerate(sizes)
+    ]
+
+
+def _told(recording: Recording) -> str:
+    about, samples = recording.about, len(recording.steps)
+    of = [] if about is None else [about.title, about.framework, about.optimizer, about.started]
+    took = f" in {seconds(recording.seconds[-1])}" if recording.seconds else ""
+    return " · ".join(
+        filter(None, [*of, f"{counted(samples, 'sample')} of {counted(recording.total_steps, 'step')}{took}"])
+    )
+
+
+def _loss(recording: Recording) -> str:
+    losses = recording.losses
+    if not losses:
+        return ""
+    return f"{plain(losses[0])} → {plain(losses[-1])}  {sparkline(losses, COURSE, logarithmic=False)}"
+
+
+def _events(events: Sequence[Event], width: int) -> list[Text]:
+    lines: list[Text] = []
+    for event in events[:EVENTS]:
+        lines += wrap(Text(inert(event.text)), width, f"  {event.kind:<10}", " " * 12, style="bold")
+    left_out = len(events) - EVENTS
+    return [*lines, Text(f"  ... {counted(left_out, 'more event')}", style="dim")] if left_out > 0 else lines
+
+
+def _number(value: float) -> str:
+    return MISSING if math.isnan(value) else scientific(value)

@@ -1,0 +1,118 @@
+"""What a watched training shows while it runs: a table drawn over on a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections import deque
+from types import TracebackType
+from typing import IO
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.text import Text
+
+from unvanish.core.recording import Recording
+from unvanish.core.recording_file import Header, Row
+from unvanish.core.watch_cost import WatchCost
+from unvanish.report.inert import inert
+from unvanish.report.lines import can_write, plain_line
+from unvanish.report.numbers import plain, scientific
+from unvanish.report.recording_text import COURSE, WIDEST, layer_lines, share
+from unvanish.report.sparkline import STEPS, sparkline
+
+EVERY = 5.0
+"""Seconds between two lines where there is no terminal."""
+REFRESH = 0.5
+
+
+class WatchView:
+    """Hear the samples of one run after the other, and show the newest. A context: the terminal is left as it was."""
+
+    def __init__(self, title: str, stream: IO[str], *, quiet: bool = False) -> None:
+        """stream: where to show it, standard error."""
+        self._title, self._quiet = title, quiet
+        self._console = Console(file=stream, highlight=False)
+        self._drawn = self._console.is_terminal and not self._console.is_dumb_terminal
+        self._live: Live | None = None
+        self._rows: deque[Row] = deque(maxlen=COURSE)
+        self._header: Header | None = None
+        self._told = -math.inf
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> WatchView:
+        """Show nothing before the first sample."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Remove the table."""
+        with self._lock:
+            self._quiet = True
+            if self._live is not None:
+                self._live.stop()
+                self._live = None
+
+    def hear(self, header: Header, row: Row, cost: WatchCost) -> None:
+        """Take a sample; called in another thread."""
+        with self._lock:
+            if self._header is not header:
+                self._header = header
+                self._rows.clear()
+            self._rows.append(row)
+            now = time.monotonic()
+            if self._quiet or now - self._told < (REFRESH if self._drawn else EVERY):
+                return
+            self._told = now
+            if self._drawn:
+                self._draw(cost)
+            else:
+                self._console.print(line(self._title, header, row, cost), markup=False, soft_wrap=True)
+
+    def tell(self, text: str) -> None:
+        """Show a line that stays."""
+        with self._lock:
+            self._console.print(f"{self._title}: {text}", markup=False, soft_wrap=True)
+
+    def _draw(self, cost: WatchCost) -> None:
+        if self._live is None:
+            self._live = Live(
+                console=self._console,
+                transient=True,
+                auto_refresh=False,
+                redirect_stdout=False,
+                redirect_stderr=False,
+            )
+            self._live.start()
+        ascii_only = not can_write(f"·→{STEPS}", self._console.encoding)
+        lines = [self._status(cost), *layer_lines(self._recording(), min(self._console.width, WIDEST))]
+        self._live.update(Group(*[plain_line(text) if ascii_only else text for text in lines]), refresh=True)
+
+    def _status(self, cost: WatchCost) -> Text:
+        losses, row = [row.loss for row in self._rows], self._rows[-1]
+        loss = f"loss {plain(row.loss)} {sparkline(losses, 20, logarithmic=False)}"
+        text = f"{self._title} · step {row.step} · {loss} · watching costs {share(cost.share)}"
+        return Text(inert(text), style="bold", no_wrap=True, overflow="crop")
+
+    def _recording(self) -> Recording:
+        header, rows = self._header, tuple(self._rows)
+        assert header is not None  # there is a row
+        return Recording(
+            layers=header.layers,
+            sizes=header.sizes,
+            steps=tuple(row.step for row in rows),
+            losses=tuple(row.loss for row in rows),
+            rows={stat: tuple(tuple(row.numbers[i].tolist()) for row in rows) for i, stat in enumerate(header.stats)},
+        )
+
+
+def line(title: str, header: Header, row: Row, cost: WatchCost) -> str:
+    """Return a sample in one line: step, loss, the gradient of the first and the last layer, what watching costs."""
+    norms = row.numbers[header.stats.index("gradient_norm")]
+    ends = " .. ".join(
+        f"{scientific(float(norms[at]) / math.sqrt(header.sizes[at]))} in {header.layers[at]}"
+        for at in dict.fromkeys((0, len(norms) - 1))
+    )
+    return f"{title}: step {row.step}  loss {plain(row.loss)}  gradient RMS {ends}  watching costs {share(cost.share)}"

@@ -1,0 +1,77 @@
+"""Run an unmodified script to its end, and watch each of its trainings."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from msgspec.structs import replace
+
+from unvanish.core.diagnosis import Cost, Site
+from unvanish.core.observation import Observation
+from unvanish.errors import UnvanishError
+from unvanish.script.folder import folder_for
+from unvanish.script.outcome import ScriptRun
+from unvanish.script.output import Output
+from unvanish.script.run import run_script
+from unvanish.watching.run import Run
+from unvanish.watching.session import Idle
+from unvanish.watching.wanted import Wanted
+
+ACCOMPANIED = (("keras", "unvanish.keras.accompany"), ("torch", "unvanish.torch.accompany"))
+"""Framework -> the module whose `Accompany` watches its trainings."""
+
+
+class _Beside:
+    """Meet what `run_script` asks of a capture: nothing is observed here, nothing ends the script."""
+
+    observation: Observation | None = None
+    cost: Cost | None = None
+    error: UnvanishError | None = None
+    idle: Idle | None = None
+    optimizer_site: Site | None = None
+    trainer: Any = None
+    suspended: tuple[str, ...] = ()
+
+    def __init__(self, module: str, wanted: Wanted) -> None:
+        self.sites: dict[str, Site] = {}
+        self._watches = importlib.import_module(module).Accompany(wanted)
+
+    def __enter__(self) -> _Beside:
+        self._watches.__enter__()
+        return self
+
+    def __exit__(self, *raised: Any) -> None:
+        self._watches.__exit__(*raised)
+
+
+def accompany(path: Path, argv: Sequence[str], wanted: Wanted, *, keep_output: bool) -> tuple[ScriptRun, list[Run]]:
+    """Run the script to its end; return how it ended, and the runs that were recorded.
+
+    wanted: what every training is watched for; its `begins` is called with each run. keep_output: what the script
+    writes goes to `.unvanish/<stem>/output.txt`, else where it would have gone. Whatever the script raises is told in
+    the result, never raised. Raise UsageError when there is no such script.
+    """
+    runs: list[Run] = []
+
+    def begins(run: Run) -> None:
+        runs.append(run)
+        wanted.begins(run)
+
+    folder, note = folder_for(path) if path.is_file() and keep_output else (None, "")
+    output = Output(folder / "output.txt" if folder is not None else None)
+    beside = wanted._replace(begins=begins)
+    factories = {framework: functools.partial(_Beside, module, beside) for framework, module in ACCOMPANIED}
+    with output if keep_output else contextlib.nullcontext():
+        found = run_script(path, argv, factories, "watch")
+    for run in runs:
+        run.ends()
+    trained = any(run.folder is not None for run in runs)
+    if found.outcome == "finished" and trained:
+        found = replace(found, outcome="enough", error=None)
+    notes = tuple(filter(None, (note, output.note)))
+    return replace(found, folder=folder, output=output.path, tail=output.tail(), notes=notes), runs

@@ -1,0 +1,93 @@
+"""Count the iterations of a training loop, and sleep through those that are not sampled: one call of ours a step.
+
+An iteration is over when one of its optimizers steps again. Whether the next one is sampled has to be known when the
+last optimizer of an iteration steps, before the pass that comes then: it is taken to have as many as the one before.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+
+from unvanish.torch.owned import Owned
+from unvanish.watching.pace import Pace
+
+
+class Listener(Protocol):
+    """Hear of iterations that are sampled."""
+
+    def wake(self) -> None:
+        """Listen: the next iteration is sampled."""
+
+    def sleep(self) -> None:
+        """Listen no more."""
+
+    def close(self) -> None:
+        """End the iteration that is heard: its optimizer steps again."""
+
+    def other(self) -> None:
+        """Be told of a step of another model's optimizer while listening."""
+
+
+class Rhythm:
+    """Say of every step of an optimizer whether it is to be heard."""
+
+    def __init__(self, owned: Owned, pace: Pace, listener: Listener) -> None:
+        """listener: is told when to listen."""
+        self.done = 0
+        """Iterations that ended, or began their step while nobody listened."""
+        self.awake = True
+        """Whether the present iteration, or the one that comes next, is sampled; the first one is."""
+        self.over = False
+        """Whether nothing is to be heard any more."""
+        self._owned, self._pace = owned, pace
+        self._listener = listener
+        self._stepped: set[int] = set()
+        self._usual = 1
+        self._decided = False
+
+    def wanted(self, optimizer: torch.optim.Optimizer) -> bool:
+        """Say whether the step that begins is to be heard."""
+        if self.over:
+            return False
+        if not self._owned.by(optimizer):
+            if self.awake:
+                self._listener.other()
+            return False
+        which = id(optimizer)
+        if self.awake:
+            if which in self._stepped:
+                self._listener.close()
+            if self.awake:
+                self._stepped.add(which)
+                return True
+        if which in self._stepped:
+            if not self._decided:  # it had fewer optimizers than the one before
+                self._usual, self._pace.left = len(self._stepped), max(self._pace.left - 1, 0)
+            self.done, self._stepped, self._decided = self.done + 1, {which}, False
+        else:
+            self._stepped.add(which)
+        if len(self._stepped) >= self._usual and not self._decided:
+            self._usual, self.awake = len(self._stepped), self._next()
+            if self.awake:
+                self._stepped = set()
+                self._listener.wake()
+        return False
+
+    def counted(self) -> None:
+        """Be told that an iteration that was heard is over."""
+        self.done, self._usual = self.done + 1, max(len(self._stepped), 1)
+        self.awake = self._next()
+        if self.awake:
+            self._stepped = set()
+        else:
+            self._listener.sleep()
+
+    def _next(self) -> bool:
+        """Say whether the next iteration is sampled."""
+        self._decided = True
+        if self._pace.left > 0:
+            self._pace.left -= 1
+            return False
+        return self._pace.stop(self.done)

@@ -1,0 +1,98 @@
+"""`unvanish.watch(model)`: see every layer while a loop of any kind trains it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from unvanish.core.recording import Recording
+from unvanish.core.watch_cost import WatchCost
+from unvanish.torch.compat import uncompiled
+from unvanish.torch.requirements import require_model
+from unvanish.torch.watching import Watching
+from unvanish.watching.pace import Every, Pace, valid
+from unvanish.watching.run import Run, to_stream
+
+
+class Watch:
+    """Record gradient, weight and update norms of every layer while the model is trained, within a budget.
+
+        with unvanish.watch(model) as watch:
+            for x, y in batches:
+                ...
+        watch.recording.array("gradient_norm")
+
+    Whatever optimizers step the model's parameters are heard. Norms are of the raw gradient of each sampled step:
+    before clipping, after unscaling, accumulated; in a process group those of this process's optimizer, which DDP has
+    averaged by then. A step that is compiled together with its optimizer is not heard of.
+    """
+
+    def __init__(
+        self,
+        model: torch.nn.Module,
+        *,
+        every: Every = "auto",
+        budget: float = 0.01,
+        title: str = "",
+        folder: str | Path | None = None,
+    ) -> None:
+        """See `unvanish.watch`. Raise UsageError or UnsupportedError where there is nothing to watch."""
+        valid(every, budget)
+        require_model(model)
+        inner, pace = _inner(model), Pace(every, budget)
+        framework = f"PyTorch {torch.__version__.split('+')[0]}"
+        home = None if folder is None else Path(folder)
+        self._run = Run(title or type(inner).__name__, framework, pace, home=home, tell=to_stream(sys.stderr))
+        self._watching = Watching(inner, pace, self._run)
+
+    @property
+    def begun(self) -> Run:
+        """Return the run itself, to whose samples others may listen."""
+        return self._run
+
+    @property
+    def recording(self) -> Recording:
+        """Return what was recorded so far. Raise UsageError where nothing was."""
+        return self._run.recording
+
+    @property
+    def cost(self) -> WatchCost:
+        """Return what watching cost so far."""
+        return self._run.cost
+
+    @property
+    def run(self) -> Path | None:
+        """Return the folder of the run; None before its first sample is written."""
+        return self._run.folder
+
+    def frame(self) -> Any:
+        """Return the recording as a table: see Recording.frame."""
+        return self.recording.frame()
+
+    def close(self) -> None:
+        """Watch no more, leave nothing behind, write what is left. May be called again."""
+        try:
+            self._watching.__exit__()
+        finally:
+            self._run.ends(self._watching.done)
+
+    def __enter__(self) -> Watch:
+        """Watch from here on."""
+        self._watching.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Watch no more."""
+        self.close()
+
+
+def _inner(model: torch.nn.Module) -> torch.nn.Module:
+    """Return the module that was compiled or is trained in parallel: its layers have the names that its owner knows."""
+    inner = uncompiled(model)
+    while isinstance(inner, torch.nn.DataParallel | torch.nn.parallel.DistributedDataParallel):
+        inner = uncompiled(inner.module)
+    found: torch.nn.Module = inner
+    return found

@@ -1,0 +1,189 @@
+"""Watch a training loop of any kind: its sampled steps are read where the optimizers' hooks are, the others left alone.
+
+Nothing is put into the model or its graph. Between two samples one call of ours is left in each step, in which the
+optimizer is recognised and the pace asked; torch's own functions are wrapped for sampled iterations alone.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Protocol
+
+import torch
+
+from unvanish.core.observation import Observation
+from unvanish.torch.clips import Clips
+from unvanish.torch.compat import anything_compiled
+from unvanish.torch.first_pass import FirstPass
+from unvanish.torch.hooks import Hooks
+from unvanish.torch.later import Later
+from unvanish.torch.owned import Owned
+from unvanish.torch.patches import Patches
+from unvanish.torch.rhythm import Rhythm
+from unvanish.torch.roots import Roots
+from unvanish.torch.steps import Steps
+from unvanish.torch.tally import Number, Rows, Tally
+from unvanish.watching.pace import Pace
+
+
+class Takes(Protocol):
+    """Take what the watched training gives."""
+
+    def begins(self, layers: Sequence[str], sizes: Sequence[int], optimizer: str) -> None:
+        """Be told of the layers with a kernel and their entries, before the first sample."""
+
+    def judged(self, start: Observation, dtype: str) -> None:
+        """Be told what is known before the first step, and in what the layers compute."""
+
+    def sample(self, step: int, numbers: Later) -> None:
+        """Take the sample of a step; `numbers` is to be called in another thread."""
+
+    def says(self, step: int, kind: str, text: str) -> None:
+        """Take a word about the watching itself."""
+
+
+class Watching:
+    """Watch one model while the context lasts. What goes wrong on our side ends the watching, never the training."""
+
+    def __init__(self, model: torch.nn.Module, pace: Pace, takes: Takes) -> None:
+        """Put nothing anywhere yet."""
+        self._model, self._pace, self._takes = model, pace, takes
+        self._owned = Owned(model.parameters())
+        self._rhythm = Rhythm(self._owned, pace, self)
+        self._roots = Roots(self._pass_begins, self._pass_ends)
+        self._clips = Clips(self._reads)
+        self._first = FirstPass(model)
+        self._patches = Patches()
+        self._steps: Steps | None = None
+        self._paced = False
+        self._warm = 0.0
+        self._stack = ExitStack()
+
+    @property
+    def done(self) -> int:
+        """Return the number of steps that were taken."""
+        return self._rhythm.done
+
+    def __enter__(self) -> Watching:
+        """Listen: the first iteration is sampled."""
+        self._stack.callback(self._patches.undo)
+        self._stack.callback(self._end)
+        self._roots.install(self._patches)
+        self._clips.install(self._patches)
+        self._stack.enter_context(Hooks(self._before, self._after, self._rhythm.wanted))
+        self._stack.enter_context(self._first)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave nothing behind, whatever happened; the iteration that is open is kept."""
+        with self._stack:
+            if self._steps is not None and not self._rhythm.over:
+                with self._guarded():
+                    self._steps.close()
+
+    def _end(self) -> None:
+        self._rhythm.over = True
+        if self._paced and self._rhythm.awake:
+            self._pace.give_up()  # the sample that was to be next
+
+    # --- the listener of the rhythm -----------------------------------------------------------------------------------
+
+    def wake(self) -> None:
+        """Wrap what the coming iteration calls."""
+        self._patches.redo()
+
+    def sleep(self) -> None:
+        """Put back what was wrapped; where something is compiled that would be compiled again: there, pass it on."""
+        (self._patches.rest if anything_compiled() else self._patches.undo)()
+        self._roots.forget()
+        self._clips.forget()
+
+    def close(self) -> None:
+        """End the iteration that is heard, if no backward pass is running, in which its optimizers step one by one."""
+        if self._steps is not None and not self._roots.running:
+            with self._guarded():
+                self._steps.close()
+
+    def other(self) -> None:
+        """Let go of the losses before the step of another model's optimizer: they were its own."""
+        if not self._roots.running:
+            self._roots.forget()
+
+    # --- the samples of the steps -------------------------------------------------------------------------------------
+
+    def wants(self) -> bool:
+        """Say whether the present iteration is sampled."""
+        return self._rhythm.awake
+
+    def add(self, loss: Number, rows: Rows) -> None:
+        """Hand a sample on."""
+        self._takes.sample(self._rhythm.done, Later(loss, rows))
+
+    def counted(self) -> None:
+        """Count the iteration."""
+        self._rhythm.counted()
+
+    # --- hooks --------------------------------------------------------------------------------------------------------
+
+    def _pass_begins(self) -> None:
+        with self._guarded():
+            self._begin_pace()
+            if self._steps is not None and not self._rhythm.over:
+                self._steps.pass_begins()
+            elif self._first.over():
+                self._pace.warmed_up(self._first.seconds)
+
+    def _pass_ends(self) -> None:
+        with self._guarded():
+            if self._steps is not None and not self._rhythm.over:
+                self._steps.backward_ended()
+
+    def _before(self, optimizer: torch.optim.Optimizer) -> None:
+        with self._guarded():
+            self._begin_pace()
+            if self._steps is None:
+                self._steps = self._begin(optimizer)
+            self._steps.before(optimizer)
+
+    def _after(self, optimizer: torch.optim.Optimizer) -> None:
+        with self._guarded():
+            if self._steps is not None and not self._rhythm.over:
+                self._steps.after(optimizer)
+
+    def _reads(self, parameter: torch.Tensor) -> bool:
+        return self._steps.wants(parameter) if self._steps is not None else not self._rhythm.over
+
+    def _begin_pace(self) -> None:
+        if not self._paced:
+            self._paced = self._pace.stop(0)
+
+    def _begin(self, optimizer: torch.optim.Optimizer) -> Steps:
+        """Read the layers, now that a pass was made."""
+        began = time.perf_counter()
+        kernels, why = self._first.kernels()
+        start = self._first.start(optimizer)
+        self._first.__exit__()
+        if start is not None:
+            self._takes.judged(start, str(next(iter(kernels.values())).dtype).removeprefix("torch."))
+        self._takes.begins(list(kernels), [kernel.numel() for kernel in kernels.values()], type(optimizer).__name__)
+        if why:
+            self._takes.says(0, "order", f"layers stand in the order in which their modules are registered: {why}")
+        tally = Tally(list(kernels.values()), movement=False)
+        self._warm = time.perf_counter() - began
+        self._pace.warmed_up(self._warm)
+        return Steps(self._model.parameters(), self, tally, self._clips, self._roots, self._roots.loss_there)
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        """Let the training go on whatever goes wrong here, and say so once; tell the pace how long it took."""
+        began, warm = time.perf_counter(), self._warm
+        try:
+            yield
+        except Exception as error:
+            self._rhythm.over = True
+            self._patches.undo()
+            self._takes.says(self._rhythm.done, "failed", f"{type(error).__name__}: {error}".splitlines()[0])
+        finally:
+            self._pace.took(max(time.perf_counter() - began - (self._warm - warm), 0.0))

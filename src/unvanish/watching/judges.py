@@ -1,0 +1,12 @@
+"""Who judges what a watched training shows. Filled in by api: a room down here sees no rule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from unvanish.core.diagnosis import Diagnosis
+    from unvanish.core.observation import Observation
+
+JUDGES: list[Callable[[Observation], Diagnosis]] = []

@@ -1,0 +1,174 @@
+"""Which steps of a training are sampled, so that watching stays within its budget, and what it costs.
+
+Time is read at a few steps alone: where a sample begins, WINDOW steps later, and where the next one begins. The steps
+between the last two are plain, so that every window has its own plain steps to be compared with: what it took more is
+the sample's cost, the waiting of the steps behind it included. Spending goes by an account: as many seconds as the
+budget's share of the time that the training has run, warm-up included. An account that is overdrawn pays for the floor
+alone.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+import sys
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Literal
+
+from unvanish.core.watch_cost import WatchCost
+from unvanish.errors import UsageError
+
+Every = int | Literal["auto"]
+
+WINDOW = 3
+"""Steps over which a sample's cost shows: its numbers are read in another thread while the next steps run."""
+FLOOR_STEPS, FLOOR_SECONDS = 100, 1.0
+"""A sample at least every so many steps or seconds, whichever comes later, whatever the budget."""
+REMEMBERED = 31
+"""Windows and plain stretches of which the medians are taken."""
+
+
+def valid(every: object, budget: object) -> None:
+    """Raise UsageError for what no pace can keep to."""
+    if every != "auto" and (isinstance(every, bool) or not isinstance(every, int) or every < 1):
+        raise UsageError(
+            "every is a number of steps, or 'auto'",
+            found=f"every={every!r}",
+            hint="every=100, or every='auto' with a budget",
+        )
+    if isinstance(budget, bool) or not isinstance(budget, int | float) or not 0 < budget <= 1:
+        raise UsageError(
+            "the budget is a share of the training's time, above 0 and up to 1",
+            found=f"budget={budget!r}",
+            hint="budget=0.01, for one percent",
+        )
+
+
+class Pace:
+    """Say at which steps to stop, and which of them to sample. An adapter counts `left` down and calls `stop` at 0."""
+
+    def __init__(self, every: Every = "auto", budget: float = 0.01, clock: Callable[[], float] = time.perf_counter):
+        """every: a number of steps, or `auto`. budget: share of the training's time, for `auto`. Both are valid."""
+        self.left = 0
+        """Steps that may be taken before `stop` has to be called for the next one."""
+        self._every, self._budget, self._clock = every, budget, clock
+        self._began = math.nan
+        self._away, self._left_at = 0.0, math.nan
+        self._mark: float = math.inf
+        self._window: tuple[float, int] | None = None
+        self._stretch: tuple[float, int] | None = None
+        self._windows: deque[tuple[float, int]] = deque(maxlen=REMEMBERED)
+        self._plain: deque[float] = deque(maxlen=REMEMBERED)
+        self._warm_up = self._charged = self._taken = 0.0
+        self._samples = 0
+        self._next = 0
+
+    def stop(self, step: int) -> bool:
+        """Say whether the step that is about to be taken (0 is the first) is to be sampled; set `left`."""
+        now = self._now()
+        self._began = now if math.isnan(self._began) else self._began
+        if self._window is not None and step >= self._mark:
+            self._close_window(now, step)
+        sampled = step >= self._next
+        if sampled:
+            self._close_stretch(now, step)
+            self._open_window(now, step)
+        self.left = max(int(min(self._next, self._mark if self._window else math.inf)) - step - 1, 0)
+        return sampled
+
+    def warmed_up(self, seconds: float) -> None:
+        """Be told what compiling and reading took before the first sample, or in it: charged, and no sample's cost."""
+        self._warm_up += seconds
+        self._window = None
+
+    def charged(self, seconds: float) -> None:
+        """Be told of all processor time of ours, so far, that no step waits for by itself, as of another thread."""
+        self._charged = seconds
+
+    def took(self, seconds: float) -> None:
+        """Be told of time of ours within a sampled step: the least that a sample costs, where no step is plain."""
+        self._taken += seconds
+
+    def alarm(self) -> None:
+        """Sample the next step: something happened."""
+        self._next = self.left = 0
+
+    def give_up(self) -> None:
+        """Sample nothing more."""
+        self._samples = max(self._samples - 1, 0)
+        self._next = self._mark = self.left = sys.maxsize
+
+    def leave(self) -> None:
+        """Be told that the training does something else now, as a validation."""
+        if math.isnan(self._left_at):
+            self._left_at = self._clock()
+
+    def enter(self) -> None:
+        """Be told that steps are taken again."""
+        if not math.isnan(self._left_at):
+            self._away += self._clock() - self._left_at
+            self._left_at = math.nan
+
+    @property
+    def cost(self) -> WatchCost:
+        """Return what watching cost so far."""
+        elapsed = 0.0 if math.isnan(self._began) else self._now() - self._began
+        each = self._each()
+        return WatchCost(
+            samples=self._samples,
+            seconds=elapsed,
+            added_seconds=self._spent(),
+            warm_up_seconds=self._warm_up,
+            step_seconds=self._step(),
+            sample_seconds=each,
+            budget=self._budget if self._every == "auto" else None,
+        )
+
+    def _close_window(self, now: float, step: int) -> None:
+        began, first = self._window or (now, step)
+        self._windows.append((now - began, step - first))
+        self._window, self._stretch = None, (now, step)
+
+    def _close_stretch(self, now: float, step: int) -> None:
+        if self._stretch is not None and step - self._stretch[1] >= WINDOW:
+            self._plain.append((now - self._stretch[0]) / (step - self._stretch[1]))
+        self._stretch = None
+
+    def _open_window(self, now: float, step: int) -> None:
+        self._samples += 1
+        interval = self._every if isinstance(self._every, int) else self._interval(now)
+        self._next = step + interval
+        self._mark = step + WINDOW
+        self._window = (now, step) if interval > WINDOW else None
+
+    def _interval(self, now: float) -> int:
+        """Return after how many steps the account pays for another sample, the floor at most."""
+        step = self._step()
+        if step is None:  # nothing is known yet: a few of the first steps, which show most
+            return 1 if self._samples < WINDOW else 2 * WINDOW + 2
+        floor = max(FLOOR_STEPS, FLOOR_SECONDS / step)
+        after = (self._spent() + (self._each() or 0.0)) / self._budget - (now - self._began)
+        return int(min(max(math.ceil(after / step), 2 * WINDOW + 2), math.ceil(floor)))
+
+    def _step(self) -> float | None:
+        """Return the time of a plain step."""
+        return statistics.median(self._plain) if self._plain else None
+
+    def _each(self) -> float | None:
+        """Return what a sample costs, in seconds, its steps' own time taken out."""
+        step = self._step()
+        if step is None or not self._windows:
+            return None
+        return max(statistics.median(took - steps * step for took, steps in self._windows), self._direct())
+
+    def _direct(self) -> float:
+        return (self._charged + self._taken) / self._samples if self._samples else 0.0
+
+    def _spent(self) -> float:
+        each = self._each()
+        return self._warm_up + (self._charged + self._taken if each is None else each * self._samples)
+
+    def _now(self) -> float:
+        return self._clock() - self._away

@@ -1,0 +1,159 @@
+"""One watched training from its first sample to its end: where samples go, and who hears of them."""
+
+from __future__ import annotations
+
+import datetime
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TextIO
+
+from unvanish.core.diagnosis import Finding
+from unvanish.core.observation import Observation
+from unvanish.core.recording import WATCH_STATS, About, Event, Recording
+from unvanish.core.recording_file import Header, RecordingFile, Row, read
+from unvanish.core.run_folder import make_run_folder
+from unvanish.core.version import VERSION
+from unvanish.core.watch_cost import WatchCost
+from unvanish.errors import UsageError
+from unvanish.watching.pace import Pace
+from unvanish.watching.recorder import Numbers, Recorder
+from unvanish.watching.stream import Stream
+
+JUMP = 3.0
+"""A loss so many times as large as the median of the last ones is a jump."""
+_LAST = 20
+
+Hear = Callable[[Header, Row], Sequence[Event]]
+"""Hear a sample, in the recorder's thread, and return what it says."""
+
+
+class Run:
+    """Take what an adapter sees of a training, and keep it. Nothing is written before the first sample."""
+
+    def __init__(
+        self, title: str, framework: str, pace: Pace, *, home: Path | None, tell: Callable[[str], None]
+    ) -> None:
+        """home: where the run's folder is made; None for `.unvanish`. tell: shows a line that the user must see."""
+        self.pace = pace
+        self.folder: Path | None = None
+        """Where the recording is, once it is begun."""
+        self._title, self._framework, self._home, self._tell = title, framework, home, tell
+        self._header: Header | None = None
+        self._recorder: Recorder | None = None
+        self._last = -1
+        self._losses: list[float] = []
+        self._nonfinite = False
+        self._findings: list[Finding] = []
+        self._listeners: list[Hear] = [self._jumps, self._numbers]
+
+    def begins(self, layers: Sequence[str], sizes: Sequence[int], optimizer: str) -> None:
+        """Begin the recording of these layers, with their numbers of entries."""
+        started = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
+        about = About(
+            title=self._title, framework=self._framework, optimizer=optimizer, started=started, version=VERSION
+        )
+        self._header = header = Header(about=about, layers=tuple(layers), sizes=tuple(sizes))
+        self._recorder = Recorder(lambda: self._file(header), self._tell, self._hear)
+
+    def judged(self, start: Observation, dtype: str) -> None:
+        """Let the rules judge what comes, beginning with what is known before the first step; errors are shown."""
+        self.listen(Stream(start, dtype, self._findings.append).hear)
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Return the errors that were found so far, in the order in which they were."""
+        return tuple(self._findings)
+
+    def listen(self, hear: Hear) -> None:
+        """Let somebody hear every sample, in the recorder's thread."""
+        self._listeners.append(hear)
+
+    def sample(self, step: int, numbers: Numbers) -> None:
+        """Take a sample, whose numbers are read in another thread."""
+        self._last = step
+        if self._recorder is not None:
+            self._recorder.put(step, numbers)
+
+    def says(self, step: int, kind: str, text: str) -> None:
+        """Take a word about the watching itself; what failed is shown too."""
+        if kind == "failed":
+            self._tell(f"step {step}: watching ends here: {text}")
+        if self._recorder is not None:
+            self._recorder.event(step, kind, text)
+
+    def ends(self, steps: int | None = None) -> None:
+        """Write what is left. May be called again. steps: that were taken; None where nobody counted to the end."""
+        recorder, self._recorder = self._recorder, None
+        if recorder is not None and not recorder.close(self._last + 1 if steps is None else steps, lambda: self.cost):
+            self._tell("the last samples are still being read: the recording ends before them")
+
+    @property
+    def cost(self) -> WatchCost:
+        """Return what watching cost so far."""
+        return self.pace.cost
+
+    @property
+    def recording(self) -> Recording:
+        """Return what was recorded; raise UsageError before the first sample was written."""
+        if self.folder is None:
+            raise UsageError(
+                "nothing was recorded yet",
+                found="no step was sampled, or its sample is not written",
+                hint="read it after the training, or half a second after its first step",
+            )
+        return read(self.folder)
+
+    def _file(self, header: Header) -> RecordingFile:
+        folder = make_run_folder(self._title, self._home)
+        file = RecordingFile(folder / "recording.sqlite", header)
+        self.folder = folder
+        return file
+
+    def _hear(self, row: Row) -> list[Event]:
+        header = self._header
+        assert header is not None  # set before the recorder, which calls this
+        if self._recorder is not None:
+            self.pace.charged(self._recorder.spent)
+        events = [event for hear in self._listeners for event in hear(header, row)]
+        found = next((event for event in events if event.kind == "finding"), None)
+        if found is not None:  # of several the first: the root cause
+            self._tell(found.text)
+        return events
+
+    def _jumps(self, _: Header, row: Row) -> list[Event]:
+        """Sample the next step too where the loss is much larger than it was, or no number."""
+        before, self._losses = self._losses, [*self._losses[-_LAST + 1 :], row.loss]
+        usual = sorted(abs(x) for x in before)[len(before) // 2] if len(before) >= 3 else math.nan
+        jumps = abs(row.loss) > JUMP * usual
+        if not (jumps or not math.isfinite(row.loss)):
+            return []
+        self.pace.alarm()
+        if not jumps:
+            return []
+        text = f"the loss jumped to {row.loss:.3g}, {abs(row.loss) / usual:.3g} times what it was"
+        return [Event(step=row.step, seconds=row.seconds, kind="jump", text=text)]
+
+    def _numbers(self, header: Header, row: Row) -> list[Event]:
+        """Say when a gradient or the loss is no number for the first time."""
+        if self._nonfinite:
+            return []
+        counts = row.numbers[WATCH_STATS.index("gradient_nonfinite")]
+        layers = [name for name, count in zip(header.layers, counts, strict=True) if count > 0]
+        if math.isfinite(row.loss) and not layers:
+            return []
+        self._nonfinite = True
+        where = f"in the gradients of {len(layers)} of {len(header.layers)} layers" if layers else "in the loss alone"
+        text = f"step {row.step}: the first values that are no finite numbers, {where} (loss {row.loss:.3g})"
+        self._tell(text)
+        return [Event(step=row.step, seconds=row.seconds, kind="nonfinite", text=text, layer=(layers or [""])[-1])]
+
+
+def to_stream(stream: TextIO) -> Callable[[str], None]:
+    """Return what shows a line on the stream, beside whatever else is written there."""
+
+    def tell(text: str) -> None:
+        stream.write(f"unvanish: {text}\n")
+        stream.flush()
+
+    return tell

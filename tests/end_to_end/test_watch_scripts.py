@@ -1,0 +1,104 @@
+"""`unvanish watch SCRIPT` on scripts as people write them: to their end, unchanged, recorded."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+import unvanish
+
+FIT = """
+import keras, numpy as np
+keras.utils.set_random_seed(1)
+layers = [keras.layers.Dense(32, activation="sigmoid") for _ in range(8)]
+model = keras.Sequential([keras.Input((20,)), *layers, keras.layers.Dense(1, activation="sigmoid")])
+model.compile("adam", "binary_crossentropy")
+rng = np.random.default_rng(0)
+x = rng.normal(size=(128, 20)).astype("float32")
+model.fit(x, (x[:, :1] > 0).astype("float32"), epochs=2, verbose=0)
+print("end", float(np.square(model.get_weights()[0]).sum()))
+"""
+
+LOOP = """
+import torch
+torch.manual_seed(0)
+layers = [part for i in range(8) for part in (torch.nn.Linear(20 if i == 0 else 32, 32), torch.nn.Sigmoid())]
+model = torch.nn.Sequential(*layers, torch.nn.Linear(32, 1))
+optimizer = torch.optim.Adam(model.parameters())
+x = torch.randn(128, 20)
+for step in range(8):
+    loss = torch.nn.functional.binary_cross_entropy_with_logits(model(x), (x[:, :1] > 0).float())
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+print("end", model[0].weight.square().sum().item())
+"""
+
+
+def run(folder, *arguments):
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"NO_COLOR": "1", "COLUMNS": "100", "TF_CPP_MIN_LOG_LEVEL": "3"},
+    )
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        pytest.param(FIT, marks=[pytest.mark.keras, pytest.mark.every_backend], id="fit"),
+        pytest.param(LOOP, marks=pytest.mark.torch, id="loop"),
+    ],
+)
+def test_a_script_is_watched_to_its_end_and_ends_as_it_would_have(script, tmp_path):
+    (tmp_path / "train.py").write_text(script)
+    alone = run(tmp_path, "train.py")
+    done = run(tmp_path, "-m", "unvanish", "watch", "train.py", "--every", "1")
+    assert done.returncode == 0, done.stderr
+    assert alone.stdout.startswith("end ")
+    assert alone.stdout in done.stdout  # to the last digit
+    assert "VANISHING  [GF101] the gradient shrinks" in done.stderr
+    assert done.stderr.count("GF101") == 1
+    found = unvanish.load(tmp_path / ".unvanish" / "train" / "run-1")
+    assert found.steps == tuple(range(8))
+    assert len(found.layers) == 9
+    assert [event.kind for event in found.events if "GF101" in event.text] == ["finding"]
+    assert "recording: .unvanish/train/run-1" in done.stdout
+    again = run(tmp_path, "-m", "unvanish", "report", ".unvanish/train/run-1")
+    assert again.returncode == 0
+    assert again.stdout.strip()
+    assert again.stdout.strip() in done.stdout
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(("at", "code", "kept"), [("step == 5", 3, range(5)), ("True", 3, range(0))])
+def test_what_was_recorded_before_a_script_failed_is_kept(at, code, kept, tmp_path):
+    failing = LOOP.replace("    optimizer.zero_grad()", f"    assert not ({at}), 'no'\n    optimizer.zero_grad()")
+    (tmp_path / "train.py").write_text(failing)
+    done = run(tmp_path, "-m", "unvanish", "watch", "train.py", "--every", "1")
+    assert done.returncode == code
+    assert "AssertionError: no" in done.stderr
+    runs = list((tmp_path / ".unvanish" / "train").glob("run-*"))
+    assert [unvanish.load(folder).steps for folder in runs] == ([tuple(kept)] if len(kept) else [])
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments", "code", "told"),
+    [
+        ("print('nothing')", [], 3, "ended without a training that could be looked at"),
+        ("print('nothing')", ["--every", "0"], 2, "is neither a number of steps"),
+        ("print('nothing')", ["--budget", "2"], 2, "not in the range"),
+        ("x = (", [], 3, "SyntaxError"),
+        (None, [], 2, "train.py"),
+    ],
+)
+def test_what_cannot_be_watched_is_said(text, arguments, code, told, tmp_path):
+    if text is not None:
+        (tmp_path / "train.py").write_text(text)
+    done = run(tmp_path, "-m", "unvanish", "watch", "train.py", *arguments)
+    assert done.returncode == code, done.stderr
+    assert told in done.stderr

@@ -1,0 +1,158 @@
+"""`unvanish.keras.Watch`: a fit is recorded, bit for bit the fit that it would have been, and nothing is left of it."""
+
+import threading
+
+import keras
+import numpy as np
+import pytest
+from stepped import BACKEND, STEPS, L, assert_same_bits, fitted, made, state, unwatched
+
+import unvanish
+from unvanish.core.recording import WATCH_STATS
+from unvanish.errors import UsageError
+
+pytestmark = [pytest.mark.keras, pytest.mark.every_backend]
+
+
+def watching():
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("unvanish")]
+
+
+def test_a_fit_is_recorded_and_is_the_fit_that_it_would_have_been(tmp_path):
+    values, history = unwatched("normalised", "adamw")
+    model = made("normalised", "adamw")
+    watch = unvanish.keras.Watch(every=1, folder=tmp_path)
+    assert fitted(model, [watch]).history == history
+    assert_same_bits(state(model), values)
+    found = unvanish.load(watch.run)
+    assert found == watch.recording
+    assert watch.run.parent == tmp_path / model.name
+    assert found.steps == tuple(range(STEPS))
+    assert found.total_steps == STEPS
+    assert found.layers == tuple(layer.name for layer in model.layers if hasattr(layer, "kernel"))
+    assert found.sizes == tuple(layer.kernel.numpy().size for layer in model.layers if hasattr(layer, "kernel"))
+    assert found.stats == WATCH_STATS
+    assert (found.array("gradient_norm") > 0).all()
+    assert found.array("weight_norm")[-1, 0] == pytest.approx(
+        np.linalg.norm(values[0]), rel=0.1, abs=0
+    )  # one step before the last
+    assert found.cost.samples == STEPS
+    assert BACKEND in found.about.framework
+    assert watching() == []
+
+
+def test_a_second_fit_is_a_run_of_its_own(tmp_path):
+    model = made("residual", "sgd")
+    watch = unvanish.keras.Watch(every=1, folder=tmp_path)
+    fitted(model, [watch])
+    first = watch.run
+    fitted(model, [watch])
+    assert watch.run != first
+    assert unvanish.load(first).steps == unvanish.load(watch.run).steps == tuple(range(STEPS))
+
+
+def attributes(model):
+    return {name: id(value) for name, value in model.__dict__.items() if "function" in name}
+
+
+class Raise(keras.callbacks.Callback):
+    """Raise at a step, beside the steps."""
+
+    def __init__(self, error):
+        super().__init__()
+        self.error = error
+
+    def on_train_batch_end(self, batch, logs=None):
+        if batch == 2:
+            raise self.error
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_nothing_is_left_behind_by_a_fit_that_raises_beside_its_steps(error, tmp_path):
+    model = made("residual", "adam")
+    fitted(model)
+    before = attributes(model)
+    watch = unvanish.keras.Watch(every=1, folder=tmp_path)
+    with pytest.raises(error):
+        fitted(model, [watch, Raise(error)])
+    fitted(model)  # when it is trained again, at the latest
+    assert attributes(model) == before
+    assert watching() == []
+    assert unvanish.load(watch.run).steps == (0, 1, 2)
+
+
+def test_a_fit_that_raises_in_a_step_leaves_nothing_behind_at_once(tmp_path):
+    model = made("residual", "adam")
+    fitted(model)
+    before = attributes(model)
+    watch = unvanish.keras.Watch(every=1, folder=tmp_path)
+    with pytest.raises(Exception):  # noqa: B017, PT011  # each backend has an error of its own
+        model.fit(np.zeros((8, 7), "float32"), np.zeros((8, 1)), verbose=0, callbacks=[watch])
+    assert attributes(model) == before
+    assert watching() == []
+
+
+def test_the_context_watches_steps_of_a_loop(tmp_path):
+    model = made("residual", "adam")
+    x, y = np.ones((8, 5), "float32"), np.ones((8, 1), "float32")
+    model.train_on_batch(x, y)
+    before = attributes(model)
+
+    def train():
+        for step in range(7):
+            model.train_on_batch(x, y)
+            if step == 4:
+                raise RuntimeError
+
+    run = unvanish.watch(model, every=2, folder=tmp_path)
+    with pytest.raises(RuntimeError), run:
+        train()
+    assert run.recording.steps == (0, 2, 4)
+    assert attributes(model) == before
+    assert watching() == []
+
+
+def test_a_saved_model_is_the_one_that_it_would_have_been(tmp_path):
+    loaded = []
+    for watches in ([], [unvanish.keras.Watch(every=1, folder=tmp_path)]):
+        path = tmp_path / f"model-{len(watches)}.keras"
+        fitted(made("normalised", "adam"), [*watches, keras.callbacks.ModelCheckpoint(path)])
+        loaded.append(keras.models.load_model(path))
+    assert_same_bits(state(loaded[1]), state(loaded[0]))
+    assert attributes(loaded[1]).keys() == attributes(loaded[0]).keys()
+
+
+def test_an_asynchronous_dispatch_stays_one():
+    callbacks = keras.callbacks.CallbackList([unvanish.keras.Watch()], model=made("residual", "adam"))
+    assert callbacks._async_train == keras.callbacks.CallbackList([], model=None)._async_train
+
+
+def test_a_planted_spike_is_seen_and_told(tmp_path, capsys):
+    model = keras.Sequential([keras.Input((4,)), L.Dense(3), L.Dense(1)])
+    model.compile(keras.optimizers.SGD(1e-9), "mse")  # the spike moves nothing
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(8, 4)).astype("float32"), rng.normal(size=(8, 1)).astype("float32")
+    with unvanish.watch(model, every=1, folder=tmp_path) as run:
+        for step in range(10):
+            model.train_on_batch(x, y * 1e3 if step == 6 else y)
+        model.train_on_batch(x, y * np.nan)
+    found = run.recording
+    norms = found.array("gradient_norm")[:, 0]
+    assert int(np.nanargmax(norms)) == 6
+    assert [(event.step, event.kind) for event in found.events] == [(6, "jump"), (10, "nonfinite")]
+    assert "step 10: the first values that are no finite numbers" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "settings", [{"every": 0}, {"every": "sometimes"}, {"every": True}, {"budget": 0}, {"budget": 2}]
+)
+def test_what_no_pace_can_keep_to_is_refused(settings):
+    with pytest.raises(UsageError, match=r"every is a number|the budget is a share"):
+        unvanish.keras.Watch(**settings)
+
+
+def test_nothing_was_watched_yet():
+    with pytest.raises(UsageError, match="nothing was watched yet"):
+        unvanish.keras.Watch().frame()
+    with pytest.raises(UsageError, match="there is no model to watch"), unvanish.keras.Watch():
+        pass

@@ -1,0 +1,148 @@
+"""`unvanish.watch` around a loop of PyTorch, from its first step to what is read back from the disk."""
+
+from __future__ import annotations
+
+import sys
+import threading
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+from torch_loops import LOOPS, STEPS, Net, data, patched
+
+import unvanish
+
+pytestmark = pytest.mark.torch
+
+
+@pytest.fixture(autouse=True)
+def fresh(tmp_path, monkeypatch):
+    torch._dynamo.reset()
+    monkeypatch.chdir(tmp_path)
+
+
+def threads():
+    return sorted(thread.name for thread in threading.enumerate())
+
+
+def bits(net):
+    return [p.detach().numpy().tobytes() for p in net.parameters()]
+
+
+@pytest.mark.parametrize(
+    "loop", [loop for loop in LOOPS if loop.__name__ in ("plain", "lbfgs", "scaled", "in_backward")]
+)
+def test_a_loop_is_recorded_and_read_back(loop, tmp_path):
+    torch.manual_seed(3)
+    plain = Net()
+    loop(plain, *data())
+    torch.manual_seed(3)
+    net, before, running = Net(), patched(), threads()
+    with unvanish.watch(net, every=2) as watch:
+        loop(net, *data())
+    assert (patched(), threads()) == (before, running)
+    assert bits(net) == bits(plain)
+    recording = unvanish.load(watch.run)
+    assert recording == watch.recording
+    assert recording.layers == ("first", "hidden.0", "head")
+    assert recording.sizes == (48, 64, 24)
+    assert recording.steps == tuple(range(0, STEPS, 2))
+    assert recording.total_steps == STEPS
+    assert recording.about.title == "Net"
+    assert recording.about.framework.startswith("PyTorch 2")
+    assert np.all(recording.array("update_norm") > 0)
+    assert np.isfinite(recording.losses).all()
+    assert recording.cost.samples == STEPS // 2
+    assert len(watch.frame()["step"]) == 3 * STEPS // 2
+    assert [path.parent.name for path in tmp_path.rglob("recording.sqlite")] == [watch.run.name]
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_what_was_seen_before_an_exception_is_kept(error):
+    net, (x, y) = Net(), data()
+    opt = torch.optim.SGD(net.parameters(), lr=0.1)
+    before, running = patched(), threads()
+
+    def train():
+        with unvanish.watch(net, every=1) as watch:
+            seen.append(watch)
+            for step in range(9):
+                opt.zero_grad()
+                functional.cross_entropy(net(x), y).backward()
+                if step == 5:
+                    raise error("planted")
+                opt.step()
+
+    seen = []
+    with pytest.raises(error, match="planted"):
+        train()
+    assert (patched(), threads()) == (before, running)
+    assert seen[0].recording.steps == (0, 1, 2, 3, 4)
+
+
+def test_a_loop_in_which_nothing_is_stepped_has_no_recording(tmp_path):
+    net, (x, _) = Net(), data()
+    with unvanish.watch(net) as watch, torch.no_grad():
+        net(x)
+    with pytest.raises(unvanish.UnvanishError, match="nothing was recorded"):
+        _ = watch.recording
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_loss_that_jumps_is_sampled_in_the_next_steps():
+    net, (x, y) = Net(), data()
+    opt = torch.optim.SGD(net.parameters(), lr=0.0)
+    with unvanish.watch(net, every=4) as watch:
+        for step in range(40):
+            opt.zero_grad()
+            (functional.cross_entropy(net(x), y) * (100.0 if step >= 20 else 1.0)).backward()
+            opt.step()
+            if step == 20:
+                while watch.cost.samples and not (watch.run and unvanish.load(watch.run).steps[-1:] == (20,)):
+                    threading.Event().wait(0.05)
+    recording = watch.recording
+    assert set(recording.steps) >= {0, 4, 8, 12, 16, 20, 22}
+    assert "jump" in [event.kind for event in recording.events]
+
+
+def test_a_wrapped_model_is_watched_under_its_own_names():
+    net, (x, y) = Net(), data()
+    wrapped = nn.DataParallel(torch.compile(net, backend="eager"))
+    opt = torch.optim.SGD(net.parameters(), lr=0.1)
+    with unvanish.watch(wrapped, every=1) as watch:
+        functional.cross_entropy(net(x), y).backward()
+        opt.step()
+    assert watch.recording.layers == ("first", "hidden.0", "head")
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "words"),
+    [
+        (nn.Sequential(), {}, "no trainable parameters"),
+        (nn.LazyLinear(3), {}, "no shape yet"),
+        (Net(), {"every": 0}, "every is a number of steps"),
+        (Net(), {"budget": 2.0}, "the budget is a share"),
+    ],
+)
+def test_refusals(model, options, words):
+    with pytest.raises(unvanish.UnvanishError, match=words):
+        unvanish.watch(model, **options)
+
+
+def test_only_this_process_is_watched(capfd):
+    """A worker of a DataLoader that is forked meanwhile ends as it would have."""
+    net, (x, y) = Net(), data()
+    opt = torch.optim.SGD(net.parameters(), lr=0.1)
+    batches = torch.utils.data.DataLoader(
+        torch.utils.data.TensorDataset(x, y), batch_size=8, num_workers=1, multiprocessing_context="fork"
+    )
+    with unvanish.watch(net, every=1) as watch:
+        for _ in range(2):
+            for a, b in batches:
+                opt.zero_grad()
+                functional.cross_entropy(net(a), b).backward()
+                opt.step()
+    assert watch.recording.steps == (0, 1, 2, 3)
+    assert "unvanish" not in capfd.readouterr().err, sys.platform

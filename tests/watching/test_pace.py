@@ -1,0 +1,134 @@
+"""The pace against simulated trainings whose costs are known, by a clock of their own."""
+
+import random
+
+import pytest
+
+from unvanish.watching.pace import FLOOR_SECONDS, FLOOR_STEPS, WINDOW, Pace
+
+
+class Training:
+    """Take steps of a given length on a simulated clock; a sample's cost falls on its own step and the next."""
+
+    def __init__(self, step=1e-3, sample=2e-3, noise=0.0, compiling=0.0, seed=0):
+        self.now, self.step, self.sample, self.noise, self.compiling = 0.0, step, sample, noise, compiling
+        self.draws = random.Random(seed)
+        self.sampled, self.added, self.taken = [], 0.0, 0
+
+    def run(self, pace, steps):
+        late = 0.0
+        for at in range(self.taken, self.taken + steps):
+            if pace.left > 0:
+                pace.left -= 1
+                wanted = False
+            else:
+                wanted = pace.stop(at)
+            took = self.step * self.draws.lognormvariate(0, self.noise) + late
+            late = 0.0
+            if wanted:
+                if not self.sampled and self.compiling:
+                    took += self.compiling
+                    self.added += self.compiling
+                    pace.warmed_up(self.compiling)
+                self.sampled.append(at)
+                self.added += self.sample
+                took, late = took + self.sample / 4, self.sample * 3 / 4
+            self.now += took
+        self.taken += steps
+        return self
+
+    @property
+    def share(self):
+        return self.added / (self.now - self.added)
+
+
+def paced(training, every="auto", budget=0.01):
+    return Pace(every, budget, clock=lambda: training.now)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("noise", [0.0, 0.2])
+@pytest.mark.parametrize(("step", "sample"), [(1e-3, 1e-3), (1e-2, 1e-3), (0.3, 0.02), (1e-3, 0.0)])
+def test_the_budget_is_kept(step, sample, noise, seed):
+    training = Training(step, sample, noise, seed=seed)
+    training.run(paced(training), 20_000)
+    assert training.share < 0.012
+
+
+def test_what_the_budget_allows_is_sampled():
+    training = Training(step=1e-2, sample=1e-3)
+    training.run(paced(training), 5_000)
+    assert training.share > 0.008
+
+
+@pytest.mark.parametrize(("step", "sample"), [(1e-3, 1e-3), (1e-2, 0.5), (0.3, 5.0)])
+def test_the_floor_is_kept_whatever_the_budget(step, sample):
+    training = Training(step, sample, compiling=30.0)
+    training.run(paced(training, budget=1e-9), 5_000)
+    most = max(FLOOR_STEPS, FLOOR_SECONDS / step) + 1
+    gaps = [b - a for a, b in zip(training.sampled, [*training.sampled[1:], training.taken], strict=True)]
+    assert max(gaps) <= most
+
+
+def test_warm_up_is_charged_to_the_budget():
+    quick, slow = (Training(step=1e-2, sample=1e-3, compiling=seconds) for seconds in (0.0, 1.0))
+    for training in (quick, slow):
+        training.run(paced(training), 3_000)  # half a minute: 0.3 s may be spent
+    assert len(slow.sampled) < len(quick.sampled) / 4
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.1])
+@pytest.mark.parametrize("every", ["auto", 10, 100])
+def test_the_cost_it_reports_is_the_true_one(every, noise):
+    training = Training(step=1e-3, sample=2e-3, noise=noise, compiling=0.25)
+    pace = paced(training, every)
+    training.run(pace, 10_000)
+    assert pace.cost.added_seconds == pytest.approx(training.added, rel=0.15, abs=0)
+    assert pace.cost.share == pytest.approx(training.share, rel=0.15, abs=0)
+    assert pace.cost.samples == len(training.sampled)
+    assert pace.cost.step_seconds == pytest.approx(1e-3, rel=0.05, abs=0)
+
+
+def test_a_validation_is_nobodys_time():
+    training = Training(step=1e-3, sample=2e-3)
+    pace = paced(training, 20)
+    for _ in range(50):
+        training.run(pace, 10)
+        pace.leave()
+        training.now += 3.0
+        pace.enter()
+    assert pace.cost.step_seconds == pytest.approx(1e-3, rel=1e-6, abs=0)
+    assert pace.cost.sample_seconds == pytest.approx(2e-3, rel=1e-6, abs=0)
+    assert pace.cost.seconds == pytest.approx(0.5 + training.added, rel=1e-6, abs=0)
+
+
+def test_every_so_many_steps_is_just_that():
+    training = Training()
+    training.run(paced(training, 7), 100)
+    assert training.sampled == list(range(0, 100, 7))
+
+
+def test_every_step_has_no_plain_one_to_be_compared_with():
+    training = Training()
+    training.run(pace := paced(training, 1), 50)
+    assert training.sampled == list(range(50))
+    assert pace.cost.step_seconds is pace.cost.sample_seconds is None
+    pace.charged(0.5)
+    assert pace.cost.added_seconds == 0.5
+
+
+@pytest.mark.parametrize("every", ["auto", 1000])
+def test_an_alarm_has_the_next_step_sampled(every):
+    training = Training(step=1e-3)
+    pace = paced(training, every)
+    training.run(pace, 200)
+    assert 200 not in training.sampled
+    pace.alarm()
+    training.run(pace, 1)
+    assert training.sampled[-1] == 200
+
+
+def test_the_first_steps_are_seen():
+    training = Training()
+    training.run(paced(training), 2 * WINDOW)
+    assert training.sampled == [0, 1, 2]
