@@ -53,7 +53,7 @@ def cost_words(cost: WatchCost | None) -> str:
     if cost is None or not cost.seconds:
         return ""
     allowed = "" if cost.budget is None else f", of {percent(cost.budget)} that it may cost"
-    warm_up = f"; of that, {seconds(cost.warm_up_seconds)} once, for the watched step" if cost.warm_up_seconds else ""
+    warm_up = f"; of that, {seconds(cost.warm_up_seconds)} once, to begin" if cost.warm_up_seconds else ""
     unknown = "" if cost.sample_seconds is not None else "; more than that is not known: no step ran unwatched"
     return f"{seconds(cost.added_seconds)} of {seconds(cost.seconds)}: {share(cost.share)}{allowed}{warm_up}{unknown}"
 

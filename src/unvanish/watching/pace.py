@@ -61,7 +61,7 @@ class Pace:
         self._stretch: tuple[float, int] | None = None
         self._windows: deque[tuple[float, int]] = deque(maxlen=REMEMBERED)
         self._plain: deque[float] = deque(maxlen=REMEMBERED)
-        self._warm_up = self._charged = self._taken = 0.0
+        self._warm_up = self._charged = self._taken = self._rent = 0.0
         self._samples = 0
         self._next = 0
 
@@ -82,6 +82,17 @@ class Pace:
         """Be told what compiling and reading took before the first sample, or in it: charged, and no sample's cost."""
         self._warm_up += seconds
         self._window = None
+
+    def rented(self, seconds: float) -> None:
+        """Be told by how much steps that are not sampled took longer, since they could not be told apart yet."""
+        self._rent += seconds
+
+    def renew(self, seconds: float) -> None:
+        """Be told that from here on the steps between samples are plain ones, and what it took to make them so."""
+        self._warm_up += seconds
+        self._windows.clear()
+        self._plain.clear()
+        self._window = self._stretch = None
 
     def charged(self, seconds: float) -> None:
         """Be told of all processor time of ours, so far, that no step waits for by itself, as of another thread."""
@@ -168,7 +179,7 @@ class Pace:
 
     def _spent(self) -> float:
         each = self._each()
-        return self._warm_up + (self._charged + self._taken if each is None else each * self._samples)
+        return self._warm_up + self._rent + (self._charged + self._taken if each is None else each * self._samples)
 
     def _now(self) -> float:
         return self._clock() - self._away
