@@ -126,7 +126,7 @@ FUNCTIONS: dict[str, tuple[Function, Function]] = {
     "tanh": (lambda x, _: np.tanh(x), lambda x, _: _sech_squared(x)),
     "tanh_shrink": (lambda x, _: _tanh_shrink(x), lambda x, _: np.square(np.tanh(x))),
 }
-"""name -> (f, f'), each called with (x, parameter): see DEFAULT_PARAMETER. Where f jumps, f' is that beside the jump."""
+"""name -> (f, f'), called with (x, parameter): see DEFAULT_PARAMETER. Where f jumps, f' is that beside the jump."""
 
 DEFAULT_PARAMETER = {"celu": 1.0, "elu": 1.0, "leaky_relu": 0.2, "soft_shrink": 0.5}
 """Of those that have one: slope of leaky_relu, alpha of elu and celu, threshold of soft_shrink."""

@@ -14,7 +14,8 @@ from typing import Protocol
 from unvanish.core.activations import DEFAULT_PARAMETER, FUNCTIONS
 from unvanish.theory.closed_forms import Exponential, PiecewiseLinear, Point
 from unvanish.theory.finite_batch import Degrees
-from unvanish.theory.series import Series
+from unvanish.theory.general import integrated, kinks_of
+from unvanish.theory.lattice import HIGHEST, LOWEST, lattice
 
 
 class Moments(Protocol):
@@ -104,7 +105,9 @@ def _moments(name: str, parameter: float, mean: float, variance: float) -> Momen
         return Exponential(mean, variance)
     if name in ("relu", "leaky_relu") and mean == 0:
         return PiecewiseLinear(parameter, 0.0, variance)
-    return Series(name, parameter, mean, variance)
+    if mean == 0 and LOWEST <= variance <= HIGHEST and not any(kinks_of(name, parameter)):
+        return lattice(name, parameter).at(variance)
+    return integrated(name, parameter, mean, variance)
 
 
 def _rounded(x: float) -> float:

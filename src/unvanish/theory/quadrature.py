@@ -17,8 +17,8 @@ Array = NDArray[np.float64]
 
 REACH = 9.0
 """|z| up to which is integrated; beyond lies a share of 1e-19."""
-TERMS = 64
-"""Hermite functions of degree 0 to 63."""
+TERMS = 160
+"""Hermite functions of degree 0 to 159."""
 
 
 class Nodes(NamedTuple):
