@@ -26,6 +26,8 @@ _GAUSSIAN = np.linspace(0.0, REACH, 6)
 _MIDDLE = np.linspace(-REACH, REACH, 11)
 _NEAR = np.array([0.0, 1.5, 3.0, 4.5, 6.0, 8.0])
 _POINTS = np.polynomial.legendre.leggauss(8)
+_HERMITE = tuple(of[8:] for of in np.polynomial.hermite_e.hermegauss(16))
+_HERMITE = _HERMITE[0], _HERMITE[1] / _HERMITE[1].sum()
 
 
 class Pair(NamedTuple):
@@ -51,21 +53,38 @@ def pair(
     s, weight = _nodes(_middles(mean, middle, apart, kinks, ladder)[None, :])
     s, weight = s[0], weight[0] * np.exp(-(((s[0] - mean) / middle) ** 2) / 2) / (middle * math.sqrt(2 * math.pi))
     breaks = np.concatenate([kinks, ladder]) if apart > SHARPEST else np.asarray(kinks, dtype=np.float64)
+    split = np.abs(s[:, None] - breaks).min(axis=1, initial=math.inf) < REACH * apart
+    found = np.zeros(3)
+    for rows, nodes in ((~split, _whole), (split, _split)):
+        if rows.any():
+            d, weights = nodes(s[rows], breaks, apart)
+            u, w = s[rows, None] + d, s[rows, None] - d
+            change = value(name, u, parameter) - value(name, w, parameter)
+            both = derivative(name, u, parameter) * derivative(name, w, parameter)
+            sums = [np.sum(weights * of, axis=1) for of in (change * change / 2, both, both * both)]
+            found += np.stack(sums) @ weight[rows]
+    return Pair(*found.tolist())
+
+
+def _whole(_s: Array, _breaks: Array, apart: float) -> tuple[Array, Array]:
+    """Return nodes and weights of half the difference where f does not bend: Gauss-Hermite's; d and -d are alike."""
+    x, w = _HERMITE
+    return apart * x[None, :], w[None, :]
+
+
+def _split(s: Array, breaks: Array, apart: float) -> tuple[Array, Array]:
+    """Return those on panels that end where u or w has a kink."""
     edges = np.empty((s.size, _GAUSSIAN.size + breaks.size))
     edges[:, : _GAUSSIAN.size] = _GAUSSIAN * apart
     edges[:, _GAUSSIAN.size :] = np.minimum(np.abs(breaks - s[:, None]), REACH * apart)
-    d, weights = _nodes(np.sort(edges, axis=1) if breaks.size else edges[:1])
-    weights = weights * np.exp(-((d / apart) ** 2) / 2) * (2 / (apart * math.sqrt(2 * math.pi)))  # d and -d are alike
-    u, w = s[:, None] + d, s[:, None] - d
-    change = value(name, u, parameter) - value(name, w, parameter)
-    both = derivative(name, u, parameter) * derivative(name, w, parameter)
-    return Pair(*(float(weight @ (weights * of).sum(axis=1)) for of in (change * change / 2, both, both * both)))
+    d, weights = _nodes(np.sort(edges, axis=1))
+    return d, weights * np.exp(-((d / apart) ** 2) / 2) * (2 / (apart * math.sqrt(2 * math.pi)))
 
 
 def _ladder(far: float) -> Array:
     """Return where panels end for functions that bend at u = 0 over a distance of about 1."""
-    count = max(math.ceil(math.log2(far / 1.5)), 0)
-    steps = 1.5 * 2.0 ** np.arange(count)
+    count = max(math.ceil(math.log2(far)), 0)
+    steps = 2.0 ** np.arange(count)
     return np.concatenate([-steps[::-1], [0.0], steps])
 
 

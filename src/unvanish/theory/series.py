@@ -93,14 +93,14 @@ class Sampled:
 
 
 def is_complete(squares: Array) -> bool:
-    """Say whether what lies beyond the last coefficients does not matter: to 1e-10 of the sum of n a_n^2.
+    """Say whether what lies beyond the last coefficients does not matter.
 
-    squares: of the coefficients, shape (3, terms).
+    squares: of the coefficients of f, f' and f'^2, shape (3, terms). Of f it is the sum of n a_n^2 that counts, which
+    is the spread of a pair alike.
     """
-    degrees = np.arange(squares.shape[1])
-    last = min(16, squares.shape[1] // 2)
-    weighed = squares * degrees
-    return bool(np.all(weighed[:, -last:].sum(axis=1) <= 1e-11 * (weighed.sum(axis=1) + 1e-3 * squares.sum(axis=1))))
+    last = squares.shape[1] // 10
+    weighed = squares * np.stack([_DEGREES[: squares.shape[1]], *np.ones((2, squares.shape[1]))])
+    return bool(np.all(weighed[:, -last:].sum(axis=1) <= 1e-10 * weighed.sum(axis=1)))
 
 
 def series_pair(squares: Array, gap: float, *, second: OneSample, complete: bool) -> Pair:
