@@ -22,12 +22,13 @@ REACH = 8.0
 """Standard deviations up to which is integrated; beyond lies a share of 1e-15."""
 SHARPEST = 0.4
 """D from which on the bends of a smooth f need panels of their own in the difference."""
-_GAUSSIAN = np.linspace(0.0, REACH, 6)
-_MIDDLE = np.linspace(-REACH, REACH, 11)
-_NEAR = np.array([0.0, 1.5, 3.0, 4.5, 6.0, 8.0])
+MOST = 40
+"""Panels at most on each side of a bend."""
+_GAUSSIAN = np.array([0.0, 2.0, 4.5, REACH])
+_MIDDLE = np.array([-REACH, -5.0, -3.0, -1.5, 0.0, 1.5, 3.0, 5.0, REACH])
+_NEAR = np.array([0.0, 2.0, 4.5, REACH])
 _POINTS = np.polynomial.legendre.leggauss(8)
-_HERMITE = tuple(of[8:] for of in np.polynomial.hermite_e.hermegauss(16))
-_HERMITE = _HERMITE[0], _HERMITE[1] / _HERMITE[1].sum()
+_HALF, _OF_HALF = (of[7:] for of in np.polynomial.hermite_e.hermegauss(14))
 
 
 class Pair(NamedTuple):
@@ -68,8 +69,7 @@ def pair(
 
 def _whole(_s: Array, _breaks: Array, apart: float) -> tuple[Array, Array]:
     """Return nodes and weights of half the difference where f does not bend: Gauss-Hermite's; d and -d are alike."""
-    x, w = _HERMITE
-    return apart * x[None, :], w[None, :]
+    return apart * _HALF[None, :], _OF_HALF[None, :] / _OF_HALF.sum()
 
 
 def _split(s: Array, breaks: Array, apart: float) -> tuple[Array, Array]:
@@ -84,7 +84,7 @@ def _split(s: Array, breaks: Array, apart: float) -> tuple[Array, Array]:
 def _ladder(far: float) -> Array:
     """Return where panels end for functions that bend at u = 0 over a distance of about 1."""
     count = max(math.ceil(math.log2(far)), 0)
-    steps = 2.0 ** np.arange(count)
+    steps = 2.0 ** np.arange(max(count - MOST, 0), count)
     return np.concatenate([-steps[::-1], [0.0], steps])
 
 

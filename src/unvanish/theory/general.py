@@ -9,27 +9,28 @@ import numpy as np
 
 from unvanish.core.activations import derivative
 from unvanish.theory.close_pairs import Pair, pair
-from unvanish.theory.kinked_pairs import jumps_at, kinked_pair, steps_of
+from unvanish.theory.kinked_pairs import Kinked, steps_of
 from unvanish.theory.series import OneSample, Sampled, is_complete, series_pair
 
 KINKS: dict[str, tuple[float, ...]] = {
     "celu": (0.0,),
     "elu": (0.0,),
-    "hard_shrink": (-0.5, 0.5),
     "hard_silu": (-3.0, 3.0),
     "selu": (0.0,),
     "softsign": (0.0,),
     "sparse_plus": (-1.0, 1.0),
 }
 """Where f or a derivative jumps, of those that are not linear between (see kinked_pairs)."""
-POLYNOMIALS = frozenset({"hard_shrink", "hard_silu", "sparse_plus"})
+POLYNOMIALS = frozenset({"hard_silu", "sparse_plus"})
 """Of these those that do not bend but at their kinks."""
 CLOSE = 0.12
 """Gap up to which pairs are alike, and 2 - gap up to which they are opposite: 0.88^160 = 1e-9."""
 LEAST = 1e-14
 """Gap below which u and w are the same."""
-FEW = 8
-"""Coefficients that are enough where f hardly bends."""
+LOWEST, HIGHEST, FAR = 1e-12, 1e12, 1e9
+"""Variances beyond which an activation is two straight lines, but for those that are flat; a u of theirs."""
+MOST = 20_000
+"""Gaps that are remembered."""
 
 
 class General:
@@ -42,7 +43,7 @@ class General:
         self.slope_along, self.slope_tilt = one[8:10]
         self.degrees = one.degrees
         self._fourth = one.slope_fourth
-        self._pairs, self._last = pairs, (0.0, Pair(0.0, one.slope_second, one.slope_fourth))
+        self._pairs, self._known = pairs, {0.0: Pair(0.0, one.slope_second, one.slope_fourth)}
 
     def spread(self, gap: float) -> float:
         """Return E f^2 - E f(u) f(w)."""
@@ -57,13 +58,15 @@ class General:
         return self._at(gap).slope_square / (self.slope_second**2 or math.nan)
 
     def _at(self, gap: float) -> Pair:
-        """Return the three at once: a layer asks for each of them, at the same gap."""
-        if gap != self._last[0]:
+        """Return the three at once: layers ask for each of them, forward and backward."""
+        found = self._known.get(gap)
+        if found is None:
             if math.isnan(gap):
                 return Pair(math.nan, math.nan, math.nan)
-            same = Pair(0.0, self.slope_second, self._fourth)
-            self._last = gap, self._pairs(min(gap, 2 - LEAST)) if gap > 0 else same
-        return self._last[1]
+            if len(self._known) > MOST:
+                self._known.clear()
+            found = self._known[gap] = self._pairs(min(max(gap, 0.0), 2 - LEAST))
+        return found
 
 
 def kinks_of(name: str, parameter: float) -> tuple[float, ...]:
@@ -73,11 +76,12 @@ def kinks_of(name: str, parameter: float) -> tuple[float, ...]:
 
 def integrated(name: str, parameter: float, mean: float, variance: float) -> General:
     """Return the moments for u ~ N(mean, variance), the variance above 0 and finite."""
-    kinks = kinks_of(name, parameter)
-    sampled = Sampled(name, parameter, mean, variance, kinks)
+    sampled = Sampled(name, parameter, mean, variance, kinks_of(name, parameter))
     one = sampled.moments()
-    if steps_of(name, parameter) is not None:
-        return General(one, kinked(name, parameter, mean, variance, one))
+    of = Kinked.of(name, parameter, mean, variance, second=one.slope_second, fourth=one.slope_fourth)
+    lines = of or _straight(name, parameter, mean, variance, one)
+    if lines is not None:
+        return General(one, lines.pair)
     squares = sampled.coefficients() ** 2
     complete = is_complete(squares)
 
@@ -89,33 +93,23 @@ def integrated(name: str, parameter: float, mean: float, variance: float) -> Gen
     return General(one, pairs)
 
 
-def kinked(name: str, parameter: float, mean: float, variance: float, one: OneSample) -> Callable[[float], Pair]:
-    """Return the moments of a pair of a function that is linear between its kinks."""
-    places = kinks_of(name, parameter)
-    slope, square = jumps_at(name, parameter, places)
-    at = (np.array(places) - mean) / math.sqrt(variance)
-    return lambda gap: kinked_pair(
-        at, slope, square, variance, gap, second=one.slope_second, fourth=one.slope_fourth
-    )
-
-
 def close(name: str, parameter: float, mean: float, variance: float, gap: float, one: OneSample) -> Pair:
     """Return the moments of a pair that is alike, or opposite, integrated over both."""
     if gap < LEAST:
         return Pair(variance * gap * one.slope_second, one.slope_second, one.slope_fourth)
-    return pair(
-        name, parameter, mean, variance, gap, kinks_of(name, parameter), bends=name not in POLYNOMIALS
-    )
+    return pair(name, parameter, mean, variance, gap, kinks_of(name, parameter), bends=name not in POLYNOMIALS)
 
 
-def straight(name: str, parameter: float, variance: float, one: OneSample) -> Callable[[float], Pair]:
-    """Return the moments of a pair of f as two straight lines that meet at 0: what it is for tiny, or huge, u.
+def _straight(name: str, parameter: float, mean: float, variance: float, one: OneSample) -> Kinked | None:
+    """Return the two straight lines that meet at u = 0 that f is for tiny, or huge, u; None between, or where flat.
 
     Right to sqrt(variance) for a tiny one, to its inverse for a huge one.
     """
-    side = 1e-9 if variance < 1 else 1e9
+    if LOWEST <= variance <= HIGHEST or (variance < LOWEST and mean != 0):
+        return None
+    side = FAR * (1 if variance > 1 else FAR**-2)
     below, above = (float(derivative(name, np.array([u]), parameter)[0]) for u in (-side, side))
-    slope, square = np.array([above - below]), np.array([above**2 - below**2])
-    return lambda gap: kinked_pair(
-        np.zeros(1), slope, square, variance, gap, second=one.slope_second, fourth=one.slope_fourth
-    )
+    if not (abs(below) + abs(above) > 1 / FAR):
+        return None
+    jumps = np.array([above - below]), np.array([above**2 - below**2])
+    return Kinked(variance, np.array([-mean / math.sqrt(variance)]), *jumps, one.slope_second, one.slope_fourth)

@@ -16,21 +16,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unvanish.theory.close_pairs import Pair
-from unvanish.theory.general import CLOSE, LEAST, General, close, kinks_of
+from unvanish.theory.general import CLOSE, HIGHEST, LEAST, LOWEST, General, close, kinks_of
 from unvanish.theory.quadrature import TERMS
 from unvanish.theory.series import OneSample, Sampled, is_complete, series_pair
 
 Array = NDArray[np.float64]
 
-LOWEST, HIGHEST = 1e-12, 1e12
-"""Variances between which the lattice reaches."""
 STEP, NEIGHBOURS = 0.2, 10
 """Of ln(variance)."""
-GAP_STEP, GAP_NEIGHBOURS = 0.25, 8
-"""Of ln(gap / (2 - gap))."""
+PAIR_STEP, GAP_STEP, PAIR_NEIGHBOURS = 2 * STEP, 0.35, 8
+"""Of ln(variance) and ln(gap / (2 - gap)), for pairs alike, of which each point is an integral over two variables."""
 _FIRST = math.log(LOWEST) - STEP * NEIGHBOURS
 _ROWS = math.ceil((math.log(HIGHEST) - math.log(LOWEST)) / STEP) + 2 * NEIGHBOURS
-_FIRST_GAP = math.log(LEAST / 2) - GAP_STEP * GAP_NEIGHBOURS
+_PAIR_ROWS = _ROWS // 2
+_FIRST_GAP = math.log(LEAST / 2) - GAP_STEP * PAIR_NEIGHBOURS
 _COLUMNS = math.ceil(-2 * _FIRST_GAP / GAP_STEP) + 1
 _LOGARITHMS = [OneSample._fields.index("variance"), OneSample._fields.index("slope_second")]
 """Those that are held by their logarithm, since they grow like powers of the variance."""
@@ -46,12 +45,13 @@ class Lattice:
         self._rows = np.empty((_ROWS, _ONE + 3 * TERMS))
         self._known = np.zeros(_ROWS, dtype=bool)
         self._complete = np.zeros(_ROWS, dtype=bool)
-        self._pairs = np.empty((_ROWS, _COLUMNS, 3))
-        self._known_pairs = np.zeros((_ROWS, _COLUMNS), dtype=bool)
+        self._pairs = np.empty((_PAIR_ROWS, _COLUMNS, 3))
+        self._known_pairs = np.zeros((_PAIR_ROWS, _COLUMNS), dtype=bool)
 
     def at(self, variance: float) -> General:
         """Return the moments at u ~ N(0, variance), the variance between LOWEST and HIGHEST."""
-        base, weights = _between((math.log(variance) - _FIRST) / STEP, NEIGHBOURS)
+        x = (math.log(variance) - _FIRST) / STEP
+        base, weights = _between(x, NEIGHBOURS)
         near = slice(base, base + NEIGHBOURS)
         if not self._known[near].all():
             for i in range(base, base + NEIGHBOURS):
@@ -64,21 +64,23 @@ class Lattice:
         def pairs(gap: float) -> Pair:
             if complete or CLOSE < gap < 2 - CLOSE:
                 return series_pair(squares, gap, second=one, complete=complete)
-            return self._close(base, weights, variance, gap, one)
+            if gap < LEAST:
+                return close(*self._of, 0.0, variance, gap, one)
+            spread, slope, square = self._shares(x * STEP / PAIR_STEP, gap)
+            return Pair(spread * variance * gap * one.slope_second, slope * one.slope_second, square * one.slope_fourth)
 
         return General(one, pairs)
 
-    def _close(self, base: int, weights: Array, variance: float, gap: float, one: OneSample) -> Pair:
-        if gap < LEAST:
-            return close(*self._of, 0.0, variance, gap, one)
-        first, along = _between((math.log(gap / (2 - gap)) - _FIRST_GAP) / GAP_STEP, GAP_NEIGHBOURS)
-        block = (slice(base, base + NEIGHBOURS), slice(first, first + GAP_NEIGHBOURS))
+    def _shares(self, x: float, gap: float) -> list[float]:
+        """Return the moments of a pair alike, as shares of what they are for gap 0."""
+        row, across = _between(x, PAIR_NEIGHBOURS)
+        column, along = _between((math.log(gap / (2 - gap)) - _FIRST_GAP) / GAP_STEP, PAIR_NEIGHBOURS)
+        block = (slice(row, row + PAIR_NEIGHBOURS), slice(column, column + PAIR_NEIGHBOURS))
         if not self._known_pairs[block].all():
             for i, j in np.argwhere(~self._known_pairs[block]):
-                self._work_out_pair(base + int(i), first + int(j))
-        shares = along @ np.tensordot(weights, self._pairs[block], axes=1)
-        spread, slope, square = shares.tolist()
-        return Pair(spread * variance * gap * one.slope_second, slope * one.slope_second, square * one.slope_fourth)
+                self._work_out_pair(row + int(i), column + int(j))
+        shares: list[float] = (along @ np.tensordot(across, self._pairs[block], axes=1)).tolist()
+        return shares
 
     def _work_out(self, i: int) -> None:
         if self._known[i]:
@@ -92,8 +94,9 @@ class Lattice:
         self._complete[i], self._known[i] = is_complete(coefficients**2), True
 
     def _work_out_pair(self, i: int, j: int) -> None:
-        """Hold the moments of a pair as shares of what they are for gap 0."""
-        one, variance = _unpacked(self._rows[i, :_ONE]), _variance(i)
+        at = round(i * PAIR_STEP / STEP)
+        self._work_out(at)
+        one, variance = _unpacked(self._rows[at, :_ONE]), _variance(at)
         odds = math.exp(_FIRST_GAP + GAP_STEP * j)
         gap = 2 * odds / (1 + odds)
         found = close(*self._of, 0.0, variance, gap, one)
@@ -130,5 +133,5 @@ def _between(x: float, count: int) -> tuple[int, Array]:
     return base, weights / weights.sum()
 
 
-_COUNTING = np.arange(max(NEIGHBOURS, GAP_NEIGHBOURS))
-_SIGNED = {n: np.array([(-1.0) ** i * math.comb(n - 1, i) for i in range(n)]) for n in (NEIGHBOURS, GAP_NEIGHBOURS)}
+_COUNTING = np.arange(max(NEIGHBOURS, PAIR_NEIGHBOURS))
+_SIGNED = {n: np.array([(-1.0) ** i * math.comb(n - 1, i) for i in range(n)]) for n in (NEIGHBOURS, PAIR_NEIGHBOURS)}

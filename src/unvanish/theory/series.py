@@ -16,7 +16,8 @@ from unvanish.theory.quadrature import TERMS, hermite, nodes
 Array = NDArray[np.float64]
 
 _DEGREES = np.arange(TERMS)
-
+ZERO_BETWEEN = frozenset({"hard_shrink", "soft_shrink"})
+"""Activations that are 0 between their kinks."""
 
 
 class OneSample(NamedTuple):
@@ -55,7 +56,7 @@ class Sampled:
         """Evaluate f and f'."""
         scale = math.sqrt(variance)
         self._mean, self._scale, self._kinks = mean, scale, kinks
-        self._z, self._weights = nodes(mean, scale, kinks)
+        self._z, self._weights = nodes(mean, scale, kinks, far=name in ZERO_BETWEEN)
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
             self._u = mean + scale * self._z
             self._f, self._slope = value(name, self._u, parameter), derivative(name, self._u, parameter)
