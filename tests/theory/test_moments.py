@@ -1,4 +1,4 @@
-"""Gaussian moments of one sample against adaptive quadrature and closed forms; those of a pair: test_pair_moments.py."""
+"""Gaussian moments of one sample against adaptive quadrature and closed forms (pairs: test_pair_moments.py)."""
 
 import itertools
 import math
@@ -39,7 +39,10 @@ def quadrature(name, parameter, mean, variance, scales):
     """
     sd = math.sqrt(variance)
     steps = [sign * 4.0**k for k in range(-1, 7) for sign in (-1, 1)]
-    near = [(at - mean) / sd for at in (*kinks_of(name, parameter or 0.0), 0.0, *steps)]
+    near = [
+        (at - mean) / sd
+        for at in (*kinks_of(name, DEFAULT_PARAMETER.get(name) if parameter is None else parameter), 0.0, *steps)
+    ]
     points = sorted({z for z in near if abs(z) < 37})
 
     def integrate_all(integrands, scale):
@@ -181,7 +184,6 @@ def test_the_exponential_is_log_normal(gap):
 
 
 OVERFLOWS = {
-    1e2: ("central_kurtosis", "kurtosis", "slope_kurtosis"),
     1e4: ("central_kurtosis", "kurtosis", "mean", "slope", "slope_second", "slope_kurtosis", "slope_tilt", "variance"),
 }
 """q -> what is inf of exp(u): E exp(n u) = exp(n^2 q / 2). No other activation grows faster than u."""
@@ -221,7 +223,7 @@ def test_an_unknown_activation_is_a_key_error():
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("variance", [1e-4, 1e-2, 1.0, 1e2, 1e4])
-@pytest.mark.parametrize("name", FINITE)
+@pytest.mark.parametrize("name", sorted({*FINITE} - SHRINKS))
 def test_moments_are_sane_from_tiny_to_huge_signals(name, variance):
     of = moments(name, variance=variance)
     second = of.mean**2 + of.variance
@@ -253,7 +255,7 @@ def test_the_spread_is_the_integral_of_the_slopes(name, variance, mean, gap):
     assert spread <= of.variance * (1 + 1e-6)
 
 
-@given(name=st.sampled_from(FINITE), variance=st.floats(1e-4, 1e4))
+@given(name=st.sampled_from(sorted({*FINITE} - SHRINKS)), variance=st.floats(1e-4, 1e4))
 def test_elasticity_is_the_derivative_of_the_second_moment(name, variance):
     step = 1e-4
     low, high = (moments(name, variance=variance * (1 + sign * step)) for sign in (-1, 1))

@@ -53,8 +53,10 @@ def pair(
     ladder = _ladder(abs(mean) + REACH * (middle + apart)) if bends else np.zeros(0)
     s, weight = _nodes(_middles(mean, middle, apart, kinks, ladder)[None, :])
     s, weight = s[0], weight[0] * np.exp(-(((s[0] - mean) / middle) ** 2) / 2) / (middle * math.sqrt(2 * math.pi))
-    breaks = np.concatenate([kinks, ladder]) if apart > SHARPEST else np.asarray(kinks, dtype=np.float64)
-    split = np.abs(s[:, None] - breaks).min(axis=1, initial=math.inf) < REACH * apart
+    sharp = bends and apart > SHARPEST
+    bent = np.array([*kinks, 0.0] if sharp else kinks)  # beyond its reach f bends only slowly
+    split = np.abs(s[:, None] - bent).min(axis=1, initial=math.inf) < REACH * apart + sharp
+    breaks = np.concatenate([kinks, ladder]) if sharp else bent
     found = np.zeros(3)
     for rows, nodes in ((~split, _whole), (split, _split)):
         if rows.any():

@@ -8,7 +8,8 @@ from collections.abc import Callable
 import numpy as np
 
 from unvanish.core.activations import derivative
-from unvanish.theory.close_pairs import Pair, pair
+from unvanish.theory import close_pairs
+from unvanish.theory.close_pairs import Pair
 from unvanish.theory.kinked_pairs import Kinked, steps_of
 from unvanish.theory.series import OneSample, Sampled, is_complete, series_pair
 
@@ -27,7 +28,7 @@ CLOSE = 0.12
 """Gap up to which pairs are alike, and 2 - gap up to which they are opposite: 0.88^160 = 1e-9."""
 LEAST = 1e-14
 """Gap below which u and w are the same."""
-LOWEST, HIGHEST, FAR = 1e-12, 1e12, 1e9
+LOWEST, HIGHEST, FAR = 1e-8, 1e8, 1e9
 """Variances beyond which an activation is two straight lines, but for those that are flat; a u of theirs."""
 MOST = 20_000
 """Gaps that are remembered."""
@@ -42,22 +43,22 @@ class General:
         self.elasticity, self.slope, self.slope_second, self.slope_kurtosis = one[4:8]
         self.slope_along, self.slope_tilt = one[8:10]
         self.degrees = one.degrees
-        self._fourth = one.slope_fourth
+        self._one = one
         self._pairs, self._known = pairs, {0.0: Pair(0.0, one.slope_second, one.slope_fourth)}
 
     def spread(self, gap: float) -> float:
         """Return E f^2 - E f(u) f(w)."""
-        return self._at(gap).spread
+        return self.pair(gap).spread
 
     def slope_pair(self, gap: float) -> float:
         """Return E f'(u) f'(w)."""
-        return self._at(gap).slope
+        return self.pair(gap).slope
 
     def slope_kurtosis_pair(self, gap: float) -> float:
         """Return E f'(u)^2 f'(w)^2 / (E f'^2)^2."""
-        return self._at(gap).slope_square / (self.slope_second**2 or math.nan)
+        return self.pair(gap).slope_square / (self.slope_second**2 or math.nan)
 
-    def _at(self, gap: float) -> Pair:
+    def pair(self, gap: float) -> Pair:
         """Return the three at once: layers ask for each of them, forward and backward."""
         found = self._known.get(gap)
         if found is None:
@@ -65,7 +66,7 @@ class General:
                 return Pair(math.nan, math.nan, math.nan)
             if len(self._known) > MOST:
                 self._known.clear()
-            found = self._known[gap] = self._pairs(min(max(gap, 0.0), 2 - LEAST))
+            found = self._known[gap] = self._pairs(min(max(gap, 0.0), 2.0))
         return found
 
 
@@ -97,7 +98,10 @@ def close(name: str, parameter: float, mean: float, variance: float, gap: float,
     """Return the moments of a pair that is alike, or opposite, integrated over both."""
     if gap < LEAST:
         return Pair(variance * gap * one.slope_second, one.slope_second, one.slope_fourth)
-    return pair(name, parameter, mean, variance, gap, kinks_of(name, parameter), bends=name not in POLYNOMIALS)
+    gap = min(gap, 2 - LEAST)
+    return close_pairs.pair(
+        name, parameter, mean, variance, gap, kinks_of(name, parameter), bends=name not in POLYNOMIALS
+    )
 
 
 def _straight(name: str, parameter: float, mean: float, variance: float, one: OneSample) -> Kinked | None:

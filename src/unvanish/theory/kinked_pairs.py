@@ -88,7 +88,7 @@ class Kinked(NamedTuple):
         if self.leaps is not None:
             spread += float(np.outer(self.leaps, self.leaps).ravel() @ dropped) + self._leapt(angle, weights)
         fourth = max(self.fourth - float(squares @ dropped), 0.0)
-        return Pair(spread, max(self.second - float(slopes @ dropped), 0.0), fourth)
+        return Pair(spread, self.second - float(slopes @ dropped), fourth)
 
     def _leapt(self, angle: Array, weights: Array) -> float:
         """Return what the jumps of f add together with its slope: 2 sd E f'(u) at the jumps of f(w), over dr."""

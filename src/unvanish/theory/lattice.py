@@ -15,7 +15,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from unvanish.theory.close_pairs import Pair
+from unvanish.theory.close_pairs import SHARPEST, Pair
 from unvanish.theory.general import CLOSE, HIGHEST, LEAST, LOWEST, General, close, kinks_of
 from unvanish.theory.quadrature import TERMS
 from unvanish.theory.series import OneSample, Sampled, is_complete, series_pair
@@ -26,6 +26,8 @@ STEP, NEIGHBOURS = 0.2, 10
 """Of ln(variance)."""
 PAIR_STEP, GAP_STEP, PAIR_NEIGHBOURS = 2 * STEP, 0.35, 8
 """Of ln(variance) and ln(gap / (2 - gap)), for pairs alike, of which each point is an integral over two variables."""
+WIDE = 4 * SHARPEST**2
+"""E (u - w)^2 from which on a pair alike is integrated anew: networks pass there, but do not stay."""
 _FIRST = math.log(LOWEST) - STEP * NEIGHBOURS
 _ROWS = math.ceil((math.log(HIGHEST) - math.log(LOWEST)) / STEP) + 2 * NEIGHBOURS
 _PAIR_ROWS = _ROWS // 2
@@ -64,7 +66,7 @@ class Lattice:
         def pairs(gap: float) -> Pair:
             if complete or CLOSE < gap < 2 - CLOSE:
                 return series_pair(squares, gap, second=one, complete=complete)
-            if gap < LEAST:
+            if not (LEAST <= gap < 2 - LEAST) or variance * gap > WIDE:
                 return close(*self._of, 0.0, variance, gap, one)
             spread, slope, square = self._shares(x * STEP / PAIR_STEP, gap)
             return Pair(spread * variance * gap * one.slope_second, slope * one.slope_second, square * one.slope_fourth)
