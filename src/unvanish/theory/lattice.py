@@ -3,7 +3,7 @@
 A forecast asks for the moments at a variance of its own at every layer; where it never settles, as below tanh with
 orthogonal kernels, each would be an integral. All of them are analytic in ln(variance), for u of mean 0 and an f whose
 only kink is at 0, so that a polynomial through ten neighbours is right to 1e-9. So are those of a pair in the logarithm
-of gap / (2 - gap), whose singularities, at correlations beyond -1 and 1, lie pi away. What is found does not depend on
+of variance * gap / (2 - gap), whose singularities, at correlations beyond -1 and 1, lie pi away. What is found does not depend on
 what was asked for before.
 """
 
@@ -15,7 +15,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from unvanish.theory.close_pairs import SHARPEST, Pair
+from unvanish.theory.close_pairs import Pair
 from unvanish.theory.general import CLOSE, HIGHEST, LEAST, LOWEST, General, close, kinks_of
 from unvanish.theory.quadrature import TERMS
 from unvanish.theory.series import OneSample, Sampled, is_complete, series_pair
@@ -24,14 +24,14 @@ Array = NDArray[np.float64]
 
 STEP, NEIGHBOURS = 0.2, 10
 """Of ln(variance)."""
-PAIR_STEP, GAP_STEP, PAIR_NEIGHBOURS = 2 * STEP, 0.35, 8
-"""Of ln(variance) and ln(gap / (2 - gap)), for pairs alike, of which each point is an integral over two variables."""
-WIDE = 4 * SHARPEST**2
-"""E (u - w)^2 from which on a pair alike is integrated anew: networks pass there, but do not stay."""
+PAIR_STEP, GAP_STEP, PAIR_NEIGHBOURS = 2 * STEP, 0.3, 8
+"""Of ln(variance) and ln(variance * gap / (2 - gap)), for pairs alike, of which each point is an integral over two variables."""
+WIDE = 8.0
+"""E (u - w)^2 / 2 from which on a pair alike is integrated anew: that takes longest, and networks do not stay there."""
 _FIRST = math.log(LOWEST) - STEP * NEIGHBOURS
 _ROWS = math.ceil((math.log(HIGHEST) - math.log(LOWEST)) / STEP) + 2 * NEIGHBOURS
 _PAIR_ROWS = _ROWS // 2
-_FIRST_GAP = math.log(LEAST / 2) - GAP_STEP * PAIR_NEIGHBOURS
+_FIRST_GAP = math.log(LEAST / 2 * LOWEST) - GAP_STEP * 2 * PAIR_NEIGHBOURS
 _COLUMNS = math.ceil(-2 * _FIRST_GAP / GAP_STEP) + 1
 _LOGARITHMS = [OneSample._fields.index("variance"), OneSample._fields.index("slope_second")]
 """Those that are held by their logarithm, since they grow like powers of the variance."""
@@ -66,17 +66,20 @@ class Lattice:
         def pairs(gap: float) -> Pair:
             if complete or CLOSE < gap < 2 - CLOSE:
                 return series_pair(squares, gap, second=one, complete=complete)
-            if not (LEAST <= gap < 2 - LEAST) or variance * gap > WIDE:
+            if not LEAST <= gap <= CLOSE or variance * gap > 2 * WIDE:
                 return close(*self._of, 0.0, variance, gap, one)
-            spread, slope, square = self._shares(x * STEP / PAIR_STEP, gap)
+            spread, slope, square = self._shares(x * STEP / PAIR_STEP, math.log(variance * gap / (2 - gap)))
             return Pair(spread * variance * gap * one.slope_second, slope * one.slope_second, square * one.slope_fourth)
 
         return General(one, pairs)
 
-    def _shares(self, x: float, gap: float) -> list[float]:
-        """Return the moments of a pair alike, as shares of what they are for gap 0."""
+    def _shares(self, x: float, apart: float) -> list[float]:
+        """Return the moments of a pair alike, as shares of what they are for gap 0.
+
+        apart: ln(variance * gap / (2 - gap)), which changes least from layer to layer.
+        """
         row, across = _between(x, PAIR_NEIGHBOURS)
-        column, along = _between((math.log(gap / (2 - gap)) - _FIRST_GAP) / GAP_STEP, PAIR_NEIGHBOURS)
+        column, along = _between((apart - _FIRST_GAP) / GAP_STEP, PAIR_NEIGHBOURS)
         block = (slice(row, row + PAIR_NEIGHBOURS), slice(column, column + PAIR_NEIGHBOURS))
         if not self._known_pairs[block].all():
             for i, j in np.argwhere(~self._known_pairs[block]):
@@ -99,7 +102,7 @@ class Lattice:
         at = round(i * PAIR_STEP / STEP)
         self._work_out(at)
         one, variance = _unpacked(self._rows[at, :_ONE]), _variance(at)
-        odds = math.exp(_FIRST_GAP + GAP_STEP * j)
+        odds = math.exp(_FIRST_GAP + GAP_STEP * j) / variance
         gap = 2 * odds / (1 + odds)
         found = close(*self._of, 0.0, variance, gap, one)
         whole = variance * gap * one.slope_second, one.slope_second, one.slope_fourth
