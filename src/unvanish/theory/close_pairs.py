@@ -56,7 +56,8 @@ def pair(
     sharp = bends and apart > SHARPEST
     bent = np.array([*kinks, 0.0] if sharp else kinks)  # beyond its reach f bends only slowly
     split = np.abs(s[:, None] - bent).min(axis=1, initial=math.inf) < REACH * apart + sharp
-    breaks = np.concatenate([kinks, ladder]) if sharp else bent
+    near = ladder[np.abs(ladder) <= 2 * REACH * apart + 1]
+    breaks = np.concatenate([kinks, near]) if sharp else bent
     found = np.zeros(3)
     for rows, nodes in ((~split, _whole), (split, _split)):
         if rows.any():

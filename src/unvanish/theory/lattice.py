@@ -26,8 +26,9 @@ STEP, NEIGHBOURS = 0.2, 10
 """Of ln(variance)."""
 PAIR_STEP, GAP_STEP, PAIR_NEIGHBOURS = 2 * STEP, 0.3, 8
 """Of ln(variance) and ln(variance * gap / (2 - gap)), for pairs alike, of which each point is an integral over two variables."""
-WIDE = 8.0
-"""E (u - w)^2 / 2 from which on a pair alike is integrated anew: that takes longest, and networks do not stay there."""
+WIDE, WIDE_AT_A_KINK = 0.6, 6.0
+"""variance * gap from which on a pair alike is integrated anew: that takes longest, and networks do not stay there. Below
+He's initialisation elu stays at 4.8."""
 _FIRST = math.log(LOWEST) - STEP * NEIGHBOURS
 _ROWS = math.ceil((math.log(HIGHEST) - math.log(LOWEST)) / STEP) + 2 * NEIGHBOURS
 _PAIR_ROWS = _ROWS // 2
@@ -44,6 +45,7 @@ class Lattice:
     def __init__(self, name: str, parameter: float) -> None:
         """Start with nothing."""
         self._of, self._kinks = (name, parameter), kinks_of(name, parameter)
+        self._wide = WIDE_AT_A_KINK if self._kinks else WIDE
         self._rows = np.empty((_ROWS, _ONE + 3 * TERMS))
         self._known = np.zeros(_ROWS, dtype=bool)
         self._complete = np.zeros(_ROWS, dtype=bool)
@@ -66,7 +68,7 @@ class Lattice:
         def pairs(gap: float) -> Pair:
             if complete or CLOSE < gap < 2 - CLOSE:
                 return series_pair(squares, gap, second=one, complete=complete)
-            if not LEAST <= gap <= CLOSE or variance * gap > 2 * WIDE:
+            if not LEAST <= gap <= CLOSE or variance * gap > self._wide:
                 return close(*self._of, 0.0, variance, gap, one)
             spread, slope, square = self._shares(x * STEP / PAIR_STEP, math.log(variance * gap / (2 - gap)))
             return Pair(spread * variance * gap * one.slope_second, slope * one.slope_second, square * one.slope_fourth)
