@@ -1,4 +1,4 @@
-"""Every activation that Keras ships is known by what it computes, or named as not modelled: one that is new fails here."""
+"""Every activation that Keras ships is known by what it computes, or named as not modelled: a new one fails here."""
 
 import keras
 import pytest

@@ -28,6 +28,8 @@ STEPS: dict[str, tuple[float, ...]] = {
     "sparse_sigmoid": (-1.0, 1.0),
 }
 """Where the slopes, or the values, of those with kinks at fixed places jump."""
+LEAST = 1e-30
+"""Gap below which no number shows that u and w differ: what jumps differs as sqrt(gap)."""
 _MOST = 2.0
 """Angle beyond which another set of panels shrinks towards the other end, where u = -w."""
 _SIDE = 1e-9
@@ -76,6 +78,8 @@ class Kinked(NamedTuple):
 
     def pair(self, gap: float) -> Pair:
         """Return the moments of a pair of correlation 1 - gap."""
+        if gap < LEAST:
+            return Pair(self.variance * gap * self.second, self.second, self.fourth)
         widest = 2 * math.asin(math.sqrt(min(gap / 2, 1.0)))
         angle, weights = _angles(widest)
         one, other = (i.ravel() for i in np.meshgrid(self.kinks, self.kinks))

@@ -1,9 +1,9 @@
-"""Gaussian moments at any variance, between ones that were worked out on a lattice of ln(variance).
+"""Gaussian moments at any variance, between ones that were worked out on a lattice of ln(variance) (derived).
 
 A forecast asks for the moments at a variance of its own at every layer; where it never settles, as below tanh with
 orthogonal kernels, each would be an integral. All of them are analytic in ln(variance), for u of mean 0 and an f whose
-only kink is at 0, so that a polynomial through ten neighbours is right to 1e-9. So are those of a pair in the logarithm
-of variance * gap / (2 - gap), whose singularities, at correlations beyond -1 and 1, lie pi away. What is found does not depend on
+only kink is at 0, so that the polynomial through ten neighbours is right to 1e-9. So are those of a pair in
+ln(gap / (2 - gap)), whose singularities, at correlations beyond -1 and 1, lie pi away. What is found does not depend on
 what was asked for before.
 """
 
@@ -25,10 +25,12 @@ Array = NDArray[np.float64]
 STEP, NEIGHBOURS = 0.2, 10
 """Of ln(variance)."""
 PAIR_STEP, GAP_STEP, PAIR_NEIGHBOURS = 2 * STEP, 0.3, 8
-"""Of ln(variance) and ln(variance * gap / (2 - gap)), for pairs alike, of which each point is an integral over two variables."""
+"""Of ln(variance) and ln(variance * gap / (2 - gap)), for pairs alike: each point is an integral over two variables."""
 WIDE, WIDE_AT_A_KINK = 0.6, 6.0
-"""variance * gap from which on a pair alike is integrated anew: that takes longest, and networks do not stay there. Below
-He's initialisation elu stays at 4.8."""
+"""variance * gap from which on a pair alike is integrated anew: that takes longest, and networks do not stay there.
+
+An elu below He's initialisation stays at 4.8.
+"""
 _FIRST = math.log(LOWEST) - STEP * NEIGHBOURS
 _ROWS = math.ceil((math.log(HIGHEST) - math.log(LOWEST)) / STEP) + 2 * NEIGHBOURS
 _PAIR_ROWS = _ROWS // 2
