@@ -170,10 +170,15 @@ def test_what_is_found_does_not_depend_on_what_was_asked_before(name):
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("variance", SIZES)
-@pytest.mark.parametrize("name", [*FINITE, "linear"])
+@pytest.mark.parametrize(
+    ("name", "variance"),
+    [(name, q) for name in (*FINITE, "linear") for q in SIZES if "shrink" not in name or "tanh" in name or q >= 1],
+)
 def test_moments_agree_with_monte_carlo_of_ten_million_samples(name, variance):
-    """Within 4 standard errors, one sample's and a pair's, the moments that are means of the samples."""
+    """Within 4 standard errors, one sample's and a pair's, the moments that are means of the samples.
+
+    Of a shrink whose kinks are 5 standard deviations away ten million samples see six: no error can be told from them.
+    """
     of, gap, count = moments(name, variance=variance), 0.37, 10_000_000
     rng = np.random.default_rng(8)
     sums, squares = np.zeros(8), np.zeros(8)

@@ -77,19 +77,26 @@ def kinks_of(name: str, parameter: float) -> tuple[float, ...]:
 
 def integrated(name: str, parameter: float, mean: float, variance: float) -> General:
     """Return the moments for u ~ N(mean, variance), the variance above 0 and finite."""
-    sampled = Sampled(name, parameter, mean, variance, kinks_of(name, parameter))
+    kinks = kinks_of(name, parameter)
+    sampled = Sampled(name, parameter, mean, variance, kinks)
     one = sampled.moments()
     of = Kinked.of(name, parameter, mean, variance, second=one.slope_second, fourth=one.slope_fourth)
     lines = of or _straight(name, parameter, mean, variance, one)
     if lines is not None:
         return General(one, lines.pair)
+
+    def directly(gap: float) -> Pair:
+        return close(name, parameter, mean, variance, gap, one)
+
+    if any(kink != mean for kink in kinks):  # polynomials on panels that end elsewhere for each u: the longer way
+        return General(one, directly)
     squares = sampled.coefficients() ** 2
     complete = is_complete(squares)
 
     def pairs(gap: float) -> Pair:
         if complete or CLOSE < gap < 2 - CLOSE:
             return series_pair(squares, gap, second=one, complete=complete)
-        return close(name, parameter, mean, variance, gap, one)
+        return directly(gap)
 
     return General(one, pairs)
 

@@ -86,9 +86,9 @@ class Sampled:
                 float(fourth @ steep),
             )
 
-    def coefficients(self, terms: int = TERMS) -> Array:
-        """Return the coefficients of f, f' and f'^2 in normalised Hermite polynomials, shape (3, terms)."""
-        polynomials = hermite(self._mean, self._scale, self._kinks)[:terms]
+    def coefficients(self) -> Array:
+        """Return the coefficients of f, f' and f'^2 in normalised Hermite polynomials, shape (3, TERMS)."""
+        polynomials = hermite(self._mean, self._scale, self._kinks)
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
             return np.stack([self._f, self._slope, self._slope**2]) @ polynomials.T
 
