@@ -95,7 +95,7 @@ def integrated(name: str, parameter: float, mean: float, variance: float) -> Gen
 
     def pairs(gap: float) -> Pair:
         if complete or CLOSE < gap < 2 - CLOSE:
-            return series_pair(squares, gap, second=one, complete=complete)
+            return series_pair(squares, gap, variance=one.variance, complete=complete)
         return directly(gap)
 
     return General(one, pairs)

@@ -69,7 +69,7 @@ class Lattice:
 
         def pairs(gap: float) -> Pair:
             if complete or CLOSE < gap < 2 - CLOSE:
-                return series_pair(squares, gap, second=one, complete=complete)
+                return series_pair(squares, gap, variance=one.variance, complete=complete)
             if not LEAST <= gap <= CLOSE or variance * gap > self._wide:
                 return close(*self._of, 0.0, variance, gap, one)
             spread, slope, square = self._shares(x * STEP / PAIR_STEP, math.log(variance * gap / (2 - gap)))

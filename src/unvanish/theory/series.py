@@ -16,6 +16,7 @@ from unvanish.theory.quadrature import TERMS, hermite, nodes
 Array = NDArray[np.float64]
 
 _DEGREES = np.arange(TERMS)
+_COUNTS = np.stack([_DEGREES, np.ones(TERMS), np.ones(TERMS)])
 ZERO_BETWEEN = frozenset({"hard_shrink", "soft_shrink"})
 """Activations that are 0 between their kinks."""
 
@@ -96,24 +97,22 @@ class Sampled:
 def is_complete(squares: Array) -> bool:
     """Say whether what lies beyond the last coefficients does not matter.
 
-    squares: of the coefficients of f, f' and f'^2, shape (3, terms). Of f it is the sum of n a_n^2 that counts, which
+    squares: of the coefficients of f, f' and f'^2, shape (3, TERMS). Of f it is the sum of n a_n^2 that counts, which
     is the spread of a pair alike.
     """
-    last = squares.shape[1] // 10
-    weighed = squares * np.stack([_DEGREES[: squares.shape[1]], *np.ones((2, squares.shape[1]))])
-    return bool(np.all(weighed[:, -last:].sum(axis=1) <= 1e-10 * weighed.sum(axis=1)))
+    weighed = squares * _COUNTS
+    return bool(np.all(weighed[:, -TERMS // 10 :].sum(axis=1) <= 1e-10 * weighed.sum(axis=1)))
 
 
-def series_pair(squares: Array, gap: float, *, second: OneSample, complete: bool) -> Pair:
-    """Return the moments of a pair by E g(u) g(w) = sum a_n^2 (1 - gap)^n, of f as the rest from gap 0.
+def series_pair(squares: Array, gap: float, *, variance: float, complete: bool) -> Pair:
+    """Return the moments of a pair by E g(u) g(w) = sum a_n^2 (1 - gap)^n, of f by what they have lost since gap 0.
 
-    What lies beyond the last coefficient is left out when there is nothing, and no part of such a pair otherwise.
+    variance: of f. What lies beyond the last coefficient counts for nothing when they are complete; otherwise such a
+    pair, neither alike nor opposite, has lost all of it.
     """
-    degrees = _DEGREES[: squares.shape[1]]
-    lost = np.expm1(degrees * math.log1p(-gap)) if gap < 0.5 else np.power(1 - gap, degrees) - 1
-    change = squares @ lost
-    totals = squares.sum(axis=1)
-    beyond = 0.0 if complete else max(second.variance - float(squares[0, 1:].sum()), 0.0)
+    lost = np.expm1(_DEGREES * math.log1p(-gap)) if gap < 0.5 else np.power(1 - gap, _DEGREES) - 1
+    change, totals = squares @ lost, squares.sum(axis=1)
+    beyond = 0.0 if complete else max(variance - float(squares[0, 1:].sum()), 0.0)
     return Pair(beyond - float(change[0]), float(totals[1] + change[1]), float(totals[2] + change[2]))
 
 
