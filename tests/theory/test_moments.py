@@ -1,4 +1,4 @@
-"""Gaussian moments against scipy's adaptive quadrature, Monte Carlo, and closed forms."""
+"""Gaussian moments of one sample against adaptive quadrature and closed forms (pairs: test_pair_moments.py)."""
 
 import itertools
 import math
@@ -9,11 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import integrate
 
-from unvanish.core.activations import FUNCTIONS, derivative, value
-from unvanish.theory.closed_forms import PiecewiseLinear
+from unvanish.core.activations import DEFAULT_PARAMETER, FUNCTIONS, derivative, value
 from unvanish.theory.finite_batch import Shifts
+from unvanish.theory.general import integrated, kinks_of
 from unvanish.theory.moments import moments
-from unvanish.theory.series import KINKS, Series
 
 PLAIN = (
     "mean",
@@ -27,117 +26,176 @@ PLAIN = (
     "slope_along",
     "slope_tilt",
 )
-SMOOTH_ENOUGH = sorted(FUNCTIONS.keys() - {"exponential"})
+SIZES = (1e-4, 1e-2, 1.0, 1e2, 1e4)
+FINITE = sorted(FUNCTIONS.keys() - {"exponential"})
+SHRINKS = {"hard_shrink", "soft_shrink"}
+PARAMETERS = {"celu": 0.4, "elu": 1.7, "leaky_relu": -0.3, "soft_shrink": 0.9}
 
 
-def expectation(function, mean, variance, kinks=()):
-    """Return E function(u), integrated in the variable in which f bends, by pieces."""
+def quadrature(name, parameter, mean, variance, scales):
+    """Return the moments by adaptive quadrature, in pieces that end at kinks and widen away from the bend at u = 0.
+
+    scales: what each integral is about, so that all are integrated to the same relative precision.
+    """
     sd = math.sqrt(variance)
-    inside = [(k - mean) / sd for k in (*kinks, 0.0, -4.0, 4.0) if abs((k - mean) / sd) < 9.9]
+    steps = [sign * 4.0**k for k in range(-1, 7) for sign in (-1, 1)]
+    near = [
+        (at - mean) / sd
+        for at in (*kinks_of(name, DEFAULT_PARAMETER.get(name) if parameter is None else parameter), 0.0, *steps)
+    ]
+    points = sorted({z for z in near if abs(z) < 37})
 
-    def integrand(z):
-        return function(np.array([mean + sd * z]))[0] * math.exp(-z * z / 2) / math.sqrt(2 * math.pi)
+    def integrate_all(integrands, scale):
+        def integrand(z):
+            u = mean + sd * z
+            f, slope = (float(of(name, np.array([u]), parameter)[0]) for of in (value, derivative))
+            return np.array(integrands(z, u, f, slope)) / scale * math.exp(-z * z / 2) / math.sqrt(2 * math.pi)
 
-    edges = sorted({-10.0, *inside, 10.0})
-    return sum(
-        integrate.quad(integrand, a, b, epsabs=0, epsrel=1e-10, limit=200)[0] for a, b in itertools.pairwise(edges)
+        found, _ = integrate.quad_vec(integrand, -38, 38, epsabs=1e-10, epsrel=1e-10, norm="max", points=points)
+        return found * scale
+
+    second = scales.mean**2 + scales.variance
+    steep = scales.slope_second
+    whole = [abs(scales.mean) + 1e-9 * math.sqrt(second), second, second**2 * scales.kurtosis, second]
+    whole += [math.sqrt(steep), steep, steep**2 * scales.slope_kurtosis, steep * scales.slope_along, math.sqrt(steep)]
+    first, square, fourth, along, *rest = integrate_all(
+        lambda z, u, f, d: [f, f * f, f**4, u * f * d, d, d * d, d**4, d * d * z * z, d * z], np.array(whole)
     )
+    slope, steep, steep_square, steep_along, tilt = rest
+    central = np.array([scales.variance, scales.variance**2 * scales.central_kurtosis])
+    variance, fourth_central = integrate_all(lambda z, u, f, d: [(f - first) ** 2, (f - first) ** 4], central)
+    return {
+        "mean": first,
+        "variance": variance,
+        "kurtosis": fourth / square**2,
+        "central_kurtosis": fourth_central / variance**2,
+        "elasticity": along / square,
+        "slope": slope,
+        "slope_second": steep,
+        "slope_kurtosis": steep_square / steep**2,
+        "slope_along": steep_along / steep,
+        "slope_tilt": tilt,
+    }
 
 
-@pytest.mark.parametrize(("mean", "variance"), [(0.0, 0.04), (0.0, 1.7), (0.6, 30.0)])
-@pytest.mark.parametrize("name", SMOOTH_ENOUGH)
-def test_single_moments_equal_adaptive_quadrature(name, mean, variance):
-    of, kinks = moments(name, mean=mean, variance=variance), KINKS.get(name, ())
-
-    def expect(function):
-        return expectation(function, mean, variance, kinks)
-
-    def f(u):
-        return value(name, u)
-
-    def slope(u):
-        return derivative(name, u)
-
-    first, second, steep = expect(f), expect(lambda u: f(u) ** 2), expect(lambda u: slope(u) ** 2)
-    central = expect(lambda u: (f(u) - first) ** 4)
-    sd = math.sqrt(variance)
-    near = {"rel": 1e-6, "abs": 1e-14 * second}
-    assert of.mean == pytest.approx(first, **near)
-    assert of.variance == pytest.approx(expect(lambda u: (f(u) - first) ** 2), rel=1e-6, abs=0)
-    assert of.kurtosis == pytest.approx(expect(lambda u: f(u) ** 4) / second**2, rel=1e-6, abs=0)
-    assert of.central_kurtosis == pytest.approx(central / of.variance**2, rel=1e-6, abs=0)
-    assert of.elasticity == pytest.approx(expect(lambda u: u * f(u) * slope(u)) / second, rel=1e-6, abs=0)
-    assert of.slope == pytest.approx(expect(slope), rel=1e-6, abs=0)
-    assert of.slope_second == pytest.approx(steep, rel=1e-6, abs=0)
-    assert of.slope_kurtosis == pytest.approx(expect(lambda u: slope(u) ** 4) / steep**2, rel=1e-6, abs=0)
-    along = expect(lambda u: slope(u) ** 2 * ((u - mean) / sd) ** 2)
-    assert of.slope_along == pytest.approx(along / steep, rel=1e-6, abs=0)
-    assert of.slope_tilt == pytest.approx(expect(lambda u: slope(u) * (u - mean) / sd), rel=1e-6, abs=1e-14)
+def assert_equals_quadrature(name, parameter, mean, variance):
+    of = moments(name, parameter, mean=mean, variance=variance)
+    expected = quadrature(name, parameter, mean, variance, of)
+    zero = {"mean": math.sqrt(of.variance), "slope": math.sqrt(of.slope_second)}
+    zero["slope_tilt"] = zero["slope"]
+    for field in PLAIN:  # a mean that is 0 by symmetry has no relative precision
+        near = {"rel": 1e-6, "abs": 1e-9 * zero.get(field, 0.0)}
+        assert getattr(of, field) == pytest.approx(expected[field], **near), field
 
 
-@pytest.mark.parametrize("name", SMOOTH_ENOUGH)
-def test_pair_moments_agree_with_monte_carlo(name):
-    rng = np.random.default_rng(1)
-    a, b = rng.standard_normal((2, 300_000))
-    for variance, c in [(1.0, 0.5), (1.0, -0.3), (20.0, 0.9), (20.0, 0.999)]:
+@pytest.mark.parametrize("variance", SIZES)
+@pytest.mark.parametrize("name", FINITE)
+def test_moments_equal_adaptive_quadrature(name, variance):
+    if name in SHRINKS and variance == 1e-4:  # 50 standard deviations to the kink: e^-1250
         of = moments(name, variance=variance)
-        u, w = math.sqrt(variance) * a, math.sqrt(variance) * (c * a + math.sqrt(1 - c * c) * b)
-        f, g, slope, other = value(name, u), value(name, w), derivative(name, u), derivative(name, w)
-        samples = {
-            of.spread(1 - c): (f - g) ** 2 / 2,
-            of.slope_pair(1 - c): slope * other,
-            of.slope_kurtosis_pair(1 - c): slope**2 * other**2 / of.slope_second**2,
-        }
-        allowed = 1e-3 if c < 0.99 else 0.06  # a kink and a pair almost equal: the tail of the series is a model
-        for expected, seen in samples.items():
-            error = 5 * seen.std() / math.sqrt(seen.size)
-            assert abs(expected - seen.mean()) <= error + allowed * abs(seen.mean()), (variance, c)
+        assert (of.variance, of.slope_second, of.spread(0.3)) == (0.0, 0.0, 0.0)
+    else:
+        assert_equals_quadrature(name, None, 0.0, variance)
 
 
-@pytest.mark.parametrize("variance", [1e-4, 0.3, 1.0, 5.0])
-@pytest.mark.parametrize("gap", [1e-9, 1e-3, 0.05, 0.5, 1.0, 1.03, 2.0])
-def test_erf_by_series_equals_its_closed_form(variance, gap):
-    of, c = moments("erf", variance=variance), 1 - gap
-    x = 2 * variance / (1 + 2 * variance)
-    assert of.variance == pytest.approx(2 / math.pi * math.asin(x), rel=1e-9, abs=0)
-    assert of.slope_second == pytest.approx(4 / math.pi / math.sqrt(1 + 4 * variance), rel=1e-9, abs=0)
-    determinant = (1 + 2 * variance) ** 2 - 4 * (c * variance) ** 2
-    assert of.slope_pair(gap) == pytest.approx(4 / math.pi / math.sqrt(determinant), rel=2e-4, abs=0)
-    y = c * x
-    product = x * math.sqrt(1 - y * y) + y * math.sqrt(1 - x * x)
-    difference = math.asin((x * x - y * y) / product) if y > 0 else math.asin(x) - math.asin(y)
-    assert of.spread(gap) == pytest.approx(2 / math.pi * difference, rel=1e-3, abs=0)
+@pytest.mark.parametrize(("mean", "variance"), [(0.6, 0.04), (-1.3, 30.0)])
+@pytest.mark.parametrize("name", FINITE)
+def test_moments_of_a_u_with_a_mean_equal_adaptive_quadrature(name, mean, variance):
+    assert_equals_quadrature(name, None, mean, variance)
 
 
-@pytest.mark.parametrize("variance", [50.0, 1e4])
-@pytest.mark.parametrize("gap", [1e-6, 1e-3, 0.02])
-def test_a_narrow_peak_and_a_pair_alike_are_integrated_directly(variance, gap):
-    of = moments("erf", variance=variance)
-    determinant = (1 + 2 * variance) ** 2 - 4 * ((1 - gap) * variance) ** 2
-    assert of.slope_pair(gap) == pytest.approx(4 / math.pi / math.sqrt(determinant), rel=1e-2, abs=0)
+@pytest.mark.parametrize("variance", [3e-3, 0.7, 40.0])
+@pytest.mark.parametrize("name", sorted(PARAMETERS))
+def test_moments_with_another_parameter_equal_adaptive_quadrature(name, variance):
+    assert_equals_quadrature(name, PARAMETERS[name], 0.0, variance)
 
 
-@pytest.mark.parametrize("below", [0.0, 0.2, -0.5, 0.9])
-@pytest.mark.parametrize("gap", [1e-6, 1e-3, 0.2, 0.7, 1.0, 1.5])
-def test_piecewise_linear_closed_forms_equal_the_series(below, gap):
-    closed, series = PiecewiseLinear(below, 0.0, 2.3), Series("leaky_relu", below, 0.0, 2.3)
+@given(name=st.sampled_from(FINITE), variance=st.floats(1e-4, 1e4))
+def test_between_the_points_of_the_lattice_moments_are_those_of_the_integral(name, variance):
+    of, direct = moments(name, variance=variance), integrated(name, *parameter_of(name), 0.0, of_nine_digits(variance))
     for field in PLAIN:
-        assert getattr(closed, field) == pytest.approx(getattr(series, field), rel=1e-9, abs=0), field
-    assert list(closed.degrees) == pytest.approx(list(series.degrees), rel=1e-9, abs=1e-12)
-    assert closed.spread(gap) == pytest.approx(series.spread(gap), rel=1e-3, abs=0)
-    assert closed.slope_pair(gap) == pytest.approx(series.slope_pair(gap), rel=1e-4, abs=1e-9)
-    assert closed.slope_kurtosis_pair(gap) == pytest.approx(series.slope_kurtosis_pair(gap), rel=1e-3, abs=1e-9)
+        scale = {
+            "mean": direct.variance**0.5,
+            "slope": direct.slope_second**0.5,
+            "slope_tilt": direct.slope_second**0.5,
+        }
+        near = {"rel": 1e-8, "abs": 1e-9 * scale.get(field, 0.0)}
+        assert getattr(of, field) == pytest.approx(getattr(direct, field), **near), field
+    for one, other in zip(of.degrees, direct.degrees, strict=True):
+        assert one == pytest.approx(
+            other, rel=1e-6, abs=1e-8 * (direct.mean**2 + direct.variance + direct.slope_second)
+        )
+
+
+def parameter_of(name):
+    return (DEFAULT_PARAMETER.get(name, 0.0),)
+
+
+def of_nine_digits(x):
+    return float(f"{x:.9g}")
+
+
+@pytest.mark.parametrize("variance", SIZES)
+def test_erf_equals_its_closed_form(variance):
+    of = moments("erf", variance=variance)
+    assert of.variance == pytest.approx(2 / math.pi * math.asin(2 * variance / (1 + 2 * variance)), rel=1e-10, abs=0)
+    assert of.slope == pytest.approx(2 / math.sqrt(math.pi * (1 + 2 * variance)), rel=1e-10, abs=0)
+    assert of.slope_second == pytest.approx(4 / math.pi / math.sqrt(1 + 4 * variance), rel=1e-10, abs=0)
+    fourth = 16 / math.pi**2 / math.sqrt(1 + 8 * variance)
+    assert of.slope_kurtosis * of.slope_second**2 == pytest.approx(fourth, rel=1e-10, abs=0)
+    assert of.slope_along == pytest.approx(1 / (1 + 4 * variance), rel=1e-10, abs=0)
+    elasticity = 4 * variance / math.pi / ((1 + 2 * variance) * math.sqrt(1 + 4 * variance))
+    assert of.elasticity == pytest.approx(elasticity / of.variance, rel=1e-10, abs=0)
+
+
+@pytest.mark.parametrize("variance", SIZES)
+def test_relu_and_linear_equal_their_closed_forms(variance):
+    relu, linear = moments("relu", variance=variance), moments("linear", mean=0.3, variance=variance)
+    second = relu.mean**2 + relu.variance
+    assert relu.mean == pytest.approx(math.sqrt(variance / (2 * math.pi)), rel=1e-10, abs=0)
+    assert second == pytest.approx(variance / 2, rel=1e-10, abs=0)
+    assert (relu.kurtosis, relu.slope, relu.slope_second) == pytest.approx((6.0, 0.5, 0.5), rel=1e-10, abs=0)
+    assert (linear.mean, linear.variance, linear.slope_second) == pytest.approx((0.3, variance, 1.0), rel=1e-10, abs=0)
+
+
+@pytest.mark.parametrize("variance", SIZES)
+@pytest.mark.parametrize("below", [0.0, 0.2, -0.5, 0.9, 1.0])
+def test_the_closed_form_of_two_straight_lines_equals_the_integral(below, variance):
+    closed, integral = moments("leaky_relu", below, variance=variance), integrated("leaky_relu", below, 0.0, variance)
+    for field in PLAIN:
+        scale = math.sqrt(variance) if field == "mean" else 1.0
+        assert getattr(closed, field) == pytest.approx(getattr(integral, field), rel=1e-10, abs=1e-12 * scale), field
+    assert list(closed.degrees) == pytest.approx(list(integral.degrees), rel=1e-9, abs=1e-11 * max(variance, 1.0))
+    for gap in (1e-8, 1e-4, 0.01, 0.3, 1.0, 1.5, 1.9, 2.0):
+        assert closed.spread(gap) == pytest.approx(integral.spread(gap), rel=1e-10, abs=0)
+        assert closed.slope_pair(gap) == pytest.approx(integral.slope_pair(gap), rel=1e-10, abs=1e-12)
+        assert closed.slope_kurtosis_pair(gap) == pytest.approx(integral.slope_kurtosis_pair(gap), rel=1e-10, abs=1e-12)
 
 
 @pytest.mark.parametrize("gap", [1e-3, 0.4, 1.2])
 def test_the_exponential_is_log_normal(gap):
-    closed, series = moments("exponential", mean=-0.3, variance=0.4), Series("exponential", 0.0, -0.3, 0.4)
+    closed, series = moments("exponential", mean=-0.3, variance=0.4), integrated("exponential", 0.0, -0.3, 0.4)
     for field in PLAIN:
         assert getattr(closed, field) == pytest.approx(getattr(series, field), rel=1e-8, abs=0), field
     assert list(closed.degrees) == pytest.approx(list(series.degrees), rel=1e-7, abs=0)
     assert closed.spread(gap) == pytest.approx(series.spread(gap), rel=1e-8, abs=0)
     assert closed.slope_pair(gap) == pytest.approx(series.slope_pair(gap), rel=1e-8, abs=0)
     assert closed.slope_kurtosis_pair(gap) == pytest.approx(series.slope_kurtosis_pair(gap), rel=1e-7, abs=0)
+
+
+OVERFLOWS = {
+    1e4: ("central_kurtosis", "kurtosis", "mean", "slope", "slope_second", "slope_kurtosis", "slope_tilt", "variance"),
+}
+"""q -> what is inf of exp(u): E exp(n u) = exp(n^2 q / 2). No other activation grows faster than u."""
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("variance", SIZES)
+@pytest.mark.parametrize("name", sorted(FUNCTIONS))
+def test_what_overflows_is_inf_and_listed(name, variance):
+    of = moments(name, variance=variance)
+    found = {field for field in PLAIN if math.isinf(getattr(of, field))}
+    assert found == set(OVERFLOWS.get(variance, ()) if name == "exponential" else ())
 
 
 @pytest.mark.filterwarnings("error")
@@ -165,7 +223,7 @@ def test_an_unknown_activation_is_a_key_error():
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("variance", [1e-4, 1e-2, 1.0, 1e2, 1e4])
-@pytest.mark.parametrize("name", SMOOTH_ENOUGH)
+@pytest.mark.parametrize("name", sorted({*FINITE} - SHRINKS))
 def test_moments_are_sane_from_tiny_to_huge_signals(name, variance):
     of = moments(name, variance=variance)
     second = of.mean**2 + of.variance
@@ -184,7 +242,7 @@ def test_moments_are_sane_from_tiny_to_huge_signals(name, variance):
 
 
 @given(
-    name=st.sampled_from(SMOOTH_ENOUGH),
+    name=st.sampled_from(FINITE),
     variance=st.floats(1e-3, 1e3),
     mean=st.sampled_from([0.0, -1.0, 2.5]),
     gap=st.floats(1e-6, 1.0),
@@ -197,7 +255,7 @@ def test_the_spread_is_the_integral_of_the_slopes(name, variance, mean, gap):
     assert spread <= of.variance * (1 + 1e-6)
 
 
-@given(name=st.sampled_from(SMOOTH_ENOUGH), variance=st.floats(1e-4, 1e4))
+@given(name=st.sampled_from(sorted({*FINITE} - SHRINKS)), variance=st.floats(1e-4, 1e4))
 def test_elasticity_is_the_derivative_of_the_second_moment(name, variance):
     step = 1e-4
     low, high = (moments(name, variance=variance * (1 + sign * step)) for sign in (-1, 1))
@@ -231,14 +289,3 @@ def test_a_batch_that_is_normalised_is_not_quite_gaussian(name):
         assert gaussian + shift == pytest.approx(found, rel=1e-2, abs=noise), field
     if name == "tanh":
         assert abs(of.spread(gap) / (second - pair) - 1) > 0.02  # without the shift it would be off
-
-
-@pytest.mark.parametrize("gap", [1e-6, 1e-4, 9e-4])
-@pytest.mark.parametrize("name", ["sigmoid", "tanh", "gelu"])
-def test_a_pair_that_is_close_together_equals_the_direct_integral(name, gap):
-    of = moments(name, variance=100.0)
-    slope, spread = of._both(derivative, gap)[0], of._both(value, gap)[1]
-    square = of._both(lambda *args: derivative(*args) ** 2, gap)[0] / of.slope_second**2
-    assert of.slope_pair(gap) == pytest.approx(slope, rel=5e-3, abs=0)
-    assert of.spread(gap) == pytest.approx(spread, rel=5e-3, abs=0)
-    assert of.slope_kurtosis_pair(gap) == pytest.approx(square, rel=0.02, abs=0)

@@ -21,12 +21,16 @@ RANGES: dict[str, tuple[float, float]] = {
     "exponential": (0.0, math.inf),
     "hard_sigmoid": (0.0, 1.0),
     "hard_tanh": (-1.0, 1.0),
+    "log_sigmoid": (-math.inf, 0.0),
     "relu": (0.0, math.inf),
     "relu6": (0.0, 6.0),
     "sigmoid": (0.0, 1.0),
     "softmax": (0.0, 1.0),
     "softplus": (0.0, math.inf),
     "softsign": (-1.0, 1.0),
+    "sparse_plus": (0.0, math.inf),
+    "sparse_sigmoid": (0.0, 1.0),
+    "squareplus": (0.0, math.inf),
     "tanh": (-1.0, 1.0),
 }
 """Activation -> the smallest and the largest number that it can give; every other one reaches both ways."""

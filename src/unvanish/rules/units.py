@@ -11,7 +11,7 @@ from unvanish.core.profile import LayerProfile, Profile
 from unvanish.rules.parts import largest_slope
 from unvanish.rules.words import percent
 
-BOTH_WAYS = frozenset({"erf", "hard_sigmoid", "hard_tanh", "sigmoid", "softsign", "tanh"})
+BOTH_WAYS = frozenset({"erf", "hard_sigmoid", "hard_tanh", "sigmoid", "softsign", "sparse_sigmoid", "tanh"})
 """Activations that go flat on both sides."""
 APPLIED = frozenset({"activation", "conv", "dense"})
 """Kinds of layers whose activation is applied to a pre-activation that was seen."""

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from unvanish.core.activations import derivative, value
+from unvanish.theory.close_pairs import Pair
 from unvanish.theory.finite_batch import Degrees
 
 
@@ -75,6 +76,22 @@ class Exponential:
     def slope_kurtosis_pair(self, gap: float) -> float:
         """Return E f'(u)^2 f'(w)^2 / (E f'^2)^2."""
         return _exp(4 * self._variance * (1 - gap))
+
+
+def erf_pair(variance: float, gap: float) -> Pair:
+    """Return the moments of a pair of erf, u ~ N(0, variance) (Williams 1997, eq. 11; the slopes are Gaussians).
+
+    The difference of two arcsines is that of one, without cancellation.
+    """
+    x, c = 2 * variance / (1 + 2 * variance), 1 - gap
+    y, below = c * x, math.sqrt(1 + 4 * variance) / (1 + 2 * variance)
+    if y > 0:
+        apart = math.asin(x * x * gap * (1 + c) / (x * math.sqrt(1 - y * y) + y * below))
+    else:
+        apart = math.asin(x) - math.asin(y)
+    differ = 4 * variance * variance * gap * (1 + c)
+    slope = 4 / math.pi / math.sqrt(1 + 4 * variance + differ)
+    return Pair(2 / math.pi * apart, slope, (4 / math.pi) ** 2 / math.sqrt(1 + 8 * variance + 4 * differ))
 
 
 class Point(NamedTuple):

@@ -8,13 +8,15 @@ Hermite polynomials (Poole et al. 2016, eq. 5; Schoenholz et al. 2017, eq. 5 and
 from __future__ import annotations
 
 import math
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Protocol
 
 from unvanish.core.activations import DEFAULT_PARAMETER, FUNCTIONS
-from unvanish.theory.closed_forms import Exponential, PiecewiseLinear, Point
+from unvanish.theory.closed_forms import Exponential, PiecewiseLinear, Point, erf_pair
 from unvanish.theory.finite_batch import Degrees
-from unvanish.theory.series import Series
+from unvanish.theory.general import HIGHEST, LOWEST, General, integrated, kinks_of
+from unvanish.theory.lattice import lattice
+from unvanish.theory.series import Sampled
 
 
 class Moments(Protocol):
@@ -104,7 +106,12 @@ def _moments(name: str, parameter: float, mean: float, variance: float) -> Momen
         return Exponential(mean, variance)
     if name in ("relu", "leaky_relu") and mean == 0:
         return PiecewiseLinear(parameter, 0.0, variance)
-    return Series(name, parameter, mean, variance)
+    if name == "erf" and mean == 0:
+        one = Sampled(name, parameter, mean, variance, ()).moments()
+        return General(one, partial(erf_pair, variance))
+    if mean == 0 and LOWEST <= variance <= HIGHEST and not any(kinks_of(name, parameter)):
+        return lattice(name, parameter).at(variance)
+    return integrated(name, parameter, mean, variance)
 
 
 def _rounded(x: float) -> float:

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 REACH = 9.0
-"""|z| up to which is integrated; beyond lies a share of 1e-19."""
-TERMS = 64
-"""Hermite functions of degree 0 to 63."""
+"""|z| up to which is integrated; beyond lies a share of 1e-19. Where that share counts it is BEYOND the last kink."""
+BEYOND, FARTHEST = 6.0, 38.0
+TERMS = 160
+"""Hermite functions of degree 0 to 159."""
 
 
 class Nodes(NamedTuple):
@@ -28,12 +29,15 @@ class Nodes(NamedTuple):
     weights: Array
 
 
-def nodes(origin: float, scale: float, kinks: tuple[float, ...] = ()) -> Nodes:
+def nodes(origin: float, scale: float, kinks: tuple[float, ...] = (), *, far: bool = False) -> Nodes:
     """Return nodes for functions of u = origin + scale * z that bend near u = 0 and have kinks at those u.
 
-    About 600 of them. scale: positive. The arrays are shared between calls and must not be changed.
+    About 600 of them. scale: positive. far: whether functions are 0 between the kinks, so that what lies beyond counts
+    however little it is. The arrays are shared between calls and must not be changed.
     """
-    return _nodes(*_place(origin, scale, kinks))
+    bend, reachable = _place(origin, scale, kinks, FARTHEST if far else REACH)
+    last = max((abs(kink) for kink in reachable), default=0.0) if far else 0.0
+    return _nodes(bend, reachable, max(REACH, last + BEYOND))
 
 
 def hermite(origin: float, scale: float, kinks: tuple[float, ...] = ()) -> Array:
@@ -47,23 +51,25 @@ def light_nodes(origin: float, scale: float) -> Nodes:
     return _light(round(bend, 2))
 
 
-def _place(origin: float, scale: float, kinks: tuple[float, ...]) -> tuple[float, tuple[float, ...]]:
+def _place(
+    origin: float, scale: float, kinks: tuple[float, ...], reach: float = REACH
+) -> tuple[float, tuple[float, ...]]:
     """Return where in z the function bends (coarsely when it bends slowly) and has its kinks."""
     bend = -origin / scale
-    reachable = tuple(z for z in ((kink - origin) / scale for kink in kinks) if abs(z) < REACH)
+    reachable = tuple(z for z in ((kink - origin) / scale for kink in kinks) if abs(z) < reach)
     if abs(bend) > REACH or scale < 2:
         return 0.0, reachable
     return (round(bend, 1) if scale < 5 else bend), reachable
 
 
 @lru_cache(maxsize=256)
-def _nodes(bend: float, kinks: tuple[float, ...]) -> Nodes:
-    return _panels(bend, kinks, step=0.5, ratio=1.6, points=8)
+def _nodes(bend: float, kinks: tuple[float, ...], reach: float = REACH) -> Nodes:
+    return _panels(bend, kinks, reach, step=0.5, ratio=1.6, points=8)
 
 
 @lru_cache(maxsize=256)
 def _light(bend: float) -> Nodes:
-    return _panels(bend, (), step=0.5, ratio=2.0, points=4, finest=1e-3)
+    return _panels(bend, (), REACH, step=0.5, ratio=2.0, points=4, finest=1e-3)
 
 
 @lru_cache(maxsize=64)
@@ -79,13 +85,13 @@ def _hermite(bend: float, kinks: tuple[float, ...]) -> Array:
 
 
 def _panels(
-    bend: float, kinks: tuple[float, ...], *, step: float, ratio: float, points: int, finest: float = 1e-4
+    bend: float, kinks: tuple[float, ...], reach: float, *, step: float, ratio: float, points: int, finest: float = 1e-4
 ) -> Nodes:
-    """Return Gauss-Legendre nodes on equal panels of [-REACH, REACH], split geometrically towards the bend."""
+    """Return Gauss-Legendre nodes on equal panels of [-reach, reach], split geometrically towards the bend."""
     count = int(math.log(step / finest) / math.log(ratio)) + 1
     near = finest * ratio ** np.arange(count)
-    equal = np.linspace(-REACH, REACH, round(2 * REACH / step) + 1)
-    edges = np.unique(np.clip(np.concatenate([equal, [bend], bend + near, bend - near, kinks]), -REACH, REACH))
+    equal = np.linspace(-reach, reach, round(2 * reach / step) + 1)
+    edges = np.unique(np.clip(np.concatenate([equal, [bend], bend + near, bend - near, kinks]), -reach, reach))
     edges = edges[np.concatenate([[True], np.diff(edges) > 1e-12])]
     x, w = np.polynomial.legendre.leggauss(points)
     half = np.diff(edges)[:, None] / 2

@@ -15,8 +15,8 @@ def _words(text: str) -> frozenset[str]:
 
 ELEMENTWISE = _words(
     """
-    abs add addcmul celu clamp clamp_max clamp_min clip cos div elu erf erfc exp expm1 ge gelu gt hardshrink
-    hardsigmoid hardswish hardtanh le leaky_relu log log1p logaddexp logsigmoid lt maximum minimum mish mul
+    _threshold abs add addcmul celu clamp clamp_max clamp_min clip cos div elu erf erfc exp expm1 ge gelu gt hardshrink
+    hardsigmoid hardswish hardtanh le leaky_relu log log1p log_sigmoid logaddexp logsigmoid lt maximum minimum mish mul
     multiply neg negative pow prelu rdiv reciprocal relu relu6 rpow rsqrt rsub selu sigmoid sign silu sin
     softplus softshrink softsign sqrt square sub subtract tanh tanhshrink threshold true_divide where
     """

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 """float64; complex128 in the forward pass of a complex step."""
 
-ALPHA = {"elu": 1.0, "leaky_relu": 0.2}
+ALPHA = {"celu": 1.0, "elu": 1.0, "leaky_relu": 0.2, "soft_shrink": 0.5}
 """Keras' default of the one parameter."""
 
 _SELU = (1.0507009873554805, 1.6732632423543772)
@@ -75,6 +75,11 @@ def _between(z: Array, low: float, high: float) -> Array:
     return result
 
 
+def _outside(z: Array, threshold: float) -> Array:
+    result: Array = np.abs(z.real) > threshold
+    return result
+
+
 def _positive(z: Array, above: Array, below: Array | float) -> Array:
     result: Array = np.where(z.real > 0, above, below)
     return result
@@ -87,6 +92,10 @@ def _exp_of_negative(z: Array) -> Array:
 
 _INF = math.inf
 _ELEMENTWISE: dict[str, tuple[Callable[[Array, float], Array], Callable[[Array, float], Array]]] = {
+    "celu": (
+        lambda z, a: _positive(z, z, a * (_exp_of_negative(z / a) - 1)),
+        lambda z, a: _positive(z, np.ones_like(z), _exp_of_negative(z / a)),
+    ),
     "elu": (
         lambda z, a: _positive(z, z, a * (_exp_of_negative(z) - 1)),
         lambda z, a: _positive(z, np.ones_like(z), a * _exp_of_negative(z)),
@@ -94,6 +103,7 @@ _ELEMENTWISE: dict[str, tuple[Callable[[Array, float], Array], Callable[[Array, 
     "exponential": (lambda z, _: np.exp(z), lambda z, _: np.exp(z)),
     "gelu": (lambda z, _: z * _cdf(z), lambda z, _: _cdf(z) + z * _phi(z)),
     "gelu_tanh": (lambda z, _: _gelu_tanh(z), lambda z, _: _gelu_tanh_slope(z)),
+    "hard_shrink": (lambda z, _: z * _outside(z, 0.5), lambda z, _: 1.0 * _outside(z, 0.5)),
     "hard_sigmoid": (lambda z, _: np.clip(z / 6 + 0.5, 0, 1), lambda z, _: _between(z, -3, 3) / 6),
     "hard_silu": (
         lambda z, _: z * np.clip(z / 6 + 0.5, 0, 1),
@@ -102,6 +112,7 @@ _ELEMENTWISE: dict[str, tuple[Callable[[Array, float], Array], Callable[[Array, 
     "hard_tanh": (lambda z, _: np.clip(z, -1, 1), lambda z, _: 1.0 * _between(z, -1, 1)),
     "leaky_relu": (lambda z, a: _positive(z, z, a * z), lambda z, a: _positive(z, np.ones_like(z), a)),
     "linear": (lambda z, _: z, lambda z, _: np.ones_like(z)),
+    "log_sigmoid": (lambda z, _: np.log(sigmoid(z)), lambda z, _: sigmoid(-z)),
     "mish": (lambda z, _: z * np.tanh(softplus(z)), lambda z, _: _mish_slope(z)),
     "relu": (lambda z, _: _positive(z, z, 0.0), lambda z, _: 1.0 * _between(z, 0, _INF)),
     "relu6": (lambda z, _: np.clip(z, 0, 6), lambda z, _: 1.0 * _between(z, 0, 6)),
@@ -111,9 +122,26 @@ _ELEMENTWISE: dict[str, tuple[Callable[[Array, float], Array], Callable[[Array, 
     ),
     "sigmoid": (lambda z, _: sigmoid(z), lambda z, _: sigmoid(z) * sigmoid(-z)),
     "silu": (lambda z, _: z * sigmoid(z), lambda z, _: sigmoid(z) * (1 + z * sigmoid(-z))),
+    "soft_shrink": (
+        lambda z, a: _outside(z, a) * (z - a * np.sign(z.real)),
+        lambda z, a: 1.0 * _outside(z, a),
+    ),
     "softplus": (lambda z, _: softplus(z), lambda z, _: sigmoid(z)),
     "softsign": (lambda z, _: z / (1 + np.abs(z)), lambda z, _: (1 + np.abs(z)) ** -2.0),
+    "sparse_plus": (
+        lambda z, _: _between(z, -1, 1) * (z + 1) ** 2 / 4 + _between(z, 1, _INF) * z,
+        lambda z, _: _between(z, -1, 1) * (z + 1) / 2 + _between(z, 1, _INF),
+    ),
+    "sparse_sigmoid": (
+        lambda z, _: _between(z, -1, 1) * (z + 1) / 2 + _between(z, 1, _INF),
+        lambda z, _: _between(z, -1, 1) / 2,
+    ),
+    "squareplus": (
+        lambda z, _: (z + np.sqrt(z * z + 4)) / 2,
+        lambda z, _: (1 + z / np.sqrt(z * z + 4)) / 2,
+    ),
     "tanh": (lambda z, _: np.tanh(z), lambda z, _: np.cosh(np.clip(z, -300, 300)) ** -2.0),
+    "tanh_shrink": (lambda z, _: z - np.tanh(z), lambda z, _: np.tanh(z) ** 2),
 }
 NAMES = (*_ELEMENTWISE, "softmax")
 
