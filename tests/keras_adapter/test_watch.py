@@ -1,6 +1,7 @@
 """`unvanish.keras.Watch`: a fit is recorded, bit for bit the fit that it would have been, and nothing is left of it."""
 
 import threading
+import time
 
 import keras
 import numpy as np
@@ -149,6 +150,27 @@ def test_a_planted_spike_is_seen_and_told(tmp_path, capsys):
 def test_what_no_pace_can_keep_to_is_refused(settings):
     with pytest.raises(UsageError, match=r"every is a number|the budget is a share"):
         unvanish.keras.Watch(**settings)
+
+
+def test_a_jump_between_two_samples_has_the_next_step_sampled(tmp_path, monkeypatch):
+    """With a budget of next to nothing: a sample in a hundred steps, but for the jump."""
+    monkeypatch.setattr("unvanish.watching.pace.GLANCE_SECONDS", 1e-15)
+    model = keras.Sequential([keras.Input((4,)), L.Dense(3), L.Dense(1)])
+    model.compile(keras.optimizers.SGD(1e-9), "mse")
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(480, 4)).astype("float32"), rng.normal(size=(480, 1)).astype("float32")
+    y[240:] *= 1e3  # from step 60 on
+
+    class Wait(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            time.sleep(0.02)  # as long as the recorder may need to look
+
+    watch = unvanish.keras.Watch(budget=1e-9, folder=tmp_path)
+    model.fit(x, y, batch_size=4, shuffle=False, verbose=0, callbacks=[watch, Wait()])
+    found = watch.recording
+    jump = next(event for event in found.events if event.kind == "jump")
+    assert 60 <= jump.step < 64, found.events
+    assert next(step for step in found.steps if step > 40) in range(jump.step + 1, jump.step + 9)
 
 
 def test_nothing_was_watched_yet():

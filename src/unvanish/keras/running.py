@@ -18,6 +18,7 @@ import keras
 
 from unvanish.errors import UnvanishError
 from unvanish.keras import backends
+from unvanish.keras.backends.protocol import loss_in
 from unvanish.keras.norms import Norms
 from unvanish.keras.steps import compiled
 from unvanish.watching.pace import Pace
@@ -32,6 +33,9 @@ class Takes(Protocol):
 
     def sample(self, step: int, numbers: Numbers) -> None:
         """Take a sample."""
+
+    def glance(self, step: int, mean: Callable[[], float], steps: int) -> None:
+        """Take the mean loss of the last so many steps, up to this one; to be read when one likes."""
 
     def says(self, step: int, kind: str, text: str) -> None:
         """Take a word about the watching itself."""
@@ -62,6 +66,12 @@ class Running:
         self._price, self._paid = 0.0, 0.0
         """Seconds that a compilation takes, and that tapped steps took longer in its place."""
         self.steps = 0
+        self._since = 0
+        """The step from which on Keras takes the mean of its losses."""
+
+    def new_epoch(self) -> None:
+        """Be told that Keras begins to take means anew."""
+        self._since = self.steps
 
     def __call__(self, *arguments: Any) -> Any:
         """Take the next step (or `steps_per_execution` steps), return what Keras expects of a train function."""
@@ -88,6 +98,8 @@ class Running:
         else:
             result = self._unsampled(arguments)
             self.steps += taken()
+            if pace.glance:
+                self._glance(result)
         reached = first + ahead + 1 if ahead < self._model.steps_per_execution else first
         pace.left = max(reached + pace.left - self.steps, 0)
         return result
@@ -134,6 +146,14 @@ class Running:
                 self._takes.says(self.steps, "failed", f"{error.what}: {error.found}")
                 self._pace.give_up()
         return self._tap is not None
+
+    def _glance(self, result: Any) -> None:
+        """Let the loss that Keras tells of a step be looked at, which is the mean since the epoch began."""
+        loss = loss_in(backends.current().logs_of(result))
+        if loss is not None:
+            self._takes.glance(
+                self.steps - 1, lambda: float(keras.ops.convert_to_numpy(loss)), self.steps - self._since
+            )
 
     def _hand_over(self, step: int, table: Any) -> None:
         norms = self._norms

@@ -112,6 +112,8 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no typ
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
         """Count time again."""
         self._begun().pace.enter()
+        if self._running is not None:
+            self._running.new_epoch()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
         """Count no time between epochs."""
@@ -140,7 +142,7 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no typ
         self.close()
         began = time.perf_counter()
         kernels = kernels_by_name(model)
-        pace, before = Pace(self._every, self._budget), model.__dict__.get("train_function")
+        pace, before = Pace(self._every, self._budget, glances=True), model.__dict__.get("train_function")
         framework = f"Keras {keras.__version__} ({keras.backend.backend()})"
         title = self._title or model.name
         self._run = run = Run(title, framework, pace, home=self._home, tell=to_stream(sys.stderr))

@@ -26,6 +26,10 @@ WINDOW = 3
 """Steps over which a sample's cost shows: its numbers are read in another thread while the next steps run."""
 FLOOR_STEPS, FLOOR_SECONDS = 100, 1.0
 """A sample at least every so many steps or seconds, whichever comes later, whatever the budget."""
+GLANCE_SECONDS = 3e-5
+"""What it takes to read one number of a step that is not sampled, in another thread."""
+GLANCES = 0.1
+"""Share of the budget that goes into such glances at the loss."""
 REMEMBERED = 31
 """Windows and plain stretches of which the medians are taken."""
 
@@ -49,8 +53,20 @@ def valid(every: object, budget: object) -> None:
 class Pace:
     """Say at which steps to stop, and which of them to sample. An adapter counts `left` down and calls `stop` at 0."""
 
-    def __init__(self, every: Every = "auto", budget: float = 0.01, clock: Callable[[], float] = time.perf_counter):
-        """every: a number of steps, or `auto`. budget: share of the training's time, for `auto`. Both are valid."""
+    def __init__(
+        self,
+        every: Every = "auto",
+        budget: float = 0.01,
+        clock: Callable[[], float] = time.perf_counter,
+        *,
+        glances: bool = False,
+    ) -> None:
+        """every: a number of steps, or `auto`. budget: share of the training's time, for `auto`. Both are valid.
+
+        glances: whether to stop at steps between samples too, for a look at their loss, with `auto`.
+        """
+        self.glance = False
+        """Whether the last stop was for a look at the loss."""
         self.left = 0
         """Steps that may be taken before `stop` has to be called for the next one."""
         self._every, self._budget, self._clock = every, budget, clock
@@ -64,6 +80,7 @@ class Pace:
         self._warm_up = self._charged = self._taken = self._rent = 0.0
         self._samples = 0
         self._next = 0
+        self._look: float = 0 if glances and every == "auto" else math.inf
 
     def stop(self, step: int) -> bool:
         """Say whether the step that is about to be taken (0 is the first) is to be sampled; set `left`."""
@@ -75,7 +92,10 @@ class Pace:
         if sampled:
             self._close_stretch(now, step)
             self._open_window(now, step)
-        self.left = max(int(min(self._next, self._mark if self._window else math.inf)) - step - 1, 0)
+        self.glance = step >= self._look
+        if self.glance:
+            self._look = step + self._until_look()
+        self.left = max(int(min(self._next, self._look, self._mark if self._window else math.inf)) - step - 1, 0)
         return sampled
 
     def warmed_up(self, seconds: float) -> None:
@@ -109,7 +129,7 @@ class Pace:
     def give_up(self) -> None:
         """Sample nothing more."""
         self._samples = max(self._samples - 1, 0)
-        self._next = self._mark = self.left = sys.maxsize
+        self._next = self._mark = self._look = self.left = sys.maxsize
 
     def leave(self) -> None:
         """Be told that the training does something else now, as a validation."""
@@ -162,6 +182,11 @@ class Pace:
         floor = max(FLOOR_STEPS, FLOOR_SECONDS / step)
         after = (self._spent() + (self._each() or 0.0)) / self._budget - (now - self._began)
         return int(min(max(math.ceil(after / step), 2 * WINDOW + 2), math.ceil(floor)))
+
+    def _until_look(self) -> int:
+        """Return after how many steps the loss is looked at again: as often as its part of the budget pays for."""
+        step = self._step() or 1e-3
+        return max(math.ceil(GLANCE_SECONDS / (GLANCES * self._budget * step)), 1)
 
     def _step(self) -> float | None:
         """Return the time of a plain step."""

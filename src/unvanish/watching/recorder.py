@@ -1,6 +1,6 @@
 """Write samples beside the training: a thread reads their numbers, commits once a second, is never waited for.
 
-What goes wrong here ends the writing, not the training: it is told once, and what comes after is kept in memory.
+What goes wrong here ends the writing, not the training: it is told once, and what comes after is not kept.
 """
 
 from __future__ import annotations
@@ -33,6 +33,14 @@ class Sample(NamedTuple):
 
     step: int
     numbers: Numbers
+
+
+class Glance(NamedTuple):
+    """Hold one number that somebody wants to know of a step that is not sampled."""
+
+    read: Callable[[], float]
+    heard: Callable[[float], list[Event]]
+    """Is given the number; what it returns is recorded."""
 
 
 class File(Protocol):
@@ -72,7 +80,7 @@ class Recorder:
         self._file: File | None = None
         self._broken = False
         self._began = clock()
-        self._queue: queue.SimpleQueue[Sample | Event | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Sample | Event | Glance | None] = queue.SimpleQueue()
         self._rows: list[Row] = []
         self._events: list[Event] = []
         self._finish: tuple[int, WatchCost | None] | None = None
@@ -90,6 +98,11 @@ class Recorder:
             self.dropped += 1
             return
         self._queue.put(Sample(step, numbers))
+
+    def glance(self, read: Callable[[], float], heard: Callable[[float], list[Event]]) -> None:
+        """Have a number read in the thread, and handed on. Waits for nothing."""
+        if self._queue.qsize() < WAITING:
+            self._queue.put(Glance(read, heard))
 
     def event(self, step: int, kind: str, text: str, layer: str = "") -> None:
         """Take an event."""
@@ -129,11 +142,14 @@ class Recorder:
                 self._commit()
             self.spent = time.thread_time()
 
-    def _take(self, item: Sample | Event) -> None:
+    def _take(self, item: Sample | Event | Glance) -> None:
         if isinstance(item, Event):
             self._events.append(item)
             return
         try:
+            if isinstance(item, Glance):
+                self._events += item.heard(item.read())
+                return
             loss, numbers = item.numbers()
             with np.errstate(over="ignore"):
                 row = Row(item.step, self.seconds, loss, numbers.astype(np.float32))

@@ -21,8 +21,8 @@ from unvanish.watching.recorder import Numbers, Recorder
 from unvanish.watching.stream import Stream
 
 JUMP = 3.0
-"""A loss so many times as large as the median of the last ones is a jump."""
-_LAST = 20
+"""A loss so many times as large as the largest of the last ones is a jump: those of small batches differ a lot."""
+_LAST, _FEWEST = 20, 5
 
 Hear = Callable[[Header, Row], Sequence[Event]]
 """Hear a sample, in the recorder's thread, and return what it says."""
@@ -43,6 +43,8 @@ class Run:
         self._recorder: Recorder | None = None
         self._last = -1
         self._losses: list[float] = []
+        self._mean = (0.0, 0)
+        """Of the losses at the last glance: their sum since Keras began to take means, and how many they are."""
         self._nonfinite = False
         self._findings: list[Finding] = []
         self._listeners: list[Hear] = [self._jumps, self._numbers]
@@ -121,18 +123,34 @@ class Run:
             self._tell(found.text)
         return events
 
+    def glance(self, step: int, mean: Callable[[], float], steps: int) -> None:
+        """Take the mean loss of the last so many steps up to this one, which is read in another thread."""
+        if self._recorder is not None:
+            self._recorder.glance(mean, lambda found: self._glanced(step, found, steps))
+
+    def _glanced(self, step: int, mean: float, steps: int) -> list[Event]:
+        """Take the mean of the steps since the last glance out of two means that begin at one step."""
+        before, sofar = self._mean
+        self._mean = mean * steps, steps
+        if 0 < sofar < steps:
+            mean = (mean * steps - before) / (steps - sofar)
+        seconds = 0.0 if self._recorder is None else self._recorder.seconds
+        return self._jump(step, seconds, mean)
+
     def _jumps(self, _: Header, row: Row) -> list[Event]:
-        """Sample the next step too where the loss is much larger than it was, or no number."""
-        before, self._losses = self._losses, [*self._losses[-_LAST + 1 :], row.loss]
-        usual = sorted(abs(x) for x in before)[len(before) // 2] if len(before) >= 3 else math.nan
-        jumps = abs(row.loss) > JUMP * usual
-        if not (jumps or not math.isfinite(row.loss)):
-            return []
-        self.pace.alarm()
+        return self._jump(row.step, row.seconds, row.loss)
+
+    def _jump(self, step: int, seconds: float, loss: float) -> list[Event]:
+        """Have the next step sampled where the loss is much larger than it was, or no number; say so of a jump."""
+        before, self._losses = self._losses, [*self._losses[-_LAST + 1 :], loss]
+        most = max(map(abs, before)) if len(before) >= _FEWEST else math.nan
+        jumps = abs(loss) > JUMP * most
+        if jumps or not math.isfinite(loss):
+            self.pace.alarm()
         if not jumps:
             return []
-        text = f"the loss jumped to {row.loss:.3g}, {abs(row.loss) / usual:.3g} times what it was"
-        return [Event(step=row.step, seconds=row.seconds, kind="jump", text=text)]
+        text = f"the loss jumped to {loss:.3g}, {abs(loss) / most:.3g} times the largest of those before"
+        return [Event(step=step, seconds=seconds, kind="jump", text=text)]
 
     def _numbers(self, header: Header, row: Row) -> list[Event]:
         """Say when a gradient or the loss is no number for the first time."""

@@ -176,6 +176,11 @@ def split(result: Any) -> tuple[Any, Any]:
     return (logs, state), sums
 
 
+def logs_of(result: Any) -> Any:
+    """See `protocol.Backend`."""
+    return result[0]
+
+
 def counted(model: Any, arguments: tuple[Any, ...]) -> tuple[tuple[Any, ...], Callable[[], int]]:
     """See `protocol.Backend`; the variables are not there in mid-training, so that the batches are counted."""
     if model.steps_per_execution == 1:

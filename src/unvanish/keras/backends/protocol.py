@@ -77,6 +77,9 @@ class Backend(Protocol):
     def split(self, result: Any) -> tuple[Any, Any]:
         """Return (what Keras expects of a train function, the sums of the tapped step)."""
 
+    def logs_of(self, result: Any) -> Any:
+        """Return what a train function tells of its steps, from what it returned."""
+
     def counted(self, model: Any, arguments: tuple[Any, ...]) -> tuple[tuple[Any, ...], Callable[[], int]]:
         """Return the arguments of a train function, and a function that says how many steps its call took."""
 
