@@ -330,6 +330,17 @@ def test_what_goes_wrong_in_watching_ends_it_and_not_the_training(monkeypatch):
     assert all(torch.equal(a, b) for a, b in zip(loop.net.parameters(), other.net.parameters(), strict=True))
 
 
+def test_a_model_without_a_kernel_is_trained_and_not_watched():
+    net = nn.Sequential(nn.LayerNorm(6), nn.Flatten())
+    loop = Loop(net)
+    before = trace(net)
+    with watched(net, 1) as seen:
+        loop.run(3)
+    assert trace(net) == before
+    assert seen.words == [(0, "failed", "UnsupportedError: no layer of the model Sequential has a kernel")]
+    assert seen.samples == []
+
+
 def test_a_model_that_is_not_called_itself_is_watched():
     loop = Loop()
     net = loop.net

@@ -14,6 +14,7 @@ from typing import Protocol
 import torch
 
 from unvanish.core.observation import Observation
+from unvanish.errors import UnsupportedError
 from unvanish.torch.clips import Clips
 from unvanish.torch.compat import anything_compiled
 from unvanish.torch.first_pass import FirstPass
@@ -165,6 +166,8 @@ class Watching:
         kernels, why = self._first.kernels()
         start = self._first.start(optimizer)
         self._first.__exit__()
+        if not kernels:
+            raise UnsupportedError(f"no layer of the model {type(self._model).__name__} has a kernel")
         if start is not None:
             self._takes.judged(start, str(next(iter(kernels.values())).dtype).removeprefix("torch."))
         self._takes.begins(list(kernels), [kernel.numel() for kernel in kernels.values()], type(optimizer).__name__)
