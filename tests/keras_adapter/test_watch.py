@@ -129,7 +129,7 @@ def test_an_asynchronous_dispatch_stays_one():
 
 def test_a_planted_spike_is_seen_and_told(tmp_path, capsys):
     model = keras.Sequential([keras.Input((4,)), L.Dense(3), L.Dense(1)])
-    model.compile(keras.optimizers.SGD(1e-9), "mse")
+    model.compile(keras.optimizers.SGD(1e-9), "mse")  # the spike moves nothing
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(8, 4)).astype("float32"), rng.normal(size=(8, 1)).astype("float32")
     with unvanish.watch(model, every=1, folder=tmp_path) as run:
@@ -139,7 +139,7 @@ def test_a_planted_spike_is_seen_and_told(tmp_path, capsys):
     found = run.recording
     norms = found.array("gradient_norm")[:, 0]
     assert int(np.nanargmax(norms)) == 6
-    assert [(event.step, event.kind) for event in found.events][:2] == [(6, "jump"), (10, "nonfinite")]
+    assert [(event.step, event.kind) for event in found.events] == [(6, "jump"), (10, "nonfinite")]
     assert "step 10: the first values that are no finite numbers" in capsys.readouterr().err
 
 

@@ -14,6 +14,9 @@ from unvanish.core.recording_file import Header, Row
 from unvanish.core.sampled_profile import sampled_profile
 from unvanish.watching.judges import JUDGES
 
+SHOWN_BY_A_SAMPLE = frozenset({"blocked", "exploding", "nonfinite", "vanishing"})
+"""Verdicts that a single sample's gradients decide. Those on the step and the units need a whole look, as check's."""
+
 _KEPT = 20
 """Samples that a rule may look back on."""
 
@@ -43,10 +46,10 @@ class Stream:
         diagnosis = JUDGES[-1](replace(self._start, recording=recording, profiles=(profile,)))
         events = []
         for finding in diagnosis.findings:
-            if finding.severity != "error" or finding.code in self._known:
+            if finding.severity != "error" or finding.verdict not in SHOWN_BY_A_SAMPLE or finding.code in self._known:
                 continue
             self._known.add(finding.code)
-            text = f"step {row.step}: {(finding.verdict or finding.name).upper()}  [{finding.code}] {finding.message}"
+            text = f"step {row.step}: {finding.verdict.upper()}  [{finding.code}] {finding.message}"
             layer = finding.layers[0] if finding.layers else ""
             events.append(Event(step=row.step, seconds=row.seconds, kind="finding", text=text, layer=layer))
             self._found(finding)
