@@ -60,6 +60,7 @@ soak: $(VENV)/.dev $(VENV)/.ray browser
 bench: $(VENV)/.dev
 	$(BIN)/python bench/startup.py
 	$(BIN)/python bench/check.py
+	$(BIN)/python bench/overhead.py torch
 	$(BIN)/python bench/cases.py
 	$(BIN)/python bench/cures.py
 	$(BIN)/python bench/deep.py

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -15,8 +16,11 @@ from unvanish.torch.compat import anything_compiled, holds_compiled
 from unvanish.torch.compiling import Compiling
 from unvanish.torch.info import optimizer_info
 from unvanish.torch.look import Look
+from unvanish.torch.norms import local
 from unvanish.torch.patches import Patches
 from unvanish.torch.registered import registered
+
+COMPILED = "something is compiled"
 
 
 class FirstPass:
@@ -28,7 +32,8 @@ class FirstPass:
         """What the looking took; an upper bound, the pass included."""
         self._model = model
         self._patches = Patches()
-        self._look = None if anything_compiled() or holds_compiled(model) else Look(model, eager=False, weights=False)
+        self._why = _why_not(model)
+        self._look = None if self._why else Look(model, eager=False, weights=False)
 
     def __enter__(self) -> FirstPass:
         """Be there when the model is called; until then it has no hook, nor has a copy of it that is made meanwhile."""
@@ -48,7 +53,7 @@ class FirstPass:
     def let_go(self) -> None:
         """Do not look, also in the middle of the pass: something is about to be compiled."""
         self.__exit__()
-        self._look = None
+        self._look, self._why = None, COMPILED
 
     def over(self) -> bool:
         """Stop to listen if a pass was seen, and say so; to be called when a backward pass begins."""
@@ -79,7 +84,7 @@ class FirstPass:
             return registered(self._model), error.found
         if seen:
             return seen, ""
-        return registered(self._model), "something is compiled" if self._look is None else "no kernel was seen at work"
+        return registered(self._model), self._why or "no kernel was seen at work"
 
     def start(self, optimizer: torch.optim.Optimizer) -> Observation | None:
         """Return what is known before the first step, without a profile; None where no pass was seen."""
@@ -98,3 +103,13 @@ class FirstPass:
             loss=LossInfo(kind="other", head=head),
             data=DataInfo(samples=None),
         )
+
+
+def _why_not(model: torch.nn.Module) -> str:
+    """Return why the model must not be looked into; "" where it may be."""
+    if anything_compiled() or holds_compiled(model):
+        return COMPILED
+    fsdp = getattr(sys.modules.get("torch.distributed.fsdp"), "FullyShardedDataParallel", ())
+    if any(local(p) is not p for p in model.parameters()) or any(isinstance(m, fsdp) for m in model.modules()):
+        return "processes share out the parameters"  # whose memory is let go between passes: nobody may hold on to it
+    return ""

@@ -38,11 +38,21 @@ def norms_of(tensors: Sequence[torch.Tensor]) -> list[torch.Tensor]:
 
 
 def entries_of(tensor: torch.Tensor) -> torch.Tensor:
-    """Return the stored entries of a tensor; those of a sparse one are added up per place first, as it means them."""
-    tensor = tensor.detach()
+    """Return the stored entries of a tensor; of one that is shared out among processes, those of this process.
+
+    Those of a sparse one are added up per place first, as it means them.
+    """
+    tensor = local(tensor.detach())
     if tensor.layout is not torch.strided:
         tensor = tensor.coalesce().values() if tensor.layout is torch.sparse_coo else tensor.to_dense()
     return tensor.cpu() if tensor.is_mps else tensor  # that device has no float64
+
+
+def local(tensor: torch.Tensor) -> torch.Tensor:
+    """Return this process's part of a tensor that is shared out (a DTensor), waiting for nobody; else itself."""
+    part = getattr(tensor, "to_local", None)
+    found: torch.Tensor = tensor if part is None else part()
+    return found
 
 
 def on_device(entries: Sequence[torch.Tensor]) -> list[torch.Tensor]:

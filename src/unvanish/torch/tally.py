@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import torch
 
-from unvanish.torch.norms import entries_of, norms_of
+from unvanish.torch.norms import entries_of, local, norms_of
 
 Number = torch.Tensor | float
 """A scalar: on its device until it is asked for, or known here."""
@@ -47,7 +47,7 @@ class Tally:
 
     def weights(self) -> list[torch.Tensor]:
         """Return copies of the kernels as they are now."""
-        return [kernel.detach().clone() for kernel in self.kernels]
+        return [local(kernel.detach()).clone() for kernel in self.kernels]
 
     def fill(self, rows: Rows, positions: Sequence[int], before: Sequence[torch.Tensor]) -> None:
         """Enter the norms of weight, update and movement at these positions, of a step from the values `before`.
@@ -55,7 +55,7 @@ class Tally:
         before: copies of all kernels, written over at these positions. The movement of a kernel that started at exactly
         zero is 0 until it moves, then inf.
         """
-        old, new = [before[i] for i in positions], [self.kernels[i].detach() for i in positions]
+        old, new = [before[i] for i in positions], [local(self.kernels[i].detach()) for i in positions]
         self._enter(rows, "weight_norm", positions, norms_of(old))
         if self._initial is not None:
             moved = norms_of(differences([o.clone() for o in old], [self._initial[i] for i in positions]))
@@ -106,11 +106,11 @@ def differences(a: Sequence[torch.Tensor], b: Sequence[torch.Tensor]) -> list[to
 
 
 def _none(parameter: torch.Tensor) -> Gradient:
-    return Gradient(_NONE, torch.tensor(float(parameter.numel()), dtype=torch.float64), _NONE)
+    return Gradient(_NONE, torch.tensor(float(local(parameter).numel()), dtype=torch.float64), _NONE)
 
 
 def _zeros(grad: torch.Tensor, entries: torch.Tensor) -> torch.Tensor:
-    return grad.numel() - torch.count_nonzero(entries)
+    return local(grad).numel() - torch.count_nonzero(entries)
 
 
 def _nonfinite(entries: torch.Tensor, norm: torch.Tensor) -> torch.Tensor:

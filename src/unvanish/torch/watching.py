@@ -14,11 +14,13 @@ from typing import Protocol
 import torch
 
 from unvanish.core.observation import Observation
+from unvanish.errors import UnsupportedError
 from unvanish.torch.clips import Clips
 from unvanish.torch.compat import anything_compiled
 from unvanish.torch.first_pass import FirstPass
 from unvanish.torch.hooks import Hooks
 from unvanish.torch.later import Later
+from unvanish.torch.norms import local
 from unvanish.torch.owned import Owned
 from unvanish.torch.patches import Patches
 from unvanish.torch.rhythm import Rhythm
@@ -165,11 +167,15 @@ class Watching:
         kernels, why = self._first.kernels()
         start = self._first.start(optimizer)
         self._first.__exit__()
+        if not kernels:
+            raise UnsupportedError(f"no layer of the model {type(self._model).__name__} has a kernel")
         if start is not None:
             self._takes.judged(start, str(next(iter(kernels.values())).dtype).removeprefix("torch."))
         self._takes.begins(list(kernels), [kernel.numel() for kernel in kernels.values()], type(optimizer).__name__)
         if why:
             self._takes.says(0, "order", f"layers stand in the order in which their modules are registered: {why}")
+        if any(local(kernel) is not kernel for kernel in kernels.values()):
+            self._takes.says(0, "shard", "norms and counts are of the part of each kernel that this process holds")
         tally = Tally(list(kernels.values()), movement=False)
         self._warm = time.perf_counter() - began
         self._pace.warmed_up(self._warm)
