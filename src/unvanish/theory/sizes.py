@@ -26,8 +26,8 @@ Array = NDArray[np.float64]
 FOLLOWED = 128
 """Samples that are followed: several small batches, or of a larger one so many, each for several alike."""
 MET = 0.6
-"""Which part of d d' the gradients meet, which come to lie where K is small; fitted to drawn stacks of 8 activations, 64
-and 256 units, 32 and 128 samples, 100 layers deep."""
+"""Which part of d d' the gradients meet, which come to lie where K is small; fitted to drawn stacks of six activations,
+64 and 256 units, 32 and 128 samples, 100 layers deep."""
 
 _STEP = 0.75
 _X = np.exp(np.arange(-7.0, 7.5, _STEP))
