@@ -127,7 +127,7 @@ class Curves:
         part = place - below
         found = self._rows[:, below] * (1 - part) + self._rows[:, below + 1] * part
         found[0] *= sizes
-        return found
+        return np.asarray(found, dtype=np.float64)
 
 
 @lru_cache(maxsize=64)
