@@ -1,8 +1,8 @@
 """Real backpropagation through a described network, with its weights drawn many times at once, in float64.
 
 A second source for the forecast: it shares the description's record and nothing else. Weights are drawn by the textbook
-formulas of each initialiser, gradients come from torch's autograd. Dense layers, normalisations in training mode,
-dropout and shortcuts; every array has the draws as its first axis.
+formulas of each initialiser, gradients come from torch's autograd. Dense layers, convolutions over two axes, pools,
+simple recurrences, normalisations in training mode, dropout and shortcuts; every array has the draws as its first axis.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ import math
 import numpy as np
 import torch
 
+from data.drawn_places import convolved, pooled, through_time
 from data.stacked import FUNCTIONS
-from unvanish.core.network import Layer, Network
+from unvanish.core.network import Layer, Network, WeightStats
 
 F = torch.nn.functional
 ACTIVATIONS = FUNCTIONS | {
@@ -33,7 +34,7 @@ def gradient_norms(network: Network, draws: int, batch_size: int, inputs: str, s
     torch.manual_seed(seed)
     kernels = {layer.name: kernel(layer, draws).requires_grad_() for layer in network.kernels}
     first, head = network.layers[0], network.layers[-1]
-    x = torch.empty(draws, batch_size, first.units, dtype=torch.float64)
+    x = torch.empty(draws, batch_size, *first.shape, dtype=torch.float64)
     x = x.uniform_() if inputs == "uniform" else x.normal_()
     loss = loss_of(forward(network, kernels, x, draws), head, draws, batch_size)
     gradients = torch.autograd.grad(loss, list(kernels.values()))
@@ -42,10 +43,12 @@ def gradient_norms(network: Network, draws: int, batch_size: int, inputs: str, s
 
 
 def kernel(layer: Layer, draws: int) -> torch.Tensor:
-    """Draw the kernels of a dense layer; shape (draws, fan_in, units)."""
+    """Draw the kernels of a layer; shape (draws, fan_in, units)."""
     shape = (draws, layer.fan_in, layer.units)
     fan_in, fan_out = shape[1:]
-    glorot, name = 2 / (fan_in + fan_out), layer.initializer
+    glorot, name = 2 / (fan_in + layer.fan_out), layer.initializer
+    if layer.kind == "recurrent":
+        return of_recurrence(layer.kernel, shape)
     if name == "orthogonal":
         tall = torch.randn(draws, max(shape[1:]), min(shape[1:]), dtype=torch.float64)
         q, r = torch.linalg.qr(tall)
@@ -58,6 +61,15 @@ def kernel(layer: Layer, draws: int) -> torch.Tensor:
         return w.uniform_(-1, 1) / math.sqrt(fan_in)
     variance = {"glorot_normal": glorot, "he_normal": 2 / fan_in, "lecun_normal": 1 / fan_in}[name]
     return w.normal_() * math.sqrt(variance)
+
+
+def of_recurrence(told: WeightStats, shape: tuple[int, ...]) -> torch.Tensor:
+    """Draw a weight of a recurrent layer, whose record has the moments and no initialiser's name."""
+    normal = torch.randn(shape, dtype=torch.float64)
+    if told.orthogonal and shape[1] == shape[2]:
+        q, r = torch.linalg.qr(normal)
+        return q * torch.sign(torch.diagonal(r, dim1=1, dim2=2))[:, None] * math.sqrt(shape[1] * told.variance)
+    return normal * math.sqrt(told.variance)
 
 
 def forward(network: Network, kernels: dict[str, torch.Tensor], x: torch.Tensor, draws: int) -> torch.Tensor:
@@ -79,10 +91,18 @@ def through(layer, h, ins, kernels, draws, is_head):
             if layer.initializer == "torch":
                 u = u + torch.empty(draws, 1, layer.units, dtype=u.dtype).uniform_(-1, 1) / math.sqrt(layer.fan_in)
             return u if is_head and layer.activation in ("sigmoid", "softmax") else activated(layer, u)
+        case "conv":
+            return activated(layer, convolved(h, layer, kernels[layer.name]))
+        case "pool":
+            return pooled(h, layer)
+        case "recurrent":
+            again = of_recurrence(layer.recurrent_kernel, (draws, layer.units, layer.units))
+            bias = of_recurrence(layer.bias, (draws, 1, layer.units))
+            return through_time(h, layer, kernels[layer.name], again, bias)
         case "activation":
             return activated(layer, h)
         case "batch_norm" | "layer_norm":
-            axis = 1 if layer.kind == "batch_norm" else 2
+            axis = tuple(range(1, h.ndim - 1)) if layer.kind == "batch_norm" else -1
             h = h - h.mean(axis, keepdim=True)
             return h / (h.square().mean(axis, keepdim=True) + layer.epsilon).sqrt()
         case "rms_norm":

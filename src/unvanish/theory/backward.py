@@ -25,6 +25,7 @@ from unvanish.theory.signal import (
     units_of,
     weights_moments,
 )
+from unvanish.theory.sizes import curves, through_norm, through_slopes
 from unvanish.theory.trunk import level
 
 
@@ -42,12 +43,15 @@ def back_through_activation(
         factor = norm.through / norm.passed if norm.passed > 0 else 0.0
         kept, together = (norm.alike, together) if d.over_batch is not None else (kept, norm.alike)
     lean = of.slope_tilt**2 / of.slope_second if of.slope_second > 0 else 0.0
+    gathered, gain = None, 0.0
+    if u.sizes is not None and (curve := curves(activation, parameter)).known:
+        gathered, gain = through_slopes(d.gathered, u.sizes, curve)
     alike = 1 + (d.alike - 1) * kept
     other = (
         kept if u.across is None or norm is not None else slope_pair_of(of, between(u).gap) / (of.slope_second or 1.0)
     )
     return Cotangent(
-        log=d.log + ln(factor),
+        log=d.log + ln(factor) + gain,
         alike=alike,
         pairs=d.pairs * pair * slide(of, u, spread_of(of, u.gap)),
         places=kept_places(d, alike, other),
@@ -67,6 +71,7 @@ def back_through_activation(
         along=of.slope_along,
         level=lean * (mean(d.alike) * d.places - 1),
         in_step=lean * (d.within - 1),
+        gathered=gathered,
     )
 
 
@@ -121,9 +126,12 @@ def back_through_batch_norm(d: Cotangent, h: Signal, layer: Layer, instances: fl
     left = np.maximum(1 - d.alike * d.places / n, 0.0)
     with np.errstate(divide="ignore"):
         log = d.log + ln(scale.second_moment * factor) + np.log(left)
+    gathered, gain = d.gathered, 0.0
+    if gathered is not None and h.sizes is not None:
+        gathered, gain = through_norm(gathered, h.sizes)
     alike, at_places = left_by_batch_norm(d, layer, left)
     return Cotangent(
-        log,
+        log + gain,
         alike,
         pairs=d.pairs,
         places=at_places,
@@ -134,6 +142,7 @@ def back_through_batch_norm(d: Cotangent, h: Signal, layer: Layer, instances: fl
         response=-1.0,
         echo=d.echo,
         over_batch=units,
+        gathered=gathered,
     )
 
 
@@ -169,6 +178,7 @@ def back_through_dropout(d: Cotangent, keep: float, units: int, batch_size: int)
         branch=d.branch,
         pull=d.pull,
         follows=d.follows,
+        gathered=d.gathered,
     )
 
 

@@ -17,6 +17,7 @@ from unvanish.theory.axis import Axis
 from unvanish.theory.normalised_units import NormalisedUnits
 from unvanish.theory.profile import mixed
 from unvanish.theory.signal import Signal, merged_noise
+from unvanish.theory.sizes import Gathered
 from unvanish.theory.trunk import Trunk, through_block
 
 Array = NDArray[np.float64]
@@ -76,6 +77,8 @@ class Cotangent(NamedTuple):
     """Of a batch normalisation that this is the input of, when an activation made that input."""
     over_units: NormalisedUnits | None = None
     """The same of a layer normalisation."""
+    gathered: Gathered | None = None
+    """How it is shared among the samples of a batch; None where equally."""
     one_place: bool = False
     """Whether only one of the places of h is read, as the last step of a sequence."""
     chosen: Signal | None = None

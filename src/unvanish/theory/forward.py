@@ -7,7 +7,7 @@ import math
 from unvanish.core.network import Layer
 from unvanish.theory.finite_batch import Shifts
 from unvanish.theory.fluctuation import apart, mixed
-from unvanish.theory.geometry import Pooled, largest_of, receptive_field
+from unvanish.theory.geometry import Pooled, largest_of, places, receptive_field
 from unvanish.theory.moments import Moments
 from unvanish.theory.signal import (
     Known,
@@ -21,6 +21,7 @@ from unvanish.theory.signal import (
     units_of,
     weights_moments,
 )
+from unvanish.theory.sizes import Sizes, curves
 
 
 def through_kernel(h: Signal, layer: Layer, inside: float) -> Signal:
@@ -47,6 +48,7 @@ def through_kernel(h: Signal, layer: Layer, inside: float) -> Signal:
         together=together,
         noise=share * share * h.noise + drawn,
         pairs=h.pairs.through_kernel(drawn / 2, receptive_field(layer)),
+        sizes=h.sizes,
     )
 
 
@@ -59,13 +61,18 @@ def through_activation(u: Signal, activation: str, parameter: float | None, unit
     elasticity = of.elasticity if math.isfinite(of.elasticity) else 1.0
     fresh = activation_noise(of, units)
     noise = elasticity * elasticity * u.noise + fresh
+    sizes, more, level = None, 0.0, 0.0
+    if u.sizes is not None and (curve := curves(activation, parameter)).known:
+        sizes = u.sizes.through_activation(curve, 2 * u.pairs.drawn, units)
+        level, more = u.sizes.rise(curve)
     return Signal(
-        mean=of.mean + shifts.mean,
-        variance=of.variance + shifts.variance,
-        spread=spread,
+        mean=of.mean + shifts.mean + level,
+        variance=of.variance + shifts.variance + more,
+        spread=spread + more,
         together=together,
         noise=noise,
         pairs=u.pairs.through_activation(slide(of, u, spread), units),
+        sizes=sizes,
         made_by=(activation, parameter, u._replace(made_by=None)),
     )
 
@@ -90,7 +97,17 @@ def through_batch_norm(h: Signal, layer: Layer, instances: float) -> Signal:
     variance = scale.second_moment * kept
     spread = variance * instances / (instances - 1)
     batch = worth / kept if h.made_by is None and kept > 0 else math.inf
-    return Signal(shift.mean, variance + shift.variance, spread, batch=batch, pairs=h.pairs.normalised(instances))
+    sizes = None
+    if h.made_by is None and places(layer) == 1 and shift.second_moment == 0 and 0 < variance < math.inf:
+        sizes = (h.sizes or Sizes.alike(instances)).normalised(variance)
+    return Signal(
+        shift.mean,
+        variance + shift.variance,
+        spread,
+        batch=batch,
+        pairs=h.pairs.normalised(instances),
+        sizes=sizes,
+    )
 
 
 def through_layer_norm(h: Signal, layer: Layer) -> Signal:

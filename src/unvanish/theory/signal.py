@@ -15,6 +15,7 @@ from unvanish.theory.axis import Axis
 from unvanish.theory.fluctuation import Pairs, apart
 from unvanish.theory.moments import Moments, moments
 from unvanish.theory.normalised_units import NormalisedUnits, normalised_units
+from unvanish.theory.sizes import Sizes
 
 Array = NDArray[np.float64]
 
@@ -41,6 +42,8 @@ class Signal(NamedTuple):
     """The same of units, or entries of a group."""
     pairs: Pairs = Pairs()
     """How unequally pairs of samples are alike."""
+    sizes: Sizes | None = None
+    """How unequally large samples are; None where they are taken to be alike."""
     made_by: tuple[str, float | None, Signal] | None = None
     """(activation, parameter, u) when h = f(u) with a Gaussian u."""
 
