@@ -44,7 +44,7 @@ def back_through_activation(
         kept, together = (norm.alike, together) if d.over_batch is not None else (kept, norm.alike)
     lean = of.slope_tilt**2 / of.slope_second if of.slope_second > 0 else 0.0
     gathered, gain = None, 0.0
-    if u.sizes is not None and (curve := curves(activation, parameter)).known:
+    if u.sizes is not None and (curve := curves(activation, parameter)).runs_away:
         gathered, gain = through_slopes(d.gathered, u.sizes, curve)
     alike = 1 + (d.alike - 1) * kept
     other = (

@@ -62,7 +62,7 @@ def through_activation(u: Signal, activation: str, parameter: float | None, unit
     fresh = activation_noise(of, units)
     noise = elasticity * elasticity * u.noise + fresh
     sizes, more, level = None, 0.0, 0.0
-    if u.sizes is not None and (curve := curves(activation, parameter)).known:
+    if u.sizes is not None and (curve := curves(activation, parameter)).runs_away:
         sizes = u.sizes.through_activation(curve, 2 * u.pairs.drawn, units)
         level, more = u.sizes.rise(curve)
     return Signal(
@@ -99,7 +99,7 @@ def through_batch_norm(h: Signal, layer: Layer, instances: float) -> Signal:
     batch = worth / kept if h.made_by is None and kept > 0 else math.inf
     sizes = None
     if h.made_by is None and places(layer) == 1 and shift.second_moment == 0 and 0 < variance < math.inf:
-        sizes = (h.sizes or Sizes.alike(instances)).normalised(variance)
+        sizes = Sizes.alike(instances, variance) if h.sizes is None else h.sizes.normalised(variance)
     return Signal(
         shift.mean,
         variance + shift.variance,
