@@ -1,16 +1,18 @@
 """Train recipes that a forecast has judged, and compare: learns within the budget, or not.
 
-    python bench/trains.py train tuning|close|reported|twins [--most MINUTES]    resumable, kept in data/trains.json
-    python bench/trains.py judge tuning|close|reported                           the forecast against what was kept
-    python bench/trains.py quick                                                 three recipes, both steps, seconds
+    python bench/trains.py train SET [--most MINUTES]    resumable, kept in data/trains.json; twins: the cured ones
+    python bench/trains.py judge SET                     the forecast against what was kept
+    python bench/trains.py quick                         three recipes, both steps, seconds
 
-The rule was found on `tuning`, and on `close`: further recipes of the same half, of which a first version of it was
-least sure. `reported` is the other half, which was looked at once, when the rule stood.
+A first rule was found on `tuning`, and on `close`: further recipes of the same half, of which it was least sure. It was
+judged on `reported`, of the other half. Having been seen, these three are what the present rule was found on. `fresh`,
+the next hundred of the other half, was looked at once, when that rule stood.
 
 Conditions: MNIST-1D (4,000 samples of 40 numbers, ten classes, 1,000 held out), Adam, 300 steps of 100 samples, three
 seeds, at the learning rates 1e-3, 3e-4 and 1e-4. A recipe learns when at one of these rates two of three seeds reach
-LEARNT on the held-out samples within the budget; none is left out. Normalisations use the statistics of what they are
-given, in evaluation too. One thread.
+LEARNT on the held-out samples within the budget; none is left out. Where three seeds end within NEAR of that line, six
+more are trained, and the median of nine counts (`fresh`; what is kept of the earlier sets has three, and `train` adds
+the six). Normalisations use the statistics of what they are given, in evaluation too. One thread.
 """
 
 from __future__ import annotations
