@@ -25,7 +25,7 @@ ARRANGEMENTS = {
 }
 """A network of so many kernels but the output's."""
 SHALLOWEST, DEEPEST = 5, 100
-TUNING, REPORTED = 120, 100
+TUNING, REPORTED, FRESH = 120, 100, 100
 
 
 class Recipe(NamedTuple):
@@ -55,7 +55,7 @@ class Recipe(NamedTuple):
 
     @property
     def reported(self) -> bool:
-        """Say whether it is one of those that nobody looks at before the rule stands."""
+        """Say whether it is of the half that nobody looks at before a rule stands."""
         return hashlib.sha256(self.name.encode()).digest()[0] % 2 == 1
 
 
@@ -65,13 +65,18 @@ def tuning() -> list[Recipe]:
 
 
 def reported() -> list[Recipe]:
-    """Return the recipes on which it is judged once."""
+    """Return the recipes on which the first rule was judged."""
     return _first(REPORTED, reported=True)
 
 
+def fresh() -> list[Recipe]:
+    """Return the recipes on which the second rule is judged: those of the same half that are drawn next."""
+    return _first(REPORTED + FRESH, reported=True)[REPORTED:]
+
+
 def named(names: Collection[str]) -> list[Recipe]:
-    """Return the recipes of these names, in the order in which they are drawn."""
-    half = any(recipe.name in names for recipe in reported())
+    """Return the recipes of these names, all of one half, in the order in which they are drawn."""
+    half = any(recipe.name in names for recipe in [*reported(), *fresh()])
     return _first(len(names), reported=half, wanted=lambda recipe: recipe.name in names)
 
 

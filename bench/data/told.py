@@ -53,7 +53,7 @@ def tell(recipe: Recipe, batch_size: int, steps: int) -> Told:
     """Return what theory expects of it; nothing is trained and no framework is used."""
     network = build(recipe.spec, initialiser=recipe.initialiser, features=FEATURES)
     found = forecast_network(network, batch_size=batch_size, second_moment=SECOND, cross_moment=CROSS)
-    learning = learns(network, found, steps=steps)
+    learning = learns(network, found, batch_size=batch_size, steps=steps)
     return Told(recipe, learning, found, len(network.kernels))
 
 

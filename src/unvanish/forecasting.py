@@ -124,7 +124,7 @@ def outlook_of(
         typical=typical(network),
         apart_first=first,
         apart_last=last,
-        learning=learns(network, expected),
+        learning=learns(network, expected, batch_size=batch_size),
         log10_first_rms=rms,
         below=below,
         depths=curve,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import statistics
 import subprocess
 import sys
@@ -36,13 +37,38 @@ def bench() -> Any:
             del sys.modules[name]  # examples/ has a module of that name too
 
 
-def test_the_two_halves_share_no_recipe(bench: Any) -> None:
-    tuning, reported = bench["recipes"].tuning(), bench["recipes"].reported()
-    assert (len(tuning), len(reported)) == (120, 100)
-    assert not {one.name for one in tuning} & {one.name for one in reported}
-    assert [one.name for one in bench["recipes"].named({one.name for one in reported[:7]})] == [
-        one.name for one in reported[:7]
-    ]
+def test_no_recipe_is_in_two_sets(bench: Any) -> None:
+    recipes, kept = bench["recipes"], json.loads(bench["trains"].KEPT.read_text())
+    sets = {name: [one.name for one in getattr(recipes, name)()] for name in ("tuning", "reported", "fresh")}
+    assert {name: len(found) for name, found in sets.items()} == {"tuning": 120, "reported": 100, "fresh": 100}
+    every = [name for found in sets.values() for name in found] + list(kept["close"])
+    assert len(set(every)) == 356
+    for found in sets.values():
+        assert [one.name for one in recipes.named(found[5:12])] == found[5:12]
+
+
+def test_more_seeds_near_the_line(bench: Any) -> None:
+    """Three seeds that end within NEAR of the line are joined by six; one left early counts as right nowhere."""
+    trains = bench["trains"]
+    near, far = [[0.1, 0.2, 0.3], [0.21, 0.27, 0.3]], [[0.1, 0.2, 0.3]]
+    assert trains.unsure({"runs": {"0.001": near}})
+    assert not trains.unsure({"runs": {"0.001": far}})
+    more = trains.side_by_side(near, [[0.2] * 6])
+    assert more == [[0.1, 0.2, 0.3, *[0.2] * 6], [0.21, 0.27, 0.3, *[0.0] * 6]]
+    assert not trains.unsure({"runs": {"0.001": more}})
+    assert trains.best({"runs": {"0.001": more}}) == 0.2
+
+
+def test_more_seeds_are_trained_at_every_rate(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    trains, recipe = bench["trains"], bench["recipes"].Recipe("", "dense(8, relu)", "torch", "", 8, 1)
+    monkeypatch.setattr(trains, "LEARNT", 0.1)  # where it is after a step
+    monkeypatch.setattr(trains, "NEAR", 0.1)
+    found = trains.measured(recipe, trains.mnist1d(), 1)
+    assert {rate: [len(look) for look in looks] for rate, looks in found["runs"].items()} == {
+        str(rate): [9] for rate in trains.RATES
+    }
+    again = trains.measured(recipe, trains.mnist1d(), 1, kept=found)
+    assert again["runs"] == found["runs"]
 
 
 @pytest.mark.parametrize("initialiser", ["glorot_uniform", "he_normal", "lecun_normal", "orthogonal", "torch"])

@@ -11,12 +11,13 @@ from unvanish.core.learning import Learning
 from unvanish.spec.build import build
 from unvanish.theory.forecast import forecast_network
 from unvanish.theory.learns import DIGITS, LARGEST_RATE, SHARE, learns, promised
+from unvanish.theory.settled import settled
 
 
 def told(spec: str, initialiser: str = "glorot_uniform", **more: float) -> Learning:
     network = build(spec, initialiser=initialiser, features=40)
     found = forecast_network(network, batch_size=100, second_moment=1.0, cross_moment=0.0)
-    return learns(network, found, **more)  # type: ignore[arg-type]
+    return learns(network, found, batch_size=100, **more)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -28,7 +29,7 @@ def told(spec: str, initialiser: str = "glorot_uniform", **more: float) -> Learn
         ("dense(64, sigmoid)*11, dense(10, softmax)", "glorot_uniform", "gradient below epsilon"),
         ("dense(64, relu)*90, dense(10, softmax)", "glorot_uniform", "gradient below epsilon"),
         ("(dense(64), batch_norm, relu)*90, dense(10, softmax)", "he_normal", "step too large"),
-        ("dense(64, softplus)*60, dense(10, softmax)", "he_normal", "step too large"),
+        ("dense(64), residual(dense(64, mish))*45, dense(10, softmax)", "lecun_normal", "step too large"),
         ("dense(64), residual(dense(64, relu))*500, dense(10, softmax)", "he_normal", "overflow"),
         ("dense(64, relu), softmax, dense(10, softmax)", "he_normal", "unknown"),
         ("(dense(64), batch_norm, relu)*90, dense(1)", "he_normal", "other head"),
@@ -71,7 +72,7 @@ def test_what_a_step_promises_against_drawn_gradients() -> None:
 
 
 def test_steps_that_may_not_be_larger() -> None:
-    growing = "(dense(64), batch_norm, relu)*40, dense(10, softmax)"
+    growing = "(dense(64), batch_norm, tanh)*60, dense(10, softmax)"
     short, long = told(growing, "he_normal"), told(growing, "he_normal", steps=30_000)
     assert (short.learns, short.obstacle, long.learns) == (False, "step too large", True)
     assert short.rate is not None
@@ -98,9 +99,38 @@ def test_outputs_nearly_alike_have_to_come_apart() -> None:
     found = told("dense(64, tanh)*14, dense(10, softmax)", "torch")
     assert found.apart is not None
     assert 1e-8 < found.apart < 1e-2
-    assert found.needed == pytest.approx(1 - 0.5 * math.log(found.apart), rel=1e-9, abs=0)
+    assert found.needed == pytest.approx(1 - 0.5 * math.log(found.apart), rel=1e-9, abs=0)  # q < 1
     same = told("dense(64, sigmoid)*40, dense(10, softmax)", epsilon=1e-300)
     assert same.obstacle == "outputs alike"
     assert same.apart is not None
     assert math.sqrt(max(same.apart, 0.0)) < DIGITS
     assert same.needed == pytest.approx(1 + 24 * math.log(2), rel=1e-9, abs=0)
+
+
+def test_outputs_too_far_apart_have_to_come_together() -> None:
+    """Logits of mean square q >> 1 differ by q (1 - c), which has to shrink where it is large, to grow where small."""
+    network = build("dense(64), residual(dense(64, gelu))*18, dense(10, softmax)", features=40)
+    forecast = forecast_network(network, batch_size=100, second_moment=1.0, cross_moment=0.0)
+    found, out = learns(network, forecast, batch_size=100), forecast.layers[-1]
+    assert out.second_moment is not None
+    assert found.apart is not None
+    assert out.second_moment * found.apart > 100
+    assert found.needed == pytest.approx(1 + 0.5 * math.log(out.second_moment * found.apart), rel=1e-9, abs=0)
+    near = told("dense(64, elu)*47, dense(10, softmax)", "he_normal")
+    assert near.apart is not None
+    assert near.needed is not None
+    assert near.needed < 1 - 0.5 * math.log(near.apart)
+
+
+def test_steps_too_large_only_for_what_outputs_have_in_common() -> None:
+    """The rate promises SHARE of the loss that is left, with what is left of the gradient, where that allows more."""
+    spec = "dense(128, relu)*79, dense(10, softmax)"
+    found, out = told(spec, "he_normal"), told(spec, "he_normal", steps=30)
+    assert (found.learns, out.learns, out.obstacle) == (True, False, "step too large")
+    assert None not in (found.rate, found.promise, found.loss, found.apart)
+    network = build(spec, initialiser="he_normal", features=40)
+    q = forecast_network(network, batch_size=100, second_moment=1.0, cross_moment=0.0).layers[-1].second_moment
+    assert q is not None
+    left, factor = settled(q, found.apart, "softmax", 10, 100)  # type: ignore[arg-type]
+    assert found.rate * factor * 10**found.promise == pytest.approx(SHARE * left, rel=1e-9, abs=0)  # type: ignore[operator]
+    assert found.rate * 10**found.promise > 2 * SHARE * found.loss  # type: ignore[operator]

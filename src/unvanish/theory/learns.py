@@ -5,15 +5,20 @@ epsilon). If all steps go in one direction, n inputs change what the kernel does
 
     travel = steps * rate * n * g / (g + epsilon)
 
-to be compared with the gain that it began with, about 1. Where the outputs of different samples are nearly alike, what
-tells them apart has to grow first, by a factor 1/sqrt(1 - c), and the weights go as far again for every e-fold:
+to be compared with the gain that it began with, about 1. What tells the outputs of two samples apart has the mean
+square q (1 - c), and the loss sees numbers of about 1. To come from the one to the other it has to grow or to shrink,
+and the weights go as far again for every e-fold:
 
-    needed = 1 + ln(1/(1 - c)) / 2
+    needed = 1 + |ln(max(q, 1) (1 - c))| / 2
+
+That all outputs are small is no hindrance: size alone grows in all kernels at once. (Shrinking it is one, for Adam
+divides by the root of the mean square of all gradients so far, the first and largest included.)
 
 The rate is not free. To first order one step takes rate * sum |dL/dw| g / (g + epsilon) off the batch's loss. A step
-that promises a good part of the whole loss has left the region where the gradient means anything. So a network whose
-gradient explodes, or whose outputs all move together, has to take steps too small to arrive; one whose gradient
-vanishes is held by epsilon. What leaves the floating-point numbers does not learn at all.
+that promises a good part of the whole loss has left the region where the gradient means anything: of the loss as it is
+at the start, or as it is when what all outputs have in common has been put right (settled), whichever allows the larger
+step. So a network whose gradient explodes has to take steps too small to arrive; one whose gradient vanishes is held by
+epsilon. What leaves the floating-point numbers does not learn at all.
 
 What a step may promise was measured on ten classes under a softmax. A regression begins with outputs that are wrong all
 alike, which a few steps put right, however large: of other heads, that the steps are too large is not said.
@@ -31,14 +36,15 @@ from unvanish.core.forecast import Forecast
 from unvanish.core.learning import Learning, Obstacle
 from unvanish.core.network import Layer, Network
 from unvanish.theory.loss_start import loss_start
+from unvanish.theory.settled import settled
 
 Array = NDArray[np.float64]
 
 STEPS, LARGEST_RATE, EPSILON = 300, 1e-3, {"keras": 1e-7, "torch": 1e-8}
 """A budget in which an isometry learns at any depth; Adam's learning rate and epsilon by default."""
-SHARE = 0.2
-"""Of the loss, what one step may promise: measured on the tuning half in bench/trains.py, where it has 4 of 156 recipes
-wrong, 0.14 has 11 and 0.29 has 7. All else is theory."""
+SHARE = 0.27
+"""Of the loss, what one step may promise: measured on the 256 recipes that are not `fresh` in bench/trains.py, of which
+it has 8 wrong; 0.21 to 0.33 have 7 or 8, half of it 18, twice as much 12. All else is theory."""
 DIGITS, LARGEST = 2.0**-24, 3.4e38
 """Relative spacing and largest number of float32."""
 _MEAN_OF_NORMAL = math.sqrt(2 / math.pi)
@@ -48,31 +54,35 @@ def learns(
     network: Network,
     forecast: Forecast,
     *,
+    batch_size: int = 32,
     steps: int = STEPS,
     largest_rate: float = LARGEST_RATE,
     epsilon: float | None = None,
 ) -> Learning:
     """Say whether the network learns within so many steps of Adam, at the learning rate that suits it best.
 
-    forecast: of this network. largest_rate: no larger one is tried. epsilon: Adam's; that of the
-    network's library by default. Nothing is changed.
+    forecast: of this network, for batches of that size. largest_rate: no larger one is tried. epsilon: Adam's; that of
+    the network's library by default. Nothing is changed.
     """
     epsilon = EPSILON[network.library] if epsilon is None else epsilon
     kernels = network.kernels
     found = None if forecast.not_modelled else _gradients(kernels, forecast)
     if found is None:
         return Learning(learns=None, obstacle="unknown", steps=steps, epsilon=epsilon)
-    logs, loss, apart = found
+    logs, second, apart = found
+    last = kernels[-1]
+    loss = loss_start(second, last.activation, last.units or 1)
     smallest = int(np.argmin(logs))
     shares = 1 / (1 + 10.0 ** np.minimum(math.log10(epsilon) - logs, 300.0))
     promise = promised(logs + np.log10(shares), kernels)
-    rate = min(largest_rate, SHARE * loss / 10.0 ** min(max(promise, -300.0), 300.0))
+    left, factor = settled(second, apart, last.activation, last.units or 1, batch_size)
+    rate = min(largest_rate, SHARE * max(loss, left / factor) / 10.0 ** min(max(promise, -300.0), 300.0))
     share = float(shares[smallest])
     travel = steps * rate * share * statistics.median(layer.fan_in or 1 for layer in kernels[1:] or kernels)
-    needed = 1 + 0.5 * math.log(1 / min(max(apart, DIGITS**2), 1.0))
+    needed = 1 + 0.5 * abs(math.log(max(second, 1.0) * min(max(apart, DIGITS**2), 1.0)))
     held = share < rate / largest_rate
     obstacle = _obstacle(float(logs.max()), loss, apart, arrives=travel >= needed, held=held)
-    if obstacle == "step too large" and kernels[-1].activation != "softmax":
+    if obstacle == "step too large" and last.activation != "softmax":
         obstacle = "other head"
     return Learning(
         learns=None if obstacle == "other head" else not obstacle,
@@ -100,7 +110,7 @@ def promised(logs: Array, kernels: tuple[Layer, ...]) -> float:
 
 
 def _gradients(kernels: tuple[Layer, ...], forecast: Forecast) -> tuple[Array, float, float] | None:
-    """Return log10 of each kernel's gradient RMS per entry, the loss at the start, and 1 - c of the outputs.
+    """Return log10 of each kernel's gradient RMS per entry, and q and 1 - c of the outputs before a fused head.
 
     None where the forecast lacks a number.
     """
@@ -111,9 +121,8 @@ def _gradients(kernels: tuple[Layer, ...], forecast: Forecast) -> tuple[Array, f
     out, output = told[last.name], forecast.log10_output_gradient
     if out.second_moment is None or out.correlation is None or output is None or None in logs:
         return None
-    loss = loss_start(out.second_moment, last.activation, last.units or 1)
     entries = np.array([layer.kernel.size if layer.kernel else 1 for layer in kernels], dtype=np.float64)
-    return np.array(logs, dtype=np.float64) + output - 0.5 * np.log10(entries), loss, 1 - out.correlation
+    return np.array(logs, dtype=np.float64) + output - 0.5 * np.log10(entries), out.second_moment, 1 - out.correlation
 
 
 def _obstacle(largest: float, loss: float, apart: float, *, arrives: bool, held: bool) -> Obstacle:
