@@ -10,7 +10,7 @@ from stepped import BACKEND, STEPS, L, assert_same_bits, fitted, made, state, un
 
 import unvanish
 from unvanish.core.recording import WATCH_STATS
-from unvanish.errors import UsageError
+from unvanish.errors import UnsupportedError, UsageError
 
 pytestmark = [pytest.mark.keras, pytest.mark.every_backend]
 
@@ -171,6 +171,24 @@ def test_a_jump_between_two_samples_has_the_next_step_sampled(tmp_path, monkeypa
     jump = next(event for event in found.events if event.kind == "jump")
     assert 60 <= jump.step < 64, found.events
     assert next(step for step in found.steps if step > 40) in range(jump.step + 1, jump.step + 9)
+
+
+def test_what_cannot_be_watched_is_trained_all_the_same_and_told(tmp_path, capsys):
+    model = keras.Sequential([keras.Input((4,)), L.BatchNormalization()])
+    model.compile("sgd", "mse")
+    watch = unvanish.keras.Watch(folder=tmp_path)
+    x = np.ones((8, 4), "float32")
+    model.fit(x, x, verbose=0, callbacks=[watch], validation_split=0.5)
+    assert "is trained unwatched: the model" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(UnsupportedError, match="has no kernel to watch"), unvanish.watch(model):
+        pass
+
+
+def test_a_bug_of_ours_does_not_reach_the_training(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("unvanish.keras.watch.start_of", lambda model: 1 / 0)
+    fitted(made("residual", "adam"), [unvanish.keras.Watch(folder=tmp_path)])
+    assert "is trained unwatched: ZeroDivisionError" in capsys.readouterr().err
 
 
 def test_nothing_was_watched_yet():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import keras
@@ -43,6 +44,24 @@ def require_model(model: Any) -> None:
             found="nothing that a gradient could change",
             numbers={"layers": len(model.layers), "weights in all": len(model.weights)},
             hint="set layer.trainable = True before model.compile",
+        )
+
+
+def require_watchable(model: Any, kernels: Collection[Any]) -> None:
+    """Raise UnsupportedError for a training of which no step could be read."""
+    replicas = getattr(getattr(model, "distribute_strategy", None), "num_replicas_in_sync", 1)
+    if replicas > 1:
+        raise UnsupportedError(
+            f"a training by {replicas} replicas at once cannot be watched",
+            found="gradients of parts of a batch, which are added up where they cannot be read",
+            numbers={"replicas": replicas},
+            hint="without the strategy's scope it is the same network",
+        )
+    if not kernels:
+        raise UnsupportedError(
+            f"the model {model.name!r} has no kernel to watch",
+            found="no layer with a weight matrix that is built yet",
+            hint="begin it with keras.Input(shape), or call it once on a batch: model(x[:1])",
         )
 
 

@@ -13,11 +13,12 @@ import keras
 
 from unvanish.core.recording import Recording
 from unvanish.core.watch_cost import WatchCost
-from unvanish.errors import UsageError
+from unvanish.errors import UnvanishError, UsageError
 from unvanish.keras.attach import Attached
 from unvanish.keras.before import start_of
 from unvanish.keras.info import compute_dtype, optimizer_info
 from unvanish.keras.named_kernels import kernels_by_name
+from unvanish.keras.requirements import require_watchable
 from unvanish.keras.running import Running
 from unvanish.watching.pace import Every, Pace, valid
 from unvanish.watching.run import Run, to_stream
@@ -100,9 +101,18 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no typ
     # --- Keras' callback ----------------------------------------------------------------------------------------------
 
     def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002
-        """Begin to watch."""
-        if self._attached is None or not self._attached.in_place:
+        """Begin to watch. What cannot be watched is trained all the same, and that is told."""
+        if self._attached is not None and self._attached.in_place:
+            return
+        try:
             self._attach(self.model, of_fit=True)
+        except Exception as error:
+            why = (
+                f"{error.what}: {error.found}"
+                if isinstance(error, UnvanishError)
+                else f"{type(error).__name__}: {error}"
+            )
+            to_stream(sys.stderr)(f"{self.model.name} is trained unwatched: {why}")
 
     def on_train_end(self, logs: Any = None) -> None:  # noqa: ARG002
         """End the watching of a fit."""
@@ -111,13 +121,14 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no typ
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
         """Count time again."""
-        self._begun().pace.enter()
-        if self._running is not None:
+        if self._run is not None and self._running is not None:
+            self._run.pace.enter()
             self._running.new_epoch()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
         """Count no time between epochs."""
-        self._begun().pace.leave()
+        if self._run is not None:
+            self._run.pace.leave()
 
     def on_test_begin(self, logs: Any = None) -> None:  # noqa: ARG002
         """Count no time of a validation."""
@@ -140,12 +151,14 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no typ
 
     def _attach(self, model: Any, *, of_fit: bool) -> None:
         self.close()
+        self._run = self._running = None
         began = time.perf_counter()
         kernels = kernels_by_name(model)
+        require_watchable(model, kernels)
         pace, before = Pace(self._every, self._budget, glances=True), model.__dict__.get("train_function")
         framework = f"Keras {keras.__version__} ({keras.backend.backend()})"
         title = self._title or model.name
-        self._run = run = Run(title, framework, pace, home=self._home, tell=to_stream(sys.stderr))
+        run = Run(title, framework, pace, home=self._home, tell=to_stream(sys.stderr))
         sizes = [math.prod(kernel.shape) for kernel in kernels.values()]
         start = start_of(model)
         if start is not None:
@@ -153,7 +166,7 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no typ
         self._begin_run(run)
         run.begins(list(kernels), sizes, optimizer_info(model.optimizer).name)
         weakref.finalize(self, run.ends)  # a fit that raised beside its steps has no end: at the latest at exit
-        self._running = Running(model, list(kernels.values()), pace, run, self._failed, before)
+        self._run, self._running = run, Running(model, list(kernels.values()), pace, run, self._failed, before)
         pace.warmed_up(time.perf_counter() - began)
         self._attached = Attached(model, self._running, self.close if of_fit else None)
 
