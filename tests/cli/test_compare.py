@@ -61,10 +61,10 @@ def test_report_renders_them_again(file: str, capsys: pytest.CaptureFixture[str]
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (None, "error: cannot read the diagnosis 'odd.json'"),
-        ("{}", "error: odd.json is not a saved diagnosis"),
-        ("[1]", "error: odd.json is not a saved diagnosis"),
-        ("\x00", "error: odd.json is not a saved diagnosis"),
+        (None, "error: cannot read the facts 'odd.json'"),
+        ("{}", "error: odd.json holds no saved facts"),
+        ("[1]", "error: odd.json holds no saved facts"),
+        ("\x00", "error: odd.json holds no saved facts"),
         ("pair", "error: odd.json holds two networks already"),
     ],
 )

@@ -37,12 +37,12 @@ def test_the_real_page(facts: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "what", "found"),
     [
-        (None, "cannot read the diagnosis 'bad.json'", "No such file or directory"),
-        (b"", "bad.json is not a saved diagnosis", "Input data was truncated"),
-        (b"\xff\xfe", "bad.json is not a saved diagnosis", "JSON is malformed"),
-        (b'{"schema": 99, "kind": "Diagnosis"}', "bad.json is not a saved diagnosis", "found schema 99"),
-        (b'{"schema": 1, "kind": "Recording"}', "bad.json is not a saved diagnosis", "kind 'Recording'"),
-        (b'{"schema": 1, "kind": "Diagnosis", "record": {}}', "bad.json is not a saved diagnosis", "verdict"),
+        (None, "cannot read the facts 'bad.json'", "No such file or directory"),
+        (b"", "bad.json holds no saved facts", "Input data was truncated"),
+        (b"\xff\xfe", "bad.json holds no saved facts", "JSON is malformed"),
+        (b'{"schema": 99, "kind": "Diagnosis"}', "bad.json holds no saved facts", "found schema 99"),
+        (b'{"schema": 1, "kind": "Recording"}', "bad.json holds no saved facts", "kind 'Recording'"),
+        (b'{"schema": 1, "kind": "Diagnosis", "record": {}}', "bad.json holds no saved facts", "verdict"),
     ],
 )
 def test_files_that_are_no_diagnosis(
@@ -60,10 +60,10 @@ def test_files_that_are_no_diagnosis(
     assert "unvanish check train.py --json" in lines[3]
 
 
-def test_a_folder_is_no_diagnosis(facts: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_without_a_recording(facts: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Path("folder").mkdir()
     assert run(["report", "folder"]) == 2
-    assert "  found:  Is a directory\n" in capsys.readouterr().err
+    assert "  found:  no file recording.sqlite in it\n" in capsys.readouterr().err
 
 
 def test_full_disk(

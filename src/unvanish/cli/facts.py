@@ -28,10 +28,10 @@ def load(file: Path) -> Diagnosis | Cured | Comparison | Outlook:
         data = file.read_bytes()
     except OSError as error:
         raise UsageError(
-            f"cannot read the diagnosis {str(file)!r}",
+            f"cannot read the facts {str(file)!r}",
             found=error.strerror or str(error),
             numbers={"folder": file.absolute().parent},
-            hint="write one first: unvanish check train.py --json facts.json",
+            hint="write them first: unvanish check train.py --json facts.json",
         ) from None
     kinds: dict[str, Any] = {kind.__name__: kind for kind in (Comparison, Cured, Diagnosis, Outlook)}
     try:
@@ -39,9 +39,10 @@ def load(file: Path) -> Diagnosis | Cured | Comparison | Outlook:
         record: Diagnosis | Cured | Comparison | Outlook = document.decode(data, kind)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise UsageError(
-            f"{file} is not a saved diagnosis",
+            f"{file} holds no saved facts",
             found=str(error),
             numbers={"bytes": len(data)},
-            hint="a file that `unvanish check train.py --json FILE` wrote, by a version with the same schema",
+            hint="a file that `unvanish check train.py --json FILE` wrote, or cure, compare or forecast with --json, "
+            "by a version with the same schema",
         ) from None
     return record
