@@ -173,6 +173,33 @@ def test_a_jump_between_two_samples_has_the_next_step_sampled(tmp_path, monkeypa
     assert next(step for step in found.steps if step > 40) in range(jump.step + 1, jump.step + 9)
 
 
+class Subclassed(keras.Model):
+    def __init__(self):
+        super().__init__(name="subclassed")
+        self.first, self.last = L.Dense(6, "tanh"), L.Dense(1)
+
+    def call(self, x):
+        return self.last(self.first(x))
+
+
+@pytest.mark.parametrize("make", [lambda: keras.Sequential([L.Dense(6, "tanh"), L.Dense(1)]), Subclassed])
+def test_a_model_that_its_first_step_builds_is_watched_from_there(make, tmp_path):
+    x, y = np.ones((40, 3), "float32"), np.ones((40, 1), "float32")
+    weights = []
+    for callbacks in ([], [unvanish.keras.Watch(every=1, folder=tmp_path)]):
+        keras.utils.set_random_seed(5)
+        model = make()
+        model.compile("adam", "mse")
+        model.fit(x, y, batch_size=8, verbose=0, callbacks=callbacks)
+        weights.append([v.numpy() for v in model.variables])
+    assert_same_bits(weights[1], weights[0])
+    found = callbacks[0].recording
+    assert found.steps[-1] == 4
+    assert found.steps[0] in (0, 1)
+    assert len(found.layers) == 2
+    assert (found.array("gradient_norm") > 0).all()
+
+
 def test_what_cannot_be_watched_is_trained_all_the_same_and_told(tmp_path, capsys):
     model = keras.Sequential([keras.Input((4,)), L.BatchNormalization()])
     model.compile("sgd", "mse")

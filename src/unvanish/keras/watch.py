@@ -6,6 +6,7 @@ import math
 import sys
 import time
 import weakref
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import keras
 from unvanish.core.recording import Recording
 from unvanish.core.watch_cost import WatchCost
 from unvanish.errors import UnvanishError, UsageError
+from unvanish.keras import compat
 from unvanish.keras.attach import Attached
 from unvanish.keras.before import start_of
 from unvanish.keras.info import compute_dtype, optimizer_info
@@ -102,17 +104,19 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no typ
 
     def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002
         """Begin to watch. What cannot be watched is trained all the same, and that is told."""
-        if self._attached is not None and self._attached.in_place:
-            return
+        if self._attached is None or not self._attached.in_place:
+            self._begin_watching(self.model)
+
+    def _begin_watching(self, model: Any, *, waited: bool = False) -> None:
         try:
-            self._attach(self.model, of_fit=True)
+            self._attach(model, of_fit=True, waited=waited)
         except Exception as error:
             why = (
                 f"{error.what}: {error.found}"
                 if isinstance(error, UnvanishError)
                 else f"{type(error).__name__}: {error}"
             )
-            to_stream(sys.stderr)(f"{self.model.name} is trained unwatched: {why}")
+            to_stream(sys.stderr)(f"{model.name} is trained unwatched: {why}")
 
     def on_train_end(self, logs: Any = None) -> None:  # noqa: ARG002
         """End the watching of a fit."""
@@ -149,9 +153,13 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no typ
             )
         return self._run
 
-    def _attach(self, model: Any, *, of_fit: bool) -> None:
+    def _attach(self, model: Any, *, of_fit: bool, waited: bool = False) -> None:
+        """Begin a run; of a fit whose model is built by its first step, after that. waited: it was taken."""
         self.close()
         self._run = self._running = None
+        if of_fit and not waited and not all(layer.built for layer in compat.flat_layers(model)):
+            self._attached = Attached(model, self._first(model), self.close)
+            return
         began = time.perf_counter()
         kernels = kernels_by_name(model)
         require_watchable(model, kernels)
@@ -167,8 +175,20 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no typ
         run.begins(list(kernels), sizes, optimizer_info(model.optimizer).name)
         weakref.finalize(self, run.ends)  # a fit that raised beside its steps has no end: at the latest at exit
         self._run, self._running = run, Running(model, list(kernels.values()), pace, run, self._failed, before)
+        self._running.steps = int(waited)
         pace.warmed_up(time.perf_counter() - began)
         self._attached = Attached(model, self._running, self.close if of_fit else None)
+
+    def _first(self, model: Any) -> Callable[..., Any]:
+        """Return what takes the first step of a model that is built by it, and has the next ones watched."""
+        plain = model.__dict__["train_function"]
+
+        def first(*arguments: Any) -> Any:
+            result = plain(*arguments)
+            self._begin_watching(model, waited=True)
+            return result
+
+        return first
 
     def _begin_run(self, run: Run) -> None:
         """Do nothing more; a place for others."""

@@ -55,7 +55,8 @@ def cost_words(cost: WatchCost | None) -> str:
     allowed = "" if cost.budget is None else f", of {percent(cost.budget)} that it may cost"
     warm_up = f"; of that, {seconds(cost.warm_up_seconds)} once, to begin" if cost.warm_up_seconds else ""
     unknown = "" if cost.sample_seconds is not None else "; more than that is not known: no step ran unwatched"
-    return f"{seconds(cost.added_seconds)} of {seconds(cost.seconds)}: {share(cost.share)}{allowed}{warm_up}{unknown}"
+    plain = seconds(max(cost.seconds - cost.added_seconds, 0.0))
+    return f"{seconds(cost.added_seconds)} on top of {plain}: {share(cost.share)}{allowed}{warm_up}{unknown}"
 
 
 def share(number: float) -> str:
@@ -113,10 +114,11 @@ def _rows(recording: Recording) -> list[_Row]:
 
 def _told(recording: Recording) -> str:
     about, samples = recording.about, len(recording.steps)
+    last = f" (the last at step {recording.steps[-1]})" if samples else ""
     of = [] if about is None else [about.title, about.framework, about.optimizer, about.started]
     took = f" in {seconds(recording.seconds[-1])}" if recording.seconds else ""
     return " · ".join(
-        filter(None, [*of, f"{counted(samples, 'sample')} of {counted(recording.total_steps, 'step')}{took}"])
+        filter(None, [*of, f"{counted(samples, 'sample')}{last} of {counted(recording.total_steps, 'step')}{took}"])
     )
 
 

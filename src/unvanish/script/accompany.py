@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from unvanish.core.diagnosis import Cost, Site
 from unvanish.core.observation import Observation
-from unvanish.errors import UnvanishError
+from unvanish.errors import ScriptError, UnvanishError, UsageError
 from unvanish.script.folder import folder_for
 from unvanish.script.outcome import ScriptRun
 from unvanish.script.output import Output
@@ -70,8 +70,32 @@ def accompany(path: Path, argv: Sequence[str], wanted: Wanted, *, keep_output: b
         found = run_script(path, argv, factories, "watch")
     for run in runs:
         run.ends()
-    trained = any(run.folder is not None for run in runs)
-    if found.outcome == "finished" and trained:
-        found = replace(found, outcome="enough", error=None)
+    if any(run.steps for run in runs):
+        found = _told(found, runs)
     notes = tuple(filter(None, (note, output.note)))
     return replace(found, folder=folder, output=output.path, tail=output.tail(), notes=notes), runs
+
+
+def _told(found: ScriptRun, runs: list[Run]) -> ScriptRun:
+    """Return how a script ended that trained: what was recorded of it counts."""
+    kept = [run.folder for run in runs if run.folder is not None]
+    if found.outcome == "finished" and kept:
+        return replace(found, outcome="enough", error=None)
+    if found.outcome == "finished":
+        error: UnvanishError = UsageError(
+            f"{found.script.name} was trained, and nothing of it could be recorded",
+            found="see the line above that says why",
+            numbers={"training steps seen": sum(run.steps for run in runs)},
+            hint="run it where .unvanish can be made and written",
+        )
+        return replace(found, outcome="refused", error=error)
+    if found.error is None or found.outcome not in ("interrupted", "raised", "exited"):
+        return found
+    what = {"interrupted": "was interrupted", "raised": "raised an error", "exited": "called sys.exit"}[found.outcome]
+    error = ScriptError(
+        f"{found.script.name} {what} after {runs[-1].steps} training steps",
+        found="what was recorded until then is kept" if kept else "nothing of it could be recorded",
+        numbers={"recordings": len(kept)},
+        hint=f"unvanish report {kept[-1]}" if kept else "run it where .unvanish can be made and written",
+    )
+    return replace(found, error=error)

@@ -18,7 +18,7 @@ from unvanish.core.watch_cost import WatchCost
 from unvanish.errors import UsageError
 from unvanish.watching.pace import Pace
 from unvanish.watching.recorder import Numbers, Recorder
-from unvanish.watching.stream import Stream
+from unvanish.watching.stream import Stream, loss_unknown
 
 JUMP = 3.0
 """A loss so many times as large as the largest of the last ones is a jump: those of small batches differ a lot."""
@@ -91,6 +91,11 @@ class Run:
             self._tell("the last samples are still being read: the recording ends before them")
 
     @property
+    def steps(self) -> int:
+        """Return the number of steps up to the last sample."""
+        return self._last + 1
+
+    @property
     def cost(self) -> WatchCost:
         """Return what watching cost so far."""
         return self.pace.cost
@@ -137,8 +142,8 @@ class Run:
         seconds = 0.0 if self._recorder is None else self._recorder.seconds
         return self._jump(step, seconds, mean)
 
-    def _jumps(self, _: Header, row: Row) -> list[Event]:
-        return self._jump(row.step, row.seconds, row.loss)
+    def _jumps(self, header: Header, row: Row) -> list[Event]:
+        return [] if loss_unknown(header, row) else self._jump(row.step, row.seconds, row.loss)
 
     def _jump(self, step: int, seconds: float, loss: float) -> list[Event]:
         """Have the next step sampled where the loss is much larger than it was, or no number; say so of a jump."""
@@ -158,7 +163,7 @@ class Run:
             return []
         counts = row.numbers[WATCH_STATS.index("gradient_nonfinite")]
         layers = [name for name, count in zip(header.layers, counts, strict=True) if count > 0]
-        if math.isfinite(row.loss) and not layers:
+        if (math.isfinite(row.loss) or loss_unknown(header, row)) and not layers:
             return []
         self._nonfinite = True
         where = f"in the gradients of {len(layers)} of {len(header.layers)} layers" if layers else "in the loss alone"

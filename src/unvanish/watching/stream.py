@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable
 
@@ -21,6 +22,12 @@ _KEPT = 20
 """Samples that a rule may look back on."""
 
 
+def loss_unknown(header: Header, row: Row) -> bool:
+    """Say whether no loss was seen at the step: it is nan, and yet all gradients are numbers."""
+    counts = row.numbers[header.stats.index("gradient_nonfinite")]
+    return math.isnan(row.loss) and not bool((counts > 0).any())
+
+
 class Stream:
     """Hear the samples of a training, judge some of them, and say what was found for the first time."""
 
@@ -38,7 +45,7 @@ class Stream:
         """Take a sample; judge the samples 1, 2, 4, 8, ...: rules cost, and find what is there at the first."""
         self._rows.append(row)
         self._samples += 1
-        if not JUDGES or self._samples & (self._samples - 1):
+        if not JUDGES or self._samples & (self._samples - 1) or loss_unknown(header, row):
             return []
         recording = _recording(header, tuple(self._rows))
         size = self._start.data.batch_size
