@@ -1,5 +1,7 @@
 """Numbers for each pair of places (p, p') along one axis, as a matrix; None stands for the same number everywhere.
 
+What the sums stand for is derived in theory.profile.
+
 Axes of more than LARGEST places are left uniform: few of them are at the border, and the matrices would be large. The
 two axes of a square image are one object all the way, and so is what follows from it: a few results are kept.
 """

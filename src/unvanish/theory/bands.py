@@ -16,7 +16,10 @@ FURTHEST = 100_000
 
 
 def healthy_factor(depth: int) -> float:
-    """Return the factor f per layer at which that many layers make DECADES: a healthy factor is within 1/f and f."""
+    """Return the factor f per layer at which that many layers make DECADES, f^depth = 10^DECADES (derived).
+
+    A healthy factor is within 1/f and f.
+    """
     return math.inf if depth < 1 else float(10 ** (DECADES / depth))
 
 

@@ -10,7 +10,7 @@ def through_embedding(layer: Layer, *, reads_words: bool) -> Signal:
     """Return the rows of the table as a signal: two samples have one in common with the chance 1 / words.
 
     Words are taken to be equally likely. reads_words: whether an input tells the rows; else they are those of places,
-    the same for every sample.
+    the same for every sample (derived).
     """
     mean, variance = weights_moments(layer.table)
     words = max((layer.table.size if layer.table is not None else 0) // (layer.units or 1), 1)

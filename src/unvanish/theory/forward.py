@@ -78,12 +78,18 @@ def through_activation(u: Signal, activation: str, parameter: float | None, unit
 
 
 def slide(of: Known, u: Signal, spread: float) -> float:
-    """Return the power with which f tells a pair of samples apart that is less alike than others: 1 for a linear f."""
+    """Return the power with which f tells a pair of samples apart that is less alike than others: 1 for a linear f.
+
+    Derived in theory.fluctuation.
+    """
     return min(slope_pair_of(of, u.gap) * u.spread / spread, 1.0) if 0 < spread < math.inf else 1.0
 
 
 def through_batch_norm(h: Signal, layer: Layer, instances: float) -> Signal:
-    """Return the normalised signal: unit variance over the batch, so that E h(x) h(y) = -q / (instances - 1)."""
+    """Return the normalised signal: unit variance over the batch (Ioffe & Szegedy 2015, algorithm 1).
+
+    The values of a unit add up to 0, so that E h(x) h(y) = -q / (instances - 1) (derived).
+    """
     scale, shift = affine(layer)
     if instances <= 1:
         return Signal(shift.mean, shift.variance, 0.0)
@@ -132,7 +138,7 @@ def through_pool(h: Signal, pool: Pooled, units: int = 1) -> Signal:
     """Return the pooled signal.
 
     A mean over n places divides the spread by n; the largest is that of n Gaussians of the same moments. The largest
-    f(u) is f of the largest u, as activations rise.
+    f(u) is f of the largest u, as activations rise (derived).
     """
     spread = h.spread if h.spread > 0 else 0.0 * h.spread
     apart = spread if h.across is None else max(h.across, 0.0)
@@ -149,7 +155,7 @@ def through_pool(h: Signal, pool: Pooled, units: int = 1) -> Signal:
 
 
 def added(signals: list[tuple[Signal, int]]) -> Signal:
-    """Return the sum of signals, each with how often it enters; different ones are taken to be uncorrelated."""
+    """Return the sum of signals, each with how often it enters (derived); different ones are taken as uncorrelated."""
     if len(signals) == 1 and signals[0][1] == 1:
         return signals[0][0]
     variance = math.fsum(h.variance * n * n for h, n in signals)
@@ -175,7 +181,10 @@ def averaged(signals: list[tuple[Signal, float]]) -> Signal:
 
 
 def activation_noise(of: Moments, units: int) -> float:
-    """Return Var ln(mean of f^2 over units) beyond what u's own length explains: (kappa - 1)/n for Gaussian units."""
+    """Return Var ln(mean of f^2 over units) beyond what u's own length explains (derived).
+
+    (kappa - 1 - 2 elasticity^2)/n of Gaussian units: their length varies by 2/n, and f^2 follows with its elasticity.
+    """
     fresh = (of.kurtosis - 1 - 2 * of.elasticity * of.elasticity) / max(units, 1)
     return fresh if fresh > 0 and math.isfinite(fresh) else 0.0
 

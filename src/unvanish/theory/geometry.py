@@ -104,7 +104,7 @@ def pooled(layer: Layer, source: Layer | None) -> Pooled:
 
 @lru_cache(maxsize=64)
 def largest_of(count: int) -> tuple[float, float]:
-    """Return mean and variance of the largest of `count` standard normals (count 1: 0 and 1)."""
+    """Return mean and variance of the largest of `count` standard normals, of distribution Phi^count (1: 0 and 1)."""
     step = 0.01
     x = [step * i for i in range(-1000, 1001)]
     below = [(0.5 * math.erfc(-z / math.sqrt(2))) ** count for z in x]

@@ -29,7 +29,8 @@ def gradient_norms(kernels: list[Pass], batch_size: int) -> Array:
     Shape (kernels, values).
 
     kernels: the layers that own a kernel, in forward order. The mean of a logarithm lies half its variance below the
-    logarithm of the mean. -inf for a gradient of exactly zero, nan where the last one's is.
+    logarithm of the mean (log-normal: Hanin & Nica 2020). -inf for a gradient of exactly zero, nan where the last one's
+    is.
     """
     felt = [at for at in kernels if at.d_before is not None]
     if not felt:
@@ -74,7 +75,10 @@ def spread_of_first(kernels: list[Pass], norms: Array) -> float | None:
 
 
 def transmission_per_layer(kernels: list[Pass]) -> float:
-    """Return the geometric mean of the factors by which |dL/du| changes from kernel to kernel, towards the input."""
+    """Return the geometric mean of the factors by which |dL/du| changes from kernel to kernel, towards the input.
+
+    Each is sqrt(chi) (Schoenholz et al. 2017, section 4).
+    """
     logs = [mean(at.d_before.log) if at.d_before is not None else math.nan for at in kernels]
     steps = per_step([log / (2 * _DECADE) for log in logs])
     return math.nan if math.isnan(steps) else float(10.0 ** min(steps, 300.0))

@@ -12,7 +12,7 @@ from unvanish.theory.signal import Signal, affine
 
 
 def through_scale(h: Signal, layer: Layer) -> Signal:
-    """Return gamma h + beta."""
+    """Return gamma h + beta: q <- E gamma^2 q + E beta^2, gamma and beta independent of h (derived)."""
     scale, shift = affine(layer)
     second, mean = scale.second_moment, scale.mean * h.mean
     variance = max(second * h.second - mean * mean, 0.0) if scale.variance else second * h.variance
@@ -22,6 +22,6 @@ def through_scale(h: Signal, layer: Layer) -> Signal:
 
 
 def back_through_scale(d: Cotangent, layer: Layer) -> Cotangent:
-    """Return dL/dh = gamma dL/dh_out."""
+    """Return dL/dh = gamma dL/dh_out: the square times E gamma^2 (derived)."""
     scale, _ = affine(layer)
     return scaled(d, scale.second_moment)._replace(branch=d.branch * scale.mean)

@@ -66,7 +66,10 @@ class Signal(NamedTuple):
 
 
 def merged_noise(parts: list[tuple[float, float]]) -> float:
-    """Return the variance of ln(sum) from (share, variance of ln) of each part; what the least noisy has, all share."""
+    """Return the variance of ln(sum) from (share, variance of ln) of each part; what the least noisy has, all share.
+
+    (Derived, to first order.)
+    """
     common = min((noise for _, noise in parts), default=0.0)
     return common + math.fsum(share * share * (noise - common) for share, noise in parts)
 
@@ -149,6 +152,9 @@ def affine(layer: Layer) -> tuple[WeightStats, WeightStats]:
 
 
 def kernel_noise(layer: Layer, to: float, fro: float) -> float:
-    """Return Var ln(|W v|^2/|v|^2) of a random W from `fro` to `to` units: 2/to; orthogonal: of the part left out."""
+    """Return Var ln(|W v|^2/|v|^2) of a random W from `fro` to `to` units: 2/to (Hanin & Nica 2020).
+
+    Of an orthogonal one what a projection to fewer units leaves out: 2/to - 2/fro (derived).
+    """
     orthogonal = layer.kernel is not None and layer.kernel.orthogonal
     return 2 / to * (max(0.0, 1 - to / fro) if orthogonal else 1.0)
