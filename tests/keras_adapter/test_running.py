@@ -29,12 +29,28 @@ def kernels_of(model):
     return [layer.kernel for layer in model.layers if hasattr(layer, "kernel")]
 
 
+class Taken:
+    """Take what a training gives."""
+
+    def __init__(self, samples=None):
+        self.samples, self.glances, self.words = [] if samples is None else samples, [], []
+
+    def sample(self, step, numbers):
+        self.samples.append((step, numbers))
+
+    def glance(self, step, mean, steps):
+        self.glances.append((step, mean, steps))
+
+    def says(self, step, kind, text):
+        self.words.append((step, kind, text))
+
+
 def running(model, every, samples):
     return Running(
         model,
         kernels_of(model),
         Pace(every),
-        lambda *sample: samples.append(sample),
+        Taken(samples),
         lambda error: None,
         model.__dict__.get("train_function"),
     )
@@ -183,7 +199,7 @@ def test_kernels_without_a_gradient_say_so():
         model,
         [used.kernel, frozen.kernel, cut.kernel],
         Pace(1),
-        lambda *sample: samples.append(sample),
+        Taken(samples),
         lambda error: None,
         None,
     )
@@ -203,6 +219,7 @@ def test_a_step_that_is_not_sampled_costs_one_python_call():
     with shadowed(model, train_function=run):
         fitted(model)
     run._plain = [].append if arguments == 1 else lambda *_: None
+    run._simple, run._pace.left = True, 3  # as it is once a second function was worth its compilation
     calls = []
     sys.setprofile(lambda frame, event, _: calls.append(frame.f_code.co_name) if event == "call" else None)
     try:
@@ -213,13 +230,29 @@ def test_a_step_that_is_not_sampled_costs_one_python_call():
     assert len(calls) <= arguments
 
 
+def test_a_second_function_is_compiled_once_the_tap_has_cost_as_much():
+    model, samples = made("residual", "adam"), []
+    run = running(model, 100, samples)
+    tapped, plain = [], []
+    run._tap, run._tapped = object(), lambda *_: tapped.append(0) or run._fake
+    run._plain, run._price = lambda *_: plain.append(0) or run._result, 3.0
+    run._result = ({}, None) if BACKEND == "jax" else {}
+    run._fake = (({}, {"numbers": None}), None) if BACKEND == "jax" else ({}, {"numbers": None})
+    for step in range(8):
+        run._paid = step * 1.0
+        run(*[None] * (2 if BACKEND == "jax" else 1))
+    assert len(tapped) == 3  # the sample of step 0, and two whose tap had not cost the price yet
+    assert len(plain) == 5
+    assert run.steps == 8
+
+
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
 def test_what_a_step_raises_is_told(error):
     def refuse(*_):
         raise error("no")
 
     told = []
-    run = Running(linear("sgd"), [], Pace(1), print, told.append, refuse)
+    run = Running(linear("sgd"), [], Pace(1), Taken(), told.append, refuse)
     run._tapped = refuse
     with pytest.raises(error):
         run(None, None)
@@ -232,7 +265,7 @@ def test_the_end_of_an_epoch_is_no_failure(ended):
         raise ended
 
     told = []
-    run = Running(linear("sgd"), [], Pace(1), print, told.append, end)
+    run = Running(linear("sgd"), [], Pace(1), Taken(), told.append, end)
     run._tapped = end
     with pytest.raises(ended):
         run(None, None)
