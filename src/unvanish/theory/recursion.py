@@ -262,7 +262,7 @@ def _counted(sources: list[Pass]) -> list[tuple[Pass, int]]:
 
 def _summands(sources: list[Pass], signals: list[Signal]) -> list[tuple[Signal, int]]:
     """Return what an add sums, each with how often it enters; not what is exactly zero, while something is not."""
-    of = {source.layer.name: h for source, h in zip(sources, signals, strict=True)}
+    of = {source.layer.name: h for source, h in zip(sources, signals, strict=False)}  # of none, where it has no source
     each = [(of[source.layer.name], times) for source, times in _counted(sources)]
     return [(h, times) for h, times in each if h.second != 0] or each
 

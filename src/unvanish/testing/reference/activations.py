@@ -129,11 +129,11 @@ _ELEMENTWISE: dict[str, tuple[Callable[[Array, float], Array], Callable[[Array, 
     "softplus": (lambda z, _: softplus(z), lambda z, _: sigmoid(z)),
     "softsign": (lambda z, _: z / (1 + np.abs(z)), lambda z, _: (1 + np.abs(z)) ** -2.0),
     "sparse_plus": (
-        lambda z, _: _between(z, -1, 1) * (z + 1) ** 2 / 4 + _between(z, 1, _INF) * z,
+        lambda z, _: _between(z, -1, 1) * (z + 1) ** 2 / 4 + (z.real >= 1) * z,
         lambda z, _: _between(z, -1, 1) * (z + 1) / 2 + _between(z, 1, _INF),
     ),
     "sparse_sigmoid": (
-        lambda z, _: _between(z, -1, 1) * (z + 1) / 2 + _between(z, 1, _INF),
+        lambda z, _: _between(z, -1, 1) * (z + 1) / 2 + (z.real >= 1),
         lambda z, _: _between(z, -1, 1) / 2,
     ),
     "squareplus": (
