@@ -15,7 +15,7 @@ from unvanish.core.forecast import Forecast
 from unvanish.core.network import Network
 from unvanish.core.outlook import Outlook
 from unvanish.core.recording import Recording
-from unvanish.diagnosing import __version__, diagnose
+from unvanish.diagnosing import __version__, diagnose, errors_of_a_sample
 from unvanish.errors import UsageError
 from unvanish.watching.judges import JUDGES
 from unvanish.watching.session import Plan, Progress
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from unvanish.script.run import ScriptRun
     from unvanish.trial.cure import Cure
 
-JUDGES.append(diagnose)  # of what a watched training shows: a room further down sees no rule
+JUDGES.append(errors_of_a_sample)  # for watching, which sees no rule
 
 
 def check(

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from unvanish.core.diagnosis import Cost, Diagnosis, Site
+from unvanish.core.diagnosis import Cost, Diagnosis, Finding, Site
 from unvanish.core.observation import Observation
 from unvanish.core.version import VERSION
 
@@ -34,6 +34,15 @@ def diagnose(
         cost=cost,
         created=datetime.now().astimezone().isoformat(timespec="seconds"),
     )
+
+
+SHOWN_BY_A_SAMPLE = frozenset({"blocked", "exploding", "nonfinite", "vanishing"})
+"""Verdicts that a single sample's gradients decide. Those on the step and the units need a whole look, as check's."""
+
+
+def errors_of_a_sample(seen: Observation) -> tuple[Finding, ...]:
+    """Return the errors that one sample of a running training is enough for, the root cause first."""
+    return tuple(f for f in diagnose(seen).findings if f.severity == "error" and f.verdict in SHOWN_BY_A_SAMPLE)
 
 
 def with_forecast(seen: Observation) -> Observation:

@@ -129,6 +129,18 @@ def test_another_database_is_one_error(tmp_path):
         read(path)
 
 
+def test_a_view_that_never_ends_is_not_asked(tmp_path):
+    written(tmp_path / "recording.sqlite", 2).close()
+    connection = sqlite3.connect(tmp_path / "recording.sqlite")
+    connection.execute("DROP TABLE samples")
+    endless = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT x, x * 0.1, x, x'00' FROM n"
+    connection.execute(f"CREATE VIEW samples (id, step, seconds, loss) AS {endless}")
+    connection.commit()
+    connection.close()
+    with pytest.raises(DataError, match="the tables events, meta"):
+        read(tmp_path)
+
+
 def test_no_file_is_one_error(tmp_path):
     for path in (tmp_path / "none", tmp_path):
         with pytest.raises(UsageError, match="there is no recording"):

@@ -76,6 +76,12 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True):
 
         return np.asarray(self.rows[stat], dtype=np.float64).reshape(len(self.steps), len(self.layers))
 
+    def gradient_rms(self) -> NDArray[np.float64]:
+        """Return the RMS of each kernel's gradient over its entries, of shape (samples, layers)."""
+        import numpy as np
+
+        return self.array("gradient_norm") / np.sqrt(np.maximum(np.asarray(self.sizes, dtype=np.float64), 1))
+
     def frame(self) -> Any:
         """Return one row for each sample and layer: a pandas DataFrame where that is installed, else columns of numpy.
 

@@ -7,6 +7,7 @@ little-endian, nan where not taken) a sample, events (step, JSON). Write-ahead l
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import shutil
 import sqlite3
@@ -17,6 +18,7 @@ from typing import NamedTuple
 
 import msgspec
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from unvanish.core.recording import WATCH_STATS, About, Event, Recording
@@ -162,32 +164,41 @@ def read(path: Path) -> Recording:
 
 def _read(file: Path) -> Recording:
     with _opened(file) as connection:
-        found = connection.execute("PRAGMA application_id").fetchone()[0]
+        application = connection.execute("PRAGMA application_id").fetchone()[0]
         schema = connection.execute("PRAGMA user_version").fetchone()[0]
-        if found != APPLICATION or schema != SCHEMA:
-            raise ValueError(f"a database of application {found:#x}, schema {schema}; expected schema {SCHEMA}")
+        if application != APPLICATION or schema != SCHEMA:
+            raise ValueError(f"a database of application {application:#x}, schema {schema}; expected schema {SCHEMA}")
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if not {"meta", "samples", "events"} <= tables:  # a view of that name may be a query that never ends
+            raise ValueError(f"the tables {', '.join(sorted(map(str, tables)))[:200]}")
         header = msgspec.json.decode(_meta(connection, "header", b""), type=Header)
         shape = len(header.stats), len(header.layers)
         if len(header.sizes) != shape[1] or any(size < 1 for size in header.sizes):
             raise ValueError(f"{shape[1]} layers with sizes {header.sizes[:4]}")
         rows = [row for row in _samples(connection, 4 * shape[0] * shape[1]) if _plausible(row)]
         with np.errstate(all="ignore"):
-            numbers = [np.frombuffer(row[3], "<f4").reshape(shape).astype(np.float64) for row in rows]
+            whole = [
+                Row(step, seconds, math.nan if loss is None else loss, np.frombuffer(blob, "<f4").reshape(shape))
+                for step, seconds, loss, blob in rows
+            ]
+            found = as_recording(header, whole)
         events = [msgspec.json.decode(value, type=Event) for value in _events(connection)]
         total = msgspec.json.decode(_meta(connection, "total_steps", b"0"), type=int)
         cost = msgspec.json.decode(_meta(connection, "cost", b"null"), type=WatchCost | None)
-    steps = tuple(int(row[0]) for row in rows)
+    return replace(found, total_steps=max(total, found.total_steps), events=tuple(events), cost=cost)
+
+
+def as_recording(header: Header, rows: Sequence[Row]) -> Recording:
+    """Return the samples as a record, without events and cost; it ends with the last of them."""
     return Recording(
         layers=header.layers,
         sizes=header.sizes,
-        steps=steps,
-        losses=tuple(float("nan") if row[2] is None else float(row[2]) for row in rows),
-        rows={stat: tuple(tuple(n[at].tolist()) for n in numbers) for at, stat in enumerate(header.stats)},
-        total_steps=max(total, steps[-1] + 1 if steps else 0),
-        events=tuple(events),
-        seconds=tuple(float(row[1]) for row in rows),
+        steps=tuple(row.step for row in rows),
+        losses=tuple(row.loss for row in rows),
+        rows={stat: tuple(tuple(row.numbers[at].tolist()) for row in rows) for at, stat in enumerate(header.stats)},
+        total_steps=rows[-1].step + 1 if rows else 0,
+        seconds=tuple(row.seconds for row in rows),
         about=header.about,
-        cost=cost,
     )
 
 

@@ -30,14 +30,7 @@ def require_model(model: Any) -> None:
             hint="call model.compile(optimizer=..., loss=...) first",
         )
     require_built(model)
-    replicas = getattr(getattr(model, "distribute_strategy", None), "num_replicas_in_sync", 1)
-    if replicas > 1:
-        raise UnsupportedError(
-            f"the model {name!r} is trained by {replicas} replicas at once",
-            found="gradients of parts of a batch, which are added up where they cannot be read",
-            numbers={"replicas": replicas},
-            hint="check it on one device: without the strategy's scope it is the same network",
-        )
+    require_one_replica(model)
     if not model.trainable_variables:
         raise UsageError(
             f"the model {name!r} has no trainable weights",
@@ -47,16 +40,21 @@ def require_model(model: Any) -> None:
         )
 
 
-def require_watchable(model: Any, kernels: Collection[Any]) -> None:
-    """Raise UnsupportedError for a training of which no step could be read."""
+def require_one_replica(model: Any) -> None:
+    """Raise UnsupportedError for a model that is trained by several replicas at once."""
     replicas = getattr(getattr(model, "distribute_strategy", None), "num_replicas_in_sync", 1)
     if replicas > 1:
         raise UnsupportedError(
-            f"a training by {replicas} replicas at once cannot be watched",
+            f"the model {getattr(model, 'name', '?')!r} is trained by {replicas} replicas at once",
             found="gradients of parts of a batch, which are added up where they cannot be read",
             numbers={"replicas": replicas},
-            hint="without the strategy's scope it is the same network",
+            hint="check it on one device: without the strategy's scope it is the same network",
         )
+
+
+def require_watchable(model: Any, kernels: Collection[Any]) -> None:
+    """Raise UnsupportedError for a training of which no step could be read."""
+    require_one_replica(model)
     if not kernels:
         raise UnsupportedError(
             f"the model {model.name!r} has no kernel to watch",

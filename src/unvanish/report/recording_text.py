@@ -9,13 +9,13 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.text import Text
 
-from unvanish.core.measures.update_ratio import update_ratio
 from unvanish.core.recording import Event, Recording
 from unvanish.core.watch_cost import WatchCost
 from unvanish.report.fold import fold
 from unvanish.report.inert import cells, inert, shorten
 from unvanish.report.lines import can_write, plain_line, wrap
 from unvanish.report.numbers import MISSING, counted, percent, plain, scientific, seconds
+from unvanish.report.rows import last_update_ratios
 from unvanish.report.sparkline import STEPS, sparkline
 
 WIDEST = 120
@@ -30,11 +30,6 @@ def print_recording(recording: Recording, console: Console) -> None:
     ascii_only = not can_write(f"·→{STEPS}", console.encoding)
     for line in recording_lines(recording, min(console.width, WIDEST)):
         console.print(plain_line(line) if ascii_only else line, soft_wrap=True, highlight=False)
-
-
-def render_recording(recording: Recording) -> str:
-    """Return the report as plain text of 80 columns."""
-    return "\n".join(line.plain for line in recording_lines(recording, 80))
 
 
 def recording_lines(recording: Recording, width: int) -> list[Text]:
@@ -103,12 +98,11 @@ class _Row(NamedTuple):
 
 
 def _rows(recording: Recording) -> list[_Row]:
-    sizes = recording.sizes
-    norms, zeros = recording.array("gradient_norm"), recording.array("gradient_zeros")[-1]
-    steps = update_ratio(recording.array("update_norm")[-1], recording.array("weight_norm")[-1])
+    rms, zeros = recording.gradient_rms(), recording.array("gradient_zeros")[-1]
+    steps = last_update_ratios(recording)
     return [
-        _Row((norms[:, i] / math.sqrt(size)).tolist(), float(steps[i]), float(zeros[i] / size))
-        for i, size in enumerate(sizes)
+        _Row(rms[:, i].tolist(), steps.get(name, math.nan), float(zeros[i] / recording.sizes[i]))
+        for i, name in enumerate(recording.layers)
     ]
 
 

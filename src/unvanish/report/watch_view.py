@@ -13,8 +13,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from unvanish.core.recording import Recording
-from unvanish.core.recording_file import Header, Row
+from unvanish.core.recording_file import Header, Row, as_recording
 from unvanish.core.watch_cost import WatchCost
 from unvanish.report.inert import inert
 from unvanish.report.lines import can_write, plain_line
@@ -71,12 +70,8 @@ class WatchView:
             else:
                 self._console.print(line(self._title, header, row, cost), markup=False, soft_wrap=True)
 
-    def tell(self, text: str) -> None:
-        """Show a line that stays."""
-        with self._lock:
-            self._console.print(f"{self._title}: {text}", markup=False, soft_wrap=True)
-
     def _draw(self, cost: WatchCost) -> None:
+        assert self._header is not None  # there is a row
         if self._live is None:
             self._live = Live(
                 console=self._console,
@@ -87,7 +82,10 @@ class WatchView:
             )
             self._live.start()
         ascii_only = not can_write(f"·→{STEPS}", self._console.encoding)
-        lines = [self._status(cost), *layer_lines(self._recording(), min(self._console.width, WIDEST))]
+        lines = [
+            self._status(cost),
+            *layer_lines(as_recording(self._header, self._rows), min(self._console.width, WIDEST)),
+        ]
         self._live.update(Group(*[plain_line(text) if ascii_only else text for text in lines]), refresh=True)
 
     def _status(self, cost: WatchCost) -> Text:
@@ -96,23 +94,10 @@ class WatchView:
         text = f"{self._title} · step {row.step} · {loss} · watching costs {share(cost.share)}"
         return Text(inert(text), style="bold", no_wrap=True, overflow="crop")
 
-    def _recording(self) -> Recording:
-        header, rows = self._header, tuple(self._rows)
-        assert header is not None  # there is a row
-        return Recording(
-            layers=header.layers,
-            sizes=header.sizes,
-            steps=tuple(row.step for row in rows),
-            losses=tuple(row.loss for row in rows),
-            rows={stat: tuple(tuple(row.numbers[i].tolist()) for row in rows) for i, stat in enumerate(header.stats)},
-        )
-
 
 def line(title: str, header: Header, row: Row, cost: WatchCost) -> str:
     """Return a sample in one line: step, loss, the gradient of the first and the last layer, what watching costs."""
-    norms = row.numbers[header.stats.index("gradient_norm")]
-    ends = " .. ".join(
-        f"{scientific(float(norms[at]) / math.sqrt(header.sizes[at]))} in {header.layers[at]}"
-        for at in dict.fromkeys((0, len(norms) - 1))
-    )
-    return f"{title}: step {row.step}  loss {plain(row.loss)}  gradient RMS {ends}  watching costs {share(cost.share)}"
+    rms = as_recording(header, [row]).gradient_rms()[0]
+    ends = dict.fromkeys((0, len(rms) - 1))
+    told = " .. ".join(f"{scientific(float(rms[at]))} in {header.layers[at]}" for at in ends)
+    return f"{title}: step {row.step}  loss {plain(row.loss)}  gradient RMS {told}  watching costs {share(cost.share)}"

@@ -29,13 +29,6 @@ def names_of(calls: Sequence[Call], model: torch.nn.Module) -> dict[Key, str]:
     return taken
 
 
-def module_of(call: Call, name: str, model: torch.nn.Module) -> torch.nn.Module | None:
-    """Return the module that the call's name is the path of; None where it is a function's."""
-    path = name.split(":")[0]
-    found = dict(model.named_modules()).get(path) if path else None
-    return found if call.kind != "input" else None
-
-
 def _base(call: Call, owners: dict[int, tuple[str, str]], several: set[str], alone: bool) -> str:
     place = call.place
     if call.kind == "input":

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TextIO
 
-from unvanish.core.diagnosis import Finding
 from unvanish.core.observation import Observation
 from unvanish.core.recording import WATCH_STATS, About, Event, Recording
 from unvanish.core.recording_file import Header, RecordingFile, Row, read
@@ -46,7 +45,6 @@ class Run:
         self._mean = (0.0, 0)
         """Of the losses at the last glance: their sum since Keras began to take means, and how many they are."""
         self._nonfinite = False
-        self._findings: list[Finding] = []
         self._listeners: list[Hear] = [self._jumps, self._numbers]
 
     def begins(self, layers: Sequence[str], sizes: Sequence[int], optimizer: str) -> None:
@@ -60,12 +58,7 @@ class Run:
 
     def judged(self, start: Observation, dtype: str) -> None:
         """Let the rules judge what comes, beginning with what is known before the first step; errors are shown."""
-        self.listen(Stream(start, dtype, self._findings.append).hear)
-
-    @property
-    def findings(self) -> tuple[Finding, ...]:
-        """Return the errors that were found so far, in the order in which they were."""
-        return tuple(self._findings)
+        self.listen(Stream(start, dtype).hear)
 
     def listen(self, hear: Hear) -> None:
         """Let somebody hear every sample, in the recorder's thread."""

@@ -21,7 +21,7 @@ def draw(diagnosis: Diagnosis) -> Figure | None:
     recording = diagnosis.recording
     if not recording.rows.get("gradient_norm") or not recording.layers:
         return None
-    rms = recording.array("gradient_norm").T / np.sqrt(np.maximum(recording.sizes, 1))[:, None]
+    rms = recording.gradient_rms().T
     figure, (ax,) = new_figure(height=min(1.6 + 0.14 * len(recording.layers), 4.4))
     ax.grid(visible=False)
     if np.isfinite(rms).all():
