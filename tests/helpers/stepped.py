@@ -98,3 +98,21 @@ EACH = [
     ("residual", "sgd"),
 ]
 """Every network and every optimizer at least once; the other pairs take minutes."""
+
+
+def linear(optimizer, scale=1.0, **compiling):
+    """Return y = x W compiled with scale * squared error, W drawn by numpy."""
+    model = keras.Sequential([keras.Input((4,)), L.Dense(3, use_bias=False)])
+    model.layers[0].kernel.assign(np.random.default_rng(1).normal(size=(4, 3)))
+    model.compile(optimizer, lambda y, p: scale * keras.ops.mean(keras.ops.square(y - p), axis=-1), **compiling)
+    return model
+
+
+def data():
+    rng = np.random.default_rng(2)
+    return rng.normal(size=(8, 4)).astype("float32"), rng.normal(size=(8, 3)).astype("float32")
+
+
+def true_gradient(weights, scale=1.0):
+    x, y = (part.astype(np.float64) for part in data())
+    return scale * 2 * x.T @ (x @ weights - y) / y.size

@@ -6,7 +6,22 @@ import sys
 import keras
 import numpy as np
 import pytest
-from stepped import BACKEND, EACH, NETS, OPTIMIZERS, STEPS, L, assert_same_bits, fitted, made, state, unwatched
+from stepped import (
+    BACKEND,
+    EACH,
+    NETS,
+    OPTIMIZERS,
+    STEPS,
+    L,
+    assert_same_bits,
+    data,
+    fitted,
+    linear,
+    made,
+    state,
+    true_gradient,
+    unwatched,
+)
 
 from unvanish.core.recording import WATCH_STATS
 from unvanish.keras import norms as norms_module
@@ -95,23 +110,6 @@ def test_several_steps_a_call(every, expected):
     assert_same_bits(state(model), values)
     assert seen == history
     assert steps == expected
-
-
-def linear(optimizer, scale=1.0):
-    model = keras.Sequential([keras.Input((4,)), L.Dense(3, use_bias=False)])
-    model.layers[0].kernel.assign(np.random.default_rng(1).normal(size=(4, 3)))
-    model.compile(optimizer, lambda y, p: scale * keras.ops.mean(keras.ops.square(y - p), axis=-1))
-    return model
-
-
-def data():
-    rng = np.random.default_rng(2)
-    return rng.normal(size=(8, 4)).astype("float32"), rng.normal(size=(8, 3)).astype("float32")
-
-
-def true_gradient(weights, scale=1.0):
-    x, y = (part.astype(np.float64) for part in data())
-    return scale * 2 * x.T @ (x @ weights - y) / y.size
 
 
 def weights_of(model):

@@ -6,7 +6,22 @@ import keras
 import numpy as np
 import pytest
 from own_steps import Own
-from stepped import BACKEND, EACH, NETS, OPTIMIZERS, STEPS, L, assert_same_bits, fitted, made, state, unwatched
+from stepped import (
+    BACKEND,
+    EACH,
+    NETS,
+    OPTIMIZERS,
+    STEPS,
+    L,
+    assert_same_bits,
+    data,
+    fitted,
+    linear,
+    made,
+    state,
+    true_gradient,
+    unwatched,
+)
 
 from unvanish.core.recording import LAYER_STATS
 from unvanish.keras import backends
@@ -80,24 +95,6 @@ def test_ways_of_running_change_no_bit(settings):
     assert recording.total_steps == STEPS
     several = {3: (2, 3, 6, 7, 10, 11), 5: (3, 7, 11)}  # the last step of each call; an epoch has four
     assert recording.steps == several.get(dict(settings).get("steps_per_execution"), tuple(range(STEPS)))
-
-
-def linear(optimizer, scale=1.0, **compiling):
-    """Return y = x W compiled with scale * squared error, W drawn by numpy."""
-    model = keras.Sequential([keras.Input((4,)), L.Dense(3, use_bias=False)])
-    model.layers[0].kernel.assign(np.random.default_rng(1).normal(size=(4, 3)))
-    model.compile(optimizer, lambda y, p: scale * keras.ops.mean(keras.ops.square(y - p), axis=-1), **compiling)
-    return model
-
-
-def data():
-    rng = np.random.default_rng(2)
-    return rng.normal(size=(8, 4)).astype("float32"), rng.normal(size=(8, 3)).astype("float32")
-
-
-def true_gradient(weights, scale=1.0):
-    x, y = (part.astype(np.float64) for part in data())
-    return scale * 2 * x.T @ (x @ weights - y) / y.size
 
 
 def steps_of(model, count, x=None):

@@ -5,6 +5,7 @@ import sys
 
 import pytest
 import torch
+from compiled_torch import louder
 from torch import nn
 from torch.nn import functional
 from torch_loops import STEPS, Net, accumulated, capture, data, plain
@@ -18,15 +19,6 @@ def fresh():
     torch._dynamo.reset()
     yield
     torch._dynamo.reset()
-
-
-def louder(graph, _):
-    """Compile to something that is a little off, so that a pass that did not run compiled is told from one that did."""
-
-    def run(*args):
-        return tuple(o * 1.01 if isinstance(o, torch.Tensor) and o.is_floating_point() else o for o in graph(*args))
-
-    return run
 
 
 def trained(net, model):

@@ -267,11 +267,16 @@ def test_two_models_are_watched_at_once():
     assert judge.losses == pytest.approx(pair.losses["judge"][::3], rel=1e-6, abs=0)
 
 
+def with_a_head_of_its_own():
+    """Return a loop that steps all but the head of its net, and the optimizer of that head."""
+    loop = Loop()
+    loop.opt = torch.optim.SGD([p for n, p in loop.net.named_parameters() if not n.startswith("head")], lr=0.1)
+    return loop, torch.optim.SGD(loop.net.head.parameters(), lr=0.1)
+
+
 def test_an_optimizer_that_steps_now_and_then():
     """Iterations have one optimizer or two; every one is counted once."""
-    loop = Loop()
-    head = torch.optim.SGD(loop.net.head.parameters(), lr=0.1)
-    loop.opt = torch.optim.SGD([p for n, p in loop.net.named_parameters() if not n.startswith("head")], lr=0.1)
+    loop, head = with_a_head_of_its_own()
     with watched(loop.net, 4) as seen:
         for i in range(20):
             loop.run(1)
@@ -284,9 +289,7 @@ def test_an_optimizer_that_steps_now_and_then():
 
 
 def test_an_optimizer_that_steps_no_more():
-    loop = Loop()
-    head = torch.optim.SGD(loop.net.head.parameters(), lr=0.1)
-    loop.opt = torch.optim.SGD([p for n, p in loop.net.named_parameters() if not n.startswith("head")], lr=0.1)
+    loop, head = with_a_head_of_its_own()
     with watched(loop.net, 4) as seen:
         for i in range(20):
             loop.run(1)

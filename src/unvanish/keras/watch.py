@@ -12,8 +12,6 @@ from typing import Any
 
 import keras
 
-from unvanish.core.recording import Recording
-from unvanish.core.watch_cost import WatchCost
 from unvanish.errors import UnvanishError, UsageError
 from unvanish.keras import compat
 from unvanish.keras.attach import Attached
@@ -23,10 +21,11 @@ from unvanish.keras.named_kernels import kernels_by_name
 from unvanish.keras.requirements import require_watchable
 from unvanish.keras.running import Running
 from unvanish.watching.pace import Every, Pace, valid
+from unvanish.watching.readable import Readable
 from unvanish.watching.run import Run, to_stream
 
 
-class Watch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
+class Watch(Readable, keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
     """Record gradient, weight and update norms of every layer while the model is trained, within a budget.
 
     Use it as a callback, `model.fit(x, y, callbacks=[unvanish.keras.Watch()])`, or around steps of your own,
@@ -54,28 +53,8 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no typ
         self._every, self._budget, self._title = every, budget, title
         self._home = None if folder is None else Path(folder)
         self._watched = model
-        self._run: Run | None = None
         self._running: Running | None = None
         self._attached: Attached | None = None
-
-    @property
-    def recording(self) -> Recording:
-        """Return what was recorded so far. Raise UsageError where nothing was."""
-        return self._begun().recording
-
-    @property
-    def cost(self) -> WatchCost:
-        """Return what watching cost so far."""
-        return self._begun().cost
-
-    @property
-    def run(self) -> Path | None:
-        """Return the folder of the run; None before its first sample is written."""
-        return None if self._run is None else self._run.folder
-
-    def frame(self) -> Any:
-        """Return the recording as a table: see Recording.frame."""
-        return self.recording.frame()
 
     def close(self) -> None:
         """Watch no more, leave nothing on the model, write what is left. May be called again."""
@@ -143,15 +122,6 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no typ
         """Count time again."""
         if self._run is not None:
             self._run.pace.enter()
-
-    def _begun(self) -> Run:
-        if self._run is None:
-            raise UsageError(
-                "nothing was watched yet",
-                found="no training began with this callback",
-                hint="model.fit(..., callbacks=[watch])",
-            )
-        return self._run
 
     def _attach(self, model: Any, *, of_fit: bool, waited: bool = False) -> None:
         """Begin a run; of a fit whose model is built by its first step, after that. waited: it was taken."""

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
 
 import torch
 
-from unvanish.core.recording import Recording
-from unvanish.core.watch_cost import WatchCost
 from unvanish.torch.compat import uncompiled
 from unvanish.torch.requirements import require_model
 from unvanish.torch.watching import Watching
 from unvanish.watching.pace import Every, Pace, valid
+from unvanish.watching.readable import Readable
 from unvanish.watching.run import Run, to_stream
 
 
-class Watch:
+class Watch(Readable):
     """Record gradient, weight and update norms of every layer while the model is trained, within a budget.
 
         with unvanish.watch(model) as watch:
@@ -48,36 +46,12 @@ class Watch:
         self._run = Run(title or type(inner).__name__, framework, pace, home=home, tell=to_stream(sys.stderr))
         self._watching = Watching(inner, pace, self._run)
 
-    @property
-    def begun(self) -> Run:
-        """Return the run itself, to whose samples others may listen."""
-        return self._run
-
-    @property
-    def recording(self) -> Recording:
-        """Return what was recorded so far. Raise UsageError where nothing was."""
-        return self._run.recording
-
-    @property
-    def cost(self) -> WatchCost:
-        """Return what watching cost so far."""
-        return self._run.cost
-
-    @property
-    def run(self) -> Path | None:
-        """Return the folder of the run; None before its first sample is written."""
-        return self._run.folder
-
-    def frame(self) -> Any:
-        """Return the recording as a table: see Recording.frame."""
-        return self.recording.frame()
-
     def close(self) -> None:
         """Watch no more, leave nothing behind, write what is left. May be called again."""
         try:
             self._watching.__exit__()
         finally:
-            self._run.ends(self._watching.done)
+            self.begun.ends(self._watching.done)
 
     def __enter__(self) -> Watch:
         """Watch from here on."""
