@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from unvanish.forecasting import Reach
     from unvanish.script.run import ScriptRun
     from unvanish.trial.cure import Cure
+    from unvanish.watching.run import Run
+    from unvanish.watching.wanted import Wanted
 
 JUDGES.append(errors_of_a_sample)  # for watching, which sees no rule
 
@@ -241,6 +243,19 @@ def watch(
     from unvanish.adapters import adapter_of
 
     return adapter_of(model).watch(model=model, every=every, budget=budget, title=title, folder=folder)
+
+
+def watch_script(
+    path: str | Path, argv: Sequence[str] = (), *, wanted: Wanted, keep_output: bool
+) -> tuple[ScriptRun, list[Run]]:
+    """Run an unmodified training script to its end, and record each of its trainings; return how it ran, and the runs.
+
+    wanted: how they are watched, and who is told of each that begins. keep_output: what the script writes is kept in a
+    file, out of the way of what is shown.
+    """
+    from unvanish.script.accompany import accompany
+
+    return accompany(Path(path), argv, wanted, keep_output=keep_output)
 
 
 def load(path: str | Path) -> Recording:

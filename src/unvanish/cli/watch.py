@@ -59,14 +59,14 @@ def _every(_ctx: click.Context, _param: click.Parameter, value: str) -> Every:
 @click.option("--verbose", "-v", is_flag=True, help="Show what the script writes while it runs.")
 def watch(script: Path, arguments: tuple[str, ...], *, every: Every, budget: float, quiet: bool, verbose: bool) -> int:
     """Run a training script to its end, and record what every layer does."""
+    from unvanish.api import watch_script
     from unvanish.report.watch_view import WatchView
-    from unvanish.script.accompany import accompany
     from unvanish.watching.wanted import Wanted
 
     kept = sys.stderr.isatty() and not verbose
     with streams.kept_stderr() as stream, WatchView(script.stem, stream, quiet=quiet or verbose) as view:
         wanted = Wanted(every, budget, script.stem, None, lambda run: run.listen(_shown(view, run)))
-        run, runs = accompany(script, arguments, wanted, keep_output=kept)
+        run, runs = watch_script(script, arguments, wanted=wanted, keep_output=kept)
     for one in runs:
         _tell(one)
     if not quiet:
