@@ -25,7 +25,7 @@ ARRANGEMENTS = {
 }
 """A network of so many kernels but the output's."""
 SHALLOWEST, DEEPEST = 5, 100
-TUNING, REPORTED, FRESH = 120, 100, 100
+TUNING, REPORTED, AGAIN, FRESH = 120, 100, 100, 100
 
 
 class Recipe(NamedTuple):
@@ -69,14 +69,19 @@ def reported() -> list[Recipe]:
     return _first(REPORTED, reported=True)
 
 
+def again() -> list[Recipe]:
+    """Return the recipes on which the second rule was judged: those of the same half that are drawn next."""
+    return _first(REPORTED + AGAIN, reported=True)[REPORTED:]
+
+
 def fresh() -> list[Recipe]:
-    """Return the recipes on which the second rule is judged: those of the same half that are drawn next."""
-    return _first(REPORTED + FRESH, reported=True)[REPORTED:]
+    """Return the recipes on which the present rule is judged: the next of the same half."""
+    return _first(REPORTED + AGAIN + FRESH, reported=True)[REPORTED + AGAIN :]
 
 
 def named(names: Collection[str]) -> list[Recipe]:
     """Return the recipes of these names, all of one half, in the order in which they are drawn."""
-    half = any(recipe.name in names for recipe in [*reported(), *fresh()])
+    half = any(recipe.name in names for recipe in [*reported(), *again(), *fresh()])
     return _first(len(names), reported=half, wanted=lambda recipe: recipe.name in names)
 
 

@@ -9,10 +9,13 @@ to be compared with the gain that it began with, about 1. What tells the outputs
 square q (1 - c), and the loss sees numbers of about 1. To come from the one to the other it has to grow or to shrink,
 and the weights go as far again for every e-fold:
 
-    needed = 1 + |ln(max(q, 1) (1 - c))| / 2
+    needed = 1 + |ln(max(q, 1) (1 - c))| / 2 + sd^2
 
 That all outputs are small is no hindrance: size alone grows in all kernels at once. (Shrinking it is one, for Adam
-divides by the root of the mean square of all gradients so far, the first and largest included.)
+divides by the root of the mean square of all gradients so far, the first and largest included.) sd is the standard
+deviation, from draw to draw, of ln of the first gradient: q and c are mean squares over the draws, and where ln is
+normal a typical draw's square lies 2 sd^2 e-folds below the mean square (Hanin and Nica 2020, Theorem 1.1: deep networks
+of few units are such).
 
 The rate is not free. To first order one step takes rate * sum |dL/dw| g / (g + epsilon) off the batch's loss. A step
 that promises a good part of the whole loss has left the region where the gradient means anything: of the loss as it is
@@ -42,9 +45,9 @@ Array = NDArray[np.float64]
 
 STEPS, LARGEST_RATE, EPSILON = 300, 1e-3, {"keras": 1e-7, "torch": 1e-8}
 """A budget in which an isometry learns at any depth; Adam's learning rate and epsilon by default."""
-SHARE = 0.27
-"""Of the loss, what one step may promise: measured on the 256 recipes that are not `fresh` in bench/trains.py, of which
-it has 8 wrong; 0.21 to 0.33 have 7 or 8, half of it 18, twice as much 12. All else is theory."""
+SHARE = 0.35
+"""Of the loss, what one step may promise: measured on the 355 recipes that are not `fresh` in bench/trains.py. All else
+is theory."""
 DIGITS, LARGEST = 2.0**-24, 3.4e38
 """Relative spacing and largest number of float32."""
 _MEAN_OF_NORMAL = math.sqrt(2 / math.pi)
@@ -80,6 +83,7 @@ def learns(
     share = float(shares[smallest])
     travel = steps * rate * share * statistics.median(layer.fan_in or 1 for layer in kernels[1:] or kernels)
     needed = 1 + 0.5 * abs(math.log(max(second, 1.0) * min(max(apart, DIGITS**2), 1.0)))
+    needed += (math.log(10) * (forecast.log10_sd or 0.0)) ** 2
     held = share < rate / largest_rate
     obstacle = _obstacle(float(logs.max()), loss, apart, arrives=travel >= needed, held=held)
     if obstacle == "step too large" and last.activation != "softmax":
