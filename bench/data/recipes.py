@@ -25,7 +25,7 @@ ARRANGEMENTS = {
 }
 """A network of so many kernels but the output's."""
 SHALLOWEST, DEEPEST = 5, 100
-TUNING, REPORTED, AGAIN, FRESH = 120, 100, 100, 100
+TUNING, HUNDRED, HUNDREDS = 120, 100, 4
 
 
 class Recipe(NamedTuple):
@@ -64,24 +64,14 @@ def tuning() -> list[Recipe]:
     return _first(TUNING, reported=False)
 
 
-def reported() -> list[Recipe]:
-    """Return the recipes on which the first rule was judged."""
-    return _first(REPORTED, reported=True)
-
-
-def again() -> list[Recipe]:
-    """Return the recipes on which the second rule was judged: those of the same half that are drawn next."""
-    return _first(REPORTED + AGAIN, reported=True)[REPORTED:]
-
-
-def fresh() -> list[Recipe]:
-    """Return the recipes on which the present rule is judged: the next of the same half."""
-    return _first(REPORTED + AGAIN + FRESH, reported=True)[REPORTED + AGAIN :]
+def hundred(number: int) -> list[Recipe]:
+    """Return the first, second, ... hundred of the half that nobody looks at before a rule stands; each judges one."""
+    return _first(number * HUNDRED, reported=True)[(number - 1) * HUNDRED :]
 
 
 def named(names: Collection[str]) -> list[Recipe]:
     """Return the recipes of these names, all of one half, in the order in which they are drawn."""
-    half = any(recipe.name in names for recipe in [*reported(), *again(), *fresh()])
+    half = any(recipe.name in names for recipe in _first(HUNDREDS * HUNDRED, reported=True))
     return _first(len(names), reported=half, wanted=lambda recipe: recipe.name in names)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from unvanish.spec.build import build
-from unvanish.theory.learns import promised
+from unvanish.theory.learns import scattered
 
 pytestmark = pytest.mark.torch
 BENCH = Path(__file__).parents[2] / "bench"
@@ -39,10 +39,11 @@ def bench() -> Any:
 
 def test_no_recipe_is_in_two_sets(bench: Any) -> None:
     recipes, kept = bench["recipes"], json.loads(bench["trains"].KEPT.read_text())
-    sets = {name: [one.name for one in getattr(recipes, name)()] for name in ("tuning", "reported", "fresh")}
-    assert {name: len(found) for name, found in sets.items()} == {"tuning": 120, "reported": 100, "fresh": 100}
-    every = [name for found in sets.values() for name in found] + list(kept["close"])
-    assert len(set(every)) == 356
+    sets = {name: [one.name for one in drawn()] for name, drawn in bench["trains"].SETS.items()}
+    numbers = dict.fromkeys(("first", "second", "third", "fourth"), 100)
+    assert {name: len(found) for name, found in sets.items()} == {"tuning": 120, "close": 36, **numbers}
+    assert set(sets["close"]) == set(kept["close"])
+    assert len({name for found in sets.values() for name in found}) == 556
     for found in sets.values():
         assert [one.name for one in recipes.named(found[5:12])] == found[5:12]
 
@@ -109,7 +110,7 @@ def test_the_cured_twin_begins_as_an_isometry(bench: Any) -> None:
     ],
 )
 def test_the_first_step_against_backpropagation(bench: Any, body: str, initialiser: str) -> None:
-    """The smallest gradient and the promise of a step within a quarter of a decade of what torch finds."""
+    """The smallest gradient and the scatter of a step within a quarter of a decade of what torch finds."""
     trains, told = bench["trains"], bench["told"]
     recipe = bench["recipes"].Recipe("", body, initialiser, "", 64, 12)
     parts = trains.mnist1d()
@@ -119,7 +120,7 @@ def test_the_first_step_against_backpropagation(bench: Any, body: str, initialis
         trains.gradients(bench["stacked"].stacked(recipe.logits, initialiser, 40, trains.SEEDS), parts)
     )  # the median of three seeds
     assert found.smallest_gradient == pytest.approx(logs.min(), rel=0, abs=0.25)
-    assert found.promise == pytest.approx(promised(logs, kernels), rel=0, abs=0.25)
+    assert found.scatter == pytest.approx(scattered(logs, kernels, trains.BATCH), rel=0, abs=0.25)
 
 
 def test_what_is_kept_can_be_judged(bench: Any) -> None:

@@ -44,6 +44,4 @@ def learning(learns: bool | None, obstacle: Obstacle = "") -> Learning:
 )
 def test_each_obstacle(learns: bool | None, obstacle: Obstacle, said: str) -> None:
     assert learning_text(learning(learns, obstacle)).startswith(said)
-    assert ("larger steps promise too much" in learning_text(learning(learns, obstacle))) == (
-        obstacle == "step too large"
-    )
+    assert ("larger steps undo" in learning_text(learning(learns, obstacle))) == (obstacle == "step too large")

@@ -28,11 +28,11 @@ class Learning(msgspec.Struct, frozen=True, kw_only=True):
     """1 - correlation of two samples' outputs."""
     loss: float | None = None
     """The loss at the start."""
-    promise: float | None = None
-    """log10 of what one step of Adam takes off the loss to first order, per unit of learning rate."""
+    scatter: float | None = None
+    """log10 of how far one step of Adam throws the loss of a sample outside of its batch, per unit of learning rate."""
     rate: float | None = None
-    """The largest learning rate that is tried at which one step does not promise too much of the loss, as it is at the
-    start or once what all outputs have in common has been put right."""
+    """The largest learning rate that is tried at which all steps together do not throw such a sample by too much of the
+    loss, as it is at the start or once what all outputs have in common has been put right."""
     share: float | None = None
     """What Adam's epsilon leaves of a step, where the gradient is smallest."""
     travel: float | None = None

@@ -81,7 +81,7 @@ class Norms:
         if gradient is None:
             return keras.ops.concatenate([_full(1, 1.0), _full(2, 0.0), _full(1, float(self._sizes[index]))])
         gradient = backends.current().still(gradient)
-        zeros = keras.ops.sum(keras.ops.cast(keras.ops.equal(gradient, 0), "int32"))
+        zeros = backends.current().zeros(gradient)
         sums = backends.current().gradient_sums(gradient)
         return keras.ops.concatenate([_row(sums), _row(keras.ops.reshape(zeros, (1,)))])
 

@@ -16,7 +16,7 @@ from jax import numpy as jnp
 from unvanish.errors import UnsupportedError
 from unvanish.keras import compat
 from unvanish.keras.backends.dependence import depend
-from unvanish.keras.backends.protocol import Array, Looked, Run, as_floats, kept, loss_in, unscaled
+from unvanish.keras.backends.protocol import Array, Looked, Run, as_floats, kept, loss_in, sound, unscaled
 from unvanish.keras.shadow import shadowed
 from unvanish.keras.tally import Tally
 
@@ -96,16 +96,33 @@ def pullback(function: Callable[[Any], Any], x: Any, cotangent: Array) -> Array:
 
 
 def gradient_sums(gradient: Any) -> Any:
-    """See `protocol.Backend`; in float32, after division by the largest magnitude, rows first so that nothing rounds.
+    """See `protocol.Backend`; in float32, rows first so that nothing rounds.
 
-    The barrier keeps the gradient that is looked at from being computed in another way than the one that is applied.
+    A plain sum takes a tenth of the time of one after division by the largest magnitude, which is taken where the plain
+    one is not sound. The barrier keeps the gradient that is looked at from being computed in another way than the one
+    that is applied.
     """
     gradient = jax.lax.optimization_barrier(gradient)
     gradient = gradient.astype(jnp.float32) if gradient.dtype.itemsize < 4 else gradient
-    largest = jnp.max(jnp.abs(gradient))
-    scale = jnp.where(jnp.isfinite(largest) & (largest > 0), largest, 1)
-    squares = jnp.sum(jnp.sum(jnp.square(gradient / scale), axis=-1)) if gradient.ndim else jnp.square(gradient / scale)
-    return jnp.stack([scale, squares, jnp.sum(~jnp.isfinite(gradient)).astype(scale.dtype)])
+    one = jnp.ones((), gradient.dtype)
+
+    def exact() -> Any:
+        largest = jnp.max(jnp.abs(gradient))
+        scale = jnp.where(jnp.isfinite(largest) & (largest > 0), largest, one)
+        nonfinite = jnp.sum(~jnp.isfinite(gradient)).astype(scale.dtype)
+        return jnp.stack([scale, _sum(jnp.square(gradient / scale)), nonfinite])
+
+    quick = _sum(jnp.square(gradient))
+    return jax.lax.cond(sound(quick), lambda: jnp.stack([one, quick, jnp.zeros_like(one)]), exact)
+
+
+def zeros(value: Any) -> Any:
+    """See `protocol.Backend`; counted in float32, exact up to 2^24 a row: XLA adds up integers several times slower."""
+    return _sum(jnp.where(value == 0, jnp.ones((), jnp.float32), 0)).astype(jnp.int32)
+
+
+def _sum(value: Any) -> Any:
+    return jnp.sum(jnp.sum(value, axis=-1)) if value.ndim else value
 
 
 def view(variable: Any) -> Array:

@@ -41,6 +41,14 @@ class Looked(NamedTuple):
     """Whether a None of `gradients` could be told from zeros."""
 
 
+_LOWEST, _HIGHEST = 1e-24, 1e30
+
+
+def sound(squares: Any) -> Any:
+    """Say whether a float32 sum of squares lost nothing to underflow or overflow (relative 1e-6 at 1e8 entries)."""
+    return (squares > _LOWEST) & (squares < _HIGHEST)
+
+
 class Backend(Protocol):
     """Look, watch and train on one backend of Keras."""
 
@@ -61,6 +69,9 @@ class Backend(Protocol):
 
     def gradient_sums(self, gradient: Any) -> Any:
         """Return the tensor (scale, sum of squares of gradient / scale, non-finite entries); no under- or overflow."""
+
+    def zeros(self, value: Any) -> Any:
+        """Return how many entries are zero, a tensor of whole numbers without axes."""
 
     def view(self, variable: Any) -> Array:
         """Return the variable's value as an array to be read at once, not copied where that can be helped."""

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from unvanish.keras import compat
-from unvanish.keras.backends.protocol import Array, Looked, Run, as_floats, kept, unscaled
+from unvanish.keras.backends.protocol import Array, Looked, Run, as_floats, kept, sound, unscaled
 from unvanish.keras.backends.stateful import logs_of, split, tapped
 
 __all__ = ["logs_of", "split", "tapped"]
@@ -19,8 +19,6 @@ __all__ = ["logs_of", "split", "tapped"]
 SUMS = "float64"
 LARGE = 2**18
 """Gradients of more entries are summed in float32 where that loses nothing."""
-_LOWEST, _HIGHEST = 1e-24, 1e30
-"""A float32 sum of squares between these lost nothing to underflow or overflow (relative 1e-6 at 1e8 entries)."""
 
 
 def differentiator(model: Any, run: Run, variables: Sequence[Any]) -> Callable[[Any, float], Looked]:  # noqa: ARG001
@@ -100,8 +98,12 @@ def gradient_sums(gradient: Any) -> Any:
     if (gradient.shape.num_elements() or 0) <= LARGE:
         return exact()
     quick = 2.0 * tf.cast(tf.nn.l2_loss(gradient), tf.float64)
-    sound = (quick > _LOWEST) & (quick < _HIGHEST)
-    return tf.cond(sound, lambda: tf.stack([one, quick, tf.zeros_like(quick)]), exact)
+    return tf.cond(sound(quick), lambda: tf.stack([one, quick, tf.zeros_like(quick)]), exact)
+
+
+def zeros(value: Any) -> Any:
+    """See `protocol.Backend`."""
+    return tf.size(value, tf.int64) - tf.math.count_nonzero(value)
 
 
 def view(variable: Any) -> Array:
