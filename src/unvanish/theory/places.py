@@ -26,13 +26,18 @@ def reads_one(layer: Layer, source: Layer) -> bool:
     return has_places(source) and not has_places(layer) and layer.kind not in ("flatten", "pool", "recurrent")
 
 
-def between(h: Signal, shared: float = 1.0) -> Signal:
-    """Return the signal with two places in place of two samples, as a kernel sees it.
+def apart(h: Signal, shared: float = 1.0) -> float:
+    """Return the spread of two places, as a kernel sees it.
 
     shared: of the taps that are inside at one place, the share that is so at another one too.
     """
-    apart = h.second - shared * (h.second - (h.spread if h.across is None else h.across))
-    return h._replace(spread=apart, across=None)
+    second = h.second
+    return second - shared * (second - (h.spread if h.across is None else h.across))
+
+
+def between(h: Signal) -> Signal:
+    """Return the signal with two places in place of two samples."""
+    return h._replace(spread=apart(h), across=None)
 
 
 def told_apart(leaving: Signal, before: Signal, other: Signal) -> Signal:

@@ -17,9 +17,7 @@ from unvanish.core.network import Layer
 from unvanish.theory import axis as along_axis
 from unvanish.theory.axis import Axis
 from unvanish.theory.geometry import Windows, places, space
-from unvanish.theory.signal import Signal, moments_of, slope_pair_of, spread_of, weights_moments
-
-Profile = tuple[Axis | None, ...] | None
+from unvanish.theory.signal import Profile, Signal, moments_of, slope_pair_of, spread_of, weights_moments
 
 
 class Reached(NamedTuple):
@@ -72,30 +70,37 @@ def _others(every: float, same: float, count: int) -> float:
     return (every * count - same) / (count - 1) if count > 1 else same
 
 
-def through(
-    layer: Layer, sources: Sequence[tuple[Layer, Signal]], found: Sequence[Reached], before: Signal, leaving: Signal
+def through(layer: Layer, sources: Sequence[tuple[Layer, Signal]], leaving: Signal) -> Profile:
+    """Return the profile of a layer's output, which does not hold it yet."""
+    if not sources or places(layer) < 2:
+        return None
+    source, h = sources[0]
+    match layer.kind:
+        case "layer_norm" | "rms_norm":
+            return _evened(h.profile, h.profile)
+        case "add":
+            return mixed([(h.second / leaving.second if leaving.second > 0 else 0.0, h.profile) for _, h in sources])
+        case "pool":
+            return _over(h.profile, space(layer), along_axis.pooled)
+    return h.profile if space(source) == space(layer) else None
+
+
+def through_units(
+    layer: Layer, source: Layer | None, h: Profile, found: Sequence[Reached], u: Signal
 ) -> tuple[Profile, Profile]:
-    """Return the profiles of a layer's pre-activation and output, which do not hold them yet.
+    """Return the profiles of a layer's pre-activation u, which does not hold it yet, and of its output.
 
     found: of a convolution's input.
     """
-    if not sources or places(layer) < 2:
+    if source is None or places(layer) < 2:
         return None, None
-    source, h = sources[0]
     match layer.kind:
         case "conv":
-            own = _convolved(found, h.profile, _share_of_kernel(layer, before))
-            return own, _activated(own, before, layer)
+            own = _convolved(found, h, _share_of_kernel(layer, u))
+            return own, _activated(own, u, layer)
         case "activation":
-            return h.profile, _activated(h.profile, before, layer)
-        case "layer_norm" | "rms_norm":
-            own = _evened(h.profile, h.profile)
-        case "add":
-            own = mixed([(h.second / leaving.second if leaving.second > 0 else 0.0, h.profile) for _, h in sources])
-        case "pool":
-            own = _over(h.profile, space(layer), along_axis.pooled)
-        case _:
-            own = h.profile if space(source) == space(layer) else None
+            return h, _activated(h, u, layer)
+    own = h if space(source) == space(layer) else None
     return own, own
 
 

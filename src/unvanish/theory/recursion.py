@@ -25,16 +25,19 @@ from unvanish.theory.fluctuation import Pairs
 from unvanish.theory.forward import (
     added,
     averaged,
+    spread_through_activation,
     through_activation,
     through_batch_norm,
     through_dropout,
     through_kernel,
     through_layer_norm,
     through_pool,
+    two_places,
 )
 from unvanish.theory.geometry import places, pooled, size, space, windows
 from unvanish.theory.group_norm import back_through_group_norm, through_group_norm
 from unvanish.theory.loss_end import FUSED_HEADS, coherence, follows_pairs, leaning
+from unvanish.theory.places import apart as spread_of_places
 from unvanish.theory.places import (
     behind_pool,
     between,
@@ -50,6 +53,9 @@ from unvanish.theory.rms_norm import back_through_rms_norm, through_rms_norm
 from unvanish.theory.scale import back_through_scale, through_scale
 from unvanish.theory.signal import Signal
 from unvanish.theory.through_time import Step, back_through_time, read_out, steps_of
+
+_UNIT_BY_UNIT = frozenset({"activation", "conv", "dense"})
+"""Kinds that weigh what they read, or bend it."""
 
 
 @dataclass(slots=True)
@@ -119,22 +125,47 @@ def _forward(layer: Layer, sources: list[Pass], batch_size: int, entering: Signa
     signals = [source.leaving for source in sources]
     h = signals[0] if signals else entering._replace(pairs=Pairs(1 / max(layer.units or size(layer), 1)))
     at = Pass(layer, sources, h, h, h, modelled=layer.modelled and applies(layer) == layer.activation)
-    if sources and layer.kind == "conv":
-        at.reached = profile.reached(windows(layer, sources[0].layer), h.profile)
-        at.inside, at.shared = profile.passed(at.reached, None)
+    if layer.kind in _UNIT_BY_UNIT:
+        _through_units(at, h)
+        return at
     at.before, at.leaving = _through(at, signals or [h], batch_size)
-    told = at.shared < 1 or any(signal.across is not None for signal in signals)
+    told = any(signal.across is not None for signal in signals)
     if told and has_places(layer) and layer.kind not in ("batch_norm", "group_norm"):
-        before, leaving = _through(at, [between(signal, at.shared) for signal in signals], batch_size)
+        before, leaving = _through(at, [between(signal) for signal in signals], batch_size)
         at.before = at.before._replace(across=before.spread)
         averages = layer.kind == "pool" and layer.reduction == "average"
         apart = told_apart(at.leaving, before, leaving)
         at.leaving = behind_pool(at.leaving, at.arriving, layer) if averages else apart
-    spreads = profile.through(
-        layer, [(source.layer, source.leaving) for source in sources], at.reached, at.before, at.leaving
-    )
-    at.before, at.leaving = _with_profile(at.before, spreads[0]), _with_profile(at.leaving, spreads[1])
+    own = profile.through(layer, [(source.layer, source.leaving) for source in sources], at.leaving)
+    at.before, at.leaving = _with_profile(at.before, own), _with_profile(at.leaving, own)
     return at
+
+
+def _through_units(at: Pass, h: Signal) -> None:
+    """Take the signal through a kernel, an activation, or both; of two places what they have apart, and no more."""
+    layer, activation, source = at.layer, applies(at.layer), at.sources[0].layer if at.sources else None
+    if source is not None and layer.kind == "conv":
+        at.reached = profile.reached(windows(layer, source), h.profile)
+        at.inside, at.shared = profile.passed(at.reached, None)
+    apart = None
+    if (at.shared < 1 or h.across is not None) and has_places(layer):
+        apart = spread_of_places(h, at.shared)
+    if layer.kind != "activation":
+        u = through_kernel(h, layer, at.inside, apart)
+    else:
+        u = h if apart is None else h._replace(across=apart)
+    own, behind = profile.through_units(layer, source, h.profile, at.reached, u)
+    at.before = _with_profile(u, own)
+    if activation == "linear":
+        at.leaving = at.before if behind is own else _with_profile(u, behind)
+        return
+    if apart is not None:
+        kernel = layer.kind != "activation"
+        pair = two_places(u, h, layer, at.inside, apart) if kernel else u._replace(spread=apart)
+        apart = spread_through_activation(pair, activation, layer.activation_parameter)
+    at.leaving = through_activation(
+        u, activation, layer.activation_parameter, size(layer), across=apart, profile=behind
+    )
 
 
 def _through(at: Pass, signals: list[Signal], batch_size: int) -> tuple[Signal, Signal]:
@@ -142,11 +173,6 @@ def _through(at: Pass, signals: list[Signal], batch_size: int) -> tuple[Signal, 
     layer, h, leaving = at.layer, signals[0], signals[0]
     first = at.sources[0].layer if at.sources else None
     match layer.kind:
-        case "dense" | "conv":
-            before = through_kernel(h, layer, at.inside)
-            return before, _activated(before, layer)
-        case "activation":
-            return h, _activated(h, layer)
         case "batch_norm":
             mean = over_all(h, layer, batch_size)
             leaving = normalised(through_batch_norm(mean, layer, instances(layer, batch_size)), h, mean)
@@ -181,13 +207,6 @@ def _with_profile(h: Signal, found: profile.Profile) -> Signal:
     return h if h.profile is found else h._replace(profile=found)
 
 
-def _activated(u: Signal, layer: Layer) -> Signal:
-    activation = applies(layer)
-    if activation == "linear":
-        return u
-    return through_activation(u, activation, layer.activation_parameter, size(layer))
-
-
 def _start(at: Pass, batch_size: int) -> None:
     """Send the loss's cotangent into an output layer."""
     layer = at.layer
@@ -204,17 +223,20 @@ def _backward(at: Pass, batch_size: int, *, is_last: bool) -> None:
 
     is_last: whether its kernel is the one whose gradient the others are compared with, which follows q of its input.
     """
-    layer, h, axes = at.layer, at.arriving, tuple(axis.windows for axis in at.reached)
+    layer, h = at.layer, at.arriving
     d = at.d_leaving = at.d_before = merged(at.readers, at.leaving, max(size(layer) // places(layer), 1))
-    if layer.kind in ("dense", "conv", "activation") and not at.fused and applies(layer) != "linear":
-        spread = profile.behind_activation(d.profile, at.before, applies(layer), layer.activation_parameter)
-        d = back_through_activation(d, at.before, applies(layer), layer.activation_parameter, size(layer), batch_size)
-        at.d_before = d = d if spread is None else d._replace(profile=spread)
+    activation, parameter = applies(layer), layer.activation_parameter
+    if layer.kind in _UNIT_BY_UNIT and not at.fused and activation != "linear":
+        spread = profile.behind_activation(d.profile, at.before, activation, parameter)
+        d = back_through_activation(d, at.before, activation, parameter, size(layer), batch_size, spread)
+        at.d_before = d
+    read, axes = at.sources[0].layer if at.sources else None, tuple(axis.windows for axis in at.reached)
+    spread = profile.back(layer, read, axes, h, d.profile)
     match layer.kind:
         case "dense" | "conv":
             at.overlap = profile.passed(at.reached, d.profile)
             taken = profile.passed(profile.reached(axes, None), d.profile)
-            d = back_through_kernel(d, h, layer, *taken, batch_size)
+            d = back_through_kernel(d._replace(profile=spread), h, layer, *taken, batch_size)
             d = d._replace(response=d.response - 1) if is_last else d
         case "batch_norm":
             d = back_through_batch_norm(d, over_all(h, layer, batch_size), layer, instances(layer, batch_size))
@@ -234,8 +256,6 @@ def _backward(at: Pass, batch_size: int, *, is_last: bool) -> None:
             d = back_through_pool(d, at.leaving, pooled(layer, at.sources[0].layer if at.sources else None))
         case "flatten":
             d = d._replace(places=1.0, within=1.0)
-    read = at.sources[0].layer if at.sources else None
-    spread = profile.back(layer, read, axes, h, at.d_before.profile)
     at.d_arriving = d = d if spread is d.profile else d._replace(profile=spread)
     for source, part in _handed(at, d):
         source.readers.append(part)
