@@ -14,7 +14,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from unvanish.theory.geometry import Windows, taps
+from unvanish.theory.geometry import Windows
+from unvanish.theory.tap_sums import over_places, over_windows
 
 Array = NDArray[np.float64]
 
@@ -35,9 +36,9 @@ class Axis:
 
     __slots__ = ("_correlations", "_mean", "diagonal", "matrix", "unit")
 
-    def __init__(self, matrix: Array) -> None:
-        """Take the matrix (places, places), of any scale."""
-        unit = sum(matrix.diagonal().tolist()) / len(matrix)  # few: sooner than by numpy
+    def __init__(self, matrix: Array, unit: float | None = None) -> None:
+        """Take the matrix (places, places), of any scale; unit: the mean of its diagonal, where that is known."""
+        unit = _level(matrix) if unit is None else unit
         if not 1 / FAR < unit < FAR:
             matrix, unit = matrix / max(unit, 1e-300), 1.0
         self.matrix, self.diagonal, self.unit = matrix, matrix.diagonal(), unit
@@ -72,24 +73,22 @@ def gathered(axis: Windows, of: Axis | None) -> tuple[float, Axis]:
 
     That of one place, and the axis of all pairs.
     """
-    found = np.zeros((axis.after, axis.after))
-    for windows, places in taps(axis):
-        part = found[windows, windows]
-        part += 1.0 if of is None else of.matrix[places, places]
-    one = sum(found.diagonal().tolist()) / axis.after / (1.0 if of is None else of.unit)
-    return one / axis.length, Axis(found)
+    found = over_windows(axis, None if of is None else of.matrix)
+    level = _level(found)
+    return level / axis.length / (1.0 if of is None else of.unit), Axis(found, level)
 
 
 @lru_cache(maxsize=_KEPT)
-def scattered(axis: Windows, of: Axis | None) -> Axis | None:
-    """Return the sum over taps of what two places of the input get of the windows that they lie in by the same tap."""
-    if not is_small(axis):
-        return None
-    found = np.zeros((axis.before, axis.before))
-    for windows, places in taps(axis):
-        part = found[places, places]
-        part += 1.0 if of is None else of.matrix[windows, windows]
-    return Axis(found)
+def scattered(axis: Windows, of: Axis | None) -> tuple[float, float, Axis]:
+    """Return what two places of the input get of the windows that have them under the same tap, summed over taps.
+
+    First, how much less than without padding all places get in all, and all pairs of them; then the axis.
+    """
+    matrix = over_places(axis, None if of is None else of.matrix)
+    level = _level(matrix)
+    found, more = Axis(matrix, level), axis.before / axis.after
+    places = level * more / axis.length / (1.0 if of is None else of.unit)
+    return places, places * found.mean * more, found
 
 
 @lru_cache(maxsize=_KEPT)
@@ -164,6 +163,11 @@ def mixed(*parts: tuple[float, Axis | None]) -> Axis | None:
     of_known = [share / axis.unit * axis.matrix for share, axis in parts if axis is not None]
     uniform = math.fsum(share for share, axis in parts if axis is None)
     return Axis(np.asarray(sum(of_known) + uniform, dtype=np.float64))
+
+
+def _level(matrix: Array) -> float:
+    """Return the mean of the diagonal."""
+    return float(sum(matrix.diagonal().tolist())) / len(matrix)  # few: sooner than by numpy
 
 
 def _blocks(matrix: Array, count: int) -> Array | None:

@@ -87,11 +87,11 @@ def back_through_activation(
 
 
 def back_through_kernel(
-    d: Cotangent, h: Signal, layer: Layer, inside: float, both: float, batch_size: int
+    d: Cotangent, h: Signal, layer: Layer, inside: float, both: float, batch_size: int, profile: Profile = None
 ) -> Cotangent:
     """Return dL/dx = W^T dL/du: the square times n_in E w^2 (a common mean counts as often as d's units agree).
 
-    h: the kernel's input. inside, both: of a convolution's taps (theory.profile). f'(W h) knows of W: E f'(u) W is
+    h: the kernel's input. inside, both: of a convolution's taps (theory.profile). profile: of dL/dx. f'(W h) knows of W: E f'(u) W is
     along h, and where h has a mean over its units that makes a sum over the units of dL/df reappear in dL/dx.
     """
     mean, variance = weights_moments(layer.kernel)
@@ -107,7 +107,7 @@ def back_through_kernel(
         pairs=d.pairs,
         places=1 + (d.places - 1) * both,
         within=1 + (d.within - 1) * both,
-        profile=d.profile,
+        profile=profile,
         together=(channels * square * d.together + variance + bent * level(h) ** 2) / weight if weight > 0 else 1.0,
         noise=d.noise + kernel_noise(layer, channels, units) * fresh,
         single=shared + (1 - shared) * d.single,

@@ -46,23 +46,53 @@ def reached(axes: tuple[Windows, ...], h: Profile) -> tuple[Reached, ...]:
     return tuple(found)
 
 
-def passed(reached: Sequence[Reached], d: Profile) -> tuple[float, float]:
+def passed(found: Sequence[Reached], d: Profile) -> tuple[float, float]:
     """Return how much less than without padding a kernel passes of one place, and how much less than that of two.
 
     d: of the cotangent at its output. Both its and the signal's profile enter its gradient; a uniform one (None) leaves
-    what the kernel does to the other.
+    what the kernel does to the signal.
     """
-    if not reached:
-        return 1.0, 1.0
-    one, two, of_signal, of_cotangent, before, after = 1.0, 1.0, 1.0, 1.0, 1, 1
-    for axis, cotangent in zip(reached, _of(d, reached), strict=True):
-        same, every = along_axis.products(axis.profile, cotangent) if axis.profile is not None else (1.0, 1.0)
-        one, two = one * axis.share * same, two * axis.share * every
-        before, after = before * axis.windows.before, after * axis.windows.after
-        if axis.profile is not None:
-            of_signal, of_cotangent = of_signal * axis.alike, of_cotangent * (cotangent.mean if cotangent else 1.0)
-    given = _others(of_signal, 1.0, before) * _others(of_cotangent, 1.0, after)
-    return one, _others(two, one, after) / (given * one) if given * one > 0 else 1.0
+    one = two = of_signal = of_cotangent = 1.0
+    before = after = 1
+    for i, (axis, share, own, alike) in enumerate(found):
+        before, after = before * axis.before, after * axis.after
+        if own is None:
+            one, two = one * share, two * share
+            continue
+        cotangent = None if d is None else d[i]
+        if cotangent is None:
+            one, two = one * share, two * share * own.mean
+        else:
+            same, every = along_axis.products(own, cotangent)
+            one, two, of_cotangent = one * share * same, two * share * every, of_cotangent * cotangent.mean
+        of_signal *= alike
+    return one, _of_two(one, two, _others(of_signal, 1.0, before) * _others(of_cotangent, 1.0, after), after)
+
+
+def handed_back(axes: Sequence[Windows], d: Profile) -> tuple[tuple[float, float], Profile]:
+    """Return what a kernel does to a cotangent of profile d: as `passed` for a uniform signal, and its profile below.
+
+    A sum over taps is the same, whichever of its two ends it is taken at.
+    """
+    one = two = of_cotangent = 1.0
+    after, own = 1, []
+    for i, axis in enumerate(axes):
+        cotangent = None if d is None else d[i]
+        after *= axis.after
+        if along_axis.is_small(axis):
+            places, pairs, below = along_axis.scattered(axis, cotangent)
+            one, two, of_cotangent = one * places, two * pairs, of_cotangent * (cotangent.mean if cotangent else 1.0)
+            own.append(below)
+        else:
+            one, two = one * axis.tapped, two * axis.tapped
+            own.append(None)
+    whole = d is None and all(axis.whole and axis.after == axis.before for axis in axes)
+    return (one, _of_two(one, two, _others(of_cotangent, 1.0, after), after)), None if whole else tuple(own)
+
+
+def _of_two(one: float, two: float, given: float, count: int) -> float:
+    """Return what is passed of two places, over that of one, from means over all pairs; given: of what came in."""
+    return _others(two, one, count) / (given * one) if given * one > 0 else 1.0
 
 
 def _others(every: float, same: float, count: int) -> float:
@@ -112,18 +142,11 @@ def near(h: Profile, after: tuple[int, ...]) -> float:
     return 1.0 if h is None else math.prod(along_axis.in_window(v, n) for v, n in zip(h, after, strict=False))
 
 
-def back(layer: Layer, source: Layer | None, axes: Sequence[Windows], h: Signal, d: Profile) -> Profile:
-    """Return the profile of the cotangent at a layer's input, from that at its pre-activation.
-
-    axes: of a convolution. h: its input.
-    """
+def back(layer: Layer, source: Layer | None, h: Signal, d: Profile) -> Profile:
+    """Return the profile of the cotangent at a layer's input h, from that at its output; not of a convolution."""
     if source is None or places(source) < 2 or places(layer) < 2:
         return None
     match layer.kind:
-        case "conv":
-            if not axes or (d is None and all(axis.whole and axis.after == axis.before for axis in axes)):
-                return None
-            return tuple(along_axis.scattered(axis, v) for axis, v in zip(axes, _of(d, axes), strict=True))
         case "layer_norm" | "rms_norm":
             return _evened(d, h.profile)
         case "pool":
@@ -186,9 +209,9 @@ def _bent(profile: tuple[Axis | None, ...], one: float, pair: float, times: Prof
         if times is None:
             return profile
         one = pair = 1.0
-    return tuple(
-        along_axis.bent(axis, one, pair, other) for axis, other in zip(profile, _of(times, profile), strict=True)
-    )
+    if times is None:
+        return tuple([along_axis.bent(axis, one, pair) for axis in profile])
+    return tuple([along_axis.bent(axis, one, pair, times[i]) for i, axis in enumerate(profile)])
 
 
 def _evened(profile: Profile, by: Profile) -> Profile:

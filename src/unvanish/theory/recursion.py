@@ -230,13 +230,16 @@ def _backward(at: Pass, batch_size: int, *, is_last: bool) -> None:
         spread = profile.behind_activation(d.profile, at.before, activation, parameter)
         d = back_through_activation(d, at.before, activation, parameter, size(layer), batch_size, spread)
         at.d_before = d
-    read, axes = at.sources[0].layer if at.sources else None, tuple(axis.windows for axis in at.reached)
-    spread = profile.back(layer, read, axes, h, d.profile)
+    read = at.sources[0].layer if at.sources else None
     match layer.kind:
-        case "dense" | "conv":
+        case "conv":
             at.overlap = profile.passed(at.reached, d.profile)
-            taken = profile.passed(profile.reached(axes, None), d.profile)
-            d = back_through_kernel(d._replace(profile=spread), h, layer, *taken, batch_size)
+            taken, below = profile.handed_back([axis.windows for axis in at.reached], d.profile)
+            spread = below if at.reached and has_places(read) and has_places(layer) else None
+            d = back_through_kernel(d, h, layer, *taken, batch_size, spread)
+            d = d._replace(response=d.response - 1) if is_last else d
+        case "dense":
+            d = back_through_kernel(d, h, layer, 1.0, 1.0, batch_size, d.profile)
             d = d._replace(response=d.response - 1) if is_last else d
         case "batch_norm":
             d = back_through_batch_norm(d, over_all(h, layer, batch_size), layer, instances(layer, batch_size))
@@ -256,6 +259,7 @@ def _backward(at: Pass, batch_size: int, *, is_last: bool) -> None:
             d = back_through_pool(d, at.leaving, pooled(layer, at.sources[0].layer if at.sources else None))
         case "flatten":
             d = d._replace(places=1.0, within=1.0)
+    spread = d.profile if layer.kind == "conv" else profile.back(layer, read, h, at.d_before.profile)
     at.d_arriving = d = d if spread is d.profile else d._replace(profile=spread)
     for source, part in _handed(at, d):
         source.readers.append(part)

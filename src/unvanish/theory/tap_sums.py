@@ -1,0 +1,73 @@
+"""Sums over the taps of a convolution along one axis, of a matrix over pairs of places, or of windows.
+
+Two windows that are moved by one tap are the matrix moved along its diagonal. So it is laid into zeros once, and its
+moved copies, which share that memory, are added up in one go: a few calls for any number of taps.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unvanish.theory.geometry import Windows
+
+Array = NDArray[np.float64]
+
+_BYTES = 8
+
+
+class _Layout(NamedTuple):
+    """Say where a matrix is laid into zeros, and how its moved copies lie in them."""
+
+    size: int
+    inner: slice
+    kept: slice
+    """Of the matrix: places that no window reaches are left out."""
+    shape: tuple[int, int, int]
+    strides: tuple[int, int, int]
+
+
+def over_windows(axis: Windows, of: Array | None) -> Array:
+    """Return, for each pair of windows, the sum over taps of the pair of places under it; 0 on the padding.
+
+    of: (before, before), None for ones. The result is (after, after).
+    """
+    return _summed(_of_windows(axis), of)
+
+
+def over_places(axis: Windows, of: Array | None) -> Array:
+    """Return, for each pair of places, the sum over taps of the pair of windows that have them under it.
+
+    of: (after, after), None for ones. The result is (before, before).
+    """
+    return _summed(_of_places(axis), of)
+
+
+def _summed(layout: _Layout, of: Array | None) -> Array:
+    size, inner, kept, shape, strides = layout
+    zeros = np.zeros((size, size))
+    zeros[inner, inner] = 1.0 if of is None else of[kept, kept]
+    found: Array = np.add.reduce(np.ndarray(shape, np.float64, zeros, 0, strides), axis=0)
+    return found
+
+
+@lru_cache(maxsize=256)  # layers of one geometry are many
+def _of_windows(axis: Windows) -> _Layout:
+    """Lay the places out from the first window's first tap on."""
+    size = (axis.after - 1) * axis.stride + axis.length
+    count = min(axis.before, size + axis.first)
+    inner = slice(-axis.first, count - axis.first)
+    strides = (size + 1) * _BYTES, size * axis.stride * _BYTES, axis.stride * _BYTES
+    return _Layout(size, inner, slice(0, count), (axis.length, axis.after, axis.after), strides)
+
+
+@lru_cache(maxsize=256)
+def _of_places(axis: Windows) -> _Layout:
+    """Lay the windows out as far apart as they are, each where the first place under its last tap is."""
+    size, first = axis.before + axis.length - 1, axis.first + axis.length - 1
+    inner = slice(first, first + (axis.after - 1) * axis.stride + 1, axis.stride)
+    strides = (size + 1) * _BYTES, size * _BYTES, _BYTES
+    return _Layout(size, inner, slice(0, axis.after), (axis.length, axis.before, axis.before), strides)
