@@ -34,16 +34,20 @@ class Axis:
     What is asked for more than once is kept.
     """
 
-    __slots__ = ("_correlations", "_mean", "diagonal", "matrix", "unit")
+    __slots__ = ("_correlations", "_mean", "_unit", "diagonal", "matrix")
 
-    def __init__(self, matrix: Array, unit: float | None = None) -> None:
-        """Take the matrix (places, places), of any scale; unit: the mean of its diagonal, where that is known."""
-        unit = _level(matrix) if unit is None else unit
-        if not 1 / FAR < unit < FAR:
-            matrix, unit = matrix / max(unit, 1e-300), 1.0
-        self.matrix, self.diagonal, self.unit = matrix, matrix.diagonal(), unit
-        self._mean: float | None = None
-        self._correlations: tuple[Array, Array] | None = None
+    def __init__(self, matrix: Array, unit: float | None = None, mean: float | None = None) -> None:
+        """Take the matrix (places, places), of any scale; unit and mean where they are known."""
+        self.matrix, self.diagonal = matrix, matrix.diagonal()
+        self._unit, self._mean = unit, mean
+        self._correlations: tuple[Array, Array, Array] | None = None
+
+    @property
+    def unit(self) -> float:
+        """Return the mean of the diagonal."""
+        if self._unit is None:
+            self._unit = max(sum(self.diagonal.tolist()) / len(self.matrix), 1e-300)  # few: sooner than by numpy
+        return self._unit
 
     @property
     def mean(self) -> float:
@@ -53,13 +57,26 @@ class Axis:
         return self._mean
 
     @property
-    def correlations(self) -> tuple[Array, Array]:
-        """Return sqrt(q) of each place and ln c of each pair, for q (the diagonal) and c = k / sqrt(q q')."""
+    def correlations(self) -> tuple[Array, Array, Array]:
+        """Return sqrt(q), sqrt(q q') and ln c, for q (the diagonal, to scale) and c = k / sqrt(q q') of each pair."""
         if self._correlations is None:
-            root = np.sqrt(np.maximum(self.diagonal / self.unit, LEAST))
-            c = self.matrix / np.multiply.outer(root * self.unit, root)
-            self._correlations = root, np.log(np.maximum(c, LEAST, out=c), out=c)
+            root = np.sqrt(np.maximum(self.diagonal, LEAST * self.unit))
+            both = np.multiply.outer(root, root)
+            c = self.matrix / both
+            self._correlations = root, both, np.log(np.maximum(c, LEAST, out=c), out=c)
         return self._correlations
+
+    def told(self, diagonal: float, pairs: float) -> None:
+        """Take the sums, which came with others of the same matrix."""
+        self._unit = max(diagonal / len(self.matrix), 1e-300)
+        self._mean = pairs / self.matrix.size / self._unit
+
+
+def _of_sums(sums: Array, diagonal: float, pairs: float) -> Axis:
+    """Return the axis of sums over taps, which grow from layer to layer. diagonal, pairs: their own sums."""
+    unit = max(diagonal / len(sums), 1e-300)
+    mean = pairs / sums.size / unit
+    return Axis(sums, unit, mean) if 1 / FAR < unit < FAR else Axis(sums / unit, 1.0, mean)
 
 
 def is_small(axis: Windows) -> bool:
@@ -68,27 +85,29 @@ def is_small(axis: Windows) -> bool:
 
 
 @lru_cache(maxsize=_KEPT)
-def gathered(axis: Windows, of: Axis | None) -> tuple[float, Axis]:
+def gathered(axis: Windows, of: Axis | None) -> tuple[float, Axis, float]:
     """Return the mean over taps of what two windows have under the same tap; 0 on the padding.
 
-    That of one place, and the axis of all pairs.
+    That of one place, the axis of all pairs, and the mean of `of` itself.
     """
-    found = over_windows(axis, None if of is None else of.matrix)
-    level = _level(found)
-    return level / axis.length / (1.0 if of is None else of.unit), Axis(found, level)
+    of = of or Axis(np.ones((axis.before, axis.before)))
+    sums, (one, every, of_one, of_all) = over_windows(axis, of.matrix)
+    of.told(one, every)
+    return of_one / axis.after / axis.length / of.unit, _of_sums(sums, of_one, of_all), of.mean
 
 
 @lru_cache(maxsize=_KEPT)
-def scattered(axis: Windows, of: Axis | None) -> tuple[float, float, Axis]:
+def scattered(axis: Windows, of: Axis | None) -> tuple[float, float, Axis, float]:
     """Return what two places of the input get of the windows that have them under the same tap, summed over taps.
 
-    First, how much less than without padding all places get in all, and all pairs of them; then the axis.
+    First, how much less than without padding all places get in all, and all pairs of them; then the axis, and the mean
+    of `of` itself.
     """
-    matrix = over_places(axis, None if of is None else of.matrix)
-    level = _level(matrix)
-    found, more = Axis(matrix, level), axis.before / axis.after
-    places = level * more / axis.length / (1.0 if of is None else of.unit)
-    return places, places * found.mean * more, found
+    of = of or Axis(np.ones((axis.after, axis.after)))
+    sums, (one, every, of_one, of_all) = over_places(axis, of.matrix)
+    of.told(one, every)
+    whole = axis.after * axis.length * of.unit
+    return of_one / whole, of_all / whole / axis.after, _of_sums(sums, of_one, of_all), of.mean
 
 
 @lru_cache(maxsize=_KEPT)
@@ -134,11 +153,13 @@ def bent(axis: Axis | None, one: float, pair: float, times: Axis | None = None) 
     """
     if axis is None:
         return times
-    root, logs = axis.correlations
+    root, both, logs = axis.correlations
     found = pair * logs
     np.exp(found, out=found)
-    if one != 0:
-        level = root**one
+    if one == 1:
+        found *= both
+    elif one != 0:
+        level = (root / math.sqrt(axis.unit)) ** one
         found *= np.multiply.outer(level, level)
     if times is not None:
         found *= times.matrix
@@ -163,11 +184,6 @@ def mixed(*parts: tuple[float, Axis | None]) -> Axis | None:
     of_known = [share / axis.unit * axis.matrix for share, axis in parts if axis is not None]
     uniform = math.fsum(share for share, axis in parts if axis is None)
     return Axis(np.asarray(sum(of_known) + uniform, dtype=np.float64))
-
-
-def _level(matrix: Array) -> float:
-    """Return the mean of the diagonal."""
-    return float(sum(matrix.diagonal().tolist())) / len(matrix)  # few: sooner than by numpy
 
 
 def _blocks(matrix: Array, count: int) -> Array | None:

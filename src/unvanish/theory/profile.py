@@ -40,7 +40,7 @@ def reached(axes: tuple[Windows, ...], h: Profile) -> tuple[Reached, ...]:
     found = []
     for axis, signal in zip(axes, _of(h, axes), strict=True):
         if along_axis.is_small(axis):
-            found.append(Reached(axis, *along_axis.gathered(axis, signal), 1.0 if signal is None else signal.mean))
+            found.append(Reached(axis, *along_axis.gathered(axis, signal)))
         else:
             found.append(Reached(axis, axis.tapped, None, 1.0))
     return tuple(found)
@@ -80,8 +80,8 @@ def handed_back(axes: Sequence[Windows], d: Profile) -> tuple[tuple[float, float
         cotangent = None if d is None else d[i]
         after *= axis.after
         if along_axis.is_small(axis):
-            places, pairs, below = along_axis.scattered(axis, cotangent)
-            one, two, of_cotangent = one * places, two * pairs, of_cotangent * (cotangent.mean if cotangent else 1.0)
+            places, pairs, below, mean = along_axis.scattered(axis, cotangent)
+            one, two, of_cotangent = one * places, two * pairs, of_cotangent * mean
             own.append(below)
         else:
             one, two = one * axis.tapped, two * axis.tapped

@@ -233,8 +233,8 @@ def _backward(at: Pass, batch_size: int, *, is_last: bool) -> None:
     read = at.sources[0].layer if at.sources else None
     match layer.kind:
         case "conv":
-            at.overlap = profile.passed(at.reached, d.profile)
             taken, below = profile.handed_back([axis.windows for axis in at.reached], d.profile)
+            at.overlap = profile.passed(at.reached, d.profile)
             spread = below if at.reached and has_places(read) and has_places(layer) else None
             d = back_through_kernel(d, h, layer, *taken, batch_size, spread)
             d = d._replace(response=d.response - 1) if is_last else d

@@ -30,28 +30,54 @@ class _Layout(NamedTuple):
     strides: tuple[int, int, int]
 
 
-def over_windows(axis: Windows, of: Array | None) -> Array:
+class Totals(NamedTuple):
+    """Hold a matrix' sums, and those of what its sums over taps are."""
+
+    diagonal: float
+    pairs: float
+    diagonal_over_taps: float
+    pairs_over_taps: float
+
+
+def over_windows(axis: Windows, of: Array) -> tuple[Array, Totals]:
     """Return, for each pair of windows, the sum over taps of the pair of places under it; 0 on the padding.
 
-    of: (before, before), None for ones. The result is (after, after).
+    of: (before, before). The sums are (after, after).
     """
-    return _summed(_of_windows(axis), of)
+    return _summed(_of_windows(axis), of), Totals(*(_weights_of_places(axis) @ of.ravel()).tolist())
 
 
-def over_places(axis: Windows, of: Array | None) -> Array:
+def over_places(axis: Windows, of: Array) -> tuple[Array, Totals]:
     """Return, for each pair of places, the sum over taps of the pair of windows that have them under it.
 
-    of: (after, after), None for ones. The result is (before, before).
+    of: (after, after). The sums are (before, before).
     """
-    return _summed(_of_places(axis), of)
+    return _summed(_of_places(axis), of), Totals(*(_weights_of_windows(axis) @ of.ravel()).tolist())
 
 
-def _summed(layout: _Layout, of: Array | None) -> Array:
+def _summed(layout: _Layout, of: Array) -> Array:
     size, inner, kept, shape, strides = layout
     zeros = np.zeros((size, size))
-    zeros[inner, inner] = 1.0 if of is None else of[kept, kept]
+    zeros[inner, inner] = of[kept, kept]
     found: Array = np.add.reduce(np.ndarray(shape, np.float64, zeros, 0, strides), axis=0)
     return found
+
+
+@lru_cache(maxsize=64)
+def _weights_of_places(axis: Windows) -> Array:
+    """Return what each pair of places counts in each of the totals: a sum over taps is the same from both its ends."""
+    return _weights(_summed(_of_places(axis), np.ones((axis.after, axis.after))))
+
+
+@lru_cache(maxsize=64)
+def _weights_of_windows(axis: Windows) -> Array:
+    return _weights(_summed(_of_windows(axis), np.ones((axis.before, axis.before))))
+
+
+def _weights(taps: Array) -> Array:
+    """Return the weights (totals, pairs). taps: how often a pair of places is under the same tap of two windows."""
+    diagonal, every = np.eye(len(taps)), np.ones_like(taps)
+    return np.array([part.ravel() for part in (diagonal, every, diagonal * taps, taps)])
 
 
 @lru_cache(maxsize=256)  # layers of one geometry are many
