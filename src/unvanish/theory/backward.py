@@ -7,7 +7,8 @@ import math
 import numpy as np
 
 from unvanish.core.network import Layer
-from unvanish.theory.cotangent import Cotangent, behind_norm, ln, mean, scaled
+from unvanish.theory.cotangent import Cotangent, behind_norm, ln, nothing, scaled
+from unvanish.theory.draws import Draws
 from unvanish.theory.finite_batch import Shifts
 from unvanish.theory.fluctuation import apart as worth_of
 from unvanish.theory.forward import activation_noise, slide
@@ -57,12 +58,12 @@ def back_through_activation(
     gathered, gain = None, 0.0
     if u.sizes is not None and (curve := curves(activation, parameter)).runs_away:
         gathered, gain = through_slopes(d.gathered, u.sizes, curve)
-    alike = 1 + (d.alike - 1) * kept
+    alike = d.alike.nearer_to_one(kept)
     other = kept
     if u.across is not None and norm is None:
         other = slope_pair_of(of, gap_of(apart(u), u.variance)) / (of.slope_second or 1.0)
     return Cotangent(
-        log=d.log + ln(factor) + gain,
+        log=d.log.plus(ln(factor) + gain),
         alike=alike,
         pairs=d.pairs * pair * slide(of, u, spread_of(of, gap)),
         places=kept_places(d, alike, other),
@@ -80,7 +81,7 @@ def back_through_activation(
         follows=of.elasticity if d.at_trunk else 0.0,
         bent=lean * (d.together - 1),
         along=of.slope_along,
-        level=lean * (mean(d.alike) * d.places - 1),
+        level=lean * (d.alike.mean * d.places - 1),
         in_step=lean * (d.within - 1),
         gathered=gathered,
     )
@@ -102,7 +103,7 @@ def back_through_kernel(
     fresh = _left(d, units, batch_size)
     shared = square * d.together / weight if weight > 0 else 0.0
     return Cotangent(
-        log=d.log + ln(taps * inside * weight),
+        log=d.log.plus(ln(taps * inside * weight)),
         alike=d.alike,
         pairs=d.pairs,
         places=1 + (d.places - 1) * both,
@@ -133,19 +134,19 @@ def back_through_batch_norm(d: Cotangent, h: Signal, layer: Layer, instances: fl
     scale, _ = affine(layer)
     epsilon, n = layer.epsilon or 0.0, instances
     if n <= 1:
-        return d._replace(log=np.full_like(d.log, -np.inf))
+        return nothing(d)
     units = units_of(h, epsilon, n) if h.made_by is not None else None
     worth = worth_of(h.pairs, n)
     factor = units.passed if units is not None else inverse(h.spread, epsilon, (d.along + d.level) * worth / n, worth)
-    left = np.maximum(1 - d.alike * d.places / n, 0.0)
+    left = np.maximum(1 - d.alike.array * d.places / n, 0.0)
     with np.errstate(divide="ignore"):
-        log = d.log + ln(scale.second_moment * factor) + np.log(left)
+        log = d.log.array + ln(scale.second_moment * factor) + np.log(left)
     gathered, gain = d.gathered, 0.0
     if gathered is not None and h.sizes is not None:
         gathered, gain = through_norm(gathered, h.sizes)
     alike, at_places = left_by_batch_norm(d, layer, left)
     return Cotangent(
-        log + gain,
+        Draws(log + gain),
         alike,
         pairs=d.pairs,
         places=at_places,
@@ -173,10 +174,10 @@ def back_through_layer_norm(d: Cotangent, h: Signal, layer: Layer) -> Cotangent:
 def back_through_dropout(d: Cotangent, keep: float, units: int, batch_size: int) -> Cotangent:
     """Return dL/dh of a dropout: the square grows by 1/keep, two samples' product stays; each has its own mask."""
     if not keep > 0:
-        return d._replace(log=np.full_like(d.log, -np.inf))
+        return nothing(d)
     return Cotangent(
-        log=d.log - math.log(keep),
-        alike=1 + (d.alike - 1) * keep,
+        log=d.log.plus(-math.log(keep)),
+        alike=d.alike.nearer_to_one(keep),
         pairs=d.pairs * keep,
         places=1 + (d.places - 1) * keep,
         within=1 + (d.within - 1) * keep,

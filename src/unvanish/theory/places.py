@@ -10,7 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 from unvanish.core.network import Layer
-from unvanish.theory.cotangent import Array, Cotangent, mean
+from unvanish.theory.cotangent import Cotangent
+from unvanish.theory.draws import Array, Draws, mean
 from unvanish.theory.geometry import places
 from unvanish.theory.profile import near
 from unvanish.theory.signal import Signal
@@ -89,15 +90,15 @@ def normalised(leaving: Signal, h: Signal, mean: Signal) -> Signal:
     return leaving._replace(spread=h.spread * factor, across=h.across * factor)
 
 
-def left_by_batch_norm(d: Cotangent, layer: Layer, left: Array) -> tuple[Array, float]:
+def left_by_batch_norm(d: Cotangent, layer: Layer, left: Array) -> tuple[Draws, float]:
     """Return (alike, places) below a batch normalisation: nothing of the sum over all instances, of one place's some.
 
     left: share of |d|^2 that is not in that sum.
     """
     count = places(layer)
     with np.errstate(divide="ignore", invalid="ignore"):
-        alike = np.where(left > 0, d.alike * (1 - d.places / count) / left, 0.0)
-    return np.maximum(alike, 0.0), 0.0
+        alike = np.where(left > 0, d.alike.array * (1 - d.places / count) / left, 0.0)
+    return Draws(np.maximum(alike, 0.0)), 0.0
 
 
 def left_within(d: Cotangent, layer: Layer, left: Array) -> float:
@@ -106,11 +107,11 @@ def left_within(d: Cotangent, layer: Layer, left: Array) -> float:
     return max(d.within - (1 - kept) * count, 0.0) / kept if count > 1 and kept > 0 else 1.0
 
 
-def kept_places(d: Cotangent, alike: Array, kept: float) -> float:
+def kept_places(d: Cotangent, alike: Draws, kept: float) -> float:
     """Return `places` behind an activation that keeps `kept` of the product of two places; alike: behind it."""
     if d.places == 1:
         return 1.0
-    before, after = mean(d.alike), mean(alike)
+    before, after = d.alike.mean, alike.mean
     return 1 + before * (d.places - 1) * kept / after if after > 0 else 1.0
 
 

@@ -20,6 +20,7 @@ from unvanish.theory.backward import (
     back_through_pool,
 )
 from unvanish.theory.cotangent import Cotangent, branching, merged, scaled
+from unvanish.theory.draws import Draws
 from unvanish.theory.embedding import through_embedding
 from unvanish.theory.fluctuation import Pairs
 from unvanish.theory.forward import (
@@ -215,7 +216,9 @@ def _start(at: Pass, batch_size: int) -> None:
     head = at.before if at.fused else at.leaving
     alike = coherence(head, layer.activation, units, batch_size)
     follows, onto = follows_pairs(head, layer.activation, units), leaning(head, layer.activation, units, batch_size)
-    at.readers.append(Cotangent(np.zeros_like(alike), alike, degrees=units, common=1 / units, pairs=follows, onto=onto))
+    at.readers.append(
+        Cotangent(Draws(np.zeros_like(alike)), Draws(alike), degrees=units, common=1 / units, pairs=follows, onto=onto)
+    )
 
 
 def _backward(at: Pass, batch_size: int, *, is_last: bool) -> None:
