@@ -85,11 +85,13 @@ def is_small(axis: Windows) -> bool:
 
 
 @lru_cache(maxsize=_KEPT)
-def gathered(axis: Windows, of: Axis | None) -> tuple[float, Axis, float]:
+def gathered(axis: Windows, of: Axis | None) -> tuple[float, Axis | None, float]:
     """Return the mean over taps of what two windows have under the same tap; 0 on the padding.
 
     That of one place, the axis of all pairs, and the mean of `of` itself.
     """
+    if not is_small(axis):
+        return axis.tapped, None, 1.0
     of = of or Axis(np.ones((axis.before, axis.before)))
     sums, (one, every, of_one, of_all) = over_windows(axis, of.matrix)
     of.told(one, every)
@@ -97,12 +99,14 @@ def gathered(axis: Windows, of: Axis | None) -> tuple[float, Axis, float]:
 
 
 @lru_cache(maxsize=_KEPT)
-def scattered(axis: Windows, of: Axis | None) -> tuple[float, float, Axis, float]:
+def scattered(axis: Windows, of: Axis | None) -> tuple[float, float, Axis | None, float]:
     """Return what two places of the input get of the windows that have them under the same tap, summed over taps.
 
     First, how much less than without padding all places get in all, and all pairs of them; then the axis, and the mean
     of `of` itself.
     """
+    if not is_small(axis):
+        return axis.tapped, axis.tapped, None, 1.0
     of = of or Axis(np.ones((axis.after, axis.after)))
     sums, (one, every, of_one, of_all) = over_places(axis, of.matrix)
     of.told(one, every)

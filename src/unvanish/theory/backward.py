@@ -65,7 +65,7 @@ def back_through_activation(
     return Cotangent(
         log=d.log.plus(ln(factor) + gain),
         alike=alike,
-        pairs=d.pairs * pair * slide(of, u, spread_of(of, gap)),
+        pairs=d.pairs * pair * slide(of, gap, u.spread, spread_of(of, gap)),
         places=kept_places(d, alike, other),
         within=1 + (d.within - 1) * other,
         profile=profile,
@@ -92,15 +92,16 @@ def back_through_kernel(
 ) -> Cotangent:
     """Return dL/dx = W^T dL/du: the square times n_in E w^2 (a common mean counts as often as d's units agree).
 
-    h: the kernel's input. inside, both: of a convolution's taps (theory.profile). profile: of dL/dx. f'(W h) knows of W: E f'(u) W is
-    along h, and where h has a mean over its units that makes a sum over the units of dL/df reappear in dL/dx.
+    h: the kernel's input. inside, both: of a convolution's taps (theory.profile). profile: of dL/dx. f'(W h) knows of
+    W: E f'(u) W is along h, and where h has a mean over its units that makes a sum over the units of dL/df reappear in
+    dL/dx.
     """
     mean, variance = weights_moments(layer.kernel)
     units, taps, square = layer.units or 1, layer.fan_in or 1, mean * mean
     bent = variance * max(d.bent, -1.0)
     weight = variance + square * d.together + bent / taps
     channels = max(taps / receptive_field(layer), 1.0)
-    fresh = _left(d, units, batch_size)
+    fresh, drawn = _left(d, units, batch_size), kernel_noise(layer, channels, units)
     shared = square * d.together / weight if weight > 0 else 0.0
     return Cotangent(
         log=d.log.plus(ln(taps * inside * weight)),
@@ -110,10 +111,10 @@ def back_through_kernel(
         within=1 + (d.within - 1) * both,
         profile=profile,
         together=(channels * square * d.together + variance + bent * level(h) ** 2) / weight if weight > 0 else 1.0,
-        noise=d.noise + kernel_noise(layer, channels, units) * fresh,
+        noise=d.noise + drawn * fresh,
         single=shared + (1 - shared) * d.single,
         degrees=d.degrees,
-        common=d.common + (1 - d.common) * kernel_noise(layer, channels, units) / 2,
+        common=d.common + (1 - d.common) * drawn / 2,
         response=d.response,
         echo=d.echo + d.response**2 * kernel_noise(layer, units, taps) * fresh,
         onto=d.onto,

@@ -89,7 +89,7 @@ def through_activation(
         noise=elasticity * elasticity * u.noise + activation_noise(of, units),
         across=across,
         profile=profile,
-        pairs=u.pairs.through_activation(slide(of, u, spread), units),
+        pairs=u.pairs.through_activation(slide(of, gap, u.spread, spread), units),
         sizes=sizes,
         made_by=(activation, parameter, u if u.made_by is None else u._replace(made_by=None)),
     )
@@ -104,12 +104,12 @@ def spread_through_activation(u: Signal, activation: str, parameter: float | Non
     return spread
 
 
-def slide(of: Known, u: Signal, spread: float) -> float:
+def slide(of: Known, gap: float, before: float, spread: float) -> float:
     """Return the power with which f tells a pair of samples apart that is less alike than others: 1 for a linear f.
 
-    Derived in theory.fluctuation.
+    before, spread: what the pair has apart before f and behind it. Derived in theory.fluctuation.
     """
-    return min(slope_pair_of(of, u.gap) * u.spread / spread, 1.0) if 0 < spread < math.inf else 1.0
+    return min(slope_pair_of(of, gap) * before / spread, 1.0) if 0 < spread < math.inf else 1.0
 
 
 def through_batch_norm(h: Signal, layer: Layer, instances: float) -> Signal:

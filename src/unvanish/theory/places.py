@@ -24,7 +24,9 @@ def has_places(layer: Layer) -> bool:
 
 def reads_one(layer: Layer, source: Layer) -> bool:
     """Say whether a layer reads one place of its source only: it has none itself, and does not take them together."""
-    return has_places(source) and not has_places(layer) and layer.kind not in ("flatten", "pool", "recurrent")
+    if layer.kind in ("flatten", "pool", "recurrent"):
+        return False
+    return has_places(source) and not has_places(layer)
 
 
 def apart(h: Signal, shared: float = 1.0) -> float:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from typing import NamedTuple
 
 from unvanish.core.network import Layer
@@ -32,18 +31,11 @@ class Reached(NamedTuple):
     """The mean over all pairs of places of its input, in units of one place's."""
 
 
-@lru_cache(maxsize=16)  # layers of one geometry ask for the same of a uniform input
 def reached(axes: tuple[Windows, ...], h: Profile) -> tuple[Reached, ...]:
-    """Return what a kernel finds of its input, along each axis. h: of the input."""
-    if not axes:  # nor are they where the shapes do not fit
-        return ()
-    found = []
-    for axis, signal in zip(axes, _of(h, axes), strict=True):
-        if along_axis.is_small(axis):
-            found.append(Reached(axis, *along_axis.gathered(axis, signal)))
-        else:
-            found.append(Reached(axis, axis.tapped, None, 1.0))
-    return tuple(found)
+    """Return what a kernel finds of its input along each axis; nothing where shapes do not fit. h: of the input."""
+    return tuple(
+        [Reached(axis, *along_axis.gathered(axis, None if h is None else h[i])) for i, axis in enumerate(axes)]
+    )
 
 
 def passed(found: Sequence[Reached], d: Profile) -> tuple[float, float]:
@@ -69,25 +61,28 @@ def passed(found: Sequence[Reached], d: Profile) -> tuple[float, float]:
     return one, _of_two(one, two, _others(of_signal, 1.0, before) * _others(of_cotangent, 1.0, after), after)
 
 
-def handed_back(axes: Sequence[Windows], d: Profile) -> tuple[tuple[float, float], Profile]:
+def handed_back(found: Sequence[Reached], d: Profile) -> tuple[tuple[float, float], Profile]:
     """Return what a kernel does to a cotangent of profile d: as `passed` for a uniform signal, and its profile below.
 
     A sum over taps is the same, whichever of its two ends it is taken at.
     """
     one = two = of_cotangent = 1.0
-    after, own = 1, []
-    for i, axis in enumerate(axes):
-        cotangent = None if d is None else d[i]
-        after *= axis.after
-        if along_axis.is_small(axis):
-            places, pairs, below, mean = along_axis.scattered(axis, cotangent)
-            one, two, of_cotangent = one * places, two * pairs, of_cotangent * mean
-            own.append(below)
-        else:
-            one, two = one * axis.tapped, two * axis.tapped
-            own.append(None)
-    whole = d is None and all(axis.whole and axis.after == axis.before for axis in axes)
-    return (one, _of_two(one, two, _others(of_cotangent, 1.0, after), after)), None if whole else tuple(own)
+    before = after = 1
+    below = []
+    for i, (axis, *_) in enumerate(found):
+        places, pairs, own, mean = along_axis.scattered(axis, None if d is None else d[i])
+        one, two, of_cotangent = one * places, two * pairs, of_cotangent * mean
+        before, after = before * axis.before, after * axis.after
+        below.append(own)
+    taken = one, _of_two(one, two, _others(of_cotangent, 1.0, after), after)
+    if min(before, after) < 2 or (d is None and _whole(found)):
+        return taken, None
+    return taken, tuple(below)
+
+
+def _whole(found: Sequence[Reached]) -> bool:
+    """Say whether each place of the input lies in as many windows as any other."""
+    return all(windows.whole and windows.after == windows.before for windows, *_ in found)
 
 
 def _of_two(one: float, two: float, given: float, count: int) -> float:
@@ -154,12 +149,15 @@ def back(layer: Layer, source: Layer | None, h: Signal, d: Profile) -> Profile:
     return d
 
 
-def behind_activation(d: Profile, u: Signal, activation: str, parameter: float | None) -> Profile:
-    """Return the profile of dL/du = f'(u) dL/df, with d ln E f'^2 / d ln q = (E f'^2 z^2 / E f'^2 - 1) / 2."""
-    if u.profile is None:
+def behind_activation(d: Profile, own: Profile, u: Signal, activation: str, parameter: float | None) -> Profile:
+    """Return the profile of dL/du = f'(u) dL/df, with d ln E f'^2 / d ln q = (E f'^2 z^2 / E f'^2 - 1) / 2.
+
+    own: the profile of u.
+    """
+    if own is None:
         return d
     of = moments_of(u, activation, parameter)
-    return _bent(u.profile, (of.slope_along - 1) / 2, _steepness(lambda gap: slope_pair_of(of, gap), u), d)
+    return _bent(own, (of.slope_along - 1) / 2, _steepness(lambda gap: slope_pair_of(of, gap), u), d)
 
 
 def mixed(parts: Sequence[tuple[float, Profile]]) -> Profile:

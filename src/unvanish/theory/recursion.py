@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -52,7 +51,7 @@ from unvanish.theory.places import (
 from unvanish.theory.profile import Reached
 from unvanish.theory.rms_norm import back_through_rms_norm, through_rms_norm
 from unvanish.theory.scale import back_through_scale, through_scale
-from unvanish.theory.signal import Signal
+from unvanish.theory.signal import Profile, Signal
 from unvanish.theory.through_time import Step, back_through_time, read_out, steps_of
 
 _UNIT_BY_UNIT = frozenset({"activation", "conv", "dense"})
@@ -70,6 +69,8 @@ class Pass:
     before: Signal
     """The input of its activation; for a layer without one, its output."""
     leaving: Signal
+    spread: Profile = None
+    """How q of that input is spread over places."""
     reached: tuple[Reached, ...] = ()
     """What a convolution's windows find, along each axis."""
     inside: float = 1.0
@@ -155,10 +156,10 @@ def _through_units(at: Pass, h: Signal) -> None:
         u = through_kernel(h, layer, at.inside, apart)
     else:
         u = h if apart is None else h._replace(across=apart)
-    own, behind = profile.through_units(layer, source, h.profile, at.reached, u)
-    at.before = _with_profile(u, own)
+    at.before = u
+    at.spread, behind = profile.through_units(layer, source, h.profile, at.reached, u)
     if activation == "linear":
-        at.leaving = at.before if behind is own else _with_profile(u, behind)
+        at.leaving = _with_profile(u, behind)
         return
     if apart is not None:
         kernel = layer.kind != "activation"
@@ -227,18 +228,20 @@ def _backward(at: Pass, batch_size: int, *, is_last: bool) -> None:
     is_last: whether its kernel is the one whose gradient the others are compared with, which follows q of its input.
     """
     layer, h = at.layer, at.arriving
-    d = at.d_leaving = at.d_before = merged(at.readers, at.leaving, max(size(layer) // places(layer), 1))
+    d = at.readers[0]
+    if len(at.readers) > 1:
+        d = merged(at.readers, at.leaving, max(size(layer) // places(layer), 1))
+    at.d_leaving = at.d_before = d
     activation, parameter = applies(layer), layer.activation_parameter
     if layer.kind in _UNIT_BY_UNIT and not at.fused and activation != "linear":
-        spread = profile.behind_activation(d.profile, at.before, activation, parameter)
+        spread = profile.behind_activation(d.profile, at.spread, at.before, activation, parameter)
         d = back_through_activation(d, at.before, activation, parameter, size(layer), batch_size, spread)
         at.d_before = d
     read = at.sources[0].layer if at.sources else None
     match layer.kind:
         case "conv":
-            taken, below = profile.handed_back([axis.windows for axis in at.reached], d.profile)
+            taken, spread = profile.handed_back(at.reached, d.profile)
             at.overlap = profile.passed(at.reached, d.profile)
-            spread = below if at.reached and has_places(read) and has_places(layer) else None
             d = back_through_kernel(d, h, layer, *taken, batch_size, spread)
             d = d._replace(response=d.response - 1) if is_last else d
         case "dense":
@@ -264,21 +267,20 @@ def _backward(at: Pass, batch_size: int, *, is_last: bool) -> None:
             d = d._replace(places=1.0, within=1.0)
     spread = d.profile if layer.kind == "conv" else profile.back(layer, read, h, at.d_before.profile)
     at.d_arriving = d = d if spread is d.profile else d._replace(profile=spread)
-    for source, part in _handed(at, d):
-        source.readers.append(part)
+    _hand_on(at, d)
 
 
-def _handed(at: Pass, d: Cotangent) -> Iterator[tuple[Pass, Cotangent]]:
-    """Yield each source and its part: all of it for each summand of an add, by size where outputs lie side by side."""
+def _hand_on(at: Pass, d: Cotangent) -> None:
+    """Give each source its part: all of it to each summand of an add, by size where outputs lie side by side."""
     if at.layer.kind == "add":
         d = branching(d, at.leaving)
         for source, times in _counted(at.sources):
             share = times * times * source.leaving.second / at.leaving.second if at.leaving.second > 0 else 0.0
-            yield source, scaled(d, float(times * times))._replace(response=d.response * share)
-    else:
-        for source, share in zip(at.sources, _shares(at.sources), strict=True):
-            part = d if share == 1 else scaled(d, share)
-            yield source, part._replace(one_place=True) if reads_one(at.layer, source.layer) else part
+            source.readers.append(scaled(d, float(times * times))._replace(response=d.response * share))
+        return
+    for source, share in zip(at.sources, _shares(at.sources), strict=True):
+        part = d if share == 1 else scaled(d, share)
+        source.readers.append(part._replace(one_place=True) if reads_one(at.layer, source.layer) else part)
 
 
 def _counted(sources: list[Pass]) -> list[tuple[Pass, int]]:

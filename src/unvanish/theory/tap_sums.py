@@ -30,13 +30,8 @@ class _Layout(NamedTuple):
     strides: tuple[int, int, int]
 
 
-class Totals(NamedTuple):
-    """Hold a matrix' sums, and those of what its sums over taps are."""
-
-    diagonal: float
-    pairs: float
-    diagonal_over_taps: float
-    pairs_over_taps: float
+Totals = tuple[float, float, float, float]
+"""Sums of a matrix, over its diagonal and over all pairs, and the same two of its sums over taps."""
 
 
 def over_windows(axis: Windows, of: Array) -> tuple[Array, Totals]:
@@ -44,7 +39,7 @@ def over_windows(axis: Windows, of: Array) -> tuple[Array, Totals]:
 
     of: (before, before). The sums are (after, after).
     """
-    return _summed(_of_windows(axis), of), Totals(*(_weights_of_places(axis) @ of.ravel()).tolist())
+    return _summed(_of_windows(axis), of), tuple(_weights_of_places(axis).dot(of.ravel()).tolist())
 
 
 def over_places(axis: Windows, of: Array) -> tuple[Array, Totals]:
@@ -52,7 +47,7 @@ def over_places(axis: Windows, of: Array) -> tuple[Array, Totals]:
 
     of: (after, after). The sums are (before, before).
     """
-    return _summed(_of_places(axis), of), Totals(*(_weights_of_windows(axis) @ of.ravel()).tolist())
+    return _summed(_of_places(axis), of), tuple(_weights_of_windows(axis).dot(of.ravel()).tolist())
 
 
 def _summed(layout: _Layout, of: Array) -> Array:
