@@ -14,6 +14,7 @@ from unvanish.theory.signal import (
     Profile,
     Signal,
     affine,
+    gap_of,
     kernel_noise,
     merged_noise,
     moments_of,
@@ -53,25 +54,18 @@ def through_kernel(h: Signal, layer: Layer, inside: float, apart: float | None =
     )
 
 
-def two_places(u: Signal, h: Signal, layer: Layer, inside: float, apart: float) -> Signal:
-    """Return W h + b with two places in place of two samples, as an activation looks at it; u: with samples."""
-    if weights_moments(layer.kernel)[0]:  # then the units' variance follows what two have in common
-        return through_kernel(h._replace(spread=apart), layer, inside)
-    return Signal(u.mean, u.variance, u.spread if u.across is None else u.across, sizes=u.sizes)
-
-
 def through_activation(
     u: Signal,
     activation: str,
     parameter: float | None,
     units: int,
     *,
-    across: float | None = None,
+    pair: Signal | None = None,
     profile: Profile = None,
 ) -> Signal:
     """Return f(u) (Poole et al. 2016, eq. 3 and 5); a u that is not Gaussian is taken as one of the same moments.
 
-    across: what two places of it have apart, if not what samples do. profile: how it is spread over places.
+    pair: u with two places in place of two samples, where more than their spread differs. profile: of f(u).
     """
     of, gap = moments_of(u, activation, parameter), u.gap
     shifts = Shifts.of(of, u.batch, u.within, gap)
@@ -81,6 +75,12 @@ def through_activation(
     if u.sizes is not None and (curve := curves(activation, parameter)).runs_away:
         sizes = u.sizes.through_activation(curve, 2 * u.pairs.drawn, units)
         level, more = u.sizes.rise(curve)
+    across = None
+    if pair is not None:
+        across = through_activation(pair, activation, parameter, units).spread
+    elif u.across is not None:
+        apart = gap_of(u.across, u.variance)
+        across = spread_of(of, apart) + Shifts.of(of, u.batch, u.within, apart).spread + more
     return Signal(
         mean=of.mean + shifts.mean + level,
         variance=of.variance + shifts.variance + more,
@@ -93,15 +93,6 @@ def through_activation(
         sizes=sizes,
         made_by=(activation, parameter, u if u.made_by is None else u._replace(made_by=None)),
     )
-
-
-def spread_through_activation(u: Signal, activation: str, parameter: float | None) -> float:
-    """Return the spread of f(u) alone, which is all that is followed of two places."""
-    of, gap = moments_of(u, activation, parameter), u.gap
-    spread = spread_of(of, gap) + Shifts.of(of, u.batch, u.within, gap).spread
-    if u.sizes is not None and (curve := curves(activation, parameter)).runs_away:
-        spread += u.sizes.rise(curve)[1]
-    return spread
 
 
 def slide(of: Known, gap: float, before: float, spread: float) -> float:

@@ -25,14 +25,12 @@ from unvanish.theory.fluctuation import Pairs
 from unvanish.theory.forward import (
     added,
     averaged,
-    spread_through_activation,
     through_activation,
     through_batch_norm,
     through_dropout,
     through_kernel,
     through_layer_norm,
     through_pool,
-    two_places,
 )
 from unvanish.theory.geometry import places, pooled, size, space, windows
 from unvanish.theory.group_norm import back_through_group_norm, through_group_norm
@@ -51,7 +49,7 @@ from unvanish.theory.places import (
 from unvanish.theory.profile import Reached
 from unvanish.theory.rms_norm import back_through_rms_norm, through_rms_norm
 from unvanish.theory.scale import back_through_scale, through_scale
-from unvanish.theory.signal import Profile, Signal
+from unvanish.theory.signal import Profile, Signal, weights_moments
 from unvanish.theory.through_time import Step, back_through_time, read_out, steps_of
 
 _UNIT_BY_UNIT = frozenset({"activation", "conv", "dense"})
@@ -161,13 +159,12 @@ def _through_units(at: Pass, h: Signal) -> None:
     if activation == "linear":
         at.leaving = _with_profile(u, behind)
         return
-    if apart is not None:
-        kernel = layer.kind != "activation"
-        pair = two_places(u, h, layer, at.inside, apart) if kernel else u._replace(spread=apart)
-        apart = spread_through_activation(pair, activation, layer.activation_parameter)
-    at.leaving = through_activation(
-        u, activation, layer.activation_parameter, size(layer), across=apart, profile=behind
-    )
+    pair = None
+    if apart is not None and layer.kind != "activation" and weights_moments(layer.kernel)[0]:
+        pair = through_kernel(
+            h._replace(spread=apart, across=None), layer, at.inside
+        )  # its variance follows the spread
+    at.leaving = through_activation(u, activation, layer.activation_parameter, size(layer), pair=pair, profile=behind)
 
 
 def _through(at: Pass, signals: list[Signal], batch_size: int) -> tuple[Signal, Signal]:
@@ -278,7 +275,7 @@ def _hand_on(at: Pass, d: Cotangent) -> None:
             share = times * times * source.leaving.second / at.leaving.second if at.leaving.second > 0 else 0.0
             source.readers.append(scaled(d, float(times * times))._replace(response=d.response * share))
         return
-    for source, share in zip(at.sources, _shares(at.sources), strict=True):
+    for source, share in zip(at.sources, _shares(at.sources), strict=False):
         part = d if share == 1 else scaled(d, share)
         source.readers.append(part._replace(one_place=True) if reads_one(at.layer, source.layer) else part)
 
