@@ -202,7 +202,7 @@ def _through(at: Pass, signals: list[Signal], batch_size: int) -> tuple[Signal, 
     return leaving, leaving
 
 
-def _with_profile(h: Signal, found: profile.Profile) -> Signal:
+def _with_profile(h: Signal, found: Profile) -> Signal:
     return h if h.profile is found else h._replace(profile=found)
 
 

@@ -39,7 +39,7 @@ def over_windows(axis: Windows, of: Array) -> tuple[Array, Totals]:
 
     of: (before, before). The sums are (after, after).
     """
-    return _summed(_of_windows(axis), of), tuple(_weights_of_places(axis).dot(of.ravel()).tolist())
+    return _summed(layout_of_windows(axis), of), tuple(_weights_of_places(axis).dot(of.ravel()).tolist())
 
 
 def over_places(axis: Windows, of: Array) -> tuple[Array, Totals]:
@@ -47,7 +47,7 @@ def over_places(axis: Windows, of: Array) -> tuple[Array, Totals]:
 
     of: (after, after). The sums are (before, before).
     """
-    return _summed(_of_places(axis), of), tuple(_weights_of_windows(axis).dot(of.ravel()).tolist())
+    return _summed(layout_of_places(axis), of), tuple(_weights_of_windows(axis).dot(of.ravel()).tolist())
 
 
 def _summed(layout: _Layout, of: Array) -> Array:
@@ -61,12 +61,12 @@ def _summed(layout: _Layout, of: Array) -> Array:
 @lru_cache(maxsize=64)
 def _weights_of_places(axis: Windows) -> Array:
     """Return what each pair of places counts in each of the totals: a sum over taps is the same from both its ends."""
-    return _weights(_summed(_of_places(axis), np.ones((axis.after, axis.after))))
+    return _weights(_summed(layout_of_places(axis), np.ones((axis.after, axis.after))))
 
 
 @lru_cache(maxsize=64)
 def _weights_of_windows(axis: Windows) -> Array:
-    return _weights(_summed(_of_windows(axis), np.ones((axis.before, axis.before))))
+    return _weights(_summed(layout_of_windows(axis), np.ones((axis.before, axis.before))))
 
 
 def _weights(taps: Array) -> Array:
@@ -76,7 +76,7 @@ def _weights(taps: Array) -> Array:
 
 
 @lru_cache(maxsize=256)  # layers of one geometry are many
-def _of_windows(axis: Windows) -> _Layout:
+def layout_of_windows(axis: Windows) -> _Layout:
     """Lay the places out from the first window's first tap on."""
     size = (axis.after - 1) * axis.stride + axis.length
     count = min(axis.before, size + axis.first)
@@ -86,7 +86,7 @@ def _of_windows(axis: Windows) -> _Layout:
 
 
 @lru_cache(maxsize=256)
-def _of_places(axis: Windows) -> _Layout:
+def layout_of_places(axis: Windows) -> _Layout:
     """Lay the windows out as far apart as they are, each where the first place under its last tap is."""
     size, first = axis.before + axis.length - 1, axis.first + axis.length - 1
     inner = slice(first, first + (axis.after - 1) * axis.stride + 1, axis.stride)
