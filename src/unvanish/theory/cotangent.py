@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unvanish.theory.axis import Axis
-from unvanish.theory.draws import Draws, mean, stacked
+from unvanish.theory.draws import Draws, stacked
 from unvanish.theory.normalised_units import NormalisedUnits
 from unvanish.theory.profile import mixed
 from unvanish.theory.signal import Signal, merged_noise
@@ -91,15 +91,17 @@ def merged(parts: list[Cotangent], h: Signal, units: int) -> Cotangent:
 
     They are uncorrelated but for what the branches of a residual network pull in step (trunk).
     """
-    if len(parts) > 1:
-        parts = [part for part in parts if np.any(part.log.array > -np.inf)] or parts[:1]
     if len(parts) == 1:
         return parts[0]
     logs = stacked([part.log for part in parts])
+    felt = np.logical_or.reduce(logs > -np.inf, axis=1).tolist()
+    if not all(felt):
+        return merged([part for part, is_felt in zip(parts, felt, strict=True) if is_felt] or parts[:1], h, units)
     with np.errstate(invalid="ignore"):
         log = np.logaddexp.reduce(logs, axis=0)
         shares = np.where(log > -np.inf, np.exp(logs - log), 1 / len(parts))
-    weights = [float(share) for share in shares.mean(axis=1)]
+    weights = (np.add.reduce(shares, axis=1) / logs.shape[1]).tolist()
+    alike = shares * stacked([part.alike for part in parts])
 
     def over_parts(numbers: Iterable[float]) -> float:
         return math.fsum(share * number for share, number in zip(weights, numbers, strict=True))
@@ -114,9 +116,9 @@ def merged(parts: list[Cotangent], h: Signal, units: int) -> Cotangent:
         together, single = trunk.sums, (single + gain) / (1 + gain)
     return Cotangent(
         log=whole,
-        alike=Draws(np.sum([share * part.alike.array for share, part in zip(shares, parts, strict=True)], axis=0)),
+        alike=Draws(np.add.reduce(alike, axis=0)),
         pairs=over_parts(part.pairs for part in parts),
-        places=_together(parts, shares),
+        places=_together(parts, alike),
         within=over_parts(part.within for part in parts),
         profile=mixed([(share, part.profile) for share, part in zip(weights, parts, strict=True)]),
         together=together,
@@ -130,9 +132,12 @@ def merged(parts: list[Cotangent], h: Signal, units: int) -> Cotangent:
     )
 
 
-def _together(parts: list[Cotangent], shares: Array) -> float:
-    """Return `places` of a sum: the mean over its parts, each weighted by how much of it adds up over samples."""
-    weights = [mean(share * part.alike.array) for share, part in zip(shares, parts, strict=True)]
+def _together(parts: list[Cotangent], alike: Array) -> float:
+    """Return `places` of a sum: the mean over its parts, each weighted by how much of it adds up over samples.
+
+    alike: that of each part, times its share.
+    """
+    weights = (np.add.reduce(alike, axis=1) / alike.shape[1]).tolist()
     total = math.fsum(weights)
     return math.fsum(w * part.places for w, part in zip(weights, parts, strict=True)) / total if total > 0 else 1.0
 

@@ -49,6 +49,7 @@ class Draws:
 
 def stacked(several: Sequence[Draws]) -> Array:
     """Return the numbers of all; shape (draws, values)."""
-    factors, terms = np.array([(draws.factor, draws.term) for draws in several]).T[:, :, None]
-    found: Array = factors * np.array([draws.fixed for draws in several]) + terms
+    found = np.array([draws.fixed for draws in several])
+    found *= np.array([draws.factor for draws in several])[:, None]
+    found += np.array([draws.term for draws in several])[:, None]
     return found

@@ -137,7 +137,7 @@ def _forward(layer: Layer, sources: list[Pass], batch_size: int, entering: Signa
         apart = told_apart(at.leaving, before, leaving)
         at.leaving = behind_pool(at.leaving, at.arriving, layer) if averages else apart
     own = profile.through(layer, [(source.layer, source.leaving) for source in sources], at.leaving)
-    at.before, at.leaving = _with_profile(at.before, own), _with_profile(at.leaving, own)
+    at.leaving = _with_profile(at.leaving, own)
     return at
 
 
@@ -275,7 +275,7 @@ def _hand_on(at: Pass, d: Cotangent) -> None:
             share = times * times * source.leaving.second / at.leaving.second if at.leaving.second > 0 else 0.0
             source.readers.append(scaled(d, float(times * times))._replace(response=d.response * share))
         return
-    for source, share in zip(at.sources, _shares(at.sources), strict=False):
+    for source, share in zip(at.sources, _shares(at.sources), strict=True):
         part = d if share == 1 else scaled(d, share)
         source.readers.append(part._replace(one_place=True) if reads_one(at.layer, source.layer) else part)
 
