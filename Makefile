@@ -27,11 +27,14 @@ demo: $(VENV)/.base
 	$(BIN)/unvanish demo
 
 # Keras picks its backend when it is imported: the tests of what differs run once more on each of the others, beside
-# the first run, since neither keeps two cores busy. What they print comes at the end.
+# the first run, since neither keeps two cores busy. What they print comes at the end. PyTorch's small products take one
+# thread: two runs whose threads wait for each other on the same cores were measured seven times slower.
 OTHER_BACKENDS := jax torch
 ELSEWHERE_LOG  := build/test-elsewhere.txt
 ELSEWHERE = for backend in $(OTHER_BACKENDS); do \
   KERAS_BACKEND=$$backend $(BIN)/pytest tests/keras_adapter tests/end_to_end -m
+
+test soak: export OMP_NUM_THREADS := 1
 
 test: lint browser
 	@mkdir -p $(dir $(ELSEWHERE_LOG))

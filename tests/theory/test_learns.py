@@ -20,6 +20,14 @@ def told(spec: str, initialiser: str = "glorot_uniform", **more: float) -> Learn
     return learns(network, found, batch_size=100, **more)  # type: ignore[arg-type]
 
 
+def typical(spec: str, initialiser: str = "glorot_uniform") -> float:
+    """Return by how many e-folds the spread of a typical draw lies below its mean: sd^2 of ln of the first gradient."""
+    network = build(spec, initialiser=initialiser, features=40)
+    decades = forecast_network(network, batch_size=100, second_moment=1.0, cross_moment=0.0).log10_sd
+    assert decades is not None
+    return (decades * math.log(10)) ** 2
+
+
 @pytest.mark.parametrize(
     ("spec", "initialiser", "obstacle"),
     [
@@ -96,30 +104,42 @@ def test_what_epsilon_leaves_of_a_step() -> None:
 
 def test_outputs_nearly_alike_have_to_come_apart() -> None:
     """For every factor e by which they are alike, the weights have to go as far again; to float32's last digit."""
-    found = told("dense(64, tanh)*14, dense(10, softmax)", "torch")
+    found, drawn = told(spec := "dense(64, tanh)*14, dense(10, softmax)", "torch"), typical(spec, "torch")
     assert found.apart is not None
     assert 1e-8 < found.apart < 1e-2
-    assert found.needed == pytest.approx(1 - 0.5 * math.log(found.apart), rel=1e-9, abs=0)  # q < 1
-    same = told("dense(64, sigmoid)*40, dense(10, softmax)", epsilon=1e-300)
+    assert found.needed == pytest.approx(1 - 0.5 * math.log(found.apart) + drawn, rel=1e-9, abs=0)  # q < 1
+    same, drawn = told(spec := "dense(64, sigmoid)*40, dense(10, softmax)", epsilon=1e-300), typical(spec)
     assert same.obstacle == "outputs alike"
     assert same.apart is not None
     assert math.sqrt(max(same.apart, 0.0)) < DIGITS
-    assert same.needed == pytest.approx(1 + 24 * math.log(2), rel=1e-9, abs=0)
+    assert same.needed == pytest.approx(1 + 24 * math.log(2) + drawn, rel=1e-9, abs=0)
 
 
 def test_outputs_too_far_apart_have_to_come_together() -> None:
     """Logits of mean square q >> 1 differ by q (1 - c), which has to shrink where it is large, to grow where small."""
-    network = build("dense(64), residual(dense(64, gelu))*18, dense(10, softmax)", features=40)
+    spec = "dense(64), residual(dense(64, gelu))*18, dense(10, softmax)"
+    network = build(spec, features=40)
     forecast = forecast_network(network, batch_size=100, second_moment=1.0, cross_moment=0.0)
     found, out = learns(network, forecast, batch_size=100), forecast.layers[-1]
     assert out.second_moment is not None
     assert found.apart is not None
     assert out.second_moment * found.apart > 100
-    assert found.needed == pytest.approx(1 + 0.5 * math.log(out.second_moment * found.apart), rel=1e-9, abs=0)
-    near = told("dense(64, elu)*47, dense(10, softmax)", "he_normal")
+    grown = 0.5 * math.log(out.second_moment * found.apart)
+    assert found.needed == pytest.approx(1 + grown + typical(spec), rel=1e-9, abs=0)
+    near = told(spec := "dense(64, elu)*47, dense(10, softmax)", "he_normal")
     assert near.apart is not None
     assert near.needed is not None
-    assert near.needed < 1 - 0.5 * math.log(near.apart)
+    assert near.needed - typical(spec, "he_normal") < 1 - 0.5 * math.log(near.apart)
+
+
+def test_few_units_in_many_layers_have_farther_to_go() -> None:
+    """A typical draw lies below the mean of all draws: little in wide networks, e-folds in deep ones of few units."""
+    wide, narrow = (f"dense({units}, relu)*60, dense(10, softmax)" for units in (2000, 20))
+    assert typical(wide, "he_normal") < 0.1 < 1 < typical(narrow, "he_normal")
+    less, more = told(wide, "he_normal").needed, told(narrow, "he_normal").needed
+    assert less is not None
+    assert more is not None
+    assert more - less > 0.9 * (typical(narrow, "he_normal") - typical(wide, "he_normal"))
 
 
 def test_steps_too_large_only_for_what_outputs_have_in_common() -> None:

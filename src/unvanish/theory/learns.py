@@ -13,9 +13,8 @@ and the weights go as far again for every e-fold:
 
 That all outputs are small is no hindrance: size alone grows in all kernels at once. (Shrinking it is one, for Adam
 divides by the root of the mean square of all gradients so far, the first and largest included.) sd is the standard
-deviation, from draw to draw, of ln of the first gradient: q and c are mean squares over the draws, and where ln is
-normal a typical draw's square lies 2 sd^2 e-folds below the mean square (Hanin and Nica 2020, Theorem 1.1: deep networks
-of few units are such).
+deviation, from draw to draw, of ln of the first gradient: q (1 - c) is a mean square over the draws, and where its ln
+is normal, as in deep networks (Hanin and Nica 2020, Theorem 1), a typical draw lies 2 sd^2 e-folds below it.
 
 The rate is not free. To first order one step takes rate * sum |dL/dw| g / (g + epsilon) off the batch's loss. A step
 that promises a good part of the whole loss has left the region where the gradient means anything: of the loss as it is
