@@ -176,7 +176,8 @@ def _of(profile: Profile, axes: Sequence[object]) -> tuple[Axis | None, ...]:
 def _share_of_kernel(layer: Layer, u: Signal) -> float:
     """Return the share of a pre-activation's q that is not its bias's."""
     mean, variance = weights_moments(layer.bias)
-    return max(1 - (mean * mean + variance) / u.second, 0.0) if u.second > 0 else 1.0
+    shift = mean * mean + variance
+    return max(1 - shift / u.second, 0.0) if shift > 0 and u.second > 0 else 1.0
 
 
 def _convolved(found: Sequence[Reached], h: Profile, share: float) -> Profile:

@@ -275,8 +275,9 @@ def _hand_on(at: Pass, d: Cotangent) -> None:
             share = times * times * source.leaving.second / at.leaving.second if at.leaving.second > 0 else 0.0
             source.readers.append(scaled(d, float(times * times))._replace(response=d.response * share))
         return
-    for source, share in zip(at.sources, _shares(at.sources), strict=True):
-        part = d if share == 1 else scaled(d, share)
+    shares = _shares(at.sources) if len(at.sources) > 1 else None
+    for i, source in enumerate(at.sources):
+        part = d if shares is None else scaled(d, shares[i])
         source.readers.append(part._replace(one_place=True) if reads_one(at.layer, source.layer) else part)
 
 
@@ -294,7 +295,5 @@ def _summands(sources: list[Pass], signals: list[Signal]) -> list[tuple[Signal, 
 
 
 def _shares(sources: list[Pass]) -> list[float]:
-    if len(sources) == 1:
-        return [1.0]
     total = sum(size(source.layer) for source in sources)
     return [size(source.layer) / total for source in sources]
