@@ -10,6 +10,7 @@ import pytest
 from unvanish.core.network import Layer
 from unvanish.spec.build import build
 from unvanish.theory.cotangent import Cotangent
+from unvanish.theory.draws import Draws
 from unvanish.theory.fluctuation import Pairs, apart, mixed
 from unvanish.theory.forecast import forecast_network
 from unvanish.theory.gradients import kernel_gradient
@@ -50,7 +51,7 @@ def test_least_squares_adds_up_what_the_prediction_takes_from_the_inputs():
     layer = Layer(name="head", kind="dense", type="Dense", units=1, fan_in=features)
     h = Signal(0.0, 1.0, 1.0, pairs=Pairs(1 / features))
     q = features * variance
-    d = Cotangent(np.zeros(1), np.ones(1), pairs=q / (q + 1))
+    d = Cotangent(Draws(np.zeros(1)), Draws(np.ones(1)), pairs=q / (q + 1))
     per_sample = q + 1  # E r^2, which the cotangent is in units of
     found = math.exp(float(kernel_gradient(d, h, layer, 1.0, 1.0, batch)[0])) * per_sample
     assert found == pytest.approx(features * (variance * (batch + features + 1) + 1) / batch, rel=0.02, abs=0)

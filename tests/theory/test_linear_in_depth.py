@@ -1,12 +1,17 @@
-"""The forecast of a convolution does the same for every layer, and works out a geometry once: counted, not timed."""
+"""A forecast does the same for every layer, and works out once what layers have in common: counted, not timed."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
+from types import FrameType
+
+import numpy as np
 import pytest
 
 from unvanish.spec.build import build
-from unvanish.theory import axis, geometry, profile
-from unvanish.theory.recursion import walk
+from unvanish.theory import axis, recursion, tap_sums
+from unvanish.theory.recursion import Pass, walk
 from unvanish.theory.signal import Signal
 
 PLAIN = "conv(8, 3, relu, same)*{}"
@@ -14,8 +19,41 @@ RESIDUAL = "conv(8, 3, same), residual(conv(8, 3, same), batch_norm, relu)*{}"
 STRIDED = "conv(8, 3, relu, same)*{0}, conv(8, 3, 2, relu, same), conv(8, 3, relu, same)*{0}"
 
 
-def walked(shape: str, recipe: str, depth: int) -> None:
-    walk(build(f"input({shape}, 3), {recipe.format(depth)}, flatten, dense(1)"), 8, Signal(0.5, 1 / 12, 1 / 12))
+CALLS = {PLAIN: 345, RESIDUAL: 1080, "dense(8, tanh)*{}": 135}
+"""Of functions, a layer or a block of four, on an image that is not square: a budget, a tenth above what it takes (312,
+981 and 121). To take the whole signal through a layer twice, or to work out a matrix twice, is beyond it."""
+
+
+def walked(shape: str, recipe: str, depth: int) -> dict[str, Pass]:
+    return walk(build(f"input({shape}, 3), {recipe.format(depth)}, flatten, dense(1)"), 8, Signal(0.5, 1 / 12, 1 / 12))
+
+
+def forget() -> None:
+    for kept in (axis.gathered, axis.scattered, axis.bent, axis.evened, axis.mixed, axis.products):
+        kept.cache_clear()
+
+
+def calls(recipe: str, depth: int) -> int:
+    """Return how many functions a second walk of so many layers calls, those that are not written in Python included.
+
+    The first one meets each moment of an activation for the first time.
+    """
+    network, called = build(f"input(14, 9, 3), {recipe.format(depth)}, flatten, dense(1)"), 0
+
+    def count(frame: FrameType, event: str, of: object) -> None:
+        nonlocal called
+        called += event in ("call", "c_call")
+
+    entering = Signal(0.5, 1 / 12, 1 / 12)
+    walk(network, 8, entering)
+    forget()
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        walk(network, 8, entering)
+    finally:
+        sys.setprofile(before)
+    return called
 
 
 def matrices(monkeypatch: pytest.MonkeyPatch, shape: str, recipe: str, depth: int) -> int:
@@ -23,13 +61,12 @@ def matrices(monkeypatch: pytest.MonkeyPatch, shape: str, recipe: str, depth: in
     made = 0
     start = axis.Axis.__init__
 
-    def counted(self: axis.Axis, matrix: axis.Array) -> None:
+    def counted(self: axis.Axis, *given: object) -> None:
         nonlocal made
         made += 1
-        start(self, matrix)
+        start(self, *given)  # type: ignore[arg-type]
 
-    for kept in (axis.gathered, axis.scattered, axis.bent, axis.evened, axis.mixed, profile.reached):
-        kept.cache_clear()
+    forget()
     with monkeypatch.context() as patched:
         patched.setattr(axis.Axis, "__init__", counted)
         walked(shape, recipe, depth)
@@ -57,7 +94,59 @@ def test_the_two_axes_of_a_square_image_are_one(monkeypatch: pytest.MonkeyPatch)
 def test_the_windows_of_a_geometry_are_worked_out_once(recipe: str) -> None:
     found = []
     for depth in (10, 80):
-        geometry.taps.cache_clear()
+        layouts = (tap_sums.layout_of_windows, tap_sums.layout_of_places)
+        for layout in layouts:
+            layout.cache_clear()
         walked("12, 12", recipe, depth)
-        found.append(geometry.taps.cache_info().misses)
-    assert 0 < found[0] == found[1]
+        found.append([layout.cache_info().misses for layout in layouts])
+    assert found[0] == found[1]
+    assert min(found[0]) > 0
+
+
+def test_correlations_are_worked_out_once_for_the_way_there_and_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = 0
+
+    def counted(*given: object, **more: object) -> object:
+        nonlocal made
+        made += 1
+        return np.log(*given, **more)  # type: ignore[call-overload]
+
+    forget()
+    monkeypatch.setattr(axis, "np", type("np", (), {**vars(np), "log": staticmethod(counted)}))
+    walked("12, 12", PLAIN, 30)
+    assert made == 30
+
+
+def test_two_places_do_not_take_a_layer_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of kernels without a mean, they differ from two samples in what they have apart alone."""
+    through: dict[str, int] = {}
+
+    def counted(name: str) -> Callable[..., object]:
+        start = getattr(recursion, name)
+
+        def count(*given: object, **more: object) -> object:
+            through[name] = through.get(name, 0) + 1
+            return start(*given, **more)
+
+        return count
+
+    for name in ("through_kernel", "through_activation"):
+        monkeypatch.setattr(recursion, name, counted(name))
+    passes = walked("12, 12", PLAIN, 30)
+    assert passes["conv_30"].leaving.across is not None
+    assert through == {"through_kernel": 31, "through_activation": 30}
+
+
+@pytest.mark.parametrize("recipe", ["dense(8, tanh)*{}", PLAIN])
+def test_layers_in_a_row_share_the_numbers_of_the_loss_end(recipe: str) -> None:
+    """No array over them is made for a layer."""
+    found = [at.d_before for at in walked("12, 12", recipe, 30).values()]
+    assert len({id(d.log.fixed) for d in found if d is not None}) == 1
+    assert len({id(d.alike.fixed) for d in found if d is not None}) == 1
+
+
+@pytest.mark.parametrize("recipe", CALLS)
+def test_a_layer_keeps_within_its_calls(recipe: str) -> None:
+    few, more, many = (calls(recipe, depth) for depth in (20, 40, 80))
+    assert many - more == pytest.approx(2 * (more - few), rel=0.01, abs=0)  # a collection of garbage may call some
+    assert (many - more) / 40 < CALLS[recipe]

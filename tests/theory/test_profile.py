@@ -89,7 +89,7 @@ def test_the_gradient_of_a_linear_network_is_what_lies_between_two_random_walks(
         assert found.d_before is not None
         assert found.d_arriving is not None
         after = back @ d
-        ratio = np.exp(found.d_arriving.log - found.d_before.log).mean()
+        ratio = np.exp(found.d_arriving.log.array - found.d_before.log.array).mean()
         assert ratio == pytest.approx(after.sum() / d.sum(), rel=1e-9, abs=0)
         under = [[p for p in window if p is not None] for window in windows]
         own = np.full(30, Q)
@@ -105,3 +105,19 @@ def test_a_long_axis_is_uniform() -> None:
     passes = walk(network, 4, Signal(K**0.5, Q - K, Q - K))
     assert passes["conv_3"].leaving.profile in (None, (None,))
     assert passes["conv_3"].inside == pytest.approx(1 - 2 / 600, rel=1e-12, abs=0)
+
+
+@pytest.mark.parametrize("places", [5, 12])
+def test_after_many_layers_a_profile_is_that_of_a_walk_between_two_absorbing_ends(places: int) -> None:
+    """Of three taps a place: sin(pi p / (n + 1)) on both ways, on a scale that 700 layers would have taken to 3^700."""
+    network = build(f"input({places}, 3), conv(8, 3)*700, flatten, dense(1)", initialiser="he_normal")
+    passes = walk(network, 4, Signal(K**0.5, Q - K, Q - K))
+    shape = np.sin(np.pi * np.arange(1, places + 1) / (places + 1))
+    last, first = passes["conv_700"].leaving.profile, passes["conv_1"].d_before
+    assert first is not None
+    for profile in (last, first.profile):
+        assert profile is not None
+        (axis,) = profile
+        assert axis is not None
+        assert axis.diagonal / axis.unit == pytest.approx(shape / shape.mean(), rel=1e-9, abs=0)
+        assert axis.mean == pytest.approx((axis.matrix / axis.unit).mean(), rel=1e-12, abs=0)

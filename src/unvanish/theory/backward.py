@@ -7,16 +7,19 @@ import math
 import numpy as np
 
 from unvanish.core.network import Layer
-from unvanish.theory.cotangent import Cotangent, behind_norm, ln, mean, scaled
+from unvanish.theory.cotangent import Cotangent, behind_norm, ln, nothing, scaled
+from unvanish.theory.draws import Draws
 from unvanish.theory.finite_batch import Shifts
-from unvanish.theory.fluctuation import apart
+from unvanish.theory.fluctuation import apart as worth_of
 from unvanish.theory.forward import activation_noise, slide
 from unvanish.theory.geometry import Pooled, receptive_field
-from unvanish.theory.places import between, kept_places, left_by_batch_norm, left_within
+from unvanish.theory.places import apart, kept_places, left_by_batch_norm, left_within
 from unvanish.theory.signal import (
+    Profile,
     Signal,
     across_units,
     affine,
+    gap_of,
     kernel_noise,
     moments_of,
     slope_kurtosis_pair_of,
@@ -30,13 +33,22 @@ from unvanish.theory.trunk import level
 
 
 def back_through_activation(
-    d: Cotangent, u: Signal, activation: str, parameter: float | None, units: int, batch_size: int
+    d: Cotangent,
+    u: Signal,
+    activation: str,
+    parameter: float | None,
+    units: int,
+    batch_size: int,
+    profile: Profile = None,
 ) -> Cotangent:
-    """Return dL/du = f'(u) dL/df: the square times E f'^2, two samples' product times E f'(u) f'(w)."""
+    """Return dL/du = f'(u) dL/df: the square times E f'^2, two samples' product times E f'(u) f'(w).
+
+    profile: of dL/du.
+    """
     u = d.chosen or u
-    of = moments_of(u, activation, parameter)
+    of, gap = moments_of(u, activation, parameter), u.gap
     factor = of.slope_second + Shifts.of(of, u.batch, u.within).slope_second
-    kept = pair = slope_pair_of(of, u.gap) / of.slope_second if of.slope_second > 0 else 0.0
+    kept = pair = slope_pair_of(of, gap) / of.slope_second if of.slope_second > 0 else 0.0
     together = of.slope**2 / of.slope_second if of.slope_second > 0 else 0.0
     norm = d.over_batch or d.over_units
     if norm is not None:
@@ -46,19 +58,19 @@ def back_through_activation(
     gathered, gain = None, 0.0
     if u.sizes is not None and (curve := curves(activation, parameter)).runs_away:
         gathered, gain = through_slopes(d.gathered, u.sizes, curve)
-    alike = 1 + (d.alike - 1) * kept
-    other = (
-        kept if u.across is None or norm is not None else slope_pair_of(of, between(u).gap) / (of.slope_second or 1.0)
-    )
+    alike = d.alike.nearer_to_one(kept)
+    other = kept
+    if u.across is not None and norm is None:
+        other = slope_pair_of(of, gap_of(apart(u), u.variance)) / (of.slope_second or 1.0)
     return Cotangent(
-        log=d.log + ln(factor) + gain,
+        log=d.log.plus(ln(factor) + gain),
         alike=alike,
-        pairs=d.pairs * pair * slide(of, u, spread_of(of, u.gap)),
+        pairs=d.pairs * pair * slide(of, gap, u.spread, spread_of(of, gap)),
         places=kept_places(d, alike, other),
         within=1 + (d.within - 1) * other,
+        profile=profile,
         together=1 + (d.together - 1) * together,
-        noise=d.noise
-        + _mask_noise(d, of.slope_kurtosis, slope_kurtosis_pair_of(of, u.gap), batch_size) / max(units, 1),
+        noise=d.noise + _mask_noise(d, of.slope_kurtosis, slope_kurtosis_pair_of(of, gap), batch_size) / max(units, 1),
         single=d.single,
         degrees=d.degrees,
         common=d.common * min(abs(kept), 1.0) ** 2,
@@ -69,45 +81,49 @@ def back_through_activation(
         follows=of.elasticity if d.at_trunk else 0.0,
         bent=lean * (d.together - 1),
         along=of.slope_along,
-        level=lean * (mean(d.alike) * d.places - 1),
+        level=lean * (d.alike.mean * d.places - 1),
         in_step=lean * (d.within - 1),
         gathered=gathered,
     )
 
 
 def back_through_kernel(
-    d: Cotangent, h: Signal, layer: Layer, inside: float, both: float, batch_size: int
+    d: Cotangent, h: Signal, layer: Layer, inside: float, both: float, batch_size: int, profile: Profile = None
 ) -> Cotangent:
     """Return dL/dx = W^T dL/du: the square times n_in E w^2 (a common mean counts as often as d's units agree).
 
-    h: the kernel's input. inside, both: of a convolution's taps (theory.profile). f'(W h) knows of W: E f'(u) W is
-    along h, and where h has a mean over its units that makes a sum over the units of dL/df reappear in dL/dx.
+    h: the kernel's input. inside, both: of a convolution's taps (theory.profile). profile: of dL/dx. f'(W h) knows of
+    W: E f'(u) W is along h, and where h has a mean over its units that makes a sum over the units of dL/df reappear in
+    dL/dx.
     """
     mean, variance = weights_moments(layer.kernel)
-    taps, square = (layer.fan_in or 1), mean * mean
+    units, taps, square = layer.units or 1, layer.fan_in or 1, mean * mean
     bent = variance * max(d.bent, -1.0)
     weight = variance + square * d.together + bent / taps
     channels = max(taps / receptive_field(layer), 1.0)
-    fresh = _left(d, layer.units or 1, batch_size)
+    fresh, drawn = _left(d, units, batch_size), kernel_noise(layer, channels, units)
     shared = square * d.together / weight if weight > 0 else 0.0
-    return d._replace(
-        log=d.log + ln(taps * inside * weight),
+    return Cotangent(
+        log=d.log.plus(ln(taps * inside * weight)),
+        alike=d.alike,
+        pairs=d.pairs,
         places=1 + (d.places - 1) * both,
         within=1 + (d.within - 1) * both,
+        profile=profile,
         together=(channels * square * d.together + variance + bent * level(h) ** 2) / weight if weight > 0 else 1.0,
-        noise=d.noise + kernel_noise(layer, channels, layer.units or 1) * fresh,
-        common=d.common + (1 - d.common) * kernel_noise(layer, channels, layer.units or 1) / 2,
-        echo=d.echo + d.response**2 * kernel_noise(layer, layer.units or 1, layer.fan_in or 1) * fresh,
+        noise=d.noise + drawn * fresh,
         single=shared + (1 - shared) * d.single,
-        at_trunk=False,
+        degrees=d.degrees,
+        common=d.common + (1 - d.common) * drawn / 2,
+        response=d.response,
+        echo=d.echo + d.response**2 * kernel_noise(layer, units, taps) * fresh,
+        onto=d.onto,
+        trunk=d.trunk,
+        branch=d.branch,
         pull=math.sqrt(taps * inside * variance) * d.pull,
-        bent=0.0,
-        along=1.0,
-        level=0.0,
-        in_step=0.0,
-        over_batch=None,
-        over_units=None,
-        chosen=None,
+        follows=d.follows,
+        gathered=d.gathered,
+        one_place=d.one_place,
     )
 
 
@@ -119,19 +135,19 @@ def back_through_batch_norm(d: Cotangent, h: Signal, layer: Layer, instances: fl
     scale, _ = affine(layer)
     epsilon, n = layer.epsilon or 0.0, instances
     if n <= 1:
-        return d._replace(log=np.full_like(d.log, -np.inf))
+        return nothing(d)
     units = units_of(h, epsilon, n) if h.made_by is not None else None
-    worth = apart(h.pairs, n)
+    worth = worth_of(h.pairs, n)
     factor = units.passed if units is not None else inverse(h.spread, epsilon, (d.along + d.level) * worth / n, worth)
-    left = np.maximum(1 - d.alike * d.places / n, 0.0)
+    left = np.maximum(1 - d.alike.array * d.places / n, 0.0)
     with np.errstate(divide="ignore"):
-        log = d.log + ln(scale.second_moment * factor) + np.log(left)
+        log = d.log.array + ln(scale.second_moment * factor) + np.log(left)
     gathered, gain = d.gathered, 0.0
     if gathered is not None and h.sizes is not None:
         gathered, gain = through_norm(gathered, h.sizes)
     alike, at_places = left_by_batch_norm(d, layer, left)
     return Cotangent(
-        log + gain,
+        Draws(log + gain),
         alike,
         pairs=d.pairs,
         places=at_places,
@@ -159,10 +175,10 @@ def back_through_layer_norm(d: Cotangent, h: Signal, layer: Layer) -> Cotangent:
 def back_through_dropout(d: Cotangent, keep: float, units: int, batch_size: int) -> Cotangent:
     """Return dL/dh of a dropout: the square grows by 1/keep, two samples' product stays; each has its own mask."""
     if not keep > 0:
-        return d._replace(log=np.full_like(d.log, -np.inf))
+        return nothing(d)
     return Cotangent(
-        log=d.log - math.log(keep),
-        alike=1 + (d.alike - 1) * keep,
+        log=d.log.plus(-math.log(keep)),
+        alike=d.alike.nearer_to_one(keep),
         pairs=d.pairs * keep,
         places=1 + (d.places - 1) * keep,
         within=1 + (d.within - 1) * keep,

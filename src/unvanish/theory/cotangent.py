@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unvanish.theory.axis import Axis
+from unvanish.theory.draws import Draws, stacked
 from unvanish.theory.normalised_units import NormalisedUnits
 from unvanish.theory.profile import mixed
 from unvanish.theory.signal import Signal, merged_noise
@@ -24,11 +25,11 @@ Array = NDArray[np.float64]
 
 
 class Cotangent(NamedTuple):
-    """Hold dL/dh of one layer's output. Arrays have one entry for each value of the loss end's batch-mean residual."""
+    """Hold dL/dh of one layer's output. Draws: for each value of the loss end's batch-mean residual."""
 
-    log: Array
+    log: Draws
     """ln of E |dL/dh|^2 of one sample, in units of the loss end's."""
-    alike: Array
+    alike: Draws
     """|sum over samples|^2 / sum of |one|^2: 1 if independent, the batch size if equal, 0 below a batch norm."""
     pairs: float = 0.0
     """By how much two samples' product, over |dL/dh|^2, grows with their relative k (theory.fluctuation)."""
@@ -90,32 +91,34 @@ def merged(parts: list[Cotangent], h: Signal, units: int) -> Cotangent:
 
     They are uncorrelated but for what the branches of a residual network pull in step (trunk).
     """
-    if len(parts) > 1:
-        parts = [part for part in parts if np.any(part.log > -np.inf)] or parts[:1]
     if len(parts) == 1:
         return parts[0]
-    logs = np.stack([part.log for part in parts])
+    logs = stacked([part.log for part in parts])
+    felt = np.logical_or.reduce(logs > -np.inf, axis=1).tolist()
+    if not all(felt):
+        return merged([part for part, is_felt in zip(parts, felt, strict=True) if is_felt] or parts[:1], h, units)
     with np.errstate(invalid="ignore"):
         log = np.logaddexp.reduce(logs, axis=0)
         shares = np.where(log > -np.inf, np.exp(logs - log), 1 / len(parts))
-    weights = [float(share) for share in shares.mean(axis=1)]
+    weights = (np.add.reduce(shares, axis=1) / logs.shape[1]).tolist()
+    alike = shares * stacked([part.alike for part in parts])
 
     def over_parts(numbers: Iterable[float]) -> float:
         return math.fsum(share * number for share, number in zip(weights, numbers, strict=True))
 
     together, single = over_parts(part.together for part in parts), over_parts(part.single for part in parts)
-    trunk = parts[0].trunk
+    trunk, whole = parts[0].trunk, Draws(log)
     if trunk is not None and all(part.trunk is trunk for part in parts) and 0 < h.second < math.inf:
         pull, follows = sum(part.pull for part in parts), max(part.follows for part in parts)
-        apart = log
-        log, trunk = through_block(trunk, pull, follows, apart, units, h)
-        gain = max(float(np.expm1(log - apart).mean()), 0.0)
+        trunk = through_block(trunk, pull, follows, log, units, h)
+        whole = trunk.log
+        gain = max(float(np.expm1(whole.array - log).mean()), 0.0)
         together, single = trunk.sums, (single + gain) / (1 + gain)
     return Cotangent(
-        log=log,
-        alike=np.sum([share * part.alike for share, part in zip(shares, parts, strict=True)], axis=0),
+        log=whole,
+        alike=Draws(np.add.reduce(alike, axis=0)),
         pairs=over_parts(part.pairs for part in parts),
-        places=_together(parts, shares),
+        places=_together(parts, alike),
         within=over_parts(part.within for part in parts),
         profile=mixed([(share, part.profile) for share, part in zip(weights, parts, strict=True)]),
         together=together,
@@ -129,9 +132,12 @@ def merged(parts: list[Cotangent], h: Signal, units: int) -> Cotangent:
     )
 
 
-def _together(parts: list[Cotangent], shares: Array) -> float:
-    """Return `places` of a sum: the mean over its parts, each weighted by how much of it adds up over samples."""
-    weights = [mean(share * part.alike) for share, part in zip(shares, parts, strict=True)]
+def _together(parts: list[Cotangent], alike: Array) -> float:
+    """Return `places` of a sum: the mean over its parts, each weighted by how much of it adds up over samples.
+
+    alike: that of each part, times its share.
+    """
+    weights = (np.add.reduce(alike, axis=1) / alike.shape[1]).tolist()
     total = math.fsum(weights)
     return math.fsum(w * part.places for w, part in zip(weights, parts, strict=True)) / total if total > 0 else 1.0
 
@@ -166,12 +172,12 @@ def behind_norm(d: Cotangent, units: NormalisedUnits | None, *, together: float)
 
 def scaled(d: Cotangent, factor: float) -> Cotangent:
     """Return the cotangent with its square multiplied by the factor."""
-    return d._replace(log=d.log + ln(factor))
+    return d._replace(log=d.log.plus(ln(factor)))
 
 
-def mean(draws: Array) -> float:
-    """Return the mean over the draws of the loss end."""
-    return float(sum(draws.tolist())) / draws.size  # few: sooner than by numpy
+def nothing(d: Cotangent) -> Cotangent:
+    """Return the cotangent with a square of 0."""
+    return d._replace(log=Draws(np.full_like(d.log.fixed, -np.inf)))
 
 
 def ln(x: float) -> float:

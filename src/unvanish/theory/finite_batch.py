@@ -52,7 +52,7 @@ class Shifts(NamedTuple):
         common to both, and nothing is where they are not.
         """
         if math.isinf(within):
-            return cls.over(of, batch)
+            return NONE if math.isinf(batch) else cls.over(of, batch)
         found = cls.over(of, within)
         return found._replace(spread=found.variance * min(gap, 1.0))
 
@@ -69,3 +69,6 @@ class Shifts(NamedTuple):
             spread=variance + 2 * share * bend.value_second**2,
             slope_second=-share * bend.slope_square_fourth,
         )
+
+
+NONE = Shifts()

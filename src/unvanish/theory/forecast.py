@@ -9,7 +9,8 @@ import numpy as np
 
 from unvanish.core.forecast import Forecast, LayerForecast
 from unvanish.core.network import Network
-from unvanish.theory.cotangent import Cotangent, mean
+from unvanish.theory.cotangent import Cotangent
+from unvanish.theory.draws import mean, stacked
 from unvanish.theory.gradients import gradient_norms, per_step, spread_of_first, transmission_per_layer
 from unvanish.theory.output_gradient import log10_output_gradient
 from unvanish.theory.recursion import Pass, applies, walk
@@ -125,7 +126,7 @@ def _factors(steps: Sequence[tuple[Cotangent | None, Cotangent | None]]) -> list
     known = [(inner.log, outer.log) for inner, outer in steps if inner is not None and outer is not None]
     if not known:
         return [None] * len(steps)
-    inner, outer = np.array(known).transpose(1, 0, 2)
+    inner, outer = stacked([one for one, _ in known]), stacked([other for _, other in known])
     with np.errstate(over="ignore", invalid="ignore"):
         ratios = np.sqrt(np.exp(inner - outer).mean(axis=1))
     finite = np.isfinite(outer.mean(axis=1))

@@ -11,8 +11,10 @@ from unvanish.theory.geometry import Pooled, largest_of, places, receptive_field
 from unvanish.theory.moments import Moments
 from unvanish.theory.signal import (
     Known,
+    Profile,
     Signal,
     affine,
+    gap_of,
     kernel_noise,
     merged_noise,
     moments_of,
@@ -24,65 +26,81 @@ from unvanish.theory.signal import (
 from unvanish.theory.sizes import Sizes, curves
 
 
-def through_kernel(h: Signal, layer: Layer, inside: float) -> Signal:
+def through_kernel(h: Signal, layer: Layer, inside: float, apart: float | None = None) -> Signal:
     """Return the pre-activation W h + b: q_u = n_in Var(w) q_h + Var(b) (Poole et al. 2016, eq. 3).
 
     A kernel whose mean is not 0 adds mean * sum(h) to every unit alike (derived: the sum is n_in E h, and it varies
     between samples by n_in * together * spread). inside: share of a convolution's taps that are not on the padding.
+    apart: the spread of two places in h; None where they are as two samples.
     """
     mean, variance = weights_moments(layer.kernel)
     shift, noise = weights_moments(layer.bias)
-    taps = (layer.fan_in or 1) * inside
-    square = mean * mean
-    shared = taps * square * h.together * h.spread if mean else 0.0
-    own = taps * variance * h.second
-    spread = taps * variance * h.spread + shared
+    units, fan_in = layer.units or 1, layer.fan_in or 1
+    taps, square = fan_in * inside, mean * mean
+    own, kept, common = taps * variance * h.second, taps * variance, taps * square * h.together
     weight = variance + square * h.together
-    together = ((layer.units or 1) * square * h.together + variance) / weight if weight > 0 else 1.0
+    together = (units * square * h.together + variance) / weight if weight > 0 else 1.0
     share = own / (own + noise) if own + noise > 0 else 0.0
-    drawn = kernel_noise(layer, layer.units or 1, layer.fan_in or 1)
+    drawn = kernel_noise(layer, units, fan_in)
     return Signal(
         mean=taps * mean * h.mean + shift if mean else shift,
-        variance=own + noise + shared,
-        spread=spread,
+        variance=own + noise + common * h.spread if mean else own + noise,
+        spread=kept * h.spread + common * h.spread if mean else kept * h.spread,
         together=together,
         noise=share * share * h.noise + drawn,
+        across=None if apart is None else kept * apart + common * apart if mean else kept * apart,
         pairs=h.pairs.through_kernel(drawn / 2, receptive_field(layer)),
         sizes=h.sizes,
     )
 
 
-def through_activation(u: Signal, activation: str, parameter: float | None, units: int) -> Signal:
-    """Return f(u) (Poole et al. 2016, eq. 3 and 5); a u that is not Gaussian is taken as one of the same moments."""
-    of = moments_of(u, activation, parameter)
-    shifts = Shifts.of(of, u.batch, u.within, u.gap)
-    spread = spread_of(of, u.gap) + shifts.spread
-    together = _coherent(u.together, of)
+def through_activation(
+    u: Signal,
+    activation: str,
+    parameter: float | None,
+    units: int,
+    *,
+    pair: Signal | None = None,
+    profile: Profile = None,
+) -> Signal:
+    """Return f(u) (Poole et al. 2016, eq. 3 and 5); a u that is not Gaussian is taken as one of the same moments.
+
+    pair: u with two places in place of two samples, where more than their spread differs. profile: of f(u).
+    """
+    of, gap = moments_of(u, activation, parameter), u.gap
+    shifts = Shifts.of(of, u.batch, u.within, gap)
+    spread = spread_of(of, gap) + shifts.spread
     elasticity = of.elasticity if math.isfinite(of.elasticity) else 1.0
-    fresh = activation_noise(of, units)
-    noise = elasticity * elasticity * u.noise + fresh
     sizes, more, level = None, 0.0, 0.0
     if u.sizes is not None and (curve := curves(activation, parameter)).runs_away:
         sizes = u.sizes.through_activation(curve, 2 * u.pairs.drawn, units)
         level, more = u.sizes.rise(curve)
+    across = None
+    if pair is not None:
+        across = through_activation(pair, activation, parameter, units).spread
+    elif u.across is not None:
+        apart = gap_of(u.across, u.variance)
+        across = spread_of(of, apart) + Shifts.of(of, u.batch, u.within, apart).spread + more
     return Signal(
         mean=of.mean + shifts.mean + level,
         variance=of.variance + shifts.variance + more,
         spread=spread + more,
-        together=together,
-        noise=noise,
-        pairs=u.pairs.through_activation(slide(of, u, spread), units),
+        together=_coherent(u.together, of),
+        noise=elasticity * elasticity * u.noise + activation_noise(of, units),
+        across=across,
+        profile=profile,
+        pairs=u.pairs.through_activation(slide(of, gap, u.spread, spread), units),
         sizes=sizes,
-        made_by=(activation, parameter, u._replace(made_by=None)),
+        made_by=(activation, parameter, u if u.made_by is None else u._replace(made_by=None)),
     )
 
 
-def slide(of: Known, u: Signal, spread: float) -> float:
+def slide(of: Known, gap: float, before: float, spread: float) -> float:
     """Return the power with which f tells a pair of samples apart that is less alike than others: 1 for a linear f.
 
-    Derived in theory.fluctuation.
+    before, spread: what the pair has apart before f and behind it. Derived in theory.fluctuation.
     """
-    return min(slope_pair_of(of, u.gap) * u.spread / spread, 1.0) if 0 < spread < math.inf else 1.0
+    return min(slope_pair_of(of, gap) * before / spread, 1.0) if 0 < spread < math.inf else 1.0
 
 
 def through_batch_norm(h: Signal, layer: Layer, instances: float) -> Signal:

@@ -92,7 +92,7 @@ def windows(layer: Layer, source: Layer | None) -> tuple[Windows, ...]:
     """
     if layer.kind != "conv" or source is None:
         return ()
-    return _windows(space(source), space(layer), receptive_field(layer))
+    return _windows(source.shape, layer.shape, receptive_field(layer))
 
 
 def pooled(layer: Layer, source: Layer | None) -> Pooled:
@@ -115,8 +115,9 @@ def largest_of(count: int) -> tuple[float, float]:
 
 
 @lru_cache(maxsize=256)  # layers of one geometry are many
-def _windows(before: tuple[int, ...], after: tuple[int, ...], field: int) -> tuple[Windows, ...]:
-    """Return the windows along each axis, for a kernel that looks at so many places."""
+def _windows(source: tuple[int | None, ...], shape: tuple[int | None, ...], field: int) -> tuple[Windows, ...]:
+    """Return the windows along each axis, for a kernel that looks at so many places of an output of another layer."""
+    before, after = _known(source[:-1]), _known(shape[:-1])
     length = round(field ** (1 / max(len(after), 1)))
     if len(before) != len(after) or length ** len(after) != field:
         return ()

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unvanish.core.network import Layer
-from unvanish.theory.cotangent import Cotangent, ln, mean
+from unvanish.theory.cotangent import Cotangent, ln
+from unvanish.theory.draws import stacked
 from unvanish.theory.places import in_common
 from unvanish.theory.recursion import Pass
 from unvanish.theory.signal import Signal
@@ -79,7 +80,7 @@ def transmission_per_layer(kernels: list[Pass]) -> float:
 
     Each is sqrt(chi) (Schoenholz et al. 2017, section 4).
     """
-    logs = [mean(at.d_before.log) if at.d_before is not None else math.nan for at in kernels]
+    logs = [at.d_before.log.mean if at.d_before is not None else math.nan for at in kernels]
     steps = per_step([log / (2 * _DECADE) for log in logs])
     return math.nan if math.isnan(steps) else float(10.0 ** min(steps, 300.0))
 
@@ -110,7 +111,7 @@ def kernel_gradient(d: Cotangent, h: Signal, layer: Layer, inside: float, shared
 
 def _log_squares(kernels: list[tuple[Cotangent, Signal, Layer, float, float]], batch_size: int) -> Array:
     """Return kernel_gradient of each, all at once: numpy takes as long for one."""
-    logs, alike = np.array([d.log for d, *_ in kernels]), np.array([d.alike for d, *_ in kernels])
+    logs, alike = stacked([d.log for d, *_ in kernels]), stacked([d.alike for d, *_ in kernels])
     scales, own, common = np.empty((3, len(kernels), 1))
     for i, (d, h, layer, inside, shared) in enumerate(kernels):
         told = (batch_size - 1) * d.pairs * h.pairs.whole * h.spread if d.places == 1 else 0.0
@@ -126,7 +127,7 @@ def gradient_noise(d: Cotangent, h: Signal, layer: Layer) -> float:
     Of the part that adds up over samples, units * (1 - common) directions are new; in the other part a pair's two
     products have random signs.
     """
-    coherent = np.maximum(d.alike * in_common(h, d.places), 0.0)
+    coherent = np.maximum(d.alike.array * in_common(h, d.places), 0.0)
     total = coherent + h.spread
     with np.errstate(invalid="ignore", divide="ignore"):
         share = float(np.where(total > 0, coherent / total, 1.0).mean())

@@ -11,11 +11,10 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from unvanish.core.network import Layer
 from unvanish.theory.backward import inverse
-from unvanish.theory.cotangent import Cotangent, behind_norm, scaled
+from unvanish.theory.cotangent import Cotangent, behind_norm, nothing, scaled
+from unvanish.theory.draws import Draws
 from unvanish.theory.geometry import places
 from unvanish.theory.signal import Signal, affine, units_of
 
@@ -57,12 +56,12 @@ def back_through_group_norm(d: Cotangent, h: Signal, layer: Layer) -> Cotangent:
     along = (in_step + 1 / max(layer.groups or 1, 1)) / n  # W^T dL/du has no part along x either, once for all groups
     left = 1 - d.within * d.together / n - along
     if n <= 1 or left <= 1e-9:
-        return d._replace(log=np.full_like(d.log, -np.inf))
+        return nothing(d)
     kept = max(d.within * (1 - 1 / channels) - along * (1 + (count - 1) * common), 0.0) / left
     at_places = max(1 - d.places / n - along, 1 / n)
     several = count > 1
     d = scaled(d, scale.second_moment * factor * left)._replace(
-        alike=d.alike * at_places / left,
+        alike=Draws(d.alike.array * at_places / left),
         places=d.places * kept / d.within * left / at_places if several and d.within > 0 else 1.0,
         within=kept if several else 1.0,
     )

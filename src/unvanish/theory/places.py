@@ -10,7 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 from unvanish.core.network import Layer
-from unvanish.theory.cotangent import Array, Cotangent, mean
+from unvanish.theory.cotangent import Cotangent
+from unvanish.theory.draws import Array, Draws, mean
 from unvanish.theory.geometry import places
 from unvanish.theory.profile import near
 from unvanish.theory.signal import Signal
@@ -23,16 +24,23 @@ def has_places(layer: Layer) -> bool:
 
 def reads_one(layer: Layer, source: Layer) -> bool:
     """Say whether a layer reads one place of its source only: it has none itself, and does not take them together."""
-    return has_places(source) and not has_places(layer) and layer.kind not in ("flatten", "pool", "recurrent")
+    if layer.kind in ("flatten", "pool", "recurrent"):
+        return False
+    return has_places(source) and not has_places(layer)
 
 
-def between(h: Signal, shared: float = 1.0) -> Signal:
-    """Return the signal with two places in place of two samples, as a kernel sees it.
+def apart(h: Signal, shared: float = 1.0) -> float:
+    """Return the spread of two places, as a kernel sees it.
 
     shared: of the taps that are inside at one place, the share that is so at another one too.
     """
-    apart = h.second - shared * (h.second - (h.spread if h.across is None else h.across))
-    return h._replace(spread=apart, across=None)
+    second = h.second
+    return second - shared * (second - (h.spread if h.across is None else h.across))
+
+
+def between(h: Signal) -> Signal:
+    """Return the signal with two places in place of two samples."""
+    return h._replace(spread=apart(h), across=None)
 
 
 def told_apart(leaving: Signal, before: Signal, other: Signal) -> Signal:
@@ -84,15 +92,15 @@ def normalised(leaving: Signal, h: Signal, mean: Signal) -> Signal:
     return leaving._replace(spread=h.spread * factor, across=h.across * factor)
 
 
-def left_by_batch_norm(d: Cotangent, layer: Layer, left: Array) -> tuple[Array, float]:
+def left_by_batch_norm(d: Cotangent, layer: Layer, left: Array) -> tuple[Draws, float]:
     """Return (alike, places) below a batch normalisation: nothing of the sum over all instances, of one place's some.
 
     left: share of |d|^2 that is not in that sum.
     """
     count = places(layer)
     with np.errstate(divide="ignore", invalid="ignore"):
-        alike = np.where(left > 0, d.alike * (1 - d.places / count) / left, 0.0)
-    return np.maximum(alike, 0.0), 0.0
+        alike = np.where(left > 0, d.alike.array * (1 - d.places / count) / left, 0.0)
+    return Draws(np.maximum(alike, 0.0)), 0.0
 
 
 def left_within(d: Cotangent, layer: Layer, left: Array) -> float:
@@ -101,11 +109,11 @@ def left_within(d: Cotangent, layer: Layer, left: Array) -> float:
     return max(d.within - (1 - kept) * count, 0.0) / kept if count > 1 and kept > 0 else 1.0
 
 
-def kept_places(d: Cotangent, alike: Array, kept: float) -> float:
+def kept_places(d: Cotangent, alike: Draws, kept: float) -> float:
     """Return `places` behind an activation that keeps `kept` of the product of two places; alike: behind it."""
     if d.places == 1:
         return 1.0
-    before, after = mean(d.alike), mean(alike)
+    before, after = d.alike.mean, alike.mean
     return 1 + before * (d.places - 1) * kept / after if after > 0 else 1.0
 
 

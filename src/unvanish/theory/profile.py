@@ -10,16 +10,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from typing import NamedTuple
 
 from unvanish.core.network import Layer
 from unvanish.theory import axis as along_axis
 from unvanish.theory.axis import Axis
 from unvanish.theory.geometry import Windows, places, space
-from unvanish.theory.signal import Signal, moments_of, slope_pair_of, spread_of, weights_moments
-
-Profile = tuple[Axis | None, ...] | None
+from unvanish.theory.signal import Profile, Signal, moments_of, slope_pair_of, spread_of, weights_moments
 
 
 class Reached(NamedTuple):
@@ -34,37 +31,63 @@ class Reached(NamedTuple):
     """The mean over all pairs of places of its input, in units of one place's."""
 
 
-@lru_cache(maxsize=16)  # layers of one geometry ask for the same of a uniform input
 def reached(axes: tuple[Windows, ...], h: Profile) -> tuple[Reached, ...]:
-    """Return what a kernel finds of its input, along each axis. h: of the input."""
-    if not axes:  # nor are they where the shapes do not fit
-        return ()
-    found = []
-    for axis, signal in zip(axes, _of(h, axes), strict=True):
-        if along_axis.is_small(axis):
-            found.append(Reached(axis, *along_axis.gathered(axis, signal), 1.0 if signal is None else signal.mean))
-        else:
-            found.append(Reached(axis, axis.tapped, None, 1.0))
-    return tuple(found)
+    """Return what a kernel finds of its input along each axis; nothing where shapes do not fit. h: of the input."""
+    return tuple(
+        [Reached(axis, *along_axis.gathered(axis, None if h is None else h[i])) for i, axis in enumerate(axes)]
+    )
 
 
-def passed(reached: Sequence[Reached], d: Profile) -> tuple[float, float]:
+def passed(found: Sequence[Reached], d: Profile) -> tuple[float, float]:
     """Return how much less than without padding a kernel passes of one place, and how much less than that of two.
 
     d: of the cotangent at its output. Both its and the signal's profile enter its gradient; a uniform one (None) leaves
-    what the kernel does to the other.
+    what the kernel does to the signal.
     """
-    if not reached:
-        return 1.0, 1.0
-    one, two, of_signal, of_cotangent, before, after = 1.0, 1.0, 1.0, 1.0, 1, 1
-    for axis, cotangent in zip(reached, _of(d, reached), strict=True):
-        same, every = along_axis.products(axis.profile, cotangent) if axis.profile is not None else (1.0, 1.0)
-        one, two = one * axis.share * same, two * axis.share * every
-        before, after = before * axis.windows.before, after * axis.windows.after
-        if axis.profile is not None:
-            of_signal, of_cotangent = of_signal * axis.alike, of_cotangent * (cotangent.mean if cotangent else 1.0)
-    given = _others(of_signal, 1.0, before) * _others(of_cotangent, 1.0, after)
-    return one, _others(two, one, after) / (given * one) if given * one > 0 else 1.0
+    one = two = of_signal = of_cotangent = 1.0
+    before = after = 1
+    for i, (axis, share, own, alike) in enumerate(found):
+        before, after = before * axis.before, after * axis.after
+        if own is None:
+            one, two = one * share, two * share
+            continue
+        cotangent = None if d is None else d[i]
+        if cotangent is None:
+            one, two = one * share, two * share * own.mean
+        else:
+            same, every = along_axis.products(own, cotangent)
+            one, two, of_cotangent = one * share * same, two * share * every, of_cotangent * cotangent.mean
+        of_signal *= alike
+    return one, _of_two(one, two, _others(of_signal, 1.0, before) * _others(of_cotangent, 1.0, after), after)
+
+
+def handed_back(found: Sequence[Reached], d: Profile) -> tuple[tuple[float, float], Profile]:
+    """Return what a kernel does to a cotangent of profile d: as `passed` for a uniform signal, and its profile below.
+
+    A sum over taps is the same, whichever of its two ends it is taken at.
+    """
+    one = two = of_cotangent = 1.0
+    before = after = 1
+    below = []
+    for i, (axis, *_) in enumerate(found):
+        places, pairs, own, mean = along_axis.scattered(axis, None if d is None else d[i])
+        one, two, of_cotangent = one * places, two * pairs, of_cotangent * mean
+        before, after = before * axis.before, after * axis.after
+        below.append(own)
+    taken = one, _of_two(one, two, _others(of_cotangent, 1.0, after), after)
+    if min(before, after) < 2 or (d is None and _whole(found)):
+        return taken, None
+    return taken, tuple(below)
+
+
+def _whole(found: Sequence[Reached]) -> bool:
+    """Say whether each place of the input lies in as many windows as any other."""
+    return all(windows.whole and windows.after == windows.before for windows, *_ in found)
+
+
+def _of_two(one: float, two: float, given: float, count: int) -> float:
+    """Return what is passed of two places, over that of one, from means over all pairs; given: of what came in."""
+    return _others(two, one, count) / (given * one) if given * one > 0 else 1.0
 
 
 def _others(every: float, same: float, count: int) -> float:
@@ -72,30 +95,37 @@ def _others(every: float, same: float, count: int) -> float:
     return (every * count - same) / (count - 1) if count > 1 else same
 
 
-def through(
-    layer: Layer, sources: Sequence[tuple[Layer, Signal]], found: Sequence[Reached], before: Signal, leaving: Signal
+def through(layer: Layer, sources: Sequence[tuple[Layer, Signal]], leaving: Signal) -> Profile:
+    """Return the profile of a layer's output, which does not hold it yet."""
+    if not sources or places(layer) < 2:
+        return None
+    source, h = sources[0]
+    match layer.kind:
+        case "layer_norm" | "rms_norm":
+            return _evened(h.profile, h.profile)
+        case "add":
+            return mixed([(h.second / leaving.second if leaving.second > 0 else 0.0, h.profile) for _, h in sources])
+        case "pool":
+            return _over(h.profile, space(layer), along_axis.pooled)
+    return h.profile if space(source) == space(layer) else None
+
+
+def through_units(
+    layer: Layer, source: Layer | None, h: Profile, found: Sequence[Reached], u: Signal
 ) -> tuple[Profile, Profile]:
-    """Return the profiles of a layer's pre-activation and output, which do not hold them yet.
+    """Return the profiles of a layer's pre-activation u, which does not hold it yet, and of its output.
 
     found: of a convolution's input.
     """
-    if not sources or places(layer) < 2:
+    if source is None or places(layer) < 2:
         return None, None
-    source, h = sources[0]
     match layer.kind:
         case "conv":
-            own = _convolved(found, h.profile, _share_of_kernel(layer, before))
-            return own, _activated(own, before, layer)
+            own = _convolved(found, h, _share_of_kernel(layer, u))
+            return own, _activated(own, u, layer)
         case "activation":
-            return h.profile, _activated(h.profile, before, layer)
-        case "layer_norm" | "rms_norm":
-            own = _evened(h.profile, h.profile)
-        case "add":
-            own = mixed([(h.second / leaving.second if leaving.second > 0 else 0.0, h.profile) for _, h in sources])
-        case "pool":
-            own = _over(h.profile, space(layer), along_axis.pooled)
-        case _:
-            own = h.profile if space(source) == space(layer) else None
+            return h, _activated(h, u, layer)
+    own = h if space(source) == space(layer) else None
     return own, own
 
 
@@ -107,18 +137,11 @@ def near(h: Profile, after: tuple[int, ...]) -> float:
     return 1.0 if h is None else math.prod(along_axis.in_window(v, n) for v, n in zip(h, after, strict=False))
 
 
-def back(layer: Layer, source: Layer | None, axes: Sequence[Windows], h: Signal, d: Profile) -> Profile:
-    """Return the profile of the cotangent at a layer's input, from that at its pre-activation.
-
-    axes: of a convolution. h: its input.
-    """
+def back(layer: Layer, source: Layer | None, h: Signal, d: Profile) -> Profile:
+    """Return the profile of the cotangent at a layer's input h, from that at its output; not of a convolution."""
     if source is None or places(source) < 2 or places(layer) < 2:
         return None
     match layer.kind:
-        case "conv":
-            if not axes or (d is None and all(axis.whole and axis.after == axis.before for axis in axes)):
-                return None
-            return tuple(along_axis.scattered(axis, v) for axis, v in zip(axes, _of(d, axes), strict=True))
         case "layer_norm" | "rms_norm":
             return _evened(d, h.profile)
         case "pool":
@@ -126,12 +149,15 @@ def back(layer: Layer, source: Layer | None, axes: Sequence[Windows], h: Signal,
     return d
 
 
-def behind_activation(d: Profile, u: Signal, activation: str, parameter: float | None) -> Profile:
-    """Return the profile of dL/du = f'(u) dL/df, with d ln E f'^2 / d ln q = (E f'^2 z^2 / E f'^2 - 1) / 2."""
-    if u.profile is None:
+def behind_activation(d: Profile, own: Profile, u: Signal, activation: str, parameter: float | None) -> Profile:
+    """Return the profile of dL/du = f'(u) dL/df, with d ln E f'^2 / d ln q = (E f'^2 z^2 / E f'^2 - 1) / 2.
+
+    own: the profile of u.
+    """
+    if own is None:
         return d
     of = moments_of(u, activation, parameter)
-    return _bent(u.profile, (of.slope_along - 1) / 2, _steepness(lambda gap: slope_pair_of(of, gap), u), d)
+    return _bent(own, (of.slope_along - 1) / 2, _steepness(lambda gap: slope_pair_of(of, gap), u), d)
 
 
 def mixed(parts: Sequence[tuple[float, Profile]]) -> Profile:
@@ -150,7 +176,8 @@ def _of(profile: Profile, axes: Sequence[object]) -> tuple[Axis | None, ...]:
 def _share_of_kernel(layer: Layer, u: Signal) -> float:
     """Return the share of a pre-activation's q that is not its bias's."""
     mean, variance = weights_moments(layer.bias)
-    return max(1 - (mean * mean + variance) / u.second, 0.0) if u.second > 0 else 1.0
+    shift = mean * mean + variance
+    return max(1 - shift / u.second, 0.0) if shift > 0 and u.second > 0 else 1.0
 
 
 def _convolved(found: Sequence[Reached], h: Profile, share: float) -> Profile:
@@ -181,9 +208,9 @@ def _bent(profile: tuple[Axis | None, ...], one: float, pair: float, times: Prof
         if times is None:
             return profile
         one = pair = 1.0
-    return tuple(
-        along_axis.bent(axis, one, pair, other) for axis, other in zip(profile, _of(times, profile), strict=True)
-    )
+    if times is None:
+        return tuple([along_axis.bent(axis, one, pair) for axis in profile])
+    return tuple([along_axis.bent(axis, one, pair, times[i]) for i, axis in enumerate(profile)])
 
 
 def _evened(profile: Profile, by: Profile) -> Profile:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,6 +19,7 @@ from unvanish.theory.backward import (
     back_through_pool,
 )
 from unvanish.theory.cotangent import Cotangent, branching, merged, scaled
+from unvanish.theory.draws import Draws
 from unvanish.theory.embedding import through_embedding
 from unvanish.theory.fluctuation import Pairs
 from unvanish.theory.forward import (
@@ -35,6 +35,7 @@ from unvanish.theory.forward import (
 from unvanish.theory.geometry import places, pooled, size, space, windows
 from unvanish.theory.group_norm import back_through_group_norm, through_group_norm
 from unvanish.theory.loss_end import FUSED_HEADS, coherence, follows_pairs, leaning
+from unvanish.theory.places import apart as spread_of_places
 from unvanish.theory.places import (
     behind_pool,
     between,
@@ -48,8 +49,11 @@ from unvanish.theory.places import (
 from unvanish.theory.profile import Reached
 from unvanish.theory.rms_norm import back_through_rms_norm, through_rms_norm
 from unvanish.theory.scale import back_through_scale, through_scale
-from unvanish.theory.signal import Signal
+from unvanish.theory.signal import Profile, Signal, weights_moments
 from unvanish.theory.through_time import Step, back_through_time, read_out, steps_of
+
+_UNIT_BY_UNIT = frozenset({"activation", "conv", "dense"})
+"""Kinds that weigh what they read, or bend it."""
 
 
 @dataclass(slots=True)
@@ -63,6 +67,8 @@ class Pass:
     before: Signal
     """The input of its activation; for a layer without one, its output."""
     leaving: Signal
+    spread: Profile = None
+    """How q of that input is spread over places."""
     reached: tuple[Reached, ...] = ()
     """What a convolution's windows find, along each axis."""
     inside: float = 1.0
@@ -119,22 +125,46 @@ def _forward(layer: Layer, sources: list[Pass], batch_size: int, entering: Signa
     signals = [source.leaving for source in sources]
     h = signals[0] if signals else entering._replace(pairs=Pairs(1 / max(layer.units or size(layer), 1)))
     at = Pass(layer, sources, h, h, h, modelled=layer.modelled and applies(layer) == layer.activation)
-    if sources and layer.kind == "conv":
-        at.reached = profile.reached(windows(layer, sources[0].layer), h.profile)
-        at.inside, at.shared = profile.passed(at.reached, None)
+    if layer.kind in _UNIT_BY_UNIT:
+        _through_units(at, h)
+        return at
     at.before, at.leaving = _through(at, signals or [h], batch_size)
-    told = at.shared < 1 or any(signal.across is not None for signal in signals)
+    told = any(signal.across is not None for signal in signals)
     if told and has_places(layer) and layer.kind not in ("batch_norm", "group_norm"):
-        before, leaving = _through(at, [between(signal, at.shared) for signal in signals], batch_size)
+        before, leaving = _through(at, [between(signal) for signal in signals], batch_size)
         at.before = at.before._replace(across=before.spread)
         averages = layer.kind == "pool" and layer.reduction == "average"
         apart = told_apart(at.leaving, before, leaving)
         at.leaving = behind_pool(at.leaving, at.arriving, layer) if averages else apart
-    spreads = profile.through(
-        layer, [(source.layer, source.leaving) for source in sources], at.reached, at.before, at.leaving
-    )
-    at.before, at.leaving = _with_profile(at.before, spreads[0]), _with_profile(at.leaving, spreads[1])
+    own = profile.through(layer, [(source.layer, source.leaving) for source in sources], at.leaving)
+    at.leaving = _with_profile(at.leaving, own)
     return at
+
+
+def _through_units(at: Pass, h: Signal) -> None:
+    """Take the signal through a kernel, an activation, or both; of two places what they have apart, and no more."""
+    layer, activation, source = at.layer, applies(at.layer), at.sources[0].layer if at.sources else None
+    if source is not None and layer.kind == "conv":
+        at.reached = profile.reached(windows(layer, source), h.profile)
+        at.inside, at.shared = profile.passed(at.reached, None)
+    apart = None
+    if (at.shared < 1 or h.across is not None) and has_places(layer):
+        apart = spread_of_places(h, at.shared)
+    if layer.kind != "activation":
+        u = through_kernel(h, layer, at.inside, apart)
+    else:
+        u = h if apart is None else h._replace(across=apart)
+    at.before = u
+    at.spread, behind = profile.through_units(layer, source, h.profile, at.reached, u)
+    if activation == "linear":
+        at.leaving = _with_profile(u, behind)
+        return
+    pair = None
+    if apart is not None and layer.kind != "activation" and weights_moments(layer.kernel)[0]:
+        pair = through_kernel(
+            h._replace(spread=apart, across=None), layer, at.inside
+        )  # its variance follows the spread
+    at.leaving = through_activation(u, activation, layer.activation_parameter, size(layer), pair=pair, profile=behind)
 
 
 def _through(at: Pass, signals: list[Signal], batch_size: int) -> tuple[Signal, Signal]:
@@ -142,11 +172,6 @@ def _through(at: Pass, signals: list[Signal], batch_size: int) -> tuple[Signal, 
     layer, h, leaving = at.layer, signals[0], signals[0]
     first = at.sources[0].layer if at.sources else None
     match layer.kind:
-        case "dense" | "conv":
-            before = through_kernel(h, layer, at.inside)
-            return before, _activated(before, layer)
-        case "activation":
-            return h, _activated(h, layer)
         case "batch_norm":
             mean = over_all(h, layer, batch_size)
             leaving = normalised(through_batch_norm(mean, layer, instances(layer, batch_size)), h, mean)
@@ -177,15 +202,8 @@ def _through(at: Pass, signals: list[Signal], batch_size: int) -> tuple[Signal, 
     return leaving, leaving
 
 
-def _with_profile(h: Signal, found: profile.Profile) -> Signal:
+def _with_profile(h: Signal, found: Profile) -> Signal:
     return h if h.profile is found else h._replace(profile=found)
-
-
-def _activated(u: Signal, layer: Layer) -> Signal:
-    activation = applies(layer)
-    if activation == "linear":
-        return u
-    return through_activation(u, activation, layer.activation_parameter, size(layer))
 
 
 def _start(at: Pass, batch_size: int) -> None:
@@ -196,7 +214,9 @@ def _start(at: Pass, batch_size: int) -> None:
     head = at.before if at.fused else at.leaving
     alike = coherence(head, layer.activation, units, batch_size)
     follows, onto = follows_pairs(head, layer.activation, units), leaning(head, layer.activation, units, batch_size)
-    at.readers.append(Cotangent(np.zeros_like(alike), alike, degrees=units, common=1 / units, pairs=follows, onto=onto))
+    at.readers.append(
+        Cotangent(Draws(np.zeros_like(alike)), Draws(alike), degrees=units, common=1 / units, pairs=follows, onto=onto)
+    )
 
 
 def _backward(at: Pass, batch_size: int, *, is_last: bool) -> None:
@@ -204,17 +224,25 @@ def _backward(at: Pass, batch_size: int, *, is_last: bool) -> None:
 
     is_last: whether its kernel is the one whose gradient the others are compared with, which follows q of its input.
     """
-    layer, h, axes = at.layer, at.arriving, tuple(axis.windows for axis in at.reached)
-    d = at.d_leaving = at.d_before = merged(at.readers, at.leaving, max(size(layer) // places(layer), 1))
-    if layer.kind in ("dense", "conv", "activation") and not at.fused and applies(layer) != "linear":
-        spread = profile.behind_activation(d.profile, at.before, applies(layer), layer.activation_parameter)
-        d = back_through_activation(d, at.before, applies(layer), layer.activation_parameter, size(layer), batch_size)
-        at.d_before = d = d if spread is None else d._replace(profile=spread)
+    layer, h = at.layer, at.arriving
+    d = at.readers[0]
+    if len(at.readers) > 1:
+        d = merged(at.readers, at.leaving, max(size(layer) // places(layer), 1))
+    at.d_leaving = at.d_before = d
+    activation, parameter = applies(layer), layer.activation_parameter
+    if layer.kind in _UNIT_BY_UNIT and not at.fused and activation != "linear":
+        spread = profile.behind_activation(d.profile, at.spread, at.before, activation, parameter)
+        d = back_through_activation(d, at.before, activation, parameter, size(layer), batch_size, spread)
+        at.d_before = d
+    read = at.sources[0].layer if at.sources else None
     match layer.kind:
-        case "dense" | "conv":
+        case "conv":
+            taken, spread = profile.handed_back(at.reached, d.profile)
             at.overlap = profile.passed(at.reached, d.profile)
-            taken = profile.passed(profile.reached(axes, None), d.profile)
-            d = back_through_kernel(d, h, layer, *taken, batch_size)
+            d = back_through_kernel(d, h, layer, *taken, batch_size, spread)
+            d = d._replace(response=d.response - 1) if is_last else d
+        case "dense":
+            d = back_through_kernel(d, h, layer, 1.0, 1.0, batch_size, d.profile)
             d = d._replace(response=d.response - 1) if is_last else d
         case "batch_norm":
             d = back_through_batch_norm(d, over_all(h, layer, batch_size), layer, instances(layer, batch_size))
@@ -234,24 +262,23 @@ def _backward(at: Pass, batch_size: int, *, is_last: bool) -> None:
             d = back_through_pool(d, at.leaving, pooled(layer, at.sources[0].layer if at.sources else None))
         case "flatten":
             d = d._replace(places=1.0, within=1.0)
-    read = at.sources[0].layer if at.sources else None
-    spread = profile.back(layer, read, axes, h, at.d_before.profile)
+    spread = d.profile if layer.kind == "conv" else profile.back(layer, read, h, at.d_before.profile)
     at.d_arriving = d = d if spread is d.profile else d._replace(profile=spread)
-    for source, part in _handed(at, d):
-        source.readers.append(part)
+    _hand_on(at, d)
 
 
-def _handed(at: Pass, d: Cotangent) -> Iterator[tuple[Pass, Cotangent]]:
-    """Yield each source and its part: all of it for each summand of an add, by size where outputs lie side by side."""
+def _hand_on(at: Pass, d: Cotangent) -> None:
+    """Give each source its part: all of it to each summand of an add, by size where outputs lie side by side."""
     if at.layer.kind == "add":
         d = branching(d, at.leaving)
         for source, times in _counted(at.sources):
             share = times * times * source.leaving.second / at.leaving.second if at.leaving.second > 0 else 0.0
-            yield source, scaled(d, float(times * times))._replace(response=d.response * share)
-    else:
-        for source, share in zip(at.sources, _shares(at.sources), strict=True):
-            part = d if share == 1 else scaled(d, share)
-            yield source, part._replace(one_place=True) if reads_one(at.layer, source.layer) else part
+            source.readers.append(scaled(d, float(times * times))._replace(response=d.response * share))
+        return
+    shares = _shares(at.sources) if len(at.sources) > 1 else None
+    for i, source in enumerate(at.sources):
+        part = d if shares is None else scaled(d, shares[i])
+        source.readers.append(part._replace(one_place=True) if reads_one(at.layer, source.layer) else part)
 
 
 def _counted(sources: list[Pass]) -> list[tuple[Pass, int]]:
@@ -268,7 +295,5 @@ def _summands(sources: list[Pass], signals: list[Signal]) -> list[tuple[Signal, 
 
 
 def _shares(sources: list[Pass]) -> list[float]:
-    if len(sources) == 1:
-        return [1.0]
     total = sum(size(source.layer) for source in sources)
     return [size(source.layer) / total for source in sources]

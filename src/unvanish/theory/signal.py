@@ -18,6 +18,7 @@ from unvanish.theory.normalised_units import NormalisedUnits, normalised_units
 from unvanish.theory.sizes import Sizes
 
 Array = NDArray[np.float64]
+Profile = tuple[Axis | None, ...] | None
 
 
 class Signal(NamedTuple):
@@ -36,7 +37,7 @@ class Signal(NamedTuple):
     """Instances that the signal was normalised over, more the more epsilon took from it; inf when it was not."""
     across: float | None = None
     """The spread of pairs of places (theory.places); None where it is that of samples."""
-    profile: tuple[Axis | None, ...] | None = None
+    profile: Profile = None
     """How q is spread over places (theory.profile)."""
     within: float = math.inf
     """The same of units, or entries of a group."""
@@ -55,14 +56,20 @@ class Signal(NamedTuple):
     @property
     def gap(self) -> float:
         """Return 1 - correlation of one unit on two samples, its mean over units taken off; in [0, 2]."""
-        if not self.variance > 0:
-            return 0.0 if self.variance == 0 else math.nan
-        return min(max(self.spread / self.variance, 0.0), 2.0)
+        return gap_of(self.spread, self.variance)
 
     @property
     def correlation(self) -> float:
         """Return c = k / q; nan for a signal of zeros."""
         return 1 - self.spread / self.second if self.second > 0 else math.nan
+
+
+def gap_of(spread: float, variance: float) -> float:
+    """Return 1 - correlation of a pair that is so far apart; in [0, 2]."""
+    if not variance > 0:
+        return 0.0 if variance == 0 else math.nan
+    gap = spread / variance
+    return 0.0 if gap < 0 else min(gap, 2.0)
 
 
 def merged_noise(parts: list[tuple[float, float]]) -> float:

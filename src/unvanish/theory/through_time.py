@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from unvanish.core.network import Layer
 from unvanish.theory.backward import back_through_activation, back_through_kernel
 from unvanish.theory.cotangent import Cotangent, scaled
+from unvanish.theory.draws import Draws, stacked
 from unvanish.theory.forward import added, through_activation, through_kernel
 from unvanish.theory.geometry import places
 from unvanish.theory.places import between
@@ -82,15 +83,15 @@ def back_through_time(
 
 def _summed(parts: list[Cotangent]) -> Cotangent:
     """Return the cotangents of all steps as one, each counted by its share."""
-    logs = np.stack([part.log for part in parts])
+    logs = stacked([part.log for part in parts])
     log = np.logaddexp.reduce(logs, axis=0)
     with np.errstate(invalid="ignore"):
         shares = np.where(log > -np.inf, np.exp(logs - log), 1 / len(parts))
     largest = parts[int(np.argmax(shares.mean(axis=1)))]
     noise = math.fsum(float(share.mean()) * part.noise for share, part in zip(shares, parts, strict=True))
     echo = math.fsum(float(share.mean()) * part.echo for share, part in zip(shares, parts, strict=True))
-    alike = np.sum([share * part.alike for share, part in zip(shares, parts, strict=True)], axis=0)
-    return largest._replace(log=log, alike=alike, noise=noise, echo=echo, at_trunk=False)
+    alike = np.sum([share * part.alike.array for share, part in zip(shares, parts, strict=True)], axis=0)
+    return largest._replace(log=Draws(log), alike=Draws(alike), noise=noise, echo=echo, at_trunk=False)
 
 
 def _kernel(layer: Layer) -> Layer:

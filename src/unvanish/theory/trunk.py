@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unvanish.theory.chi_square import chi_square
+from unvanish.theory.draws import Draws
 from unvanish.theory.signal import Signal
 
 Array = NDArray[np.float64]
@@ -29,7 +30,7 @@ Array = NDArray[np.float64]
 class Trunk(NamedTuple):
     """Hold the cotangent d of a trunk, in units of one unit's share of |d|^2: n a^2, n b^2, n a b over |d|^2."""
 
-    log: Array
+    log: Draws
     """ln |d|^2."""
     sums: float
     """n a^2 / |d|^2: 1 for independent units."""
@@ -48,7 +49,7 @@ class Trunk(NamedTuple):
         return first.of_a * second.of_a * self.sums + cross * self.both + first.of_b * second.of_b * self.onto
 
     @classmethod
-    def at(cls, log: Array, sums: float, onto: float, signal: Signal) -> Trunk:
+    def at(cls, log: Draws, sums: float, onto: float, signal: Signal) -> Trunk:
         """Return the trunk of a cotangent; onto: 1 where it knows nothing of the signal."""
         return cls(log, sums, onto, level(signal), signal.second, signal.mean)
 
@@ -69,8 +70,8 @@ def level(signal: Signal) -> float:
     return signal.mean / math.sqrt(signal.second) if 0 < signal.second < math.inf else 0.0
 
 
-def through_block(trunk: Trunk, pull: float, follows: float, log: Array, units: int, h: Signal) -> tuple[Array, Trunk]:
-    """Return (ln of |d|^2 at the block's input, the trunk there).
+def through_block(trunk: Trunk, pull: float, follows: float, log: Array, units: int, h: Signal) -> Trunk:
+    """Return the trunk at the block's input.
 
     pull: c, summed over the branches. follows: rho. log: ln of the sum of the parts' squares, as if independent. h: the
     signal at the block's input.
@@ -81,15 +82,14 @@ def through_block(trunk: Trunk, pull: float, follows: float, log: Array, units: 
     p = x - behind * s
     k_a, k_b = pull - follows * (shift + p), follows * (ratio - s)
     before, kick = _Pair(p, s), _Pair(k_a, k_b)
-    size = np.exp(np.minimum(trunk.log - log, 0.0))
+    size = np.exp(np.minimum(trunk.log.array - log, 0.0))
     random = 1 - size
     added = size * (2 * trunk.product(kick, before) + trunk.product(kick, kick)) - random * (kick != _Pair(0.0, 0.0))
     whole = np.maximum(1 + added / units, 0.1)
     keep, rest = float((size / whole).mean()), float((random / whole).mean())
     sums, onto = _Pair(1 + x * k_a, x * k_b), _Pair(p + k_a, s + k_b)
-    log = log + np.log(whole)
-    return log, Trunk(
-        log=log,
+    return Trunk(
+        log=Draws(log + np.log(whole)),
         sums=min(keep * trunk.product(sums, sums) + rest * (1 - x * x), float(units)),
         onto=min(max(keep * trunk.product(onto, onto), 0.0), float(units)),
         both=keep * trunk.product(sums, onto),

@@ -1,0 +1,55 @@
+"""Numbers, one for each value of the loss end's residual (loss_end.DRAWS), most of which a layer changes all alike.
+
+They are some fixed ones times a factor plus a term, so that a layer changes two numbers, not an array.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+def mean(values: Array) -> float:
+    """Return the mean of a few numbers, sooner than by numpy."""
+    return float(sum(values.tolist())) / values.size
+
+
+class Draws:
+    """Hold `factor` * `fixed` + `term`. It is never changed."""
+
+    __slots__ = ("_middle", "factor", "fixed", "term")
+
+    def __init__(self, fixed: Array, factor: float = 1.0, term: float = 0.0, middle: float | None = None) -> None:
+        """Take the fixed numbers, shape (values,); middle: their mean, where it is known."""
+        self.fixed, self.factor, self.term = fixed, factor, term
+        self._middle = mean(fixed) if middle is None else middle
+
+    @property
+    def array(self) -> Array:
+        """Return the numbers; shape (values,)."""
+        return self.fixed if self.factor == 1 and self.term == 0 else self.factor * self.fixed + self.term
+
+    @property
+    def mean(self) -> float:
+        """Return their mean."""
+        return self.factor * self._middle + self.term
+
+    def plus(self, term: float) -> Draws:
+        """Return all of them that much larger."""
+        return Draws(self.fixed, self.factor, self.term + term, self._middle)
+
+    def nearer_to_one(self, share: float) -> Draws:
+        """Return 1 + share * (x - 1) of each."""
+        return Draws(self.fixed, share * self.factor, 1 + share * (self.term - 1), self._middle)
+
+
+def stacked(several: Sequence[Draws]) -> Array:
+    """Return the numbers of all; shape (draws, values)."""
+    found = np.array([draws.fixed for draws in several])
+    found *= np.array([draws.factor for draws in several])[:, None]
+    found += np.array([draws.term for draws in several])[:, None]
+    return found
