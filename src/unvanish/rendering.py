@@ -73,6 +73,12 @@ def _comparison_page(record: Any) -> str:
     return render_comparison_html(record)
 
 
+def _recording_page(record: Any) -> str:
+    from unvanish.report.recording_html import render_recording_html
+
+    return render_recording_html(record)
+
+
 RENDERERS.update(
     {
         "comparison html": _comparison_html,
@@ -85,6 +91,7 @@ RENDERERS.update(
         "forecast text": _forecast_text,
         "html": _html,
         "page": _page,
+        "recording page": _recording_page,
         "text": _text,
     }
 )

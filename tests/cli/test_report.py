@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from runs import broken_run
 
 from unvanish.cli.main import run
 from unvanish.core import document
 from unvanish.core.diagnosis import Diagnosis
+from unvanish.core.recording import Recording
+from unvanish.core.recording_file import read
 from unvanish.testing.diagnoses import sick
 
 
@@ -80,3 +83,14 @@ def test_quiet_writes_the_files_alone(
     assert run(["report", str(facts), "-q", "--html", "again.html"]) == 0
     assert capsys.readouterr().out == ""
     assert (tmp_path / "again.html").exists()
+
+
+def test_a_recording_as_text_json_and_html(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run_folder = broken_run(tmp_path / "run-1")
+    json, page = tmp_path / "run.json", tmp_path / "run.html"
+    assert run(["report", str(run_folder), "--json", str(json), "--html", str(page)]) == 0
+    assert "train.py · PyTorch 2.13.0 · Adam" in capsys.readouterr().out
+    assert document.encode(document.decode(json.read_bytes(), Recording)) == document.encode(read(run_folder))
+    assert "<h1>train.py</h1>" in page.read_text(encoding="utf-8")
+    assert run(["report", str(run_folder / "recording.sqlite"), "-q", "--html", str(page)]) == 0
+    assert capsys.readouterr().out == ""

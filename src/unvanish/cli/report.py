@@ -9,7 +9,6 @@ import click
 
 from unvanish.cli import facts, files, streams
 from unvanish.core.renderers import render
-from unvanish.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -25,6 +24,7 @@ Examples:
   unvanish report facts.json                  as text
   unvanish report facts.json --html report.html
   unvanish report .unvanish/train/run-1       the recording of a run
+  unvanish report .unvanish/train/run-1 --html run.html
 """
 
 
@@ -70,17 +70,15 @@ def _recording(file: Path, *, html: Path | None, json: Path | None, quiet: bool)
     from unvanish.report.recording_text import print_recording
 
     found = read(file)
-    if html is not None:
-        raise UsageError(
-            "there is no HTML page of a recording yet",
-            found=f"--html {html}",
-            hint="--json FILE, or unvanish.load(run).frame() in Python",
-        )
     if not quiet:
         with streams.console() as console:
             print_recording(found, console)
     if json is not None:
         files.write(json, document.encode(found))
+    if html is not None:
+        import unvanish.rendering  # noqa: F401  # fills the table of renderers
+
+        files.write(html, render("recording page", found))
 
 
 def _show(record: Diagnosis | Cured | Comparison | Outlook, console: Console, report: str) -> None:

@@ -19,9 +19,11 @@ from unvanish.core.diagnosis import Diagnosis
 from unvanish.core.network import Network
 from unvanish.core.outlook import Outlook
 from unvanish.core.profile import Profile
+from unvanish.core.recording import Recording
 from unvanish.report.figures import (
     arms,
     before_after,
+    by_step,
     depths,
     forecast_layers,
     grad_flow,
@@ -200,6 +202,24 @@ FORECAST: tuple[Picture[Outlook], ...] = (
 )
 
 
+BY_STEP: Picture[Recording] = Picture(
+    "by-step",
+    "Loss and gradient by step",
+    "Above, the loss of each sampled batch. Below, on the same steps, colour is the gradient RMS of each layer's "
+    "kernel, raw; input at the top. A sample's colour reaches halfway to its neighbours.",
+    by_step.draw,
+    (
+        (lambda recording: bool(recording.nonfinite().any()), "Hatched: not finite."),
+        (lambda recording: bool((recording.array("gradient_norm") == 0).any()), "Black: exactly zero."),
+        (lambda recording: not recording.taken().all(), "Speckled: no gradient was taken."),
+        (
+            lambda recording: bool(recording.events),
+            "Dotted lines: the steps of events, with their numbers in the list.",
+        ),
+    ),
+)
+
+
 @dataclass(frozen=True)
 class Drawn:
     """Hold a picture that has something to show, ready for a page."""
@@ -245,6 +265,13 @@ def of_outlook(outlook: Outlook) -> dict[str, Drawn]:
     with settings():
         figures = [(picture, picture.draw(outlook)) for picture in FORECAST]
         return {picture.key: _svg(picture.of(outlook), figure) for picture, figure in figures if figure is not None}
+
+
+def of_recording(recording: Recording) -> Drawn | None:
+    """Return the picture of a recorded training as SVG; None without a sample."""
+    with settings():
+        figure = BY_STEP.draw(recording)
+        return None if figure is None else _svg(BY_STEP.of(recording), figure)
 
 
 def of_gradients(network: Network, profile: Profile) -> Figure | None:
