@@ -79,6 +79,18 @@ def _recording_page(record: Any) -> str:
     return render_recording_html(record)
 
 
+def _runs_page(record: Any) -> str:
+    from unvanish.report.run_comparison_html import render_run_comparison_html
+
+    return render_run_comparison_html(record)
+
+
+def _runs_text(record: Any) -> str:
+    from unvanish.report.run_comparison_text import render_run_comparison
+
+    return render_run_comparison(record)
+
+
 RENDERERS.update(
     {
         "comparison html": _comparison_html,
@@ -92,6 +104,8 @@ RENDERERS.update(
         "html": _html,
         "page": _page,
         "recording page": _recording_page,
+        "runs page": _runs_page,
+        "runs text": _runs_text,
         "text": _text,
     }
 )

@@ -44,7 +44,8 @@ def test_the_real_page(facts: Path, tmp_path: Path) -> None:
         (b"", "bad.json holds no saved facts", "Input data was truncated"),
         (b"\xff\xfe", "bad.json holds no saved facts", "JSON is malformed"),
         (b'{"schema": 99, "kind": "Diagnosis"}', "bad.json holds no saved facts", "found schema 99"),
-        (b'{"schema": 1, "kind": "Recording"}', "bad.json holds no saved facts", "kind 'Recording'"),
+        (b'{"schema": 1, "kind": "Letter"}', "bad.json holds no saved facts", "kind 'Letter'"),
+        (b'{"schema": 1, "kind": "Recording", "record": {}}', "bad.json holds no saved facts", "layers"),
         (b'{"schema": 1, "kind": "Diagnosis", "record": {}}', "bad.json holds no saved facts", "verdict"),
     ],
 )

@@ -13,10 +13,7 @@ from unvanish.core.renderers import render
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from unvanish.core.comparison import Comparison
-    from unvanish.core.cured import Cured
-    from unvanish.core.diagnosis import Diagnosis
-    from unvanish.core.outlook import Outlook
+    from unvanish.cli.facts import Record
 
 EPILOG = """\b
 Examples:
@@ -28,6 +25,17 @@ Examples:
 """
 
 
+PAGES = {
+    "Comparison": "comparison page",
+    "Cured": "cure page",
+    "Diagnosis": "page",
+    "Outlook": "forecast page",
+    "Recording": "recording page",
+    "RunComparison": "runs page",
+}
+"""Kind of a record -> the name of the function that renders its page."""
+
+
 @click.command(epilog=EPILOG)
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Write the HTML report there.")
@@ -36,12 +44,9 @@ Examples:
 def report(file: Path, *, html: Path | None, json: Path | None, quiet: bool) -> None:
     """Render saved facts again: as text, HTML or JSON.
 
-    FILE: what check, cure, compare or forecast wrote with --json, or the folder of a run that was watched.
+    FILE: what check, cure, compare, forecast or report wrote with --json, or the folder of a run that was watched.
     """
     files.ensure_writable(html, json)
-    if is_recording(file):
-        _recording(file, html=html, json=json, quiet=quiet)
-        return
     record = facts.load(file)
     from unvanish import api  # noqa: F401  # fills the table of renderers
 
@@ -51,40 +56,15 @@ def report(file: Path, *, html: Path | None, json: Path | None, quiet: bool) -> 
     if json is not None:
         files.write(json, record.to_json())
     if html is not None:
-        forms = {"Comparison": "comparison page", "Cured": "cure page", "Diagnosis": "page", "Outlook": "forecast page"}
-        files.write(html, render(forms[type(record).__name__], record))
+        files.write(html, render(PAGES[type(record).__name__], record))
 
 
-def is_recording(file: Path) -> bool:
-    """Say whether it is a run's folder, or a database."""
-    try:
-        with (file / "recording.sqlite" if file.is_dir() else file).open("rb") as stream:
-            return stream.read(16) == b"SQLite format 3\0"
-    except OSError:
-        return file.is_dir()
-
-
-def _recording(file: Path, *, html: Path | None, json: Path | None, quiet: bool) -> None:
-    from unvanish.core import document
-    from unvanish.core.recording_file import read
-    from unvanish.report.recording_text import print_recording
-
-    found = read(file)
-    if not quiet:
-        with streams.console() as console:
-            print_recording(found, console)
-    if json is not None:
-        files.write(json, document.encode(found))
-    if html is not None:
-        import unvanish.rendering  # noqa: F401  # fills the table of renderers
-
-        files.write(html, render("recording page", found))
-
-
-def _show(record: Diagnosis | Cured | Comparison | Outlook, console: Console, report: str) -> None:
+def _show(record: Record, console: Console, report: str) -> None:
     from unvanish.core.comparison import Comparison
     from unvanish.core.cured import Cured
     from unvanish.core.outlook import Outlook
+    from unvanish.core.recording import Recording
+    from unvanish.core.run_comparison import RunComparison
     from unvanish.report.comparison_text import print_comparison
     from unvanish.report.cure_text import print_cure
     from unvanish.report.text import print_diagnosis
@@ -97,5 +77,13 @@ def _show(record: Diagnosis | Cured | Comparison | Outlook, console: Console, re
         from unvanish.report.forecast_text import print_outlook
 
         print_outlook(record, console)
+    elif isinstance(record, Recording):
+        from unvanish.report.recording_text import print_recording
+
+        print_recording(record, console)
+    elif isinstance(record, RunComparison):
+        from unvanish.report.run_comparison_text import print_run_comparison
+
+        print_run_comparison(record, console)
     else:
         print_diagnosis(record, console, report=report)

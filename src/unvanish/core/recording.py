@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec.structs import replace
 
+from unvanish.core import document
 from unvanish.core.watch_cost import WatchCost
 
 if TYPE_CHECKING:
@@ -67,6 +68,15 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True):
     """When each sample was taken, since the recording began; empty where that was not kept."""
     about: About | None = None
     cost: WatchCost | None = None
+
+    def __post_init__(self) -> None:
+        """Raise ValueError where the numbers are not one for each sample and layer."""
+        samples, layers = len(self.steps), len(self.layers)
+        whole = len(self.losses) == samples and len(self.sizes) == layers and len(self.seconds) in (0, samples)
+        if not whole or any(
+            len(rows) != samples or any(len(row) != layers for row in rows) for rows in self.rows.values()
+        ):
+            raise ValueError(f"the numbers of a recording of {samples} samples and {layers} layers are not complete")
 
     @property
     def stats(self) -> tuple[str, ...]:
@@ -180,6 +190,10 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True):
             seconds=tuple(self.seconds[i] for i in kept) if self.seconds else (),
             rows={stat: tuple(rows[i] for i in kept) for stat, rows in self.rows.items()},
         )
+
+    def to_json(self) -> str:
+        """Return the record as JSON, with its schema version."""
+        return document.encode(self).decode()
 
     def frame(self) -> Any:
         """Return one row for each sample and layer: a pandas DataFrame where that is installed, else columns of numpy.

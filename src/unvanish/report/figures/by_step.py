@@ -28,7 +28,9 @@ DOTS_PER_INCH = 110
 
 MARKED_EVENTS = 20
 LOSS, GAP, ABOVE, BELOW = 1.3, 0.3, 0.42, 0.42
-"""Heights in inches."""
+"""Heights in inches; between two recordings there is room for a name and for the numbers of events."""
+
+WIDER_GAP = 0.5
 
 RIGHT = 0.895
 
@@ -71,7 +73,7 @@ def _draw(recordings: Sequence[Drawn]) -> Figure | None:
     scale = decades(rms)
     for ax, numbers, (recording, look) in zip(pictures, rms, shown, strict=True):
         image = _cells(ax, recording, numbers, scale)
-        ax.set_title(look.name, loc="left", pad=3)
+        ax.set_title(look.name, loc="left", pad=14)
         _marks([ax] if len(shown) > 1 else axes, recording)
     label_scale(figure, image, zeros=any(bool((numbers == 0).any()) for numbers in rms), cax=scale_ax)
     return figure
@@ -81,7 +83,8 @@ def _panels(recordings: Sequence[Recording], *, loss: bool) -> tuple[Figure, lis
     """Return the figure, its panels from the top on one step axis, and the place of the colours' scale."""
     cells = [min(max(0.95, 0.17 * len(recording.layers)), 3.6) for recording in recordings]
     heights = [*([LOSS] if loss else []), *cells]
-    total = ABOVE + sum(heights) + GAP * (len(heights) - 1) + BELOW
+    gap = GAP if len(recordings) == 1 else WIDER_GAP
+    total = ABOVE + sum(heights) + gap * (len(heights) - 1) + BELOW
     figure = Shown(figsize=(WIDTH, total), dpi=DOTS_PER_INCH)
     left = max(0.085, *(0.025 + 0.0092 * _longest(recording) for recording in recordings))
     end = max(float(_edges(recording.steps)[-1]) for recording in recordings)
@@ -93,9 +96,9 @@ def _panels(recordings: Sequence[Recording], *, loss: bool) -> tuple[Figure, lis
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         ax.tick_params(labelbottom=len(axes) == len(heights) - 1, length=2)
         axes.append(ax)
-        top += height + GAP
+        top += height + gap
     axes[-1].set_xlabel("step")
-    high = (sum(cells) + GAP * (len(cells) - 1)) / total
+    high = (sum(cells) + gap * (len(cells) - 1)) / total
     return figure, axes, figure.add_axes((RIGHT + 0.015, BELOW / total, 0.014, high))
 
 

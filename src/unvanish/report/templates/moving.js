@@ -28,11 +28,12 @@
     add("line", {x1: left, x2: right, y1: y(decade), y2: y(decade)});
     add("text", {x: left - 6, y: y(decade) + 4, "text-anchor": "end"}, "1e" + decade);
   }
+  const beside = courses.every(course => course.layers.length === courses[0].layers.length);
   courses.forEach((course, place) => {
-    const pitch = (right - left) / course.layers.length, width = 0.8 * pitch / courses.length;
+    const pitch = (right - left) / course.layers.length, width = 0.8 * pitch / (beside ? courses.length : 1);
     course.bars = course.layers.map((name, i) => {
-      const bar = add("rect", {x: left + (i + 0.1) * pitch + place * width, width, y: bottom, height: 0});
-      if (course.kind) bar.setAttribute("class", course.kind);
+      const bar = add("rect", {x: left + (i + 0.1) * pitch + (beside ? place * width : 0), width, y: bottom, height: 0});
+      if (course.kind) bar.setAttribute("class", course.kind + (beside || !place ? "" : " over"));
       const title = document.createElementNS("http://www.w3.org/2000/svg", "title");
       title.textContent = (course.kind ? course.kind + ": " : "") + String(name).slice(0, 80);
       bar.appendChild(title);
