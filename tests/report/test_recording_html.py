@@ -36,7 +36,7 @@ def of_sqlite(run: Path) -> tuple[list[int], np.ndarray]:
 
 
 def cells(text: str) -> list[list[str]]:
-    table = text[text.index('<table id="layer-table">') :]
+    table = text[text.index('<table id="layer-table"') :]
     body = table[table.index("<tbody>") : table.index("</tbody>")]
     return [re.findall(r"<td>([^<]*)", row) for row in body.split("<tr>")[1:]]
 
