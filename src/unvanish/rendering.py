@@ -79,6 +79,12 @@ def _recording_page(record: Any) -> str:
     return render_recording_html(record)
 
 
+def _recording_text(record: Any) -> str:
+    from unvanish.report.recording_text import render_recording
+
+    return render_recording(record)
+
+
 def _runs_page(record: Any) -> str:
     from unvanish.report.run_comparison_html import render_run_comparison_html
 
@@ -104,6 +110,7 @@ RENDERERS.update(
         "html": _html,
         "page": _page,
         "recording page": _recording_page,
+        "recording text": _recording_text,
         "runs page": _runs_page,
         "runs text": _runs_text,
         "text": _text,

@@ -9,6 +9,7 @@ import click
 
 from unvanish.cli import facts, files, streams
 from unvanish.core.renderers import render
+from unvanish.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,7 +22,9 @@ Examples:
   unvanish report facts.json                  as text
   unvanish report facts.json --html report.html
   unvanish report .unvanish/train/run-1       the recording of a run
-  unvanish report .unvanish/train/run-1 --html run.html
+  unvanish report .unvanish/train/run-1 --html run.html --csv run.csv
+\b
+The table of --csv and --parquet has the columns step, layer, quantity, value.
 """
 
 
@@ -40,14 +43,19 @@ PAGES = {
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Write the HTML report there.")
 @click.option("--json", "json", type=click.Path(path_type=Path), metavar="FILE", help="Write the facts as JSON there.")
+@click.option("--csv", type=click.Path(path_type=Path), metavar="FILE", help="Of a recording: write a row a number.")
+@click.option("--parquet", type=click.Path(path_type=Path), metavar="FILE", help="The same as Parquet (needs pyarrow).")
 @click.option("--quiet", "-q", is_flag=True, help="No text: only the files that are asked for.")
-def report(file: Path, *, html: Path | None, json: Path | None, quiet: bool) -> None:
-    """Render saved facts again: as text, HTML or JSON.
+def report(
+    file: Path, *, html: Path | None, json: Path | None, csv: Path | None, parquet: Path | None, quiet: bool
+) -> None:
+    """Render saved facts again: as text, HTML or JSON; a recording also as a table.
 
     FILE: what check, cure, compare, forecast or report wrote with --json, or the folder of a run that was watched.
     """
-    files.ensure_writable(html, json)
+    files.ensure_writable(html, json, csv, parquet)
     record = facts.load(file)
+    tables = _tables(record, csv, parquet)
     from unvanish import api  # noqa: F401  # fills the table of renderers
 
     if not quiet:
@@ -57,6 +65,23 @@ def report(file: Path, *, html: Path | None, json: Path | None, quiet: bool) -> 
         files.write(json, record.to_json())
     if html is not None:
         files.write(html, render(PAGES[type(record).__name__], record))
+    for path, content in tables:
+        files.write(path, content)
+
+
+def _tables(record: Record, csv: Path | None, parquet: Path | None) -> list[tuple[Path, str | bytes]]:
+    """Return the tables that are asked for; raise UsageError of what has none."""
+    from unvanish.core.long_table import to_csv, to_parquet
+    from unvanish.core.recording import Recording
+
+    wanted = [(path, form) for path, form in ((csv, to_csv), (parquet, to_parquet)) if path is not None]
+    if wanted and not isinstance(record, Recording):
+        raise UsageError(
+            "only a recording can be written as a table of its samples",
+            found=f"{wanted[0][0]} is asked for, of a {type(record).__name__.lower()}",
+            hint="--json FILE has every number",
+        )
+    return [(path, form(record)) for path, form in wanted if isinstance(record, Recording)]
 
 
 def _show(record: Record, console: Console, report: str) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec.structs import replace
 
 from unvanish.core import document
+from unvanish.core.renderers import render
+from unvanish.core.saving import save
 from unvanish.core.watch_cost import WatchCost
 
 if TYPE_CHECKING:
@@ -194,6 +197,26 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True):
     def to_json(self) -> str:
         """Return the record as JSON, with its schema version."""
         return document.encode(self).decode()
+
+    def __str__(self) -> str:
+        """Return the terminal report as plain text, 80 columns."""
+        return str(render("recording text", self))
+
+    def save(self, path: str | Path) -> Path:
+        """Write it to a file; its ending chooses the form: .html, .json, .txt, .csv or .parquet. Return the path.
+
+        CSV and Parquet have a row for each number: step, layer, quantity, value. Raise UsageError for another ending,
+        and for Parquet where pyarrow is not installed.
+        """
+        from unvanish.core.long_table import to_csv, to_parquet
+
+        return save(
+            path,
+            page=lambda: render("recording page", self),
+            json=self.to_json,
+            text=lambda: str(self),
+            more={".csv": lambda: to_csv(self), ".parquet": lambda: to_parquet(self)},
+        )
 
     def frame(self) -> Any:
         """Return one row for each sample and layer: a pandas DataFrame where that is installed, else columns of numpy.

@@ -25,6 +25,11 @@ COURSE = 40
 EVENTS = 12
 
 
+def render_recording(recording: Recording, *, width: int = 80) -> str:
+    """Return the report as text of at most `width` columns. Nothing is changed."""
+    return "".join(f"{line.plain}\n" for line in recording_lines(recording, width))
+
+
 def print_recording(recording: Recording, console: Console) -> None:
     """Print it to the console: its width (at most 120), ASCII where its encoding needs it."""
     ascii_only = not can_write(f"·→{STEPS}", console.encoding)
