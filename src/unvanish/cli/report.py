@@ -24,7 +24,7 @@ Examples:
   unvanish report .unvanish/train/run-1       the recording of a run
   unvanish report .unvanish/train/run-1 --html run.html --csv run.csv
 \b
-The table of --csv and --parquet has the columns step, layer, quantity, value.
+The table of a recording has the columns step, layer, quantity and value.
 """
 
 
@@ -43,8 +43,10 @@ PAGES = {
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Write the HTML report there.")
 @click.option("--json", "json", type=click.Path(path_type=Path), metavar="FILE", help="Write the facts as JSON there.")
-@click.option("--csv", type=click.Path(path_type=Path), metavar="FILE", help="Of a recording: write a row a number.")
-@click.option("--parquet", type=click.Path(path_type=Path), metavar="FILE", help="The same as Parquet (needs pyarrow).")
+@click.option(
+    "--csv", type=click.Path(path_type=Path), metavar="FILE", help="Write the numbers of a recording as a table."
+)
+@click.option("--parquet", type=click.Path(path_type=Path), metavar="FILE", help="The same as Parquet; needs pyarrow.")
 @click.option("--quiet", "-q", is_flag=True, help="No text: only the files that are asked for.")
 def report(
     file: Path, *, html: Path | None, json: Path | None, csv: Path | None, parquet: Path | None, quiet: bool

@@ -57,7 +57,7 @@ def to_parquet(recording: Recording) -> bytes:
         raise UsageError(
             "a Parquet file needs the package pyarrow",
             found=str(error),
-            hint='pip install "unvanish[parquet]", or write CSV',
+            hint="pip install pyarrow, or write CSV",
         ) from None
     rows = list(entries(recording))
     table = pa.table(
