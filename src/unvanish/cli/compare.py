@@ -24,7 +24,7 @@ Examples:
   unvanish check train.py --json before.json
   unvanish check patched.py --json after.json
   unvanish compare before.json after.json --html compared.html
-  unvanish compare .unvanish/train/run-1 .unvanish/train/run-2 --html pair.html
+  unvanish compare .unvanish/train/run-1 .unvanish/train/run-2  two runs
 \b
 A file that `unvanish cure train.py --json FILE` wrote stands for the cured
 network; where nothing was prescribed, for the network as it is. The folder of
