@@ -68,10 +68,10 @@ def _complete(file: Path, recording: Recording) -> Recording:
     from unvanish.core.recording import WATCH_STATS
 
     missing = [stat for stat in WATCH_STATS if stat not in recording.rows]
-    if missing:
+    if missing or not recording.whole:
         raise UsageError(
             f"{file} lacks numbers that a recording has",
-            found=f"no {', '.join(missing)}",
+            found=f"no {', '.join(missing)}" if missing else "not one for each sample and layer",
             numbers={"samples": len(recording.steps)},
             hint="a recording that `unvanish watch` wrote",
         )

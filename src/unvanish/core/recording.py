@@ -72,14 +72,20 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True):
     about: About | None = None
     cost: WatchCost | None = None
 
-    def __post_init__(self) -> None:
-        """Raise ValueError where the numbers are not one for each sample and layer."""
+    @property
+    def whole(self) -> bool:
+        """Say whether there is one number of each statistic for each sample and layer, as of every one that was taken.
+
+        False only of a record that came from elsewhere.
+        """
         samples, layers = len(self.steps), len(self.layers)
-        whole = len(self.losses) == samples and len(self.sizes) == layers and len(self.seconds) in (0, samples)
-        if not whole or any(
-            len(rows) != samples or any(len(row) != layers for row in rows) for rows in self.rows.values()
-        ):
-            raise ValueError(f"the numbers of a recording of {samples} samples and {layers} layers are not complete")
+        return (
+            len(self.losses) == samples
+            and len(self.sizes) == layers
+            and len(self.seconds) in (0, samples)
+            and all(len(table) == samples for table in self.rows.values())
+            and all(len(row) == layers for table in self.rows.values() for row in table)
+        )
 
     @property
     def stats(self) -> tuple[str, ...]:
