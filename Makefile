@@ -96,8 +96,8 @@ $(VENV)/.base: $(VENV)/.python pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.base
-	@echo "Installing JAX, torch and the tools of development into $(VENV): about 400 MB to download ..."
-	$(PIP) install $(PINNED) --build-constraint constraints.txt --editable ".[$(EXTRA),jax,torch]" --group dev
+	@echo "Installing JAX, torch and the tools of development into $(VENV): about 450 MB to download ..."
+	$(PIP) install $(PINNED) --build-constraint constraints.txt --editable ".[$(EXTRA),jax,torch,parquet]" --group dev
 	@touch $@
 
 # Only tests that take minutes start a cluster: `make test` does without.

@@ -1,6 +1,6 @@
 """What every test shares: a quiet CPU backend, fixed seeds, and what a missing backend or browser means.
 
-A test marked `keras`, `browser` or `ray` is skipped where its need is missing. UNVANISH_REQUIRE (for example
+A test marked `keras`, `browser`, `parquet` or `ray` is skipped where its need is missing. UNVANISH_REQUIRE (for example
 `tensorflow,jax,torch,browser`, set in CI) turns every skip of such a test into a failure. Keras picks its backend when
 it is imported, so that each has its own run: KERAS_BACKEND=jax pytest -m every_backend.
 """
@@ -31,7 +31,8 @@ hypothesis.settings.load_profile("fixed")
 
 BACKEND = os.environ["KERAS_BACKEND"]
 BACKENDS = ("jax", "tensorflow", "torch")
-NEEDS = {"keras": BACKEND, "torch": "torch", "browser": "browser", "ray": "ray"}
+PACKAGES = ("pyarrow", "ray")
+NEEDS = {"keras": BACKEND, "torch": "torch", "browser": "browser", "parquet": "pyarrow", "ray": "ray"}
 """Marker -> the name by which UNVANISH_REQUIRE asks for what the marked tests need."""
 
 REQUIRED = frozenset(filter(None, os.environ.get("UNVANISH_REQUIRE", "").replace(" ", "").split(",")))
@@ -40,7 +41,7 @@ PASSED: Counter[str] = Counter()
 
 def missing(need: str) -> str:
     """Return what is missing of a need, in words; empty when everything is there."""
-    if need in (*BACKENDS, "ray"):
+    if need in (*BACKENDS, *PACKAGES):
         wanted = (need, "keras") if need == BACKEND else (need,)
         names = [name for name in wanted if importlib.util.find_spec(name) is None]
         return f"not installed: {', '.join(names)}" if names else ""
@@ -50,7 +51,7 @@ def missing(need: str) -> str:
 
 def version(need: str) -> str:
     """Return the versions of what a need is served by."""
-    if need in (*BACKENDS, "ray"):
+    if need in (*BACKENDS, *PACKAGES):
         versions = {name.lower().replace("_", "-"): v for name, v in _distributions()}
         built = next((name for name in (need, f"{need}-cpu") if name in versions), need)
         keras = f"keras {versions.get('keras', '?')} on " if need == BACKEND else ""
@@ -63,7 +64,7 @@ def _distributions() -> list[tuple[str, str]]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    known = {"browser", "ray", *BACKENDS}
+    known = {"browser", *PACKAGES, *BACKENDS}
     if REQUIRED - known:
         raise pytest.UsageError(f"UNVANISH_REQUIRE names {sorted(REQUIRED - known)}; known: {sorted(known)}")
 

@@ -15,6 +15,7 @@ from unvanish.core.forecast import Forecast
 from unvanish.core.network import Network
 from unvanish.core.outlook import Outlook
 from unvanish.core.recording import Recording
+from unvanish.core.run_comparison import RunComparison
 from unvanish.diagnosing import __version__, diagnose, errors_of_a_sample
 from unvanish.errors import UsageError
 from unvanish.watching.judges import JUDGES
@@ -133,14 +134,25 @@ def compare(
     batch_size: int = 32,
     steps: int = 60,
     progress: Progress | None = None,
-) -> Comparison:
+) -> Comparison | RunComparison:
     """Put two networks side by side: verdict, gradient by depth, loss, findings that came and went.
 
     before, after: each a Diagnosis, a Cure (then its cured network), or a model, which is checked first. The other
-    arguments are for models, as for `check`, and the same for both; a torch.nn.Module is stepped by Adam.
+    arguments are for models, as for `check`, and the same for both; a torch.nn.Module is stepped by Adam. Or both a
+    Recording: then what is compared is each layer's gradient over the samples, and the loss at the same steps.
 
-    Models are left as they were, to the bit. Raise as `check` does.
+    Models are left as they were, to the bit. Raise as `check` does, and UsageError for one recording alone.
     """
+    recordings = [one for one in (before, after) if isinstance(one, Recording)]
+    if len(recordings) == 2:
+        return RunComparison(before=recordings[0], after=recordings[1], version=__version__)
+    if recordings:
+        other = type(after if before is recordings[0] else before).__name__
+        raise UsageError(
+            "a recording can be compared with another recording alone",
+            found=f"a Recording and a {other}",
+            hint="unvanish.compare(unvanish.load(run_1), unvanish.load(run_2))",
+        )
 
     look = partial(
         check, x=x, y=y, loss=loss, validation=validation, batch_size=batch_size, steps=steps, progress=progress

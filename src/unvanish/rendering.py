@@ -73,6 +73,30 @@ def _comparison_page(record: Any) -> str:
     return render_comparison_html(record)
 
 
+def _recording_page(record: Any) -> str:
+    from unvanish.report.recording_html import render_recording_html
+
+    return render_recording_html(record)
+
+
+def _recording_text(record: Any) -> str:
+    from unvanish.report.recording_text import render_recording
+
+    return render_recording(record)
+
+
+def _runs_page(record: Any) -> str:
+    from unvanish.report.run_comparison_html import render_run_comparison_html
+
+    return render_run_comparison_html(record)
+
+
+def _runs_text(record: Any) -> str:
+    from unvanish.report.run_comparison_text import render_run_comparison
+
+    return render_run_comparison(record)
+
+
 RENDERERS.update(
     {
         "comparison html": _comparison_html,
@@ -85,6 +109,10 @@ RENDERERS.update(
         "forecast text": _forecast_text,
         "html": _html,
         "page": _page,
+        "recording page": _recording_page,
+        "recording text": _recording_text,
+        "runs page": _runs_page,
+        "runs text": _runs_text,
         "text": _text,
     }
 )

@@ -7,11 +7,14 @@ from pathlib import Path
 
 import pytest
 from cured import cured
+from runs import broken_run, numbers, write_run
 
 import unvanish
 from unvanish.cli.main import run
 from unvanish.core import document
 from unvanish.core.comparison import Comparison
+from unvanish.core.recording_file import read
+from unvanish.core.run_comparison import RunComparison
 from unvanish.testing.diagnoses import healthy, sick
 
 
@@ -83,3 +86,69 @@ def test_what_cannot_be_compared(content: str | None, told: str, capsys: pytest.
 def test_a_folder_that_is_not_there_is_told_before_anything_is_read(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["compare", "before.json", "after.json", "--html", "no/page.html"]) == 2
     assert capsys.readouterr().out == ""
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> None:
+    broken_run(tmp_path / "run-1")
+    write_run(tmp_path / "run-2", numbers(5, 6, decades=0.1))
+
+
+def test_two_recordings(runs: None, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["compare", "run-1", "run-2/recording.sqlite", "--html", "page.html", "--json", "pair.json"]) == 0
+    out = capsys.readouterr().out
+    assert "✗ step 0: VANISHING" in out
+    assert "loss at step 0" in out
+    found = document.decode(Path("pair.json").read_bytes(), RunComparison)
+    assert found.after == read(Path("run-2"))
+    assert run(["report", "pair.json", "--html", "again.html"]) == 0
+    assert capsys.readouterr().out == out
+    assert Path("again.html").read_bytes() == Path("page.html").read_bytes()
+
+
+def test_recordings_that_were_written_as_json(runs: None, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["compare", "run-1", "run-2"]) == 0
+    out = capsys.readouterr().out
+    for name in ("run-1", "run-2"):
+        assert run(["report", name, "-q", "--json", f"{name}.json"]) == 0
+    assert run(["compare", "run-1.json", "run-2.json"]) == 0
+    assert capsys.readouterr().out == out
+
+
+@pytest.mark.parametrize("files", [("run-1", "before.json"), ("cure.json", "run-2")])
+def test_a_recording_beside_something_else(
+    runs: None, files: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["compare", *files]) == 2
+    written = capsys.readouterr()
+    assert written.out == ""
+    assert written.err.startswith("error: a recording can be compared with another recording alone\n  found:  ")
+    assert f"{files[0]}: a {'recording' if files[0] == 'run-1' else 'cure'}" in written.err
+
+
+def test_recordings_that_cannot_be_read(runs: None, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("run-3").mkdir()
+    Path("run-3/recording.sqlite").write_bytes(b"SQLite format 3\0" + b"x" * 4000)
+    Path("run-4").mkdir()
+    lacking = json.loads(read(Path("run-2")).to_json())
+    lacking["record"]["steps"].append(1)
+    Path("uneven.json").write_text(json.dumps(lacking))
+    del lacking["record"]["rows"]["gradient_norm"]
+    Path("lacking.json").write_text(json.dumps(lacking))
+    for name, told in (
+        ("run-3", "is not a recording that can be read"),
+        ("run-4", "there is no recording 'run-4'"),
+        ("lacking.json", "lacks numbers that a recording has"),
+        ("uneven.json", "lacks numbers that a recording has"),
+    ):
+        assert run(["compare", "run-2", name]) == 2
+        err = capsys.readouterr().err
+        assert told in err.splitlines()[0]
+        assert "Traceback" not in err
+
+
+def test_a_forecast_has_no_side(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["forecast", "dense(8)*3", "--json", "outlook.json"]) == 0
+    capsys.readouterr()
+    assert run(["compare", "before.json", "outlook.json"]) == 2
+    assert "outlook.json holds a forecast" in capsys.readouterr().err

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
+from runs import broken_run
 
 from unvanish.cli.main import run
 from unvanish.core import document
 from unvanish.core.diagnosis import Diagnosis
+from unvanish.core.long_table import to_csv
+from unvanish.core.recording import Recording
+from unvanish.core.recording_file import read
 from unvanish.testing.diagnoses import sick
 
 
@@ -41,7 +46,8 @@ def test_the_real_page(facts: Path, tmp_path: Path) -> None:
         (b"", "bad.json holds no saved facts", "Input data was truncated"),
         (b"\xff\xfe", "bad.json holds no saved facts", "JSON is malformed"),
         (b'{"schema": 99, "kind": "Diagnosis"}', "bad.json holds no saved facts", "found schema 99"),
-        (b'{"schema": 1, "kind": "Recording"}', "bad.json holds no saved facts", "kind 'Recording'"),
+        (b'{"schema": 1, "kind": "Letter"}', "bad.json holds no saved facts", "kind 'Letter'"),
+        (b'{"schema": 1, "kind": "Recording", "record": {}}', "bad.json holds no saved facts", "layers"),
         (b'{"schema": 1, "kind": "Diagnosis", "record": {}}', "bad.json holds no saved facts", "verdict"),
     ],
 )
@@ -80,3 +86,37 @@ def test_quiet_writes_the_files_alone(
     assert run(["report", str(facts), "-q", "--html", "again.html"]) == 0
     assert capsys.readouterr().out == ""
     assert (tmp_path / "again.html").exists()
+
+
+def test_a_recording_as_text_json_and_html(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run_folder = broken_run(tmp_path / "run-1")
+    json, page = tmp_path / "run.json", tmp_path / "run.html"
+    assert run(["report", str(run_folder), "--json", str(json), "--html", str(page)]) == 0
+    assert "train.py · PyTorch 2.13.0 · Adam" in capsys.readouterr().out
+    assert document.encode(document.decode(json.read_bytes(), Recording)) == document.encode(read(run_folder))
+    assert "<h1>train.py</h1>" in page.read_text(encoding="utf-8")
+    assert run(["report", str(run_folder / "recording.sqlite"), "-q", "--html", str(page)]) == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_a_recording_as_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder, table = broken_run(tmp_path / "run-1"), tmp_path / "run.csv"
+    assert run(["report", str(folder), "-q", "--csv", str(table)]) == 0
+    assert table.read_text(encoding="utf-8") == to_csv(read(folder))
+    assert capsys.readouterr().out == ""
+
+
+def test_parquet_without_pyarrow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    assert run(["report", str(broken_run(tmp_path / "run-1")), "--parquet", str(tmp_path / "run.parquet")]) == 2
+    written = capsys.readouterr()
+    assert written.err.startswith("error: a Parquet file needs the package pyarrow\n")
+    assert written.out == ""
+
+
+def test_a_diagnosis_has_no_table(facts: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["report", "facts.json", "--csv", "facts.csv"]) == 2
+    assert "facts.csv is asked for, of a diagnosis" in capsys.readouterr().err
+    assert not Path("facts.csv").exists()

@@ -1,4 +1,4 @@
-"""`unvanish compare A B`: two saved diagnoses or cures side by side."""
+"""`unvanish compare A B`: two saved diagnoses or cures side by side, or the recordings of two runs."""
 
 from __future__ import annotations
 
@@ -13,17 +13,26 @@ from unvanish.diagnosing import __version__
 from unvanish.errors import UsageError
 
 if TYPE_CHECKING:
-    from unvanish.core.comparison import Side
+    from rich.console import Console
+
+    from unvanish.cli.facts import Record
+    from unvanish.core.comparison import Comparison, Side
+    from unvanish.core.run_comparison import RunComparison
 
 EPILOG = """\b
 Examples:
   unvanish check train.py --json before.json
   unvanish check patched.py --json after.json
   unvanish compare before.json after.json --html compared.html
+  unvanish compare .unvanish/train/run-1 .unvanish/train/run-2  two runs
 \b
 A file that `unvanish cure train.py --json FILE` wrote stands for the cured
-network; where nothing was prescribed, for the network as it is.
+network; where nothing was prescribed, for the network as it is. The folder of
+a run stands for its recording, and is compared with another recording alone.
 """
+
+
+PAGES = {"Comparison": "comparison page", "RunComparison": "runs page"}
 
 
 @click.command(epilog=EPILOG)
@@ -32,38 +41,75 @@ network; where nothing was prescribed, for the network as it is.
 @click.option("--html", "html_path", callback=files.no_dash, metavar="FILE", help="Write the HTML report there.")
 @click.option("--json", "json_path", metavar="FILE", help="Write the facts as JSON; - for standard output.")
 def compare(before: Path, after: Path, html_path: str | None, json_path: str | None) -> int:
-    """Put two saved diagnoses or cures side by side."""
+    """Put two saved diagnoses or cures side by side, or the recordings of two runs."""
     html, json = (None if path in (None, "-") else Path(path) for path in (html_path, json_path))
     files.ensure_writable(html, json)
-    sides = _side(before), _side(after)
-    from unvanish.core.comparison import Comparison
-    from unvanish.report.comparison_text import print_comparison
-
-    comparison = Comparison(before=sides[0], after=sides[1], version=__version__)
+    comparison = _compared(before, after)
     if json_path == "-":
         streams.say(comparison.to_json())
     else:
         with streams.console() as console:
-            print_comparison(comparison, console)
+            _show(comparison, console)
     problems = files.give(
         lambda: None if json is None else files.write(json, comparison.to_json()),
-        lambda: None if html is None else files.write(html, render("comparison page", comparison)),
+        lambda: None if html is None else files.write(html, render(PAGES[type(comparison).__name__], comparison)),
     )
     for problem in problems:
         click.echo(f"error: {problem}", err=True)
     return 2 if problems else 0
 
 
-def _side(file: Path) -> Side:
+def _compared(before: Path, after: Path) -> Comparison | RunComparison:
+    from unvanish.core.comparison import Comparison
+    from unvanish.core.recording import Recording
+    from unvanish.core.run_comparison import RunComparison
+
+    one, other = facts.load(before), facts.load(after)
+    if isinstance(one, Recording) and isinstance(other, Recording):
+        return RunComparison(before=one, after=other, version=__version__)
+    if isinstance(one, Recording) or isinstance(other, Recording):
+        raise UsageError(
+            "a recording can be compared with another recording alone",
+            found=", ".join(f"{file}: a {_kind(record)}" for file, record in ((before, one), (after, other))),
+            hint="two runs that `unvanish watch` recorded, or two files that check or cure wrote with --json",
+        )
+    return Comparison(before=_side(before, one), after=_side(after, other), version=__version__)
+
+
+def _kind(record: Record) -> str:
+    words = {"Recording": "recording", "Diagnosis": "diagnosis", "Cured": "cure", "Outlook": "forecast"}
+    return words.get(type(record).__name__, "comparison")
+
+
+def _show(comparison: Comparison | RunComparison, console: Console) -> None:
+    from unvanish.core.run_comparison import RunComparison
+
+    if isinstance(comparison, RunComparison):
+        from unvanish.report.run_comparison_text import print_run_comparison
+
+        print_run_comparison(comparison, console)
+    else:
+        from unvanish.report.comparison_text import print_comparison
+
+        print_comparison(comparison, console)
+
+
+def _side(file: Path, record: Record) -> Side:
     from unvanish.core.comparison import side_of_cured, side_of_diagnosis
     from unvanish.core.cured import Cured
     from unvanish.core.diagnosis import Diagnosis
+    from unvanish.core.outlook import Outlook
 
-    record = facts.load(file)
     if isinstance(record, Diagnosis):
         return side_of_diagnosis(record)
     if isinstance(record, Cured):
         return side_of_cured(record)
+    if isinstance(record, Outlook):
+        raise UsageError(
+            f"{file} holds a forecast, and nothing that was measured",
+            found="a file that `unvanish forecast --json` wrote",
+            hint="unvanish check train.py --json facts.json",
+        )
     raise UsageError(
         f"{file} holds two networks already",
         found="a file that `unvanish compare --json` wrote",

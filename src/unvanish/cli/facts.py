@@ -1,4 +1,4 @@
-"""Saved facts read back: what `check`, `cure`, `compare` and `forecast` wrote with --json."""
+"""Saved facts read back: what was written with --json, and recordings of runs."""
 
 from __future__ import annotations
 
@@ -12,10 +12,17 @@ if TYPE_CHECKING:
     from unvanish.core.cured import Cured
     from unvanish.core.diagnosis import Diagnosis
     from unvanish.core.outlook import Outlook
+    from unvanish.core.recording import Recording
+    from unvanish.core.run_comparison import RunComparison
+
+    Record = Diagnosis | Cured | Comparison | Outlook | Recording | RunComparison
 
 
-def load(file: Path) -> Diagnosis | Cured | Comparison | Outlook:
-    """Return the record in the file, of whichever kind it is; raise UsageError where there is none."""
+def load(file: Path) -> Record:
+    """Return the record in the file, of whichever kind it is, or the recording in it or in the folder of a run.
+
+    Raise UsageError where there is none, DataError for a recording that cannot be read.
+    """
     import msgspec
 
     from unvanish.core import document
@@ -23,7 +30,12 @@ def load(file: Path) -> Diagnosis | Cured | Comparison | Outlook:
     from unvanish.core.cured import Cured
     from unvanish.core.diagnosis import Diagnosis
     from unvanish.core.outlook import Outlook
+    from unvanish.core.recording import Recording
+    from unvanish.core.recording_file import read
+    from unvanish.core.run_comparison import RunComparison
 
+    if is_recording(file):
+        return _complete(file, read(file))
     try:
         data = file.read_bytes()
     except OSError as error:
@@ -33,10 +45,11 @@ def load(file: Path) -> Diagnosis | Cured | Comparison | Outlook:
             numbers={"folder": file.absolute().parent},
             hint="write them first: unvanish check train.py --json facts.json",
         ) from None
-    kinds: dict[str, Any] = {kind.__name__: kind for kind in (Comparison, Cured, Diagnosis, Outlook)}
+    known = (Comparison, Cured, Diagnosis, Outlook, Recording, RunComparison)
+    kinds: dict[str, Any] = {kind.__name__: kind for kind in known}
     try:
         kind = kinds.get(document.kind_of(data), Diagnosis)
-        record: Diagnosis | Cured | Comparison | Outlook = document.decode(data, kind)
+        record: Record = document.decode(data, kind)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise UsageError(
             f"{file} holds no saved facts",
@@ -45,4 +58,30 @@ def load(file: Path) -> Diagnosis | Cured | Comparison | Outlook:
             hint="a file that `unvanish check train.py --json FILE` wrote, or cure, compare or forecast with --json, "
             "by a version with the same schema",
         ) from None
-    return record
+    if isinstance(record, RunComparison):
+        _complete(file, record.before), _complete(file, record.after)
+    return _complete(file, record) if isinstance(record, Recording) else record
+
+
+def _complete(file: Path, recording: Recording) -> Recording:
+    """Return the recording; raise UsageError where it lacks numbers that every watched training has."""
+    from unvanish.core.recording import WATCH_STATS
+
+    missing = [stat for stat in WATCH_STATS if stat not in recording.rows]
+    if missing or not recording.whole:
+        raise UsageError(
+            f"{file} lacks numbers that a recording has",
+            found=f"no {', '.join(missing)}" if missing else "not one for each sample and layer",
+            numbers={"samples": len(recording.steps)},
+            hint="a recording that `unvanish watch` wrote",
+        )
+    return recording
+
+
+def is_recording(file: Path) -> bool:
+    """Say whether it is a run's folder, or a database."""
+    try:
+        with (file / "recording.sqlite" if file.is_dir() else file).open("rb") as stream:
+            return stream.read(16) == b"SQLite format 3\0"
+    except OSError:
+        return file.is_dir()

@@ -14,10 +14,7 @@ from unvanish.errors import UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from unvanish.core.comparison import Comparison
-    from unvanish.core.cured import Cured
-    from unvanish.core.diagnosis import Diagnosis
-    from unvanish.core.outlook import Outlook
+    from unvanish.cli.facts import Record
 
 EPILOG = """\b
 Examples:
@@ -25,24 +22,42 @@ Examples:
   unvanish report facts.json                  as text
   unvanish report facts.json --html report.html
   unvanish report .unvanish/train/run-1       the recording of a run
+  unvanish report .unvanish/train/run-1 --html run.html --csv run.csv
+\b
+The table of a recording has the columns step, layer, quantity and value.
 """
+
+
+PAGES = {
+    "Comparison": "comparison page",
+    "Cured": "cure page",
+    "Diagnosis": "page",
+    "Outlook": "forecast page",
+    "Recording": "recording page",
+    "RunComparison": "runs page",
+}
+"""Kind of a record -> the name of the function that renders its page."""
 
 
 @click.command(epilog=EPILOG)
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Write the HTML report there.")
 @click.option("--json", "json", type=click.Path(path_type=Path), metavar="FILE", help="Write the facts as JSON there.")
+@click.option(
+    "--csv", type=click.Path(path_type=Path), metavar="FILE", help="Write the numbers of a recording as a table."
+)
+@click.option("--parquet", type=click.Path(path_type=Path), metavar="FILE", help="The same as Parquet; needs pyarrow.")
 @click.option("--quiet", "-q", is_flag=True, help="No text: only the files that are asked for.")
-def report(file: Path, *, html: Path | None, json: Path | None, quiet: bool) -> None:
-    """Render saved facts again: as text, HTML or JSON.
+def report(
+    file: Path, *, html: Path | None, json: Path | None, csv: Path | None, parquet: Path | None, quiet: bool
+) -> None:
+    """Render saved facts again: as text, HTML or JSON; a recording also as a table.
 
-    FILE: what check, cure, compare or forecast wrote with --json, or the folder of a run that was watched.
+    FILE: what check, cure, compare, forecast or report wrote with --json, or the folder of a run that was watched.
     """
-    files.ensure_writable(html, json)
-    if is_recording(file):
-        _recording(file, html=html, json=json, quiet=quiet)
-        return
+    files.ensure_writable(html, json, csv, parquet)
     record = facts.load(file)
+    tables = _tables(record, csv, parquet)
     from unvanish import api  # noqa: F401  # fills the table of renderers
 
     if not quiet:
@@ -51,42 +66,32 @@ def report(file: Path, *, html: Path | None, json: Path | None, quiet: bool) -> 
     if json is not None:
         files.write(json, record.to_json())
     if html is not None:
-        forms = {"Comparison": "comparison page", "Cured": "cure page", "Diagnosis": "page", "Outlook": "forecast page"}
-        files.write(html, render(forms[type(record).__name__], record))
+        files.write(html, render(PAGES[type(record).__name__], record))
+    for path, content in tables:
+        files.write(path, content)
 
 
-def is_recording(file: Path) -> bool:
-    """Say whether it is a run's folder, or a database."""
-    try:
-        with (file / "recording.sqlite" if file.is_dir() else file).open("rb") as stream:
-            return stream.read(16) == b"SQLite format 3\0"
-    except OSError:
-        return file.is_dir()
+def _tables(record: Record, csv: Path | None, parquet: Path | None) -> list[tuple[Path, str | bytes]]:
+    """Return the tables that are asked for; raise UsageError of what has none."""
+    from unvanish.core.long_table import to_csv, to_parquet
+    from unvanish.core.recording import Recording
 
-
-def _recording(file: Path, *, html: Path | None, json: Path | None, quiet: bool) -> None:
-    from unvanish.core import document
-    from unvanish.core.recording_file import read
-    from unvanish.report.recording_text import print_recording
-
-    found = read(file)
-    if html is not None:
+    wanted = [(path, form) for path, form in ((csv, to_csv), (parquet, to_parquet)) if path is not None]
+    if wanted and not isinstance(record, Recording):
         raise UsageError(
-            "there is no HTML page of a recording yet",
-            found=f"--html {html}",
-            hint="--json FILE, or unvanish.load(run).frame() in Python",
+            "only a recording can be written as a table of its samples",
+            found=f"{wanted[0][0]} is asked for, of a {type(record).__name__.lower()}",
+            hint="--json FILE has every number",
         )
-    if not quiet:
-        with streams.console() as console:
-            print_recording(found, console)
-    if json is not None:
-        files.write(json, document.encode(found))
+    return [(path, form(record)) for path, form in wanted if isinstance(record, Recording)]
 
 
-def _show(record: Diagnosis | Cured | Comparison | Outlook, console: Console, report: str) -> None:
+def _show(record: Record, console: Console, report: str) -> None:
     from unvanish.core.comparison import Comparison
     from unvanish.core.cured import Cured
     from unvanish.core.outlook import Outlook
+    from unvanish.core.recording import Recording
+    from unvanish.core.run_comparison import RunComparison
     from unvanish.report.comparison_text import print_comparison
     from unvanish.report.cure_text import print_cure
     from unvanish.report.text import print_diagnosis
@@ -99,5 +104,13 @@ def _show(record: Diagnosis | Cured | Comparison | Outlook, console: Console, re
         from unvanish.report.forecast_text import print_outlook
 
         print_outlook(record, console)
+    elif isinstance(record, Recording):
+        from unvanish.report.recording_text import print_recording
+
+        print_recording(record, console)
+    elif isinstance(record, RunComparison):
+        from unvanish.report.run_comparison_text import print_run_comparison
+
+        print_run_comparison(record, console)
     else:
         print_diagnosis(record, console, report=report)

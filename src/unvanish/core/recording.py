@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec.structs import replace
 
+from unvanish.core import document
+from unvanish.core.renderers import render
+from unvanish.core.saving import save
 from unvanish.core.watch_cost import WatchCost
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from unvanish.core.course import Course, LayerCourse
 
 LAYER_STATS = ("gradient_norm", "weight_norm", "update_norm", "movement", "gradient_nonfinite")
 """Per watched step and kernel: norms are Euclidean; movement is |W_t - W_0| / |W_0| (None where not taken)."""
@@ -66,6 +73,21 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True):
     cost: WatchCost | None = None
 
     @property
+    def whole(self) -> bool:
+        """Say whether there is one number of each statistic for each sample and layer, as of every one that was taken.
+
+        False only of a record that came from elsewhere.
+        """
+        samples, layers = len(self.steps), len(self.layers)
+        return (
+            len(self.losses) == samples
+            and len(self.sizes) == layers
+            and len(self.seconds) in (0, samples)
+            and all(len(table) == samples for table in self.rows.values())
+            and all(len(row) == layers for table in self.rows.values() for row in table)
+        )
+
+    @property
     def stats(self) -> tuple[str, ...]:
         """Return the names of the recorded statistics."""
         return tuple(self.rows)
@@ -81,6 +103,126 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True):
         import numpy as np
 
         return self.array("gradient_norm") / np.sqrt(np.maximum(np.asarray(self.sizes, dtype=np.float64), 1))
+
+    def update_ratio(self) -> NDArray[np.float64]:
+        """Return |update| / |weights| of each kernel, of shape (samples, layers); nan where either is not known."""
+        from unvanish.core.measures.update_ratio import update_ratio
+
+        return update_ratio(self.array("update_norm"), self.array("weight_norm"))
+
+    def taken(self) -> NDArray[np.bool_]:
+        """Say of each sample and layer whether there was a gradient: not where the optimizer had none for it."""
+        import numpy as np
+
+        stat = "gradient_nonfinite" if self.rows.get("gradient_nonfinite") else "gradient_norm"
+        return np.logical_not(np.isnan(self.array(stat)))
+
+    def nonfinite(self) -> NDArray[np.bool_]:
+        """Say of each sample and layer whether its gradient was taken and is not finite."""
+        import numpy as np
+
+        return self.taken() & ~np.isfinite(self.array("gradient_norm"))
+
+    def courses(self) -> tuple[LayerCourse, ...]:
+        """Return what became of each layer over the samples; what was not recorded is None."""
+        import numpy as np
+
+        from unvanish.core.course import LayerCourse, course
+
+        unknown = np.full((len(self.steps), len(self.layers)), np.nan)
+        weights = self.array("weight_norm") if "weight_norm" in self.rows else unknown
+        ratios = self.update_ratio() if {"weight_norm", "update_norm"} <= set(self.rows) else unknown
+        rms, taken, nonfinite = self.gradient_rms(), self.taken(), self.nonfinite()
+        return tuple(
+            LayerCourse(
+                name=name,
+                size=self.sizes[i],
+                gradient_rms=course(rms[:, i], taken[:, i]),
+                weight_norm=course(weights[:, i]),
+                update_ratio=course(ratios[:, i]),
+                not_taken=int((~taken[:, i]).sum()),
+                nonfinite=int(nonfinite[:, i].sum()),
+            )
+            for i, name in enumerate(self.layers)
+        )
+
+    def loss_course(self) -> Course:
+        """Return what became of the loss; nan where it was no number, or nobody saw it."""
+        import numpy as np
+
+        from unvanish.core.course import course
+
+        losses = np.asarray(self.losses, dtype=np.float64)
+        return course(losses, np.full(losses.shape, True))
+
+    def first_over_last_course(self) -> Course:
+        """Return what became of the first kernel's gradient norm over the output kernel's; None where either is not."""
+        import numpy as np
+
+        from unvanish.core.course import course
+
+        norms, taken = self.array("gradient_norm"), self.taken()
+        if not norms.size:
+            return course(np.empty(0))
+        with np.errstate(all="ignore"):
+            return course(norms[:, 0] / norms[:, -1], taken[:, 0] & taken[:, -1])
+
+    @property
+    def alarm(self) -> Event | None:
+        """Return the first event that says that something is wrong with the network: a finding, or no number."""
+        return next((event for event in self.events if event.kind in ("finding", "nonfinite")), None)
+
+    def sample_at(self, step: int) -> int | None:
+        """Return the last sample that was taken at the step or before it; None where there is none."""
+        return max((i for i, taken in enumerate(self.steps) if taken <= step), default=None)
+
+    def thinned(self, most: int) -> Recording:
+        """Return the recording with at most so many samples, three or more: the first, the last, and evenly between.
+
+        Of each group of neighbours one is kept: the first in which a gradient is not finite, else the middle one.
+        """
+        import numpy as np
+
+        count = len(self.steps)
+        if count <= most:
+            return self
+        odd = np.asarray(self.nonfinite().any(axis=1))
+        kept = [0]
+        for group in np.array_split(np.arange(1, count - 1), most - 2):
+            broken = group[odd[group]]
+            kept.append(int(broken[0] if broken.size else group[group.size // 2]))
+        kept.append(count - 1)
+        return replace(
+            self,
+            steps=tuple(self.steps[i] for i in kept),
+            losses=tuple(self.losses[i] for i in kept),
+            seconds=tuple(self.seconds[i] for i in kept) if self.seconds else (),
+            rows={stat: tuple(rows[i] for i in kept) for stat, rows in self.rows.items()},
+        )
+
+    def to_json(self) -> str:
+        """Return the record as JSON, with its schema version."""
+        return document.encode(self).decode()
+
+    def __str__(self) -> str:
+        """Return the terminal report as plain text, 80 columns."""
+        return str(render("recording text", self))
+
+    def save(self, path: str | Path) -> Path:
+        """Write it to a file; its ending chooses the form: .html, .json, .txt, .csv or .parquet. Return the path.
+
+        CSV and Parquet have a row for each number: step, layer, quantity, value. Raise UsageError for another ending,
+        and for Parquet where pyarrow is not installed.
+        """
+        from unvanish.core.long_table import to_csv, to_parquet
+
+        return save(
+            path,
+            page=lambda: render("recording page", self),
+            json=self.to_json,
+            text=lambda: str(self),
+            more={".csv": lambda: to_csv(self), ".parquet": lambda: to_parquet(self)},
+        )
 
     def frame(self) -> Any:
         """Return one row for each sample and layer: a pandas DataFrame where that is installed, else columns of numpy.

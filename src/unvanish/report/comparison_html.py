@@ -18,7 +18,7 @@ def render_comparison_html(comparison: Comparison) -> str:
     """Return the whole page: offline, one file, under the same policy as that of a diagnosis."""
     return page(
         "comparison.html.j2",
-        "copy.js",
+        ["copy.js"],
         compact(comparison),
         version=comparison.version,
         created="",

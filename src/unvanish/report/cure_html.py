@@ -26,7 +26,7 @@ def render_cure_html(cured: Cured) -> str:
     drawn = of_cure(cured)
     return page(
         "cure.html.j2",
-        "copy.js",
+        ["copy.js"],
         compact(cured, left_out=("diagnosis",)),
         version=cured.version,
         created=cured.created,

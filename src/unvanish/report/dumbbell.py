@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from rich.text import Text
 
@@ -18,6 +20,16 @@ ENDS = 2
 """Columns that the letters beside the dots take at either end."""
 
 
+class Pair(NamedTuple):
+    """Hold one layer's gradient in both networks; None: it was not taken."""
+
+    name: str
+    before: float | None
+    after: float | None
+    beside: str = ""
+    """Text between the name and the dots."""
+
+
 def dumbbells(comparison: Comparison, width: int) -> list[Text]:
     """Return a line for each kernel that both networks have, long networks folded; nothing where there is none.
 
@@ -27,29 +39,42 @@ def dumbbells(comparison: Comparison, width: int) -> list[Text]:
     if before is None or after is None:
         return []
     later = dict(zip(after.layers, after.medians, strict=False))
-    pairs = [(name, number, later.get(name)) for name, number in zip(before.layers, before.medians, strict=False)]
-    rows = [(name, old, new) for name, old, new in pairs if old is not None and new is not None]
-    scale = decades(number for _, old, new in rows for number in (old, new))
-    shown = fold(len(rows))
-    names = {i: shorten(rows[i][0], LONGEST_NAME) for i in shown if i != "..."}
-    left = max([cells(HEADING), *map(cells, names.values())]) + 2
+    pairs = [Pair(name, number, later.get(name)) for name, number in zip(before.layers, before.medians, strict=False)]
+    known = [pair for pair in pairs if pair.before is not None and pair.after is not None]
+    return dumbbells_of(known, width)
+
+
+def dumbbells_of(pairs: Sequence[Pair], width: int, heading: str = HEADING, beside: str = "") -> list[Text]:
+    """Return a line for each pair, long lists folded, none wider than `width`; nothing where there is no room.
+
+    heading: of the names. beside: of what stands between them and the dots, as wide as that.
+    """
+    scale = decades(number for pair in pairs for number in (pair.before, pair.after))
+    shown = fold(len(pairs))
+    names = {i: shorten(pairs[i].name, LONGEST_NAME) for i in shown if i != "..."}
+    wide = max([cells(heading), *map(cells, names.values())])
+    left = wide + cells(beside) + 2
     room = width - left - 2 * ENDS - 2
     if scale is None or room < NARROWEST:
         return []
-    lines = [Text(f"  {_fill(HEADING, left)}{' ' * ENDS}{_ticks(scale, room)}".rstrip(), "dim")]
+    lines = [Text(f"  {_fill(_fill(heading, wide) + beside, left)}{' ' * ENDS}{_ticks(scale, room)}".rstrip(), "dim")]
     for place, i in enumerate(shown):
         if i == "...":
             lines.append(Text(f"  ... {int(shown[place + 1]) - int(shown[place - 1]) - 1} layers", "dim"))
             continue
-        _, old, new = rows[i]
-        lines.append(Text(f"  {_fill(names[i], left)}").append_text(_dumbbell(scale, room, old, new)))
+        dots = _dumbbell(scale, room, pairs[i].before, pairs[i].after)
+        lines.append(Text(f"  {_fill(_fill(names[i], wide) + pairs[i].beside, left)}").append_text(dots))
     lines.append(Text(f"  {_fill('', left)}{' ' * ENDS}{LEGEND}", "dim"))
     return lines
 
 
-def _dumbbell(scale: Scale, width: int, old: float, new: float) -> Text:
+def _dumbbell(scale: Scale, width: int, old: float | None, new: float | None) -> Text:
     """Return one line: `B●····○A`, or `A○····●B` where it fell; an exact zero is at the low end."""
-    b, a = (round(scale.position(_finite(number)) * (width - 1)) for number in (old, new))
+    b, a = (None if n is None else round(scale.position(_finite(n)) * (width - 1)) for n in (old, new))
+    if a is None or b is None:
+        if b is not None:
+            return Text(" " * (b + 1)).append("B●", "bold")
+        return Text() if a is None else Text(" " * (a + ENDS)).append("○A", "bold")
     if a == b:
         return Text(" " * (b + 1)).append("B◉A", "bold")
     left, right = ("B●", "○A") if b < a else ("A○", "●B")

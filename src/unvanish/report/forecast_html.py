@@ -20,7 +20,7 @@ def render_forecast_html(outlook: Outlook) -> str:
     expected = {layer.name: layer for layer in outlook.forecast.layers}
     return page(
         "forecast.html.j2",
-        "copy.js",
+        ["copy.js"],
         compact(outlook),
         version=outlook.version,
         created="",

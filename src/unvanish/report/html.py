@@ -17,7 +17,7 @@ def render_html(diagnosis: Diagnosis) -> str:
     """Return the whole page. It makes no request; its security policy allows its own style and script by hash alone."""
     return page(
         "report.html.j2",
-        "report.js",
+        ["sort.js", "moving.js"],
         raw_data(diagnosis),
         version=diagnosis.version,
         created=diagnosis.created,

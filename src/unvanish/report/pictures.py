@@ -19,9 +19,12 @@ from unvanish.core.diagnosis import Diagnosis
 from unvanish.core.network import Network
 from unvanish.core.outlook import Outlook
 from unvanish.core.profile import Profile
+from unvanish.core.recording import Recording
+from unvanish.core.run_comparison import RunComparison
 from unvanish.report.figures import (
     arms,
     before_after,
+    by_step,
     depths,
     forecast_layers,
     grad_flow,
@@ -200,6 +203,38 @@ FORECAST: tuple[Picture[Outlook], ...] = (
 )
 
 
+Test = Callable[[Recording], bool]
+MARKS: tuple[tuple[Test, str], ...] = (
+    (lambda recording: bool(recording.nonfinite().any()), "Hatched: not finite."),
+    (lambda recording: bool((recording.array("gradient_norm") == 0).any()), "Black: exactly zero."),
+    (lambda recording: not recording.taken().all(), "Speckled: no gradient was taken."),
+    (lambda recording: bool(recording.events), "Dotted lines: the steps of events, with their numbers in the list."),
+)
+
+
+def _either(test: Test) -> Callable[[RunComparison], bool]:
+    """Return what says whether either of two recordings passes the test."""
+    return lambda pair: test(pair.before) or test(pair.after)
+
+
+BY_STEP: Picture[Recording] = Picture(
+    "by-step",
+    "Loss and gradient by step",
+    "Above, the loss of each sampled batch. Below, on the same steps, colour is the gradient RMS of each layer's "
+    "kernel, raw; input at the top. A sample's colour reaches halfway to its neighbours.",
+    by_step.draw,
+    MARKS,
+)
+RUNS: Picture[RunComparison] = Picture(
+    "by-step",
+    "Loss and gradient by step, before and after",
+    "Above, the losses of the sampled batches. Below, on the same steps and with the same colours, the gradient RMS of "
+    "each layer's kernel, raw; input at the top. A sample's colour reaches halfway to its neighbours.",
+    lambda pair: by_step.draw_pair(pair.before, pair.after),
+    tuple((_either(test), text) for test, text in MARKS),
+)
+
+
 @dataclass(frozen=True)
 class Drawn:
     """Hold a picture that has something to show, ready for a page."""
@@ -245,6 +280,20 @@ def of_outlook(outlook: Outlook) -> dict[str, Drawn]:
     with settings():
         figures = [(picture, picture.draw(outlook)) for picture in FORECAST]
         return {picture.key: _svg(picture.of(outlook), figure) for picture, figure in figures if figure is not None}
+
+
+def of_recording(recording: Recording) -> Drawn | None:
+    """Return the picture of a recorded training as SVG; None without a sample."""
+    with settings():
+        figure = BY_STEP.draw(recording)
+        return None if figure is None else _svg(BY_STEP.of(recording), figure)
+
+
+def of_runs(pair: RunComparison) -> Drawn | None:
+    """Return the picture of two recorded trainings as SVG; None where neither has a sample."""
+    with settings():
+        figure = RUNS.draw(pair)
+        return None if figure is None else _svg(RUNS.of(pair), figure)
 
 
 def of_gradients(network: Network, profile: Profile) -> Figure | None:

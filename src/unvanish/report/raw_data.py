@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from unvanish.core.diagnosis import Diagnosis
 from unvanish.core.document import SCHEMA
@@ -31,12 +32,12 @@ def raw_data(diagnosis: Diagnosis, budget: int = BUDGET) -> str:
     thinned out over the steps; what then does not fit into the budget loses forecast, source lines and the ends of its
     names. `note` in the document says what was done. The whole record is in the JSON report.
     """
-    record = msgspec.to_builtins(diagnosis)
     recording = diagnosis.recording
-    samples = max(NUMBERS // max(len(recording.layers) * len(recording.rows), 1), 2)
+    thin = recording.thinned(max(NUMBERS // max(len(recording.layers) * len(recording.rows), 1), 3))
     note = COMPLETE
-    if samples < len(recording.steps):
-        record, note = _thinned(record, samples), f"{note}; {samples} of {len(recording.steps)} watched steps"
+    if len(thin.steps) < len(recording.steps):
+        note = f"{note}; {len(thin.steps)} of {len(recording.steps)} watched steps"
+    record = msgspec.to_builtins(replace(diagnosis, observation=replace(diagnosis.observation, recording=thin)))
     text = _dump(note, _columns(record))
     if len(text) > budget:
         note += (
@@ -88,20 +89,6 @@ def _table(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     columns = {name: [_columns(row.get(name)) for row in rows] for name in names}
     known = {name: column for name, column in columns.items() if any(item is not None for item in column)}
     return {name: c[0] if len(c) > 1 and all(item == c[0] for item in c) else c for name, c in known.items()}
-
-
-def _thinned(record: dict[str, Any], samples: int) -> dict[str, Any]:
-    """Return the record with so many of the recording's samples, the first and the last among them."""
-    seen = record["observation"]
-    recording = seen["recording"]
-    last = len(recording["steps"]) - 1
-    kept = sorted({round(i * last / (samples - 1)) for i in range(samples)})
-    thin = recording | {
-        "steps": [recording["steps"][i] for i in kept],
-        "losses": [recording["losses"][i] for i in kept],
-        "rows": {stat: [rows[i] for i in kept] for stat, rows in recording["rows"].items()},
-    }
-    return record | {"observation": seen | {"recording": thin}}
 
 
 def _lean(record: dict[str, Any]) -> dict[str, Any]:

@@ -10,11 +10,11 @@ from rich.console import Console
 from rich.text import Text
 
 from unvanish.core.recording import Event, Recording
-from unvanish.core.watch_cost import WatchCost
 from unvanish.report.fold import fold
 from unvanish.report.inert import cells, inert, shorten
 from unvanish.report.lines import can_write, plain_line, wrap
-from unvanish.report.numbers import MISSING, counted, percent, plain, scientific, seconds
+from unvanish.report.numbers import MISSING, counted, percent, plain, scientific
+from unvanish.report.recording_words import cost_words, named, seen
 from unvanish.report.rows import last_update_ratios
 from unvanish.report.sparkline import STEPS, sparkline
 
@@ -23,6 +23,11 @@ LONGEST_NAME = 20
 COURSE = 40
 """Samples of a course at most."""
 EVENTS = 12
+
+
+def render_recording(recording: Recording, *, width: int = 80) -> str:
+    """Return the report as text of at most `width` columns. Nothing is changed."""
+    return "".join(f"{line.plain}\n" for line in recording_lines(recording, width))
 
 
 def print_recording(recording: Recording, console: Console) -> None:
@@ -34,29 +39,13 @@ def print_recording(recording: Recording, console: Console) -> None:
 
 def recording_lines(recording: Recording, width: int) -> list[Text]:
     """Return the report in lines of at most `width` columns."""
-    lines = wrap(Text(inert(_told(recording)), style="dim"), width, "", "")
+    lines = wrap(Text(inert(" · ".join([*named(recording), seen(recording)])), style="dim"), width, "", "")
     facts = [("cost", cost_words(recording.cost)), ("loss", _loss(recording))]
     for name, text in ((name, text) for name, text in facts if text):
         lines += wrap(Text(inert(text)), width, f"  {name:<6}", " " * 8, style="bold")
     for part in (layer_lines(recording, width), _events(recording.events, width)):
         lines += [Text(), *part] if part else []
     return lines
-
-
-def cost_words(cost: WatchCost | None) -> str:
-    """Return what watching cost, in words; empty where nobody knows."""
-    if cost is None or not cost.seconds:
-        return ""
-    allowed = "" if cost.budget is None else f", of {percent(cost.budget)} that it may cost"
-    warm_up = f"; of that, {seconds(cost.warm_up_seconds)} once, to begin" if cost.warm_up_seconds else ""
-    unknown = "" if cost.sample_seconds is not None else "; more than that is not known: no step ran unwatched"
-    plain = seconds(max(cost.seconds - cost.added_seconds, 0.0))
-    return f"{seconds(cost.added_seconds)} on top of {plain}: {share(cost.share)}{allowed}{warm_up}{unknown}"
-
-
-def share(number: float) -> str:
-    """Return a share of 1 with its first two digits where it is small: `0.42 %`, `1.3 %`, `25 %`."""
-    return f"{100 * number:.2g} %" if number < 0.1 else percent(number)
 
 
 def layer_lines(recording: Recording, width: int) -> list[Text]:
@@ -104,16 +93,6 @@ def _rows(recording: Recording) -> list[_Row]:
         _Row(rms[:, i].tolist(), steps.get(name, math.nan), float(zeros[i] / recording.sizes[i]))
         for i, name in enumerate(recording.layers)
     ]
-
-
-def _told(recording: Recording) -> str:
-    about, samples = recording.about, len(recording.steps)
-    last = f" (the last at step {recording.steps[-1]})" if samples else ""
-    of = [] if about is None else [about.title, about.framework, about.optimizer, about.started]
-    took = f" in {seconds(recording.seconds[-1])}" if recording.seconds else ""
-    return " · ".join(
-        filter(None, [*of, f"{counted(samples, 'sample')}{last} of {counted(recording.total_steps, 'step')}{took}"])
-    )
 
 
 def _loss(recording: Recording) -> str:

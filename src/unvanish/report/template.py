@@ -95,13 +95,13 @@ def asset(name: str) -> str:
     return (files("unvanish.report") / "templates" / name).read_text(encoding="utf-8")
 
 
-def page(template: str, script: str, data: str, **facts: Any) -> str:
+def page(template: str, scripts: Sequence[str], data: str, **facts: Any) -> str:
     """Return a whole page that extends `base.html.j2`, under a policy that allows its own style and script by hash.
 
-    script: the name of a file beside the templates. data: JSON that is inert inside a `<script>` element. facts: what
+    scripts: names of files beside the templates. data: JSON that is inert inside a `<script>` element. facts: what
     the template shows; `version` and `created` among them.
     """
-    style, code = asset("report.css"), asset(script)
+    style, code = asset("report.css"), "".join(map(asset, scripts))
     return (
         environment()
         .get_template(template)

@@ -18,7 +18,8 @@ from unvanish.core.watch_cost import WatchCost
 from unvanish.report.inert import inert
 from unvanish.report.lines import can_write, plain_line
 from unvanish.report.numbers import plain, scientific
-from unvanish.report.recording_text import COURSE, WIDEST, layer_lines, share
+from unvanish.report.recording_text import COURSE, WIDEST, layer_lines
+from unvanish.report.recording_words import share
 from unvanish.report.sparkline import STEPS, sparkline
 
 EVERY = 5.0

@@ -152,7 +152,8 @@ def odd_ones(ax: Axes, x: Array, values: Numbers) -> None:
 
 def legend(ax: Axes, columns: int = 4) -> None:
     """Put the legend above the picture, where it covers nothing; what is shaded comes last."""
-    handles, texts = ax.get_legend_handles_labels()
+    drawn = dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))  # each name once
+    handles, texts = list(drawn.values()), list(drawn)
     order = sorted(range(len(handles)), key=lambda i: not isinstance(handles[i], Line2D))
     if handles:
         ax.legend(

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
-from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter
 
 from unvanish.core.diagnosis import Diagnosis
 from unvanish.report.figures.canvas import NAMED_LAYERS, Array, labels, new_figure
-from unvanish.report.figures.palette import INK, RED, SEQUENTIAL
+from unvanish.report.figures.decade_colours import colours, decades, label_scale
+from unvanish.report.figures.palette import INK, RED
 
 NAMED_STEPS = 10
 
@@ -35,26 +35,18 @@ def draw(diagnosis: Diagnosis) -> Figure | None:
 
 def _colours(figure: Figure, ax: Axes, rms: Array) -> None:
     """Draw the cells as one image; what has no colour stays transparent, so that the hatching shows."""
-    good = np.isfinite(rms) & (rms > 0)
-    logs = np.full(rms.shape, np.nan)
-    logs[good] = np.log10(rms[good])
-    low, high = (np.floor(logs[good].min()), np.ceil(logs[good].max())) if good.any() else (-1.0, 0.0)
-    logs[rms == 0] = low - 10
-    colours = colormaps[SEQUENTIAL].with_extremes(under="black", bad=(0, 0, 0, 0))
+    scale = decades([rms])
     image = ax.imshow(
-        np.ma.masked_invalid(logs),
-        cmap=colours,
-        vmin=low,
-        vmax=max(high, low + 1),
+        scale.place(rms),
+        cmap=colours(),
+        vmin=scale.low,
+        vmax=scale.high,
         aspect="auto",
         interpolation="nearest",
         interpolation_stage="data",
         zorder=2,
     )
-    scale = figure.colorbar(image, ax=ax, fraction=0.025, pad=0.015, extend="min" if (rms == 0).any() else "neither")
-    scale.ax.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=6, min_n_ticks=1))
-    scale.ax.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"1e{y:.0f}"))
-    scale.set_label("gradient RMS")
+    label_scale(figure, image, zeros=bool((rms == 0).any()), over=ax)
 
 
 def _hatch(ax: Axes, rms: Array) -> None:

@@ -11,6 +11,8 @@ GREEN = "#009e73"
 RED = "#d55e00"
 SKY = "#56b4e9"
 PURPLE = "#cc79a7"
+MIST = "#8b929b"
+"""Neither text nor number: what is not there. Seen on a white page and on a black one."""
 SEQUENTIAL = "cividis"
 CATEGORIES = (RED, BLUE, GREEN, ORANGE, PURPLE, SKY, INK)
 MARKERS = "osD^vP*Xhd"

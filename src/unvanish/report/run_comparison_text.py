@@ -1,0 +1,137 @@
+"""Two recorded trainings in the terminal: what was told of each, the loss at the same steps, every layer's gradient."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.text import Text
+
+from unvanish.core.recording import Recording
+from unvanish.core.run_comparison import LayerPair, LossPair, RunComparison
+from unvanish.report.dumbbell import LONGEST_NAME, Pair, dumbbells_of
+from unvanish.report.fold import fold
+from unvanish.report.inert import cells, inert, shorten
+from unvanish.report.lines import can_write, plain_line, wrap
+from unvanish.report.numbers import MISSING, counted, plain, scientific
+from unvanish.report.recording_words import named, seen
+
+WIDEST = 110
+GLYPHS = "✗·…●○◉→"
+EVENTS = 4
+"""Events of each that are shown."""
+
+FOOTNOTE = "layers: gradient RMS of the kernel, the median over the samples; change in decades: log10(after / before)"
+
+
+def render_run_comparison(comparison: RunComparison, *, width: int = 80) -> str:
+    """Return the report as text of at most `width` columns. Nothing is changed."""
+    out = io.StringIO()
+    console = Console(file=out, width=width, force_terminal=False, color_system=None, legacy_windows=False)
+    for line in _lines(comparison, width):
+        console.print(line, soft_wrap=True, highlight=False)
+    return out.getvalue()
+
+
+def print_run_comparison(comparison: RunComparison, console: Console) -> None:
+    """Print the report to the console: its width (at most 110), its colours, ASCII where its encoding needs it."""
+    ascii_only = not can_write(GLYPHS, console.encoding)
+    for line in _lines(comparison, min(console.width, WIDEST)):
+        line = plain_line(line) if ascii_only or not can_write(line.plain, console.encoding) else line
+        console.print(line, soft_wrap=True, highlight=False)
+
+
+def change(pair: LayerPair) -> str:
+    """Return by how many decades a layer's gradient differs: `+6.8`."""
+    return MISSING if pair.decades is None else f"{round(pair.decades, 1) + 0.0:+.1f}"
+
+
+def higher(pair: LossPair) -> str:
+    """Return by how much the second loss is higher: `-0.147`."""
+    return MISSING if pair.difference is None else f"{pair.difference:+.3g}"
+
+
+def times(factor: float | None) -> str:
+    """Return a factor: `x 1.7e+08`."""
+    return MISSING if factor is None else f"x {plain(factor, 2)}"
+
+
+def footnote(comparison: RunComparison) -> str:
+    """Say what the numbers of the layers are, and how layers were paired."""
+    paired = "their place" if comparison.by_position else "their names: the two have not as many layers"
+    return f"{FOOTNOTE}; paired by {paired}"
+
+
+def loss_label(pair: LossPair) -> str:
+    """Return which step the losses are of, and of which samples where these are others."""
+    taken = (pair.before_step, pair.after_step)
+    others = "" if taken == (pair.step, pair.step) else f" (sampled at {taken[0]} and {taken[1]})"
+    return f"loss at step {pair.step}{others}"
+
+
+def _lines(comparison: RunComparison, width: int) -> list[Text]:
+    lines = [*_side("before", comparison.before, width), *_side("after", comparison.after, width)]
+    for block in (_numbers(comparison, width), _layers(comparison, width)):
+        lines += [Text(), *block] if block else []
+    return lines
+
+
+def _side(place: str, recording: Recording, width: int) -> list[Text]:
+    told = inert(" · ".join([*named(recording), seen(recording)]))
+    lines = wrap(Text(told), width, f"{place:<8}", " " * 8, style="bold")
+    for event in recording.events[:EVENTS]:
+        bad = event.kind in ("finding", "nonfinite")
+        head = f"        {'✗' if bad else '·'} "
+        lines += wrap(Text(inert(event.text)), width, head, " " * 10, style="bold red" if bad else "dim")
+    left_out = len(recording.events) - EVENTS
+    if left_out > 0:
+        lines.append(Text(f"        ... {counted(left_out, 'more event')}", "dim"))
+    return lines if recording.events else [*lines, Text("        nothing was told while it ran", "dim")]
+
+
+def _numbers(comparison: RunComparison, width: int) -> list[Text]:
+    rows = [
+        (loss_label(pair), plain(pair.before), plain(pair.after), higher(pair))
+        for pair in comparison.losses
+        if _seen(pair)
+    ]
+    before, after = map(scientific, comparison.first_over_last)
+    rows.append(("first / last gradient", before, after, times(comparison.first_over_last_change)))
+    wide = max(len(label) for label, *_ in rows)
+    lines = [Text(f"  {'':<{wide}}  {'before':>9} {'after':>9}  change", "bold")]
+    lines += [Text(f"  {label:<{wide}}  {old:>9} {new:>9}  {change}") for label, old, new, change in rows]
+    return [part for line in lines for part in ([line] if cells(line.plain) <= width else wrap(line, width, "", ""))]
+
+
+def _seen(pair: LossPair) -> bool:
+    return not (math.isnan(pair.before) and math.isnan(pair.after))
+
+
+def _layers(comparison: RunComparison, width: int) -> list[Text]:
+    pairs = comparison.layers
+    if not pairs:
+        return []
+    shown = [Pair(inert(pair.name), pair.before, pair.after, _beside(pair)) for pair in pairs]
+    heading = f"{'before':>10}{'after':>10}{'change':>8}"
+    lines = dumbbells_of(shown, width, "layer", heading) or _bare(shown, heading)
+    return [*lines, *wrap(Text(footnote(comparison), "dim"), width, "  ", "  ")]
+
+
+def _bare(pairs: Sequence[Pair], heading: str) -> list[Text]:
+    """Return the numbers alone, for a terminal that has no room for the dots."""
+    names = [shorten(pair.name, LONGEST_NAME) for pair in pairs]
+    wide = max(len("layer"), *map(cells, names))
+    lines, positions = [Text(f"  {'layer':<{wide}}{heading}", "dim")], fold(len(pairs))
+    for place, i in enumerate(positions):
+        if i == "...":
+            left_out = int(positions[place + 1]) - int(positions[place - 1]) - 1
+            lines.append(Text(f"  ... {counted(left_out, 'layer')}", "dim"))
+        else:
+            lines.append(Text(f"  {names[i]}{' ' * (wide - cells(names[i]))}{pairs[i].beside}"))
+    return lines
+
+
+def _beside(pair: LayerPair) -> str:
+    return f"{scientific(pair.before):>10}{scientific(pair.after):>10}{change(pair):>8}"

@@ -1,0 +1,99 @@
+"""Two recordings side by side, as text and as a page: every number is the record's, one scale serves both."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from page import assert_every_reference_has_its_target, assert_strict_policy, assert_whole_and_self_contained
+from rich.console import Console
+from runs import broken_run, numbers, write_run
+
+import unvanish
+from unvanish.core.recording_file import read
+from unvanish.core.run_comparison import RunComparison
+from unvanish.report.figures import by_step
+from unvanish.report.figures.canvas import settings
+from unvanish.report.run_comparison_html import render_run_comparison_html
+from unvanish.report.run_comparison_text import print_run_comparison, render_run_comparison
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> RunComparison:
+    losses = [2 * 0.6**i for i in range(10)]
+    after = write_run(tmp_path / "after", numbers(5, 10, decades=0.1, seed=1), title="changed.py", losses=losses)
+    return RunComparison(before=read(broken_run(tmp_path / "before")), after=read(after), version="0.1.0")
+
+
+def test_the_text(pair: RunComparison, snapshot: object) -> None:
+    assert render_run_comparison(pair) == snapshot
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 110])
+def test_no_line_is_too_wide_and_every_number_is_there(pair: RunComparison, width: int) -> None:
+    text = render_run_comparison(pair, width=width)
+    assert max(map(len, text.splitlines())) <= width
+    for layer in pair.layers:
+        assert layer.before is not None
+        assert layer.decades is not None
+        (line,) = (line for line in text.splitlines() if line.startswith(f"  {layer.name} "))
+        before, after, change = map(float, line.split()[1:4])
+        assert (before, after) == pytest.approx((layer.before, layer.after), rel=0.06, abs=0)
+        assert change == pytest.approx(layer.decades, rel=0, abs=0.051)
+
+
+def test_a_terminal_without_unicode(pair: RunComparison) -> None:
+    out = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    print_run_comparison(pair, Console(file=out, width=80))
+    out.flush()
+    text = out.buffer.getvalue().decode("ascii")  # type: ignore[attr-defined]
+    assert "B*" in text
+    assert "?" not in text
+
+
+def test_page(pair: RunComparison) -> None:
+    text = render_run_comparison_html(pair)
+    assert_whole_and_self_contained(text)
+    assert_strict_policy(text)
+    assert_every_reference_has_its_target(text)
+    record = json.loads(re.findall(r'id="data">(.*?)</script>', text)[0])["record"]
+    for place, recording in (("before", pair.before), ("after", pair.after)):
+        found = np.array(record[place]["rows"]["gradient_norm"], dtype=float)
+        np.testing.assert_allclose(found, recording.array("gradient_norm"), rtol=1e-5, atol=0)
+    body = text[text.index('<table id="layer-table"') :].partition("<tbody>")[2].partition("</tbody>")[0]
+    rows = [re.findall(r"<td>([^<]*)", row) for row in body.split("<tr>")[1:]]
+    assert [row[1] for row in rows] == [layer.name for layer in pair.layers]
+    shown = [[float(text) for text in row[2:]] for row in rows]
+    for (before, after, change), layer in zip(shown, pair.layers, strict=True):
+        assert (before, after) == pytest.approx((layer.before, layer.after), rel=0.06, abs=0)
+        assert change == pytest.approx(layer.decades, rel=0, abs=0.051)
+
+
+def test_both_pictures_have_one_scale_and_one_step_axis(pair: RunComparison) -> None:
+    with settings():
+        figure = by_step.draw_pair(pair.before, pair.after)
+    assert figure is not None
+    loss, first, second = figure.axes[:3]
+    assert first.get_xlim() == second.get_xlim() == loss.get_xlim()
+    images = [ax.get_images()[0] for ax in (first, second)]
+    assert images[0].get_clim() == images[1].get_clim()
+    norms = np.concatenate([r.array("gradient_norm").ravel() for r in (pair.before, pair.after)])
+    logs = np.log10(norms[np.isfinite(norms) & (norms > 0)] / 8)
+    assert images[0].get_clim() == (np.floor(logs.min()), np.ceil(logs.max()))
+
+
+@pytest.mark.parametrize("samples", [(0, 3), (3, 0), (0, 0)])
+def test_runs_without_a_sample(tmp_path: Path, samples: tuple[int, int]) -> None:
+    runs = [write_run(tmp_path / f"{i}", numbers(2, count)) for i, count in enumerate(samples)]
+    pair = unvanish.compare(*map(unvanish.load, runs))
+    assert_whole_and_self_contained(render_run_comparison_html(pair))
+    assert "before" in render_run_comparison(pair)
+
+
+def test_a_pair_of_large_runs_stays_small(tmp_path: Path) -> None:
+    runs = [write_run(tmp_path / f"{i}", numbers(300, 1500, decades=0.05, seed=i)) for i in range(2)]
+    assert len(render_run_comparison_html(unvanish.compare(*map(unvanish.load, runs))).encode()) < 1_000_000
