@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Literal
 
 import msgspec
@@ -48,7 +47,10 @@ class Located(msgspec.Struct, frozen=True, kw_only=True):
         if self.where == "data":
             return f"in the data: {count} entries of the batch are no finite numbers, the rest has {self.inputs}"
         if self.where == "weights":
-            return f"in the weights of {self.layer}: {count} are no finite numbers already, the rest has {self.inputs}"
+            return (
+                f"in the weights of {self.layer}: {count} are no finite numbers when the step begins, since an earlier "
+                f"one that was not sampled (every=1 samples all); the rest has {self.inputs}"
+            )
         if self.where == "forward":
             return f"forward in {self.layer}{by}: its inputs are finite, {self.inputs}, and its output is not"
         if self.where == "loss":
@@ -106,8 +108,3 @@ def joined(parts: list[Magnitudes]) -> Magnitudes | None:
 def same_place(one: Located, other: Located) -> bool:
     """Say whether both name the same layer and direction."""
     return (one.where, one.layer, one.operation) == (other.where, other.layer, other.operation)
-
-
-def shows_one(numbers: list[float]) -> bool:
-    """Say whether one of the numbers is not finite."""
-    return not all(map(math.isfinite, numbers))

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from msgspec.structs import replace
 
 from unvanish.core.nonfinite import Spoilt
 from unvanish.errors import DataError, UsageError
@@ -22,13 +21,6 @@ if TYPE_CHECKING:
 FACTS, VALUES = "nonfinite.json", "nonfinite.npz"
 LARGEST = 256 << 20
 """Bytes of batch and weights that are kept of a run; of more, only where the value comes from."""
-
-
-def fitting(spoilt: Spoilt, size: int) -> Spoilt:
-    """Return the facts, with the reason where so many bytes are too many to be kept."""
-    if spoilt.left_out or size <= LARGEST:
-        return spoilt
-    return replace(spoilt, left_out=f"batch and weights take {size >> 20} MiB, more than the {LARGEST >> 20} kept")
 
 
 def write(folder: Path, spoilt: Spoilt, values: Mapping[str, Array]) -> None:

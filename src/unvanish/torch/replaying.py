@@ -57,8 +57,12 @@ class Replay:
         waiting = iter(batch)
         args, kwargs = mapped((args, kwargs), lambda leaf: next(waiting) if isinstance(leaf, torch.Tensor) else leaf)
         module.load_state_dict({name: tensor.to(device) for name, tensor in self._weights.items()}, strict=False)
-        numbered = {i: t.to(device) for i, t in enumerate(self._numbered("gradient", device))}
-        one = Pass(args, kwargs, self._tensors["stream"], self._spoilt.autocast, [*numbered.values()])
+        finite = self._spoilt.located.where in (
+            "loss",
+            "backward",
+        )  # else what came back from the loss is of bad outputs
+        gradients: list[torch.Tensor | None] = [*(self._numbered("gradient", device) if finite else [])]
+        one = Pass(args, kwargs, self._tensors["stream"], self._spoilt.autocast, gradients)
         self._found(run_again(module, one))
         raise Enough
 

@@ -88,11 +88,12 @@ class Steps:
     def spoilt(self) -> bool:
         """Say whether the sampled step that is about to be taken shows a value that is not finite.
 
-        Numbers on a device are not waited for. The overflow of a scaled loss by itself is how its scaler finds a scale.
+        Numbers on a device are not waited for. Gradients of a scaled loss overflow until its scaler has found a scale:
+        there the loss alone counts.
         """
-        if self._open is None or not self._open.wanted or self._roots.dynamic_scale:
+        if self._open is None or not self._open.wanted:
             return False
-        numbers = [self._open.loss, *self._open.rows["gradient_norm"]]
+        numbers = [self._open.loss, *([] if self._roots.dynamic_scale else self._open.rows["gradient_norm"])]
         there = [n for n in numbers if isinstance(n, torch.Tensor) and n.is_cpu]
         return not all(math.isfinite(number) for number in there)
 
