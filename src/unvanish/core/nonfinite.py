@@ -76,8 +76,10 @@ class Spoilt(msgspec.Struct, frozen=True, kw_only=True):
     script: str = ""
     """The absolute path of the script that trained; empty where it was none."""
     arguments: tuple[str, ...] = ()
-    dtypes: dict[str, str] = {}
-    """Of the arrays that are kept, as the framework calls them."""
+    kinds: dict[str, str] = {}
+    """Of the arrays that are kept: for PyTorch their dtypes, of Keras' weights the paths of their variables."""
+    structure: str = ""
+    """Of a batch of Keras: JSON, its leaves numbered."""
     autocast: str = ""
     """What the forward pass computed in, `device:dtype`; empty for no autocast."""
     left_out: str = ""

@@ -120,7 +120,7 @@ def _kept(model: torch.nn.Module, one: Pass, spoilt: Spoilt) -> tuple[Spoilt, di
     facts: dict[str, Any] = {
         "script": script if os.path.isfile(script) else "",
         "arguments": tuple(sys.argv[1:]),
-        "dtypes": {name: str(t.dtype).removeprefix("torch.") for name, t in tensors.items()},
+        "kinds": {name: str(t.dtype).removeprefix("torch.") for name, t in tensors.items()},
         "autocast": one.autocast,
     }
     size = sum(t.numel() * t.element_size() for t in tensors.values())

@@ -28,7 +28,7 @@ class Replay:
     def __init__(self, spoilt: Spoilt, values: Mapping[str, NDArray[Any]], found: Found) -> None:
         """found: is told where the value comes from."""
         self._spoilt, self._found, self._patches = spoilt, found, Patches()
-        self._tensors = {name: _tensor(value, spoilt.dtypes[name]) for name, value in values.items()}
+        self._tensors = {name: _tensor(value, spoilt.kinds[name]) for name, value in values.items()}
         self._weights = {n.removeprefix("weight/"): t for n, t in self._tensors.items() if n.startswith("weight/")}
 
     def __enter__(self) -> Replay:

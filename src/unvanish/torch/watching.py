@@ -136,8 +136,8 @@ class Watching:
 
     def counted(self) -> None:
         """Count the iteration."""
-        self._let_go()
         self._rhythm.counted()
+        self._let_go()
 
     # --- hooks --------------------------------------------------------------------------------------------------------
 
