@@ -21,7 +21,10 @@ from unvanish.errors import UnvanishError
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "check": ("unvanish.cli.check", "Run a training script until enough is seen, and say what its gradients do."),
-    "compare": ("unvanish.cli.compare", "Put two saved diagnoses or cures side by side, or the recordings of two runs."),
+    "compare": (
+        "unvanish.cli.compare",
+        "Put two saved diagnoses or cures side by side, or the recordings of two runs.",
+    ),
     "cure": (
         "unvanish.cli.cure",
         "Try changes on copies of a script's model, and prescribe the smallest that suffices.",
