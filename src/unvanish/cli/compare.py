@@ -7,14 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from unvanish.cli import facts, files, streams
-from unvanish.core.renderers import render
+from unvanish.cli import facts, files, shown, streams
 from unvanish.diagnosing import __version__
 from unvanish.errors import UsageError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from unvanish.cli.facts import Record
     from unvanish.core.comparison import Comparison, Side
     from unvanish.core.run_comparison import RunComparison
@@ -32,9 +29,6 @@ a run stands for its recording, and is compared with another recording alone.
 """
 
 
-PAGES = {"Comparison": "comparison page", "RunComparison": "runs page"}
-
-
 @click.command(epilog=EPILOG)
 @click.argument("before", type=click.Path(path_type=Path), metavar="A")
 @click.argument("after", type=click.Path(path_type=Path), metavar="B")
@@ -49,10 +43,10 @@ def compare(before: Path, after: Path, html_path: str | None, json_path: str | N
         streams.say(comparison.to_json())
     else:
         with streams.console() as console:
-            _show(comparison, console)
+            shown.show(comparison, console)
     problems = files.give(
         lambda: None if json is None else files.write(json, comparison.to_json()),
-        lambda: None if html is None else files.write(html, render(PAGES[type(comparison).__name__], comparison)),
+        lambda: None if html is None else files.write(html, shown.page(comparison)),
     )
     for problem in problems:
         click.echo(f"error: {problem}", err=True)
@@ -79,19 +73,6 @@ def _compared(before: Path, after: Path) -> Comparison | RunComparison:
 def _kind(record: Record) -> str:
     words = {"Recording": "recording", "Diagnosis": "diagnosis", "Cured": "cure", "Outlook": "forecast"}
     return words.get(type(record).__name__, "comparison")
-
-
-def _show(comparison: Comparison | RunComparison, console: Console) -> None:
-    from unvanish.core.run_comparison import RunComparison
-
-    if isinstance(comparison, RunComparison):
-        from unvanish.report.run_comparison_text import print_run_comparison
-
-        print_run_comparison(comparison, console)
-    else:
-        from unvanish.report.comparison_text import print_comparison
-
-        print_comparison(comparison, console)
 
 
 def _side(file: Path, record: Record) -> Side:

@@ -59,7 +59,8 @@ def load(file: Path) -> Record:
             "by a version with the same schema",
         ) from None
     if isinstance(record, RunComparison):
-        _complete(file, record.before), _complete(file, record.after)
+        for side in (record.before, record.after):
+            _complete(file, side)
     return _complete(file, record) if isinstance(record, Recording) else record
 
 

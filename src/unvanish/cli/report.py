@@ -7,13 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from unvanish.cli import facts, files, streams
-from unvanish.core.renderers import render
+from unvanish.cli import facts, files, shown, streams
 from unvanish.errors import UsageError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from unvanish.cli.facts import Record
 
 EPILOG = """\b
@@ -26,17 +23,6 @@ Examples:
 \b
 The table of a recording has the columns step, layer, quantity and value.
 """
-
-
-PAGES = {
-    "Comparison": "comparison page",
-    "Cured": "cure page",
-    "Diagnosis": "page",
-    "Outlook": "forecast page",
-    "Recording": "recording page",
-    "RunComparison": "runs page",
-}
-"""Kind of a record -> the name of the function that renders its page."""
 
 
 @click.command(epilog=EPILOG)
@@ -62,11 +48,11 @@ def report(
 
     if not quiet:
         with streams.console() as console:
-            _show(record, console, "" if html is None else str(html))
+            shown.show(record, console, "" if html is None else str(html))
     if json is not None:
         files.write(json, record.to_json())
     if html is not None:
-        files.write(html, render(PAGES[type(record).__name__], record))
+        files.write(html, shown.page(record))
     for path, content in tables:
         files.write(path, content)
 
@@ -84,33 +70,3 @@ def _tables(record: Record, csv: Path | None, parquet: Path | None) -> list[tupl
             hint="--json FILE has every number",
         )
     return [(path, form(record)) for path, form in wanted if isinstance(record, Recording)]
-
-
-def _show(record: Record, console: Console, report: str) -> None:
-    from unvanish.core.comparison import Comparison
-    from unvanish.core.cured import Cured
-    from unvanish.core.outlook import Outlook
-    from unvanish.core.recording import Recording
-    from unvanish.core.run_comparison import RunComparison
-    from unvanish.report.comparison_text import print_comparison
-    from unvanish.report.cure_text import print_cure
-    from unvanish.report.text import print_diagnosis
-
-    if isinstance(record, Comparison):
-        print_comparison(record, console)
-    elif isinstance(record, Cured):
-        print_cure(record, console, report=report)
-    elif isinstance(record, Outlook):
-        from unvanish.report.forecast_text import print_outlook
-
-        print_outlook(record, console)
-    elif isinstance(record, Recording):
-        from unvanish.report.recording_text import print_recording
-
-        print_recording(record, console)
-    elif isinstance(record, RunComparison):
-        from unvanish.report.run_comparison_text import print_run_comparison
-
-        print_run_comparison(record, console)
-    else:
-        print_diagnosis(record, console, report=report)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -12,7 +11,7 @@ from unvanish.core.comparison import Comparison, Found, Side
 from unvanish.report.before_after_text import before_after_lines
 from unvanish.report.glyphs import SEVERITIES, verdict_mark
 from unvanish.report.inert import sentence, shorten
-from unvanish.report.lines import can_write, plain_line, wrap
+from unvanish.report.lines import as_text, print_lines, wrap
 
 WIDEST = 110
 GLYPHS = "✓✗·…→×●○◉"
@@ -21,19 +20,12 @@ UNKNOWN = "findings: not compared (a cure keeps the verdict of its arms, not the
 
 def render_comparison(comparison: Comparison, *, width: int = 80) -> str:
     """Return the report as text of at most `width` columns. Nothing is changed."""
-    out = io.StringIO()
-    console = Console(file=out, width=width, force_terminal=False, color_system=None, legacy_windows=False)
-    for line in _lines(comparison, width):
-        console.print(line, soft_wrap=True, highlight=False)
-    return out.getvalue()
+    return as_text(_lines(comparison, width), width)
 
 
 def print_comparison(comparison: Comparison, console: Console) -> None:
     """Print the report to the console: its width (at most 110), its colours, ASCII where its encoding needs it."""
-    ascii_only = not can_write(GLYPHS, console.encoding)
-    for line in _lines(comparison, min(console.width, WIDEST)):
-        line = plain_line(line) if ascii_only or not can_write(line.plain, console.encoding) else line
-        console.print(line, soft_wrap=True, highlight=False)
+    print_lines(_lines(comparison, min(console.width, WIDEST)), console, GLYPHS)
 
 
 def _lines(comparison: Comparison, width: int) -> list[Text]:

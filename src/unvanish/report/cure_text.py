@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Sequence
 
 from rich.console import Console
@@ -15,7 +14,7 @@ from unvanish.report.ablation import ArmRow, arm_rows, conditions, dropped_rows,
 from unvanish.report.before_after_text import before_after_lines
 from unvanish.report.glyphs import cure_mark
 from unvanish.report.inert import cells, inert, inert_line, sentence, shorten
-from unvanish.report.lines import can_write, plain_line, wrap
+from unvanish.report.lines import as_text, print_lines, wrap
 from unvanish.report.numbers import seconds
 
 WIDEST = 110
@@ -29,28 +28,17 @@ def render_cure(cured: Cured, *, width: int = 80, report: str = "") -> str:
 
     report: where the HTML report is, named in the last line.
     """
-    out = io.StringIO()
-    console = Console(file=out, width=width, force_terminal=False, color_system=None, legacy_windows=False)
-    for line in _lines(cured, width, report):
-        console.print(line, soft_wrap=True, highlight=False)
-    return out.getvalue()
+    return as_text(_lines(cured, width, report), width)
 
 
 def print_cure(cured: Cured, console: Console, *, report: str = "") -> None:
     """Print the report to the console: its width (at most 110), its colours, ASCII where its encoding needs it."""
-    _print(_lines(cured, min(console.width, WIDEST), report), console)
+    print_lines(_lines(cured, min(console.width, WIDEST), report), console, GLYPHS)
 
 
 def print_verdict(cured: Cured, console: Console) -> None:
     """Print the verdict alone, as `print_cure` does."""
-    _print(_verdict(cured, min(console.width, WIDEST)), console)
-
-
-def _print(lines: Sequence[Text], console: Console) -> None:
-    ascii_only = not can_write(GLYPHS, console.encoding)
-    for line in lines:
-        line = plain_line(line) if ascii_only or not can_write(line.plain, console.encoding) else line
-        console.print(line, soft_wrap=True, highlight=False)
+    print_lines(_verdict(cured, min(console.width, WIDEST)), console, GLYPHS)
 
 
 def _lines(cured: Cured, width: int, report: str) -> list[Text]:

@@ -14,7 +14,7 @@ from unvanish.report.depth_text import depth_lines
 from unvanish.report.forecast_words import facts, power, sentence, told
 from unvanish.report.glyphs import verdict_mark
 from unvanish.report.inert import inert
-from unvanish.report.lines import can_write, plain_line, wrap
+from unvanish.report.lines import print_lines, wrap
 from unvanish.report.numbers import MISSING, counted
 
 WIDEST = 100
@@ -27,9 +27,7 @@ NARROWEST = 12
 
 def print_outlook(outlook: Outlook, console: Console) -> None:
     """Print the forecast to the console: its width (at most 100), its colours, ASCII where its encoding needs it."""
-    ascii_only = not can_write(GLYPHS, console.encoding)
-    for line in outlook_lines(outlook, min(console.width, WIDEST)):
-        console.print(plain_line(line) if ascii_only else line, soft_wrap=True, highlight=False)
+    print_lines(outlook_lines(outlook, min(console.width, WIDEST)), console, GLYPHS)
 
 
 def render_outlook(outlook: Outlook) -> str:

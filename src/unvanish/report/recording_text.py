@@ -12,7 +12,7 @@ from rich.text import Text
 from unvanish.core.recording import Event, Recording
 from unvanish.report.fold import fold
 from unvanish.report.inert import cells, inert, shorten
-from unvanish.report.lines import can_write, plain_line, wrap
+from unvanish.report.lines import print_lines, wrap
 from unvanish.report.numbers import MISSING, counted, percent, plain, scientific
 from unvanish.report.recording_words import cost_words, named, seen
 from unvanish.report.rows import last_update_ratios
@@ -32,9 +32,7 @@ def render_recording(recording: Recording, *, width: int = 80) -> str:
 
 def print_recording(recording: Recording, console: Console) -> None:
     """Print it to the console: its width (at most 120), ASCII where its encoding needs it."""
-    ascii_only = not can_write(f"·→{STEPS}", console.encoding)
-    for line in recording_lines(recording, min(console.width, WIDEST)):
-        console.print(plain_line(line) if ascii_only else line, soft_wrap=True, highlight=False)
+    print_lines(recording_lines(recording, min(console.width, WIDEST)), console, f"·→{STEPS}")
 
 
 def recording_lines(recording: Recording, width: int) -> list[Text]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Sequence
 
@@ -14,7 +13,7 @@ from unvanish.core.run_comparison import LayerPair, LossPair, RunComparison
 from unvanish.report.dumbbell import LONGEST_NAME, Pair, dumbbells_of
 from unvanish.report.fold import fold
 from unvanish.report.inert import cells, inert, shorten
-from unvanish.report.lines import can_write, plain_line, wrap
+from unvanish.report.lines import as_text, print_lines, wrap
 from unvanish.report.numbers import MISSING, counted, plain, scientific
 from unvanish.report.recording_words import named, seen
 
@@ -28,19 +27,12 @@ FOOTNOTE = "layers: gradient RMS of the kernel, the median over the samples; cha
 
 def render_run_comparison(comparison: RunComparison, *, width: int = 80) -> str:
     """Return the report as text of at most `width` columns. Nothing is changed."""
-    out = io.StringIO()
-    console = Console(file=out, width=width, force_terminal=False, color_system=None, legacy_windows=False)
-    for line in _lines(comparison, width):
-        console.print(line, soft_wrap=True, highlight=False)
-    return out.getvalue()
+    return as_text(_lines(comparison, width), width)
 
 
 def print_run_comparison(comparison: RunComparison, console: Console) -> None:
     """Print the report to the console: its width (at most 110), its colours, ASCII where its encoding needs it."""
-    ascii_only = not can_write(GLYPHS, console.encoding)
-    for line in _lines(comparison, min(console.width, WIDEST)):
-        line = plain_line(line) if ascii_only or not can_write(line.plain, console.encoding) else line
-        console.print(line, soft_wrap=True, highlight=False)
+    print_lines(_lines(comparison, min(console.width, WIDEST)), console, GLYPHS)
 
 
 def change(pair: LayerPair) -> str:

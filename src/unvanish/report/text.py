@@ -14,7 +14,7 @@ from unvanish.report.expectation import expectation
 from unvanish.report.glyphs import SEVERITIES as MARKS
 from unvanish.report.glyphs import verdict_mark
 from unvanish.report.inert import cells, crop, inert, inert_line, place, sentence, shorten
-from unvanish.report.lines import can_write, plain_line, wrap
+from unvanish.report.lines import plain_line, print_lines, wrap
 from unvanish.report.numbers import at_or_after, counted, seconds
 from unvanish.report.remedies import smallest_first, tried_by
 from unvanish.report.rows import layer_rows
@@ -46,10 +46,7 @@ def render_text(
 
 def print_diagnosis(diagnosis: Diagnosis, console: Console, *, report: str = "") -> None:
     """Print the report to the console: its width (at most 100), its colours, ASCII where its encoding needs it."""
-    ascii_only = not can_write(GLYPHS, console.encoding)
-    for line in _lines(diagnosis, min(console.width, WIDEST), report):
-        line = plain_line(line) if ascii_only or not can_write(line.plain, console.encoding) else line
-        console.print(line, soft_wrap=True, highlight=False)
+    print_lines(_lines(diagnosis, min(console.width, WIDEST), report), console, GLYPHS)
 
 
 def header(diagnosis: Diagnosis) -> str:
