@@ -99,6 +99,10 @@ def test_what_is_layer_normalised_bears_less() -> None:
     assert None not in (found.rate, found.loss, found.scatter)
     thrown = math.sqrt(300) * found.rate * 10**found.scatter  # type: ignore[operator]
     assert thrown == pytest.approx(LAYER_NORMALISED * found.loss, rel=1e-9, abs=0)  # type: ignore[operator]
+    once = told("layer_norm, (dense(64), batch_norm, tanh)*60, dense(10, softmax)", "he_normal")
+    assert None not in (once.rate, once.loss, once.scatter)
+    thrown = math.sqrt(300) * once.rate * 10**once.scatter  # type: ignore[operator]
+    assert thrown == pytest.approx(SHARE * once.loss, rel=1e-9, abs=0)  # type: ignore[operator]
 
 
 def test_what_epsilon_leaves_of_a_step() -> None:

@@ -160,10 +160,8 @@ def _through_units(at: Pass, h: Signal) -> None:
         at.leaving = _with_profile(u, behind)
         return
     pair = None
-    if apart is not None and layer.kind != "activation" and weights_moments(layer.kernel)[0]:
-        pair = through_kernel(
-            h._replace(spread=apart, across=None), layer, at.inside
-        )  # its variance follows the spread
+    if apart is not None and layer.kind != "activation" and weights_moments(layer.kernel)[0]:  # it adds to q, too
+        pair = through_kernel(h._replace(spread=apart, across=None), layer, at.inside)
     at.leaving = through_activation(u, activation, layer.activation_parameter, size(layer), pair=pair, profile=behind)
 
 
