@@ -24,6 +24,7 @@ from unvanish.watching.session import Plan, Progress
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from unvanish.core.nonfinite import Located, Spoilt
     from unvanish.forecasting import Reach
     from unvanish.script.run import ScriptRun
     from unvanish.trial.cure import Cure
@@ -268,6 +269,27 @@ def watch_script(
     from unvanish.script.accompany import accompany
 
     return accompany(Path(path), argv, wanted, keep_output=keep_output)
+
+
+def replay_run(folder: str | Path) -> tuple[ScriptRun, Spoilt, Located | None]:
+    """Run the batch of a run again that gave its first value that is no finite number, on the script's own model.
+
+    folder: of the run. Return how the script ran up to its model's first training pass, what was found when the run was
+    watched, and what is found now; None where the script did not come that far.
+    Raise UsageError where nothing is kept of the run, DataError for files that cannot be read.
+    """
+    from unvanish.core.spoilt_file import read
+    from unvanish.script.replay import replay
+
+    spoilt, values = read(Path(folder))
+    if spoilt.left_out or not spoilt.script:
+        raise UsageError(
+            f"the step cannot be run again: {spoilt.left_out or 'it was no script that trained'}",
+            found=f"{spoilt}",
+            hint="what was found is in the recording too: unvanish report RUN",
+        )
+    run, located = replay(spoilt, values)
+    return run, spoilt, located
 
 
 def load(path: str | Path) -> Recording:

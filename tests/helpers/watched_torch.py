@@ -17,7 +17,7 @@ class Kept:
     def __init__(self):
         self.layers, self.sizes, self.optimizer = [], [], ""
         self.samples, self.words = [], []
-        self.watching = None
+        self.watching = self.located = None
 
     def judged(self, start, dtype):
         self.start, self.dtype = start, dtype
@@ -27,6 +27,9 @@ class Kept:
 
     def sample(self, step, numbers):
         self.samples.append((step, numbers))
+
+    def spoilt(self, spoilt, values):
+        self.located = spoilt
 
     def says(self, step, kind, text):
         self.words.append((step, kind, text))

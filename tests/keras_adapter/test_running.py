@@ -56,6 +56,9 @@ class Taken:
     def glance(self, step, mean, steps):
         self.glances.append((step, mean, steps))
 
+    def spoilt(self, spoilt, values):
+        self.words.append((spoilt.step, "spoilt", str(spoilt)))
+
     def says(self, step, kind, text):
         self.words.append((step, kind, text))
 

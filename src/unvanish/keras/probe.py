@@ -88,7 +88,7 @@ class _Pass:
         self._reached |= [gradient is not None for gradient in seen.gradients]
         self._paths_known &= seen.paths_known
         for leaf in self._found:
-            owned = _weights(leaf)
+            owned = weights_of_leaf(leaf)
             gradients = [seen.gradients[self._place[id(v)]] for v in owned]
             self._sums[leaf.name].add_weights([_array(v) for v in owned], gradients)
             _add_activations(self._sums[leaf.name], leaf, self._taps[leaf.name], seen)
@@ -105,20 +105,25 @@ class _Pass:
         return tuple(v.path for v, reached in zip(self._variables, self._reached, strict=True) if not reached)
 
     def _leaf_reached(self, leaf: Leaf) -> bool | None:
-        owned = _weights(leaf)
+        owned = weights_of_leaf(leaf)
         return any(self._reached[self._place[id(v)]] for v in owned) if owned and self._paths_known else None
 
     def _run(self, mark: Mark, batch: Any) -> Any:
-        x, y, weight = batch
         with tapped(self._found, mark) as self._taps:
-            output = forward(self._model)(x, training=True)
-            try:
-                return self._model.compute_loss(x, y, output, weight, training=True)
-            except RuntimeError:
-                broken = _not_a_number(output)
-                if broken is None:
-                    raise
-                return broken
+            return whole_loss(self._model, batch)
+
+
+def whole_loss(model: Any, batch: tuple[Any, Any, Any]) -> Any:
+    """Return the loss of a batch of tensors (x, y, sample weight or None), in training mode, leaf by leaf."""
+    x, y, weight = batch
+    output = forward(model)(x, training=True)
+    try:
+        return model.compute_loss(x, y, output, weight, training=True)
+    except RuntimeError:
+        broken = _not_a_number(output)
+        if broken is None:
+            raise
+        return broken
 
 
 def _not_a_number(output: Any) -> Any:
@@ -158,7 +163,7 @@ def _function(leaf: Leaf) -> Any:
     return leaf.operation.call if kind_of(leaf.operation) == "activation" else leaf.operation.activation
 
 
-def _weights(leaf: Leaf) -> list[Any]:
+def weights_of_leaf(leaf: Leaf) -> list[Any]:
     """Return the kernel of a kernel layer, else all trainable weights; the first call of a shared layer owns them."""
     if leaf.call > 0 or not getattr(leaf.operation, "trainable", False):
         return []

@@ -11,14 +11,17 @@ rule of who does not know how long to rent before buying; Karlin et al. 1988, Al
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import keras
+from numpy.typing import NDArray
 
+from unvanish.core.nonfinite import Spoilt
 from unvanish.errors import UnvanishError
 from unvanish.keras import backends
 from unvanish.keras.backends.protocol import loss_in
+from unvanish.keras.held_steps import HeldSteps
 from unvanish.keras.norms import Norms
 from unvanish.keras.steps import compiled
 from unvanish.watching.pace import Pace
@@ -41,6 +44,9 @@ class Takes(Protocol):
 
     def says(self, step: int, kind: str, text: str) -> None:
         """Take a word about the watching itself."""
+
+    def spoilt(self, spoilt: Spoilt, values: Mapping[str, NDArray[Any]]) -> None:
+        """Take where the first value comes from that is not finite, and what a replay of its step needs."""
 
 
 class Running:
@@ -67,6 +73,7 @@ class Running:
         """Whether the plain function has run, whose first call compiles it; and whether a call of it is one step."""
         self._price, self._paid = 0.0, 0.0
         """Seconds that a compilation takes, and that tapped steps took longer in its place."""
+        self._held = HeldSteps(model)
         self.steps = 0
         self._since = 0
         """The step from which on Keras takes the mean of its losses."""
@@ -91,12 +98,13 @@ class Running:
 
     def _stop(self, arguments: tuple[Any, ...]) -> Any:
         pace, backend, first = self._pace, backends.current(), self.steps
+        self.settle(wait=False)
         ahead = max(pace.left, 0)
         arguments, taken = backend.counted(self._model, arguments)
         if ahead < self._model.steps_per_execution and pace.stop(first + ahead) and self._can():
             result, sums = backend.split(self._sampled(arguments))
             self.steps += taken()
-            self._hand_over(self.steps - 1, sums["numbers"])
+            self._hand_over(self.steps - 1, sums)
         else:
             result = self._unsampled(arguments)
             self.steps += taken()
@@ -143,7 +151,7 @@ class Running:
         """Say whether the step can be tapped; where it can not, say so, and be nothing but the plain function."""
         if self._tap is None:
             try:
-                self._tap = backends.current().tapped(self._model, self._norms)
+                self._tap = self._held.keeping(backends.current().tapped(self._model, self._norms))
             except UnvanishError as error:
                 self._takes.says(self.steps, "failed", f"{error.what}: {error.found}")
                 self._pace.give_up()
@@ -157,9 +165,25 @@ class Running:
                 self.steps - 1, lambda: float(keras.ops.convert_to_numpy(loss)), self.steps - self._since
             )
 
-    def _hand_over(self, step: int, table: Any) -> None:
-        norms = self._norms
-        self._takes.sample(step, lambda: norms.numbers(keras.ops.convert_to_numpy(table)))
+    def _hand_over(self, step: int, sums: dict[str, Any]) -> None:
+        norms, table = self._norms, sums["numbers"]
+        numbers = self._held.hold(step, sums, lambda: norms.numbers(keras.ops.convert_to_numpy(table)))
+        self._takes.sample(step, numbers)
+
+    def settle(self, *, wait: bool) -> None:
+        """Say where the first value comes from that is not finite, once its step was read. wait: for that, at the end.
+
+        Whatever goes wrong here leaves the training alone.
+        """
+        began = time.perf_counter()
+        try:
+            found = self._held.settle(wait=wait)
+        except Exception as error:
+            self._takes.says(self.steps, "unlocated", f"{type(error).__name__}: {error}".splitlines()[0])
+            return
+        if found is not None:
+            self._takes.spoilt(*found)
+            self._pace.warmed_up(time.perf_counter() - began)
 
 
 def _ran_out(error: BaseException) -> bool:

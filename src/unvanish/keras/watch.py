@@ -62,6 +62,7 @@ class Watch(Readable, keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
             self._attached.detach()
             self._attached = None
         if self._run is not None and self._running is not None:
+            self._running.settle(wait=True)
             self._run.ends(self._running.steps)
 
     def __enter__(self) -> Watch:

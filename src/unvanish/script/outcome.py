@@ -17,7 +17,7 @@ Outcome = Literal["enough", "finished", "exited", "raised", "syntax", "interrupt
 raised: it ended by itself before that. refused: this version cannot look at it, or a backend is missing."""
 
 
-Command = Literal["check", "cure", "forecast", "watch"]
+Command = Literal["check", "cure", "forecast", "replay", "watch"]
 
 
 class ScriptRun(msgspec.Struct, frozen=True, kw_only=True):

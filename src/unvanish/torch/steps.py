@@ -84,6 +84,19 @@ class Steps:
         """Say whether an optimizer stepped since the last iteration was counted, and none is in the middle of it."""
         return self._open is not None and bool(self._open.stepped) and not self._stepping
 
+    @property
+    def spoilt(self) -> bool:
+        """Say whether the sampled step that is about to be taken shows a value that is not finite.
+
+        Numbers on a device are not waited for. Gradients of a scaled loss overflow until its scaler has found a scale:
+        there the loss alone counts.
+        """
+        if self._open is None or not self._open.wanted:
+            return False
+        numbers = [self._open.loss, *([] if self._roots.dynamic_scale else self._open.rows["gradient_norm"])]
+        there = [n for n in numbers if isinstance(n, torch.Tensor) and n.is_cpu]
+        return not all(math.isfinite(number) for number in there)
+
     def before(self, optimizer: torch.optim.Optimizer) -> None:
         """Read what the step is about to apply: the raw gradients of the kernels that the optimizer holds, the loss."""
         if not self.owns(optimizer):

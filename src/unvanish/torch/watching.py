@@ -7,17 +7,20 @@ optimizer is recognised and the pace asked; torch's own functions are wrapped fo
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
+from numpy.typing import NDArray
 
+from unvanish.core.nonfinite import Spoilt
 from unvanish.core.observation import Observation
 from unvanish.errors import UnsupportedError
 from unvanish.torch.clips import Clips
 from unvanish.torch.compat import anything_compiled
 from unvanish.torch.first_pass import FirstPass
+from unvanish.torch.held_passes import HeldPasses
 from unvanish.torch.hooks import Hooks
 from unvanish.torch.later import Later
 from unvanish.torch.norms import local
@@ -45,6 +48,9 @@ class Takes(Protocol):
     def says(self, step: int, kind: str, text: str) -> None:
         """Take a word about the watching itself."""
 
+    def spoilt(self, spoilt: Spoilt, values: Mapping[str, NDArray[Any]]) -> None:
+        """Take where the first value comes from that is not finite, and what a replay of its step needs."""
+
 
 class Watching:
     """Watch one model while the context lasts. What goes wrong on our side ends the watching, never the training."""
@@ -55,6 +61,7 @@ class Watching:
         self._owned = Owned(model.parameters())
         self._rhythm = Rhythm(self._owned, pace, self)
         self._roots = Roots(self._pass_begins, self._pass_ends)
+        self._held: HeldPasses | None = HeldPasses(model)
         self._clips = Clips(self._reads)
         self._first = FirstPass(model)
         self._patches = Patches()
@@ -74,6 +81,8 @@ class Watching:
         self._stack.callback(self._end)
         self._roots.install(self._patches)
         self._clips.install(self._patches)
+        if self._held is not None:
+            self._held.install(self._patches)  # before the first pass is looked at, whose wrapper goes first
         self._stack.enter_context(Hooks(self._before, self._after, self._rhythm.wanted))
         self._stack.enter_context(self._first)
         return self
@@ -87,6 +96,7 @@ class Watching:
 
     def _end(self) -> None:
         self._rhythm.over = True
+        self._let_go()
         if self._paced and self._rhythm.awake:
             self._pace.give_up()  # the sample that was to be next
 
@@ -101,6 +111,7 @@ class Watching:
         (self._patches.rest if anything_compiled() else self._patches.undo)()
         self._roots.forget()
         self._clips.forget()
+        self._let_go()
 
     def close(self) -> None:
         """End the iteration that is heard, if no backward pass is running, in which its optimizers step one by one."""
@@ -126,6 +137,7 @@ class Watching:
     def counted(self) -> None:
         """Count the iteration."""
         self._rhythm.counted()
+        self._let_go()
 
     # --- hooks --------------------------------------------------------------------------------------------------------
 
@@ -148,6 +160,24 @@ class Watching:
             if self._steps is None:
                 self._steps = self._begin(optimizer)
             self._steps.before(optimizer)
+            if self._held is not None and self._steps.spoilt:
+                self._locate(self._held)
+
+    def _locate(self, held: HeldPasses) -> None:
+        """Say where the first value comes from that is not finite, while the weights are still those of its pass."""
+        self._held = None
+        try:
+            found = held.spoilt(self._rhythm.done)
+            if found is not None:
+                self._takes.spoilt(*found)
+        except Exception as error:  # a model that cannot be copied, no memory: watching goes on without
+            self._takes.says(self._rhythm.done, "unlocated", f"{type(error).__name__}: {error}".splitlines()[0])
+        finally:
+            held.forget()
+
+    def _let_go(self) -> None:
+        if self._held is not None:
+            self._held.forget()
 
     def _after(self, optimizer: torch.optim.Optimizer) -> None:
         with self._guarded():
@@ -189,6 +219,8 @@ class Watching:
             yield
         except Exception as error:
             self._rhythm.over = True
+            self._first.__exit__()
+            self._let_go()
             self._patches.undo()
             self._takes.says(self._rhythm.done, "failed", f"{type(error).__name__}: {error}".splitlines()[0])
         finally:

@@ -80,7 +80,7 @@ class Recorder:
         self._file: File | None = None
         self._broken = False
         self._began = clock()
-        self._queue: queue.SimpleQueue[Sample | Event | Glance | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Sample | Event | Glance | Callable[[], list[Event]] | None] = queue.SimpleQueue()
         self._rows: list[Row] = []
         self._events: list[Event] = []
         self._finish: tuple[int, WatchCost | None] | None = None
@@ -103,6 +103,10 @@ class Recorder:
         """Have a number read in the thread, and handed on. Waits for nothing."""
         if self._queue.qsize() < WAITING:
             self._queue.put(Glance(read, heard))
+
+    def do(self, job: Callable[[], list[Event]]) -> None:
+        """Have something done in the thread, as writing a large file; what it returns is recorded."""
+        self._queue.put(job)
 
     def event(self, step: int, kind: str, text: str, layer: str = "") -> None:
         """Take an event."""
@@ -142,13 +146,16 @@ class Recorder:
                 self._commit()
             self.spent = time.thread_time()
 
-    def _take(self, item: Sample | Event | Glance) -> None:
+    def _take(self, item: Sample | Event | Glance | Callable[[], list[Event]]) -> None:
         if isinstance(item, Event):
             self._events.append(item)
             return
         try:
             if isinstance(item, Glance):
                 self._events += item.heard(item.read())
+                return
+            if not isinstance(item, Sample):
+                self._events += item()
                 return
             loss, numbers = item.numbers()
             with np.errstate(over="ignore"):

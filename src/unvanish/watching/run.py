@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import datetime
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TextIO
 
+import numpy as np
+from numpy.typing import NDArray
+
+from unvanish.core.nonfinite import Spoilt
 from unvanish.core.observation import Observation
 from unvanish.core.recording import WATCH_STATS, About, Event, Recording
 from unvanish.core.recording_file import Header, RecordingFile, Row, read
 from unvanish.core.run_folder import make_run_folder
+from unvanish.core.spoilt_file import write
 from unvanish.core.version import VERSION
 from unvanish.core.watch_cost import WatchCost
 from unvanish.errors import UsageError
@@ -45,6 +50,7 @@ class Run:
         self._mean = (0.0, 0)
         """Of the losses at the last glance: their sum since Keras began to take means, and how many they are."""
         self._nonfinite = False
+        self._made: Path | None = None
         self._listeners: list[Hear] = [self._jumps, self._numbers]
 
     def begins(self, layers: Sequence[str], sizes: Sequence[int], optimizer: str) -> None:
@@ -69,6 +75,19 @@ class Run:
         self._last = step
         if self._recorder is not None:
             self._recorder.put(step, numbers)
+
+    def spoilt(self, spoilt: Spoilt, values: Mapping[str, NDArray[np.generic]]) -> None:
+        """Take where the first value comes from that is no finite number; it is told, and kept in the run's folder."""
+        self._nonfinite = True
+        if self._recorder is not None:
+            self._recorder.do(lambda: self._keep(spoilt, values))
+
+    def _keep(self, spoilt: Spoilt, values: Mapping[str, NDArray[np.generic]]) -> list[Event]:
+        self._tell(f"{spoilt}")
+        write(self._own_folder(), spoilt, values)
+        seconds = 0.0 if self._recorder is None else self._recorder.seconds
+        layer = spoilt.located.layer
+        return [Event(step=spoilt.step, seconds=seconds, kind="nonfinite", text=f"{spoilt}", layer=layer)]
 
     def says(self, step: int, kind: str, text: str) -> None:
         """Take a word about the watching itself; what failed is shown too."""
@@ -105,10 +124,15 @@ class Run:
         return read(self.folder)
 
     def _file(self, header: Header) -> RecordingFile:
-        folder = make_run_folder(self._title, self._home)
-        file = RecordingFile(folder / "recording.sqlite", header)
-        self.folder = folder
+        made = self._own_folder()
+        file = RecordingFile(made / "recording.sqlite", header)
+        self.folder = made
         return file
+
+    def _own_folder(self) -> Path:
+        """Return the run's folder, which is made at the first call."""
+        self._made = make_run_folder(self._title, self._home) if self._made is None else self._made
+        return self._made
 
     def _hear(self, row: Row) -> list[Event]:
         header = self._header

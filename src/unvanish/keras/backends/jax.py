@@ -187,6 +187,17 @@ def tapped(model: Any, tally: Tally) -> Callable[..., Any]:
     return step
 
 
+def keeping(tap: Callable[..., Any], variables: Sequence[Any]) -> Callable[..., Any]:  # noqa: ARG001
+    """See `protocol.Backend`; the state of a step begins with the values of its variables, in their order."""
+
+    def step(state: Any, data: Any) -> Any:
+        weights = (*state[0], *state[1])
+        (logs, sums), state = tap(state, data)
+        return (logs, {**sums, "batch": data, "weights": weights}), state
+
+    return step
+
+
 def split(result: Any) -> tuple[Any, Any]:
     """Return ((logs, state), sums)."""
     (logs, sums), state = result

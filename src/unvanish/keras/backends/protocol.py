@@ -85,6 +85,12 @@ class Backend(Protocol):
     def tapped(self, model: Any, tally: Any) -> Callable[..., Any]:
         """Return the model's train step, made to return what `split` takes apart; runs while it is traced."""
 
+    def keeping(self, tap: Callable[..., Any], variables: Sequence[Any]) -> Callable[..., Any]:
+        """Return a tapped step whose sums have its `batch` and the `weights` that it begins with: trained, then others.
+
+        variables: those, in the order in which Keras hands them to a step.
+        """
+
     def split(self, result: Any) -> tuple[Any, Any]:
         """Return (what Keras expects of a train function, the sums of the tapped step)."""
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
 
-from unvanish.keras import compat
+from unvanish.keras import backends, compat
 from unvanish.keras.backends.protocol import loss_in
 from unvanish.keras.shadow import shadowed
 from unvanish.keras.tally import Tally
@@ -48,6 +48,18 @@ def tapped(model: Any, tally: Tally) -> Callable[..., Any]:
         elif "loss" not in found and told is not None:
             found["loss"] = keras.ops.stop_gradient(told)
         return logs, tally.filled(found)
+
+    return step
+
+
+def keeping(tap: Callable[..., Any], variables: Sequence[Any]) -> Callable[..., Any]:
+    """Return a tapped step whose sums have its batch, and copies of the variables as it begins."""
+    read = backends.current().read
+
+    def step(data: Any) -> Any:
+        weights = tuple(read(variable) for variable in variables)
+        logs, sums = tap(data)
+        return logs, {**sums, "batch": data, "weights": weights}
 
     return step
 

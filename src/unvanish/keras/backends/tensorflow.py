@@ -12,9 +12,9 @@ import tensorflow as tf
 
 from unvanish.keras import compat
 from unvanish.keras.backends.protocol import Array, Looked, Run, as_floats, kept, sound, unscaled
-from unvanish.keras.backends.stateful import logs_of, split, tapped
+from unvanish.keras.backends.stateful import keeping, logs_of, split, tapped
 
-__all__ = ["logs_of", "split", "tapped"]
+__all__ = ["keeping", "logs_of", "split", "tapped"]
 
 SUMS = "float64"
 LARGE = 2**18

@@ -1,0 +1,128 @@
+"""Hold what sampled steps began with, until their numbers were read: the batch and the weights, out of the step itself.
+
+Both leave the sampled step with its numbers, where the step is compiled as outputs of it, so that no pass is made for
+them and no step between samples knows of them.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from unvanish.core.nonfinite import Located, Spoilt
+from unvanish.core.recording import WATCH_STATS
+from unvanish.core.spoilt_file import LARGEST
+from unvanish.keras import backends
+from unvanish.keras.nonfinite import locate, weights_of
+from unvanish.watching.recorder import Numbers
+
+MOST = 4
+"""Sampled steps that are held until their numbers are read: of a device that lags behind, the later ones are not."""
+_NONFINITE = WATCH_STATS.index("gradient_nonfinite")
+
+
+class Held:
+    """Hold one sampled step."""
+
+    def __init__(self, step: int, batch: Any, weights: list[Any], numbers: Numbers) -> None:
+        """batch: as the train step took it. weights: values of `weights_of(model)` before it."""
+        self.step, self.batch, self.weights = step, batch, weights
+        self.spoilt: bool | None = None
+        """Whether it shows a value that is not finite; None before its numbers are read."""
+        self._numbers = numbers
+
+    def read(self) -> tuple[float, NDArray[np.float64]]:
+        """Return the step's numbers, and know."""
+        loss, numbers = self._numbers()
+        with np.errstate(invalid="ignore"):
+            self.spoilt = bool((numbers[_NONFINITE] > 0).any()) or math.isinf(loss)
+        return loss, numbers
+
+
+class HeldSteps:
+    """Hold the sampled steps of one training, and say where the first value comes from that is not finite."""
+
+    def __init__(self, model: Any) -> None:
+        """Hold nothing yet."""
+        self._model = model
+        self._weights = weights_of(model)
+        size = sum(math.prod(v.shape) * np.dtype(_wide(v.dtype)).itemsize for v in self._weights)
+        scaled = isinstance(
+            model.optimizer, keras.optimizers.LossScaleOptimizer
+        )  # its gradients overflow as it searches
+        self._wanted = size <= LARGEST and model.steps_per_execution == 1 and not scaled
+        self._held: list[Held] = []
+
+    def keeping(self, tap: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the tapped train step, made to hand out its batch and the weights it begins with, too."""
+        return backends.current().keeping(tap, self._weights) if self._wanted else tap
+
+    def hold(self, step: int, sums: dict[str, Any], numbers: Numbers) -> Numbers:
+        """Hold a step; return what is to be read of it."""
+        if not self._wanted or "batch" not in sums or len(self._held) >= MOST:
+            return numbers
+        held = Held(step, sums["batch"], list(sums["weights"]), numbers)
+        self._held.append(held)
+        return held.read
+
+    def settle(self, *, wait: bool) -> tuple[Spoilt, dict[str, NDArray[Any]]] | None:
+        """Return where the first value comes from that is not finite, and what a replay needs; None for none.
+
+        wait: for the numbers of all steps that are held. To be called between steps.
+        """
+        while self._held:
+            first = self._held[0]
+            if first.spoilt is None and wait:
+                first.read()
+            if first.spoilt is None:
+                return None
+            self._held.pop(0)
+            if first.spoilt:
+                self._held, self._wanted = [], False
+                located = locate(self._model, first.batch, first.weights)
+                return self._kept(first, located)
+        return None
+
+    def _kept(self, held: Held, located: Located) -> tuple[Spoilt, dict[str, NDArray[Any]]]:
+        values = {f"weight/{i}": array(value) for i, value in enumerate(held.weights)}
+        leaves = [leaf for leaf in keras.tree.flatten(held.batch) if leaf is not None]
+        values |= {f"batch/{i}": array(leaf) for i, leaf in enumerate(leaves)}
+        script = os.path.abspath(sys.argv[0]) if sys.argv and sys.argv[0].endswith(".py") else ""
+        size = sum(value.nbytes for value in values.values())
+        left_out = f"batch and weights take {size >> 20} MiB, more than the {LARGEST >> 20} that are kept"
+        spoilt = Spoilt(
+            step=held.step,
+            state="before",
+            located=located,
+            framework="keras",
+            script=script if os.path.isfile(script) else "",
+            arguments=tuple(sys.argv[1:]),
+            kinds={f"weight/{i}": v.path for i, v in enumerate(self._weights)},
+            structure=structure_of(held.batch),
+            left_out=left_out if size > LARGEST else "",
+        )
+        return spoilt, {} if spoilt.left_out else values
+
+
+def array(value: Any) -> NDArray[Any]:
+    """Return a copy as an array of a dtype that numpy has."""
+    found = np.array(keras.ops.convert_to_numpy(value))
+    return found if found.dtype.kind in "biufc" and found.dtype.name != "bfloat16" else found.astype(np.float32)
+
+
+def structure_of(batch: Any) -> str:
+    """Return a batch's structure as JSON, its leaves numbered; tuples are lists there."""
+    numbers = iter(range(1_000_000))
+    return json.dumps(keras.tree.map_structure(lambda leaf: None if leaf is None else next(numbers), batch))
+
+
+def _wide(dtype: str) -> str:
+    return "float32" if dtype in ("bfloat16", "float16") else dtype

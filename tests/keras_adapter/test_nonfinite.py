@@ -1,0 +1,145 @@
+"""Where the first value of a fit that is no finite number comes from: planted, located, kept, run again."""
+
+import os
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from stepped import assert_same_bits, state
+
+import unvanish
+from unvanish.core import spoilt_file
+
+pytestmark = [pytest.mark.keras, pytest.mark.every_backend]
+
+L, ops = keras.layers, keras.ops
+BAD, SIZE, STEPS = 3, 16, 6
+"""The step at which one row of the batch has the signal that the faulty part reacts to; rows of a batch; steps."""
+
+
+FAULTS = {
+    "overflow in exp": (lambda x, s: ops.exp(x * x + s * 100), "forward"),
+    "log of 0": (lambda x, s: ops.log(x * x * (1 - s) + (1 - s)), "forward"),
+    "division by 0": (lambda x, s: x / (1 - s), "forward"),
+    "overflow of fp16": (
+        lambda x, s: ops.cast(ops.square(ops.cast(s * 300 + 1 + x * 0, "float16")), "float32"),
+        "forward",
+    ),
+    "slope of a root at 0": (lambda x, s: ops.sqrt(x * x * (1 - s) + (1 - s)), "backward"),
+}
+
+
+class Part(L.Layer):
+    """Compute what is planted of its first input, where the second one, the signal, is 1."""
+
+    def __init__(self, fault, **settings):
+        super().__init__(**settings)
+        self.fault = FAULTS[fault][0]
+
+    def call(self, inputs):
+        x, signal = inputs
+        return self.fault(x, signal)
+
+
+def made(fault, seed=0):
+    keras.utils.set_random_seed(seed)
+    given = keras.Input((6,), name="given")
+    signal = keras.Input((1,), name="signal")
+    x = L.Dense(8, name="first")(given)
+    x = L.BatchNormalization(name="norm")(L.Dropout(0.2, name="drop")(x))
+    x = L.Activation("tanh", name="bent")(x)
+    x = Part(fault, name="part")([x, signal]) if fault else x
+    model = keras.Model([given, signal], L.Dense(1, name="head")(x), name="planted")
+    model.compile("adam", "mse")
+    return model
+
+
+def fitted(model, callbacks=(), *, bad=BAD, spoil=None, seed=1):
+    rng = np.random.default_rng(seed)
+    x, signal = rng.normal(size=(SIZE * STEPS, 6)).astype("float32"), np.zeros((SIZE * STEPS, 1), "float32")
+    y = x[:, :1].copy()
+    if bad >= 0:
+        signal[SIZE * bad + 2] = 1
+    if spoil is not None:
+        spoil(x, y)
+    return model.fit([x, signal], y, batch_size=SIZE, shuffle=False, verbose=0, callbacks=list(callbacks))
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_planted_fault_is_located_at_its_step_and_changes_no_bit(fault, tmp_path):
+    alone = made(fault)
+    fitted(alone)
+    model, watch = made(fault), unvanish.keras.Watch(every=1, folder=tmp_path)
+    fitted(model, [watch])
+    assert_same_bits(state(model), state(alone))
+    spoilt = spoilt_file.read(watch.run)[0]
+    assert (spoilt.step, spoilt.state) == (BAD, "before")
+    assert (spoilt.located.where, spoilt.located.layer) == (FAULTS[fault][1], "part")
+    events = [event for event in watch.recording.events if event.text == str(spoilt)]
+    assert [(event.step, event.kind, event.layer) for event in events] == [(BAD, "nonfinite", "part")]
+    assert spoilt.located.inputs.nonfinite == 0
+    assert spoilt.located.inputs.largest == 1.0  # the signal: a tanh stays below
+    assert spoilt.located.inputs.entries == SIZE * 9
+
+
+@pytest.mark.parametrize(("which", "found"), [("x", "data"), ("y", "loss")])
+def test_a_nan_in_the_data_is_said_to_be_there(which, found, tmp_path):
+    def spoil(x, y):
+        (x if which == "x" else y)[SIZE * BAD + 5, 0] = np.nan
+
+    watch = unvanish.keras.Watch(every=1, folder=tmp_path)
+    fitted(made(None), [watch], bad=-1, spoil=spoil)
+    spoilt, values = spoilt_file.read(watch.run)
+    assert (spoilt.step, spoilt.located.where) == (BAD, found)
+    assert sum(int(np.isnan(v).sum()) for name, v in values.items() if name.startswith("batch/")) == 1
+
+
+def test_the_last_step_is_read_before_the_run_ends(tmp_path):
+    watch = unvanish.keras.Watch(every=1, folder=tmp_path)
+    fitted(made("division by 0"), [watch], bad=STEPS - 1)
+    assert spoilt_file.read(watch.run)[0].step == STEPS - 1
+
+
+def test_a_healthy_fit_keeps_nothing(tmp_path):
+    watch = unvanish.keras.Watch(every=1, folder=tmp_path)
+    fitted(made("division by 0"), [watch], bad=-1)
+    assert [path.name for path in watch.run.iterdir()] == ["recording.sqlite"]
+    assert "nonfinite" not in [event.kind for event in watch.recording.events]
+
+
+SCRIPT = """
+import keras, numpy as np
+keras.utils.set_random_seed(1)
+model = keras.Sequential([
+    keras.Input((6,)),
+    keras.layers.Dense(8, "relu", bias_initializer=keras.initializers.Constant(-0.5), name="first"),
+    keras.layers.Lambda(lambda x: x / (keras.ops.sum(x, -1, keepdims=True) + SMALL), name="shares"),
+    keras.layers.Dense(1),
+])
+model.compile("sgd", "mse")
+x = np.random.default_rng(0).normal(size=(96, 6)).astype("float32") + 2
+x[50] = 0
+model.fit(x, x[:, :1], batch_size=16, shuffle=False, verbose=0)
+"""
+
+
+def test_the_step_of_a_script_is_run_again_until_the_script_is_mended(tmp_path):
+    script, run = tmp_path / "train.py", ".unvanish/train/run-1"
+
+    def unvanish_(*arguments):
+        env = os.environ | {"NO_COLOR": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
+        command = [sys.executable, "-m", "unvanish", *arguments]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, env=env)
+
+    script.write_text(SCRIPT.replace("SMALL", "0"))
+    assert unvanish_("watch", "train.py", "--every", "1").returncode == 0
+    again = unvanish_("replay", run)
+    assert again.returncode == 1, again.stderr
+    first, second = again.stdout.splitlines()
+    assert "step 3: the first value" in first
+    assert second.startswith("  again the same: forward in shares (Lambda)")
+    script.write_text(SCRIPT.replace("SMALL", "1e-6"))
+    mended = unvanish_("replay", run)
+    assert mended.returncode == 0, mended.stderr + mended.stdout
