@@ -63,17 +63,17 @@ class HeldSteps:
         """Return the tapped train step, made to hand out its batch and the weights it begins with, too."""
         return backends.current().keeping(tap, self._weights) if self._wanted else tap
 
-    def hold(self, step: int, sums: dict[str, Any], numbers: Numbers) -> Numbers:
-        """Hold a step; return what is to be read of it.
+    def hold(self, step: int, sums: dict[str, Any], numbers: Numbers) -> Numbers | None:
+        """Hold a step; return what is to be read of it, None where it is not held.
 
         Of a reader that lags behind, so many are held as may be kept of one; the later ones are not.
         """
         if not self._wanted or "batch" not in sums:
-            return numbers
+            return None
         leaves = [leaf for leaf in keras.tree.flatten(sums["batch"]) if leaf is not None]
         each = self._size + sum(4 * math.prod(leaf.shape) for leaf in leaves)
         if self._held and (len(self._held) + 1) * each > LARGEST:
-            return numbers
+            return None
         held = Held(step, sums["batch"], list(sums["weights"]), numbers)
         self._held.append(held)
         return held.read
