@@ -56,6 +56,9 @@ class Taken:
     def glance(self, step, mean, steps):
         self.glances.append((step, mean, steps))
 
+    def awaits(self, step):
+        self.awaited = step
+
     def spoilt(self, spoilt, values):
         self.words.append((spoilt.step, "spoilt", str(spoilt)))
 

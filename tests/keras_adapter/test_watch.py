@@ -141,7 +141,7 @@ def test_a_planted_spike_is_seen_and_told(tmp_path, capsys):
     norms = found.array("gradient_norm")[:, 0]
     assert int(np.nanargmax(norms)) == 6
     assert [(event.step, event.kind) for event in found.events] == [(6, "jump"), (10, "nonfinite")]
-    assert "step 10: the first values that are no finite numbers" in capsys.readouterr().err
+    assert "step 10: the first value that is no finite number comes in the loss" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -24,8 +24,6 @@ from unvanish.keras import backends
 from unvanish.keras.nonfinite import locate, weights_of
 from unvanish.watching.recorder import Numbers
 
-MOST = 4
-"""Sampled steps that are held until their numbers are read: of a device that lags behind, the later ones are not."""
 _NONFINITE = WATCH_STATS.index("gradient_nonfinite")
 
 
@@ -54,21 +52,28 @@ class HeldSteps:
         """Hold nothing yet."""
         self._model = model
         self._weights = weights_of(model)
-        size = sum(math.prod(v.shape) * np.dtype(_wide(v.dtype)).itemsize for v in self._weights)
+        self._size = sum(math.prod(v.shape) * np.dtype(_wide(v.dtype)).itemsize for v in self._weights)
         scaled = isinstance(
             model.optimizer, keras.optimizers.LossScaleOptimizer
         )  # its gradients overflow as it searches
-        self._wanted = size <= LARGEST and model.steps_per_execution == 1 and not scaled
+        self._wanted = self._size <= LARGEST and model.steps_per_execution == 1 and not scaled
         self._held: list[Held] = []
 
     def keeping(self, tap: Callable[..., Any]) -> Callable[..., Any]:
         """Return the tapped train step, made to hand out its batch and the weights it begins with, too."""
         return backends.current().keeping(tap, self._weights) if self._wanted else tap
 
-    def hold(self, step: int, sums: dict[str, Any], numbers: Numbers) -> Numbers:
-        """Hold a step; return what is to be read of it."""
-        if not self._wanted or "batch" not in sums or len(self._held) >= MOST:
-            return numbers
+    def hold(self, step: int, sums: dict[str, Any], numbers: Numbers) -> Numbers | None:
+        """Hold a step; return what is to be read of it, None where it is not held.
+
+        Of a reader that lags behind, so many are held as may be kept of one; the later ones are not.
+        """
+        if not self._wanted or "batch" not in sums:
+            return None
+        leaves = [leaf for leaf in keras.tree.flatten(sums["batch"]) if leaf is not None]
+        each = self._size + sum(4 * math.prod(leaf.shape) for leaf in leaves)
+        if self._held and (len(self._held) + 1) * each > LARGEST:
+            return None
         held = Held(step, sums["batch"], list(sums["weights"]), numbers)
         self._held.append(held)
         return held.read

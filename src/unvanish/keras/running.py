@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import keras
+import numpy as np
 from numpy.typing import NDArray
 
 from unvanish.core.nonfinite import Spoilt
@@ -44,6 +45,9 @@ class Takes(Protocol):
 
     def says(self, step: int, kind: str, text: str) -> None:
         """Take a word about the watching itself."""
+
+    def awaits(self, step: int) -> None:
+        """Be told, before its sample, that the place in a step is searched for once its numbers were read."""
 
     def spoilt(self, spoilt: Spoilt, values: Mapping[str, NDArray[Any]]) -> None:
         """Take where the first value comes from that is not finite, and what a replay of its step needs."""
@@ -167,8 +171,14 @@ class Running:
 
     def _hand_over(self, step: int, sums: dict[str, Any]) -> None:
         norms, table = self._norms, sums["numbers"]
-        numbers = self._held.hold(step, sums, lambda: norms.numbers(keras.ops.convert_to_numpy(table)))
-        self._takes.sample(step, numbers)
+
+        def numbers() -> tuple[float, NDArray[np.float64]]:
+            return norms.numbers(keras.ops.convert_to_numpy(table))
+
+        held = self._held.hold(step, sums, numbers)
+        if held is not None:
+            self._takes.awaits(step)
+        self._takes.sample(step, numbers if held is None else held)
 
     def settle(self, *, wait: bool) -> None:
         """Say where the first value comes from that is not finite, once its step was read. wait: for that, at the end.

@@ -50,6 +50,9 @@ class Run:
         self._mean = (0.0, 0)
         """Of the losses at the last glance: their sum since Keras began to take means, and how many they are."""
         self._nonfinite = False
+        self._awaited: set[int] = set()
+        self._untold: list[Event] = []
+        """That something is not finite, while the place of it is searched for."""
         self._made: Path | None = None
         self._listeners: list[Hear] = [self._jumps, self._numbers]
 
@@ -78,11 +81,15 @@ class Run:
 
     def spoilt(self, spoilt: Spoilt, values: Mapping[str, NDArray[np.generic]]) -> None:
         """Take where the first value comes from that is no finite number; it is told, and kept in the run's folder."""
-        self._nonfinite = True
         if self._recorder is not None:
             self._recorder.do(lambda: self._keep(spoilt, values))
 
+    def awaits(self, step: int) -> None:
+        """Be told, before its sample, that the place in a step is searched for once its numbers were read."""
+        self._awaited.add(step)
+
     def _keep(self, spoilt: Spoilt, values: Mapping[str, NDArray[np.generic]]) -> list[Event]:
+        self._nonfinite, self._untold = True, []
         self._tell(f"{spoilt}")
         write(self._own_folder(), spoilt, values)
         seconds = 0.0 if self._recorder is None else self._recorder.seconds
@@ -95,10 +102,14 @@ class Run:
             self._tell(f"step {step}: watching ends here: {text}")
         if self._recorder is not None:
             self._recorder.event(step, kind, text)
+            if kind == "unlocated":
+                self._recorder.do(self._tell_symptom)
 
     def ends(self, steps: int | None = None) -> None:
         """Write what is left. May be called again. steps: that were taken; None where nobody counted to the end."""
         recorder, self._recorder = self._recorder, None
+        if recorder is not None:
+            recorder.do(self._tell_symptom)
         if recorder is not None and not recorder.close(self._last + 1 if steps is None else steps, lambda: self.cost):
             self._tell("the last samples are still being read: the recording ends before them")
 
@@ -185,8 +196,16 @@ class Run:
         self._nonfinite = True
         where = f"in the gradients of {len(layers)} of {len(header.layers)} layers" if layers else "in the loss alone"
         text = f"step {row.step}: the first values that are no finite numbers, {where} (loss {row.loss:.3g})"
-        self._tell(text)
-        return [Event(step=row.step, seconds=row.seconds, kind="nonfinite", text=text, layer=(layers or [""])[-1])]
+        last = (layers or [""])[-1]
+        self._untold = [Event(step=row.step, seconds=row.seconds, kind="nonfinite", text=text, layer=last)]
+        return [] if row.step in self._awaited else self._tell_symptom()
+
+    def _tell_symptom(self) -> list[Event]:
+        """Tell that something is not finite, where the place of it was not found."""
+        found, self._untold = self._untold, []
+        for event in found:
+            self._tell(event.text)
+        return found
 
 
 def to_stream(stream: TextIO) -> Callable[[str], None]:
