@@ -48,8 +48,8 @@ class Located(msgspec.Struct, frozen=True, kw_only=True):
             return f"in the data: {count} entries of the batch are no finite numbers, the rest has {self.inputs}"
         if self.where == "weights":
             return (
-                f"in the weights of {self.layer}: {count} are no finite numbers when the step begins, since an earlier "
-                f"one that was not sampled (every=1 samples all); the rest has {self.inputs}"
+                f"in the weights of {self.layer}: {count} are no finite numbers when the step begins, the rest has "
+                f"{self.inputs}"
             )
         if self.where == "forward":
             return f"forward in {self.layer}{by}: its inputs are finite, {self.inputs}, and its output is not"
@@ -84,11 +84,20 @@ class Spoilt(msgspec.Struct, frozen=True, kw_only=True):
     """What the forward pass computed in, `device:dtype`; empty for no autocast."""
     left_out: str = ""
     """Why batch and weights are not kept; empty where they are."""
+    since: tuple[int, int] | None = None
+    """The first and the last step in which weights that are no finite numbers may have become so; None: not known."""
 
     def __str__(self) -> str:
         """Return it in words, one line."""
         weights = "" if self.state == "before" else "; the weights are those after the step"
+        if self.located.where == "weights" and self.since is not None:
+            weights += f"; they are so {since(*self.since)} (every=1 samples every step)"
         return f"step {self.step}: the first value that is no finite number comes {self.located}{weights}"
+
+
+def since(first: int, last: int) -> str:
+    """Say in words that something is so since one of these steps."""
+    return f"since step {first}" if first == last else f"since one of the steps {first} to {last}"
 
 
 def joined(parts: list[Magnitudes]) -> Magnitudes | None:

@@ -30,9 +30,9 @@ _NONFINITE = WATCH_STATS.index("gradient_nonfinite")
 class Held:
     """Hold one sampled step."""
 
-    def __init__(self, step: int, batch: Any, weights: list[Any], numbers: Numbers) -> None:
-        """batch: as the train step took it. weights: values of `weights_of(model)` before it."""
-        self.step, self.batch, self.weights = step, batch, weights
+    def __init__(self, step: int, sums: dict[str, Any], numbers: Numbers) -> None:
+        """sums: that the step handed out, among them the batch as it took it and the weights before it."""
+        self.step, self.sums, self.batch = step, sums, sums["batch"]
         self.spoilt: bool | None = None
         """Whether it shows a value that is not finite; None before its numbers are read."""
         self._numbers = numbers
@@ -74,7 +74,7 @@ class HeldSteps:
         each = self._size + sum(4 * math.prod(leaf.shape) for leaf in leaves)
         if self._held and (len(self._held) + 1) * each > LARGEST:
             return None
-        held = Held(step, sums["batch"], list(sums["weights"]), numbers)
+        held = Held(step, sums, numbers)
         self._held.append(held)
         return held.read
 
@@ -84,20 +84,21 @@ class HeldSteps:
         wait: for the numbers of all steps that are held. To be called between steps.
         """
         while self._held:
-            first = self._held[0]
-            if first.spoilt is None and wait:
+            passed_over = any(held.spoilt is not None for held in self._held)  # by a reader that had no room for it
+            first = self._held.pop(0)
+            if first.spoilt is None and (wait or passed_over):
                 first.read()
             if first.spoilt is None:
+                self._held.insert(0, first)
                 return None
-            self._held.pop(0)
             if first.spoilt:
                 self._held, self._wanted = [], False
-                located = locate(self._model, first.batch, first.weights)
-                return self._kept(first, located)
+                weights = backends.current().begun(first.sums, self._weights)
+                return self._kept(first, weights, locate(self._model, first.batch, weights))
         return None
 
-    def _kept(self, held: Held, located: Located) -> tuple[Spoilt, dict[str, NDArray[Any]]]:
-        values = {f"weight/{i}": array(value) for i, value in enumerate(held.weights)}
+    def _kept(self, held: Held, weights: list[Any], located: Located) -> tuple[Spoilt, dict[str, NDArray[Any]]]:
+        values = {f"weight/{i}": array(value) for i, value in enumerate(weights)}
         leaves = [leaf for leaf in keras.tree.flatten(held.batch) if leaf is not None]
         values |= {f"batch/{i}": array(leaf) for i, leaf in enumerate(leaves)}
         script = os.path.abspath(sys.argv[0]) if sys.argv and sys.argv[0].endswith(".py") else ""

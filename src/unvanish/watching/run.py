@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 
 from unvanish.core.nonfinite import Spoilt
 from unvanish.core.observation import Observation
-from unvanish.core.recording import WATCH_STATS, About, Event, Recording
+from unvanish.core.recording import About, Event, Recording
 from unvanish.core.recording_file import Header, RecordingFile, Row, read
 from unvanish.core.run_folder import make_run_folder
 from unvanish.core.spoilt_file import write
 from unvanish.core.version import VERSION
 from unvanish.core.watch_cost import WatchCost
 from unvanish.errors import UsageError
+from unvanish.watching.first_nonfinite import FirstNonfinite
 from unvanish.watching.pace import Pace
 from unvanish.watching.recorder import Numbers, Recorder
 from unvanish.watching.stream import Stream, loss_unknown
@@ -49,12 +50,9 @@ class Run:
         self._losses: list[float] = []
         self._mean = (0.0, 0)
         """Of the losses at the last glance: their sum since Keras began to take means, and how many they are."""
-        self._nonfinite = False
-        self._awaited: set[int] = set()
-        self._untold: list[Event] = []
-        """That something is not finite, while the place of it is searched for."""
+        self._nonfinite = FirstNonfinite(tell)
         self._made: Path | None = None
-        self._listeners: list[Hear] = [self._jumps, self._numbers]
+        self._listeners: list[Hear] = [self._jumps, self._nonfinite.row]
 
     def begins(self, layers: Sequence[str], sizes: Sequence[int], optimizer: str) -> None:
         """Begin the recording of these layers, with their numbers of entries."""
@@ -86,15 +84,18 @@ class Run:
 
     def awaits(self, step: int) -> None:
         """Be told, before its sample, that the place in a step is searched for once its numbers were read."""
-        self._awaited.add(step)
+        self._nonfinite.awaits(step)
 
     def _keep(self, spoilt: Spoilt, values: Mapping[str, NDArray[np.generic]]) -> list[Event]:
-        self._nonfinite, self._untold = True, []
-        self._tell(f"{spoilt}")
-        write(self._own_folder(), spoilt, values)
-        seconds = 0.0 if self._recorder is None else self._recorder.seconds
-        layer = spoilt.located.layer
-        return [Event(step=spoilt.step, seconds=seconds, kind="nonfinite", text=f"{spoilt}", layer=layer)]
+        kept, events = self._nonfinite.located(spoilt, self._seconds)
+        if kept is None:
+            return events
+        try:
+            write(self._own_folder(), kept, values)
+        except OSError as error:  # the recorder tells of a disk that is full, if its own lines fail too
+            text = f"batch and weights of step {kept.step} could not be kept: {error}"
+            events.append(Event(step=kept.step, seconds=self._seconds, kind="unkept", text=text))
+        return events
 
     def says(self, step: int, kind: str, text: str) -> None:
         """Take a word about the watching itself; what failed is shown too."""
@@ -103,13 +104,13 @@ class Run:
         if self._recorder is not None:
             self._recorder.event(step, kind, text)
             if kind == "unlocated":
-                self._recorder.do(self._tell_symptom)
+                self._recorder.do(self._nonfinite.unlocated)
 
     def ends(self, steps: int | None = None) -> None:
         """Write what is left. May be called again. steps: that were taken; None where nobody counted to the end."""
         recorder, self._recorder = self._recorder, None
         if recorder is not None:
-            recorder.do(self._tell_symptom)
+            recorder.do(self._nonfinite.unlocated)
         if recorder is not None and not recorder.close(self._last + 1 if steps is None else steps, lambda: self.cost):
             self._tell("the last samples are still being read: the recording ends before them")
 
@@ -167,45 +168,32 @@ class Run:
         self._mean = mean * steps, steps
         if 0 < sofar < steps:
             mean = (mean * steps - before) / (steps - sofar)
-        seconds = 0.0 if self._recorder is None else self._recorder.seconds
-        return self._jump(step, seconds, mean)
+        seconds = self._seconds
+        events = self._jump(step, seconds, mean)
+        self._nonfinite.glance(step, seconds, mean)
+        return events
+
+    @property
+    def _seconds(self) -> float:
+        """Return the time since the recording began."""
+        return 0.0 if self._recorder is None else self._recorder.seconds
 
     def _jumps(self, header: Header, row: Row) -> list[Event]:
         return [] if loss_unknown(header, row) else self._jump(row.step, row.seconds, row.loss)
 
     def _jump(self, step: int, seconds: float, loss: float) -> list[Event]:
         """Have the next step sampled where the loss is much larger than it was, or no number; say so of a jump."""
+        if not math.isfinite(loss):
+            if not self._nonfinite.known:  # after the first one no sample shows more
+                self.pace.alarm()
+            return []
         before, self._losses = self._losses, [*self._losses[-_LAST + 1 :], loss]
         most = max(map(abs, before)) if len(before) >= _FEWEST else math.nan
-        jumps = abs(loss) > JUMP * most
-        if jumps or not math.isfinite(loss):
-            self.pace.alarm()
-        if not jumps:
+        if not abs(loss) > JUMP * most:
             return []
+        self.pace.alarm()
         text = f"the loss jumped to {loss:.3g}, {abs(loss) / most:.3g} times the largest of those before"
         return [Event(step=step, seconds=seconds, kind="jump", text=text)]
-
-    def _numbers(self, header: Header, row: Row) -> list[Event]:
-        """Say when a gradient or the loss is no number for the first time."""
-        if self._nonfinite:
-            return []
-        counts = row.numbers[WATCH_STATS.index("gradient_nonfinite")]
-        layers = [name for name, count in zip(header.layers, counts, strict=True) if count > 0]
-        if (math.isfinite(row.loss) or loss_unknown(header, row)) and not layers:
-            return []
-        self._nonfinite = True
-        where = f"in the gradients of {len(layers)} of {len(header.layers)} layers" if layers else "in the loss alone"
-        text = f"step {row.step}: the first values that are no finite numbers, {where} (loss {row.loss:.3g})"
-        last = (layers or [""])[-1]
-        self._untold = [Event(step=row.step, seconds=row.seconds, kind="nonfinite", text=text, layer=last)]
-        return [] if row.step in self._awaited else self._tell_symptom()
-
-    def _tell_symptom(self) -> list[Event]:
-        """Tell that something is not finite, where the place of it was not found."""
-        found, self._untold = self._untold, []
-        for event in found:
-            self._tell(event.text)
-        return found
 
 
 def to_stream(stream: TextIO) -> Callable[[str], None]:

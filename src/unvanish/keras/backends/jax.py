@@ -198,6 +198,11 @@ def keeping(tap: Callable[..., Any], variables: Sequence[Any]) -> Callable[..., 
     return step
 
 
+def begun(sums: dict[str, Any], variables: Sequence[Any]) -> list[Any]:  # noqa: ARG001
+    """See `protocol.Backend`."""
+    return list(sums["weights"])
+
+
 def split(result: Any) -> tuple[Any, Any]:
     """Return ((logs, state), sums)."""
     (logs, sums), state = result

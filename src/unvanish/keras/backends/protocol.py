@@ -91,6 +91,9 @@ class Backend(Protocol):
         variables: those, in the order in which Keras hands them to a step.
         """
 
+    def begun(self, sums: dict[str, Any], variables: Sequence[Any]) -> list[Any]:
+        """Return the values that the variables began the step with, in their order, from its sums."""
+
     def split(self, result: Any) -> tuple[Any, Any]:
         """Return (what Keras expects of a train function, the sums of the tapped step)."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -12,9 +13,9 @@ import tensorflow as tf
 
 from unvanish.keras import compat
 from unvanish.keras.backends.protocol import Array, Looked, Run, as_floats, kept, sound, unscaled
-from unvanish.keras.backends.stateful import keeping, logs_of, split, tapped
+from unvanish.keras.backends.stateful import logs_of, split, tapped
 
-__all__ = ["keeping", "logs_of", "split", "tapped"]
+__all__ = ["logs_of", "split", "tapped"]
 
 SUMS = "float64"
 LARGE = 2**18
@@ -117,6 +118,37 @@ def read(variable: Any) -> Any:
     Never `variable.gather_nd`: it would put the variable for good into a mode in which every read copies it.
     """
     return tf.identity(variable.value)
+
+
+def keeping(tap: Callable[..., Any], variables: Sequence[Any]) -> Callable[..., Any]:
+    """See `protocol.Backend`; the weights are one vector for each dtype, since every tensor that leaves a step costs."""
+
+    def step(data: Any) -> Any:
+        weights = {
+            dtype: tf.concat([tf.reshape(read(variable), (-1,)) for variable in group], 0)
+            for dtype, group in _by_dtype(variables).items()
+        }
+        logs, sums = tap(data)
+        return logs, {**sums, "batch": data, "weights": weights}
+
+    return step
+
+
+def begun(sums: dict[str, Any], variables: Sequence[Any]) -> list[Any]:
+    """See `protocol.Backend`."""
+    found: dict[int, Any] = {}
+    for dtype, group in _by_dtype(variables).items():
+        parts = tf.split(sums["weights"][dtype], [math.prod(variable.shape) for variable in group])
+        for variable, part in zip(group, parts, strict=True):
+            found[id(variable)] = tf.reshape(part, variable.shape)
+    return [found[id(variable)] for variable in variables]
+
+
+def _by_dtype(variables: Sequence[Any]) -> dict[str, list[Any]]:
+    groups: dict[str, list[Any]] = {}
+    for variable in variables:
+        groups.setdefault(variable.dtype, []).append(variable)
+    return groups
 
 
 def still(value: Any) -> Any:

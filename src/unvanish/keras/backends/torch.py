@@ -11,9 +11,9 @@ import numpy as np
 import torch
 
 from unvanish.keras.backends.protocol import Array, Looked, Run, as_floats, kept, sound, unscaled
-from unvanish.keras.backends.stateful import keeping, logs_of, split, tapped
+from unvanish.keras.backends.stateful import begun, keeping, logs_of, split, tapped
 
-__all__ = ["keeping", "logs_of", "split", "tapped"]
+__all__ = ["begun", "keeping", "logs_of", "split", "tapped"]
 
 
 SUMS = "float32"

@@ -1,0 +1,98 @@
+"""Tell the first value of a training that is no finite number, once: with its place, else as what was seen of it.
+
+All but `awaits` is called in the recorder's thread, in the order in which the training put it there. However late that
+thread is, what it decides is decided by that order alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from msgspec.structs import replace
+
+from unvanish.core.nonfinite import Spoilt, since
+from unvanish.core.recording import WATCH_STATS, Event
+from unvanish.core.recording_file import Header, Row
+from unvanish.watching.stream import loss_unknown
+
+_COUNTS = WATCH_STATS.index("gradient_nonfinite")
+
+
+class FirstNonfinite:
+    """Hold what is known of it."""
+
+    def __init__(self, tell: Callable[[str], object]) -> None:
+        """tell: shows a line that the user must see."""
+        self._tell = tell
+        self._awaited: set[int] = set()
+        self._finite = 0
+        """The last step of which nothing but finite values was seen; before one, the first step."""
+        self._glanced: int | None = None
+        """The first step whose loss was seen to be no finite number."""
+        self._pending: Event | None = None
+        """What was seen, while a sample of it is waited for, or its place."""
+        self._sampled = False
+        """Whether it was seen in a sample, not in a loss alone."""
+        self._told = False
+
+    def awaits(self, step: int) -> None:
+        """Be told, before its sample is put, that the place is searched for once the numbers of the step were read."""
+        self._awaited.add(step)
+
+    @property
+    def known(self) -> bool:
+        """Say whether it was seen, told or not."""
+        return self._told or self._pending is not None
+
+    def glance(self, step: int, seconds: float, loss: float) -> None:
+        """Take the loss of a step that is not sampled, or the mean over the steps since the last glance."""
+        if math.isfinite(loss):
+            self._passed(step)
+        elif not self.known:
+            self._glanced = step
+            text = f"step {step}: the loss is no finite number ({loss:.3g}), {since(self._finite, step)}"
+            self._pending = Event(step=step, seconds=seconds, kind="nonfinite", text=text)
+
+    def row(self, header: Header, row: Row) -> list[Event]:
+        """Take a sample; return what is to be recorded of it."""
+        counts = row.numbers[_COUNTS]
+        layers = [name for name, count in zip(header.layers, counts, strict=True) if count > 0]
+        if (math.isfinite(row.loss) or loss_unknown(header, row)) and not layers:
+            self._passed(row.step)
+            return []
+        if self._told or self._sampled:  # what is pending waits for the place of its own step
+            return []
+        self._sampled, self._pending = True, self._symptom(header, row, layers)
+        return [] if row.step in self._awaited else self.unlocated()
+
+    def located(self, spoilt: Spoilt, seconds: float) -> tuple[Spoilt | None, list[Event]]:
+        """Take its place; return what is to be kept, None for a later one than was told, and what is to be recorded."""
+        if self._told:
+            return None, []
+        until = spoilt.step - 1 if self._glanced is None else self._glanced
+        spoilt = replace(spoilt, since=(self._finite, max(until, self._finite)))
+        layer = spoilt.located.layer
+        self._pending = Event(step=spoilt.step, seconds=seconds, kind="nonfinite", text=f"{spoilt}", layer=layer)
+        return spoilt, self.unlocated()
+
+    def unlocated(self) -> list[Event]:
+        """Tell what was seen, if it was not told: nobody will find its place, or it is all over."""
+        found, self._pending = self._pending, None
+        if found is None:
+            return []
+        self._told = True
+        self._tell(found.text)
+        return [found]
+
+    def _symptom(self, header: Header, row: Row, layers: list[str]) -> Event:
+        where = f"in the gradients of {len(layers)} of {len(header.layers)} layers" if layers else "in the loss alone"
+        text = f"step {row.step}: the first values that are no finite numbers, {where} (loss {row.loss:.3g})"
+        if row.step > self._finite + 1:
+            text += f", {since(self._finite, row.step if self._glanced is None else self._glanced)}"
+        last = (layers or [""])[-1]
+        return Event(step=row.step, seconds=row.seconds, kind="nonfinite", text=text, layer=last)
+
+    def _passed(self, step: int) -> None:
+        if not self.known:
+            self._finite = max(self._finite, step)
