@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 
 import keras
 import numpy as np
@@ -11,6 +12,7 @@ from stepped import assert_same_bits, state
 
 import unvanish
 from unvanish.core import spoilt_file
+from unvanish.keras.norms import Norms
 
 pytestmark = [pytest.mark.keras, pytest.mark.every_backend]
 
@@ -56,9 +58,9 @@ def made(fault, seed=0):
     return model
 
 
-def fitted(model, callbacks=(), *, bad=BAD, spoil=None, seed=1):
+def fitted(model, callbacks=(), *, bad=BAD, spoil=None, seed=1, steps=STEPS):
     rng = np.random.default_rng(seed)
-    x, signal = rng.normal(size=(SIZE * STEPS, 6)).astype("float32"), np.zeros((SIZE * STEPS, 1), "float32")
+    x, signal = rng.normal(size=(SIZE * steps, 6)).astype("float32"), np.zeros((SIZE * steps, 1), "float32")
     y = x[:, :1].copy()
     if bad >= 0:
         signal[SIZE * bad + 2] = 1
@@ -100,6 +102,48 @@ def test_the_last_step_is_read_before_the_run_ends(tmp_path):
     watch = unvanish.keras.Watch(every=1, folder=tmp_path)
     fitted(made("division by 0"), [watch], bad=STEPS - 1)
     assert spoilt_file.read(watch.run)[0].step == STEPS - 1
+
+
+@pytest.mark.parametrize("room", [1000, 1 << 20])
+@pytest.mark.parametrize("delay", [0.0, 0.05])
+def test_it_is_told_once_whatever_the_readers_delay(delay, room, tmp_path, monkeypatch):
+    """room: bytes of sampled steps that are held, of one or of all; then a late reader meets steps that were not."""
+    numbers = Norms.numbers
+    monkeypatch.setattr(Norms, "numbers", lambda self, table: time.sleep(delay) or numbers(self, table))
+    monkeypatch.setattr("unvanish.keras.held_steps.LARGEST", room)
+    watch = unvanish.keras.Watch(every=1, folder=tmp_path)
+    fitted(made("division by 0"), [watch])
+    events = [event for event in watch.recording.events if event.kind == "nonfinite"]
+    assert [event.step for event in events] == [BAD]
+    assert events[0].text.startswith(f"step {BAD}: the first value")
+    if room > 1000:
+        assert (events[0].layer, "forward in part" in events[0].text) == ("part", True)
+
+
+@pytest.mark.parametrize("bad", [1, 5])
+def test_what_came_in_a_step_that_was_not_sampled_is_said_to_have(bad, tmp_path):
+    watch = unvanish.keras.Watch(every=3, folder=tmp_path)
+    fitted(made("division by 0"), [watch], bad=bad, steps=7)
+    spoilt = spoilt_file.read(watch.run)[0]
+    seen = 3 if bad == 1 else 6
+    assert (spoilt.step, spoilt.located.where, spoilt.since) == (seen, "weights", (seen - 3, seen - 1))
+    assert f"since one of the steps {seen - 3} to {seen - 1}" in str(spoilt)
+
+
+def test_a_loss_that_is_no_number_between_samples_has_the_next_step_sampled(tmp_path, monkeypatch):
+    """With a budget of next to nothing, and a look at every loss: the step is known all the same."""
+    monkeypatch.setattr("unvanish.watching.pace.GLANCE_SECONDS", 1e-15)
+
+    class Wait(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            time.sleep(0.02)  # as long as the recorder may need to look
+
+    watch, bad = unvanish.keras.Watch(budget=1e-9, folder=tmp_path), 60
+    fitted(made("division by 0"), [watch, Wait()], bad=bad, steps=80)
+    spoilt = spoilt_file.read(watch.run)[0]
+    assert spoilt.located.where == "weights"
+    assert bad < spoilt.step < bad + 9
+    assert bad - 3 <= spoilt.since[0] <= bad <= spoilt.since[1] <= bad + 3
 
 
 def test_what_cannot_be_located_is_told_all_the_same(tmp_path, monkeypatch):

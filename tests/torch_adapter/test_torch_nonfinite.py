@@ -6,6 +6,7 @@ import os
 import random
 import subprocess
 import sys
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -184,6 +185,53 @@ def test_a_healthy_training_keeps_nothing(seed):
         train(net, seed, bad=-1)
     assert [event.kind for event in watch.recording.events if event.kind == "nonfinite"] == []
     assert [path.name for path in watch.run.iterdir()] == ["recording.sqlite"]
+
+
+class Compiled(Net):
+    """Has a function of its forward pass compiled, and counts how often it is."""
+
+    def __init__(self, fault="log of 0"):
+        super().__init__(fault)
+        self.graphs = []
+        self.bend = torch.compile(lambda x: torch.tanh(x) + x, backend=self.count)
+
+    def count(self, graph, _):
+        self.graphs.append(graph)
+        return graph.forward
+
+    def forward(self, x):
+        return super().forward(self.bend(x))
+
+
+def test_where_a_function_was_compiled_the_place_is_found_and_nothing_more_is_compiled():
+    def trained(watch):
+        torch._dynamo.reset()
+        net = Compiled()
+        with watch(net) as run:
+            bits = train(net)
+        return bits, len(net.graphs), run
+
+    try:
+        alone, ours = trained(nullcontext), trained(lambda net: unvanish.watch(net, every=1))
+    finally:
+        torch._dynamo.reset()
+    assert ours[:2] == alone[:2]
+    assert alone[1] > 0
+    spoilt = told(ours[2])
+    assert (spoilt.step, spoilt.located.where, spoilt.located.layer) == (BAD, "forward", "part")
+
+
+def test_of_a_model_that_is_compiled_it_is_said_that_the_place_was_not_looked_for():
+    torch._dynamo.reset()
+    net = Net()
+    net.compile(backend="eager")
+    try:
+        with unvanish.watch(net, every=1) as watch:
+            train(net)
+    finally:
+        torch._dynamo.reset()
+    kinds = [event.kind for event in watch.recording.events]
+    assert (kinds.count("unlocated"), kinds.count("nonfinite")) == (1, 1)
 
 
 def test_a_mask_of_infinities_is_no_fault():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import types
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -47,6 +48,12 @@ def anything_compiled() -> bool:
     """
     frames = sys.modules.get("torch._dynamo.eval_frame")
     return frames is not None and any(callable(backend) for backend in frames.cached_backends.values())
+
+
+def as_written() -> AbstractContextManager[Any]:
+    """Let compiled functions run as they were written, in the context, and nothing be compiled."""
+    stance: Callable[..., AbstractContextManager[Any]] = torch.compiler.set_stance
+    return stance("force_eager") if anything_compiled() else nullcontext()  # it would import the compiler
 
 
 _EVAL_FRAME: Any = torch._C._dynamo.eval_frame

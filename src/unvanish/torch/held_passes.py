@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from unvanish.core.nonfinite import Located, Spoilt
 from unvanish.core.spoilt_file import LARGEST
 from unvanish.torch.arrays import array, tensors_in
-from unvanish.torch.compat import anything_compiled, transformed
+from unvanish.torch.compat import anything_compiled, as_written, holds_compiled, transformed
 from unvanish.torch.nonfinite import autocast_now, locate
 from unvanish.torch.patches import Patches
 from unvanish.torch.snapshot import untouched
@@ -66,7 +66,7 @@ class HeldPasses:
     def _call(self, original: Callable[..., Any], module: torch.nn.Module, *args: Any, **kwargs: Any) -> Any:
         if module is not self._model or self._inside or not torch.is_grad_enabled() or transformed():
             return original(module, *args, **kwargs)
-        if anything_compiled() or len(self._passes) >= MOST:
+        if len(self._passes) >= MOST or (anything_compiled() and holds_compiled(module)):
             return original(module, *args, **kwargs)
         held = Pass(_detached(args), _detached(kwargs), torch.get_rng_state(), autocast_now())
         self._inside = True
@@ -107,7 +107,8 @@ def run_again(model: torch.nn.Module, one: Pass) -> Located:
     twin = copy.deepcopy(model)
     torch.set_rng_state(one.stream)
     args, kwargs = _detached((one.args, one.kwargs))
-    return locate(twin, args, kwargs, one.cotangents, one.autocast)
+    with as_written():
+        return locate(twin, args, kwargs, one.cotangents, one.autocast)
 
 
 def _kept(model: torch.nn.Module, one: Pass, spoilt: Spoilt) -> tuple[Spoilt, dict[str, NDArray[Any]]]:

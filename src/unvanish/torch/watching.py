@@ -32,6 +32,8 @@ from unvanish.torch.steps import Steps
 from unvanish.torch.tally import Number, Rows, Tally
 from unvanish.watching.pace import Pace
 
+NOT_SEEN = "no forward pass of the model was seen that could be run again: it is compiled, or torch.func calls it"
+
 
 class Takes(Protocol):
     """Take what the watched training gives."""
@@ -168,7 +170,9 @@ class Watching:
         self._held = None
         try:
             found = held.spoilt(self._rhythm.done)
-            if found is not None:
+            if found is None:
+                self._takes.says(self._rhythm.done, "unlocated", NOT_SEEN)
+            else:
                 self._takes.spoilt(*found)
         except Exception as error:  # a model that cannot be copied, no memory: watching goes on without
             self._takes.says(self._rhythm.done, "unlocated", f"{type(error).__name__}: {error}".splitlines()[0])
