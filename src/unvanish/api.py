@@ -24,7 +24,7 @@ from unvanish.watching.session import Plan, Progress
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from unvanish.core.nonfinite import Located, Spoilt
+    from unvanish.core.nonfinite import Replayed
     from unvanish.forecasting import Reach
     from unvanish.script.run import ScriptRun
     from unvanish.trial.cure import Cure
@@ -271,13 +271,14 @@ def watch_script(
     return accompany(Path(path), argv, wanted, keep_output=keep_output)
 
 
-def replay_run(folder: str | Path) -> tuple[ScriptRun, Spoilt, Located | None]:
+def replay_run(folder: str | Path) -> tuple[ScriptRun, Replayed | None]:
     """Run the batch of a run again that gave its first value that is no finite number, on the script's own model.
 
-    folder: of the run. Return how the script ran up to its model's first training pass, what was found when the run was
-    watched, and what is found now; None where the script did not come that far.
+    folder: of the run. Return how the script ran up to its model's first training pass, and what was found when the run
+    was watched and is found now; None where the script did not come that far. No step is taken.
     Raise UsageError where nothing is kept of the run, DataError for files that cannot be read.
     """
+    from unvanish.core.nonfinite import Replayed
     from unvanish.core.spoilt_file import read
     from unvanish.script.replay import replay
 
@@ -286,10 +287,10 @@ def replay_run(folder: str | Path) -> tuple[ScriptRun, Spoilt, Located | None]:
         raise UsageError(
             f"the step cannot be run again: {spoilt.left_out or 'it was no script that trained'}",
             found=f"{spoilt}",
-            hint="what was found is in the recording too: unvanish report RUN",
+            hint=f"what was found is in the recording too: unvanish report {folder}",
         )
     run, located = replay(spoilt, values)
-    return run, spoilt, located
+    return run, None if located is None else Replayed(then=spoilt, again=located)
 
 
 def load(path: str | Path) -> Recording:

@@ -193,9 +193,9 @@ def test_the_step_of_a_script_is_run_again_until_the_script_is_mended(tmp_path):
     assert unvanish_("watch", "train.py", "--every", "1").returncode == 0
     again = unvanish_("replay", run)
     assert again.returncode == 1, again.stderr
-    first, second = again.stdout.splitlines()
-    assert "step 3: the first value" in first
-    assert second.startswith("  again the same: forward in shares (Lambda)")
+    first, second = " ".join(again.stdout.split()).split("again the same: ")
+    assert first.startswith("then step 3: the first value")
+    assert second.startswith("forward in shares (Lambda)")
     script.write_text(SCRIPT.replace("SMALL", "1e-6"))
     mended = unvanish_("replay", run)
     assert mended.returncode == 0, mended.stderr + mended.stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import subprocess
@@ -344,16 +345,20 @@ def test_the_step_of_a_script_is_run_again_until_the_script_is_mended(tmp_path):
     done = unvanish_(tmp_path, "watch", "train.py", "--every", "1")
     assert done.returncode == 0, done.stderr
     run = ".unvanish/train/run-1"
+    assert f"unvanish replay {run}" in done.stdout
     assert unvanish.load(tmp_path / run).events[0].text.startswith("step 4: the first value that is no finite number")
     again = unvanish_(tmp_path, "replay", run)
     assert again.returncode == 1, again.stderr
-    first, second = again.stdout.splitlines()
-    assert "forward in 2 (div)" in first
-    assert second.startswith("  again the same: forward in 2 (div)")
+    first, second = " ".join(again.stdout.split()).split("again the same: ")
+    assert first.startswith("then step 4: the first value that is no finite number comes forward in 2 (div)")
+    assert second.startswith("forward in 2 (div)")
+    assert max(map(len, again.stdout.splitlines())) <= 100
+    facts = json.loads(unvanish_(tmp_path, "replay", run, "--json", "-").stdout)
+    assert (facts["kind"], facts["record"]["again"]["layer"], facts["record"]["then"]["step"]) == ("Replayed", "2", 4)
     script.write_text(SCRIPT.replace("SMALL", "1e-6"))
     mended = unvanish_(tmp_path, "replay", run)
     assert mended.returncode == 0, mended.stderr
-    assert "finite values only" in mended.stdout
+    assert "finite values only" in " ".join(mended.stdout.split())
     script.write_text(SCRIPT.replace("SMALL", "0").replace("16", "12"))
     other = unvanish_(tmp_path, "replay", run)
     assert other.returncode == 3

@@ -6,17 +6,20 @@ from pathlib import Path
 
 import click
 
-from unvanish.cli import streams
-from unvanish.core.nonfinite import same_place
+from unvanish.cli import files, streams
 
 EPILOG = """\b
 Examples:
   unvanish watch train.py
   unvanish replay .unvanish/train/run-1
 \b
+RUN is the folder that `unvanish watch` names. Where a value came up that is
+no finite number, the batch and the weights of that step are kept in it.
+\b
 The script runs as it is, up to the first training pass of its model. That
-model is given the weights that were kept of the run, and the batch: forward
-and backward once, operation by operation. No step is taken.
+model is given the weights and the batch that were kept: forward and backward
+once, operation by operation. No step is taken. Mend the script, and run it
+again.
 \b
 Exit codes: 0 the batch gives finite values now; 1 it does not, and the place
 is told; 2 wrong usage, or nothing was kept of the run; 3 the script failed or
@@ -26,20 +29,24 @@ never trained that model; 130 interrupted.
 
 @click.command(epilog=EPILOG)
 @click.argument("run", type=click.Path(path_type=Path))
-def replay(run: Path) -> int:
+@click.option("--json", "json_path", metavar="FILE", help="Write the facts as JSON; - for standard output.")
+def replay(run: Path, json_path: str | None) -> int:
     """Run the batch again that gave the first non-finite value, and say where."""
     from unvanish.api import replay_run
+    from unvanish.report.replay_text import print_replayed
 
-    done, spoilt, located = replay_run(run)
+    json = None if json_path in (None, "-") else Path(json_path)
+    files.ensure_writable(json)
+    done, replayed = replay_run(run)
     streams.notes(done.notes)
-    if done.error is not None or located is None:
+    if done.error is not None or replayed is None:
         streams.failure(done)
         return done.exit_code or 3
-    with streams.console() as console:
-        for name, told in (("then", f"{spoilt}"), ("again", _again(f"{located}", same_place(located, spoilt.located)))):
-            console.print(f"  {name:<6}{told}", markup=False, highlight=False, soft_wrap=True)
-    return 0 if located.where == "unknown" else 1
-
-
-def _again(text: str, same: bool) -> str:
-    return f"the same: {text}" if same else text
+    if json_path == "-":
+        streams.say(replayed.to_json())
+    else:
+        with streams.console() as console:
+            print_replayed(replayed, console)
+    if json is not None:
+        files.write(json, replayed.to_json())
+    return 0 if replayed.mended else 1

@@ -85,6 +85,7 @@ def _shown(view: WatchView, run: Run) -> Callable[[Header, Row], list[Event]]:
 
 
 def _tell(run: Run) -> None:
+    from unvanish.core.spoilt_file import VALUES
     from unvanish.report.recording_text import print_recording
 
     if run.folder is None:
@@ -92,4 +93,7 @@ def _tell(run: Run) -> None:
     with streams.console() as console:
         print_recording(run.recording, console)
         console.print()
-        console.print(f"  recording: {files.seen_from_here(run.folder)}", markup=False, highlight=False, soft_wrap=True)
+        shown = files.seen_from_here(run.folder)
+        console.print(f"  recording: {shown}", markup=False, highlight=False, soft_wrap=True)
+        if (run.folder / VALUES).is_file():
+            console.print(f"  that step again: unvanish replay {shown}", markup=False, highlight=False, soft_wrap=True)

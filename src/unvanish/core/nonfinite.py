@@ -6,6 +6,8 @@ from typing import Literal
 
 import msgspec
 
+from unvanish.core import document
+
 Where = Literal["data", "weights", "forward", "loss", "backward", "unknown"]
 """data: the batch holds it. loss: the outputs are finite, what comes back from the loss is not. unknown: run again, the
 same batch gave finite values only."""
@@ -93,6 +95,22 @@ class Spoilt(msgspec.Struct, frozen=True, kw_only=True):
         if self.located.where == "weights" and self.since is not None:
             weights += f"; they are so {since(*self.since)} (every=1 samples every step)"
         return f"step {self.step}: the first value that is no finite number comes {self.located}{weights}"
+
+
+class Replayed(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold a step that was run again: what was found of it when the run was watched, and what is found now."""
+
+    then: Spoilt
+    again: Located
+
+    @property
+    def mended(self) -> bool:
+        """Say whether the batch gives finite values only."""
+        return self.again.where == "unknown"
+
+    def to_json(self) -> str:
+        """Return the record as JSON, with its schema version."""
+        return document.encode(self).decode()
 
 
 def since(first: int, last: int) -> str:

@@ -121,7 +121,7 @@ def read(variable: Any) -> Any:
 
 
 def keeping(tap: Callable[..., Any], variables: Sequence[Any]) -> Callable[..., Any]:
-    """See `protocol.Backend`; the weights are one vector for each dtype, since every tensor that leaves a step costs."""
+    """See `protocol.Backend`; the weights are one vector for each dtype: each tensor that leaves a step costs."""
 
     def step(data: Any) -> Any:
         weights = {
