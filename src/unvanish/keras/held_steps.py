@@ -59,9 +59,12 @@ class HeldSteps:
         self._wanted = self._size <= LARGEST and model.steps_per_execution == 1 and not scaled
         self._held: list[Held] = []
 
-    def keeping(self, tap: Callable[..., Any]) -> Callable[..., Any]:
-        """Return the tapped train step, made to hand out its batch and the weights it begins with, too."""
-        return backends.current().keeping(tap, self._weights) if self._wanted else tap
+    def tapped(self, norms: Any) -> Callable[..., Any]:
+        """Return the tapped train step, which hands out its batch and the weights that it began with, too."""
+        backend = backends.current()
+        if not self._wanted:
+            return backend.tapped(self._model, norms)
+        return backend.keeping(self._model, norms, self._weights)
 
     def hold(self, step: int, sums: dict[str, Any], numbers: Numbers) -> Numbers | None:
         """Hold a step; return what is to be read of it, None where it is not held.

@@ -155,7 +155,7 @@ class Running:
         """Say whether the step can be tapped; where it can not, say so, and be nothing but the plain function."""
         if self._tap is None:
             try:
-                self._tap = self._held.keeping(backends.current().tapped(self._model, self._norms))
+                self._tap = self._held.tapped(self._norms)
             except UnvanishError as error:
                 self._takes.says(self.steps, "failed", f"{error.what}: {error.found}")
                 self._pace.give_up()

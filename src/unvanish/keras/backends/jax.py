@@ -187,8 +187,9 @@ def tapped(model: Any, tally: Tally) -> Callable[..., Any]:
     return step
 
 
-def keeping(tap: Callable[..., Any], variables: Sequence[Any]) -> Callable[..., Any]:  # noqa: ARG001
+def keeping(model: Any, tally: Tally, variables: Sequence[Any]) -> Callable[..., Any]:  # noqa: ARG001
     """See `protocol.Backend`; the state of a step begins with the values of its variables, in their order."""
+    tap = tapped(model, tally)
 
     def step(state: Any, data: Any) -> Any:
         weights = (*state[0], *state[1])

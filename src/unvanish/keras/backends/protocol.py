@@ -85,14 +85,17 @@ class Backend(Protocol):
     def tapped(self, model: Any, tally: Any) -> Callable[..., Any]:
         """Return the model's train step, made to return what `split` takes apart; runs while it is traced."""
 
-    def keeping(self, tap: Callable[..., Any], variables: Sequence[Any]) -> Callable[..., Any]:
-        """Return a tapped step whose sums have its `batch` and the `weights` that it begins with: trained, then others.
+    def keeping(self, model: Any, tally: Any, variables: Sequence[Any]) -> Callable[..., Any]:
+        """Return a tapped step whose sums have its batch, and what `begun` needs to know of where it began.
 
-        variables: those, in the order in which Keras hands them to a step.
+        variables: the trained ones, then others, in the order in which Keras hands them to a step.
         """
 
     def begun(self, sums: dict[str, Any], variables: Sequence[Any]) -> list[Any]:
-        """Return the values that the variables began the step with, in their order, from its sums."""
+        """Return the values that the variables began a step with, in their order, from its sums.
+
+        Of a step that shows a value that is not finite; of others they may be None.
+        """
 
     def split(self, result: Any) -> tuple[Any, Any]:
         """Return (what Keras expects of a train function, the sums of the tapped step)."""

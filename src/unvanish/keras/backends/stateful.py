@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import keras
 
-from unvanish.keras import backends, compat
+from unvanish.keras import compat
 from unvanish.keras.backends.protocol import loss_in
 from unvanish.keras.shadow import shadowed
 from unvanish.keras.tally import Tally
 
 
-def tapped(model: Any, tally: Tally) -> Callable[..., Any]:
+def tapped(model: Any, tally: Tally, before: Callable[[dict[str, Any]], object] = lambda _: None) -> Callable[..., Any]:
     """Return the model's train step, returning (logs, sums).
 
     `compute_loss` and the optimizer's `apply` are shadowed while it runs: gradients are seen raw, before clipping.
+    before: is given what was found of a step, before its gradients are applied.
     """
     train_step = model.train_step
 
@@ -36,6 +37,7 @@ def tapped(model: Any, tally: Tally) -> Callable[..., Any]:
             found["scale"] = optimizer.scale_loss(keras.ops.ones(()))
             found["gradients"] = tally.gradients({id(v): g for v, g in zip(variables, grads, strict=True)})
             found["before"] = tally.read()
+            before(found)
             apply(grads, variables)
             found["after"] = tally.read()
 
@@ -50,23 +52,6 @@ def tapped(model: Any, tally: Tally) -> Callable[..., Any]:
         return logs, tally.filled(found)
 
     return step
-
-
-def keeping(tap: Callable[..., Any], variables: Sequence[Any]) -> Callable[..., Any]:
-    """Return a tapped step whose sums have its batch, and copies of the variables as it begins."""
-    read = backends.current().read
-
-    def step(data: Any) -> Any:
-        weights = tuple(read(variable) for variable in variables)
-        logs, sums = tap(data)
-        return logs, {**sums, "batch": data, "weights": weights}
-
-    return step
-
-
-def begun(sums: dict[str, Any], variables: Sequence[Any]) -> list[Any]:  # noqa: ARG001
-    """See `protocol.Backend`."""
-    return list(sums["weights"])
 
 
 def split(result: Any) -> tuple[Any, Any]:

@@ -120,8 +120,9 @@ def read(variable: Any) -> Any:
     return tf.identity(variable.value)
 
 
-def keeping(tap: Callable[..., Any], variables: Sequence[Any]) -> Callable[..., Any]:
+def keeping(model: Any, tally: Any, variables: Sequence[Any]) -> Callable[..., Any]:
     """See `protocol.Backend`; the weights are one vector for each dtype: each tensor that leaves a step costs."""
+    tap = tapped(model, tally)
 
     def step(data: Any) -> Any:
         weights = {

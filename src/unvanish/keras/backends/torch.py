@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -11,9 +12,9 @@ import numpy as np
 import torch
 
 from unvanish.keras.backends.protocol import Array, Looked, Run, as_floats, kept, sound, unscaled
-from unvanish.keras.backends.stateful import begun, keeping, logs_of, split, tapped
+from unvanish.keras.backends.stateful import logs_of, split, tapped
 
-__all__ = ["begun", "keeping", "logs_of", "split", "tapped"]
+__all__ = ["logs_of", "split", "tapped"]
 
 
 SUMS = "float32"
@@ -114,6 +115,34 @@ def still(value: Any) -> Any:
     """See `protocol.Backend`; nothing is fused, and the copy is one of no entries."""
     value = value.detach()
     return value.to_dense() if value.is_sparse else value
+
+
+def keeping(model: Any, tally: Any, variables: Sequence[Any]) -> Callable[..., Any]:
+    """See `protocol.Backend`; trained weights are copied where the step shows a value that is not finite, else None.
+
+    On another device than a processor they are copied at once: to look would wait for that device.
+    """
+    trained = {id(variable) for variable in model.trainable_variables}
+    values: list[Any] = []
+
+    def before(found: dict[str, Any]) -> None:
+        there = [found.get("loss", torch.zeros(())), *(sums[2] for sums in found["gradients"])]
+        if not all(number.is_cpu for number in there) or not math.isfinite(there[0]) or any(n > 0 for n in there[1:]):
+            values[:] = [v if v is not None else read(w) for v, w in zip(values, variables, strict=True)]
+
+    tap = tapped(model, tally, before)
+
+    def step(data: Any) -> Any:
+        values[:] = [None if id(variable) in trained else read(variable) for variable in variables]
+        logs, sums = tap(data)
+        return logs, {**sums, "batch": data, "weights": tuple(values)}
+
+    return step
+
+
+def begun(sums: dict[str, Any], variables: Sequence[Any]) -> list[Any]:  # noqa: ARG001
+    """See `protocol.Backend`."""
+    return list(sums["weights"])
 
 
 def counted(model: Any, arguments: tuple[Any, ...]) -> tuple[tuple[Any, ...], Callable[[], int]]:  # noqa: ARG001
