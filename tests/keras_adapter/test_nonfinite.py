@@ -69,12 +69,13 @@ def fitted(model, callbacks=(), *, bad=BAD, spoil=None, seed=1, steps=STEPS):
     return model.fit([x, signal], y, batch_size=SIZE, shuffle=False, verbose=0, callbacks=list(callbacks))
 
 
+@pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_planted_fault_is_located_at_its_step_and_changes_no_bit(fault, tmp_path):
-    alone = made(fault)
-    fitted(alone)
-    model, watch = made(fault), unvanish.keras.Watch(every=1, folder=tmp_path)
-    fitted(model, [watch])
+def test_a_planted_fault_is_located_at_its_step_and_changes_no_bit(fault, seed, tmp_path):
+    alone = made(fault, seed)
+    fitted(alone, seed=seed)
+    model, watch = made(fault, seed), unvanish.keras.Watch(every=1, folder=tmp_path)
+    fitted(model, [watch], seed=seed)
     assert_same_bits(state(model), state(alone))
     spoilt = spoilt_file.read(watch.run)[0]
     assert (spoilt.step, spoilt.state) == (BAD, "before")

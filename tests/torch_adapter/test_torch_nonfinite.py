@@ -141,6 +141,14 @@ def test_the_values_just_before_are_those_that_entered(seed):
     assert (inputs.dtype, inputs.entries, inputs.nonfinite) == ("float32", 16 * 8, 0)
 
 
+def test_of_a_layer_with_weights_the_values_just_before_are_its_inputs_and_not_its_weights():
+    net = nn.Sequential(nn.Tanh(), nn.Linear(2, 1, bias=False))
+    nn.init.constant_(net[1].weight, 3e38)
+    found = locate(net, (torch.full((1, 2), 20.0),), {}, [torch.ones(1, 1)])
+    assert (found.where, found.layer) == ("forward", "1")
+    assert (found.inputs.largest, found.inputs.entries) == (1.0, 2)  # tanh(20) in float32
+
+
 def nan_in_x(x, _):
     x[2, 1] = torch.nan
 
@@ -177,6 +185,7 @@ def test_weights_that_were_spoilt_at_a_step_that_was_not_sampled_are_said_to_be(
         train(net)
     spoilt = told(watch)
     assert (spoilt.step, spoilt.located.where, spoilt.located.layer) == (5, "weights", "first")
+    assert (spoilt.since, "since one of the steps 0 to 4 " in str(spoilt)) == ((0, 4), True)
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])

@@ -56,6 +56,8 @@ class FirstNonfinite:
 
     def row(self, header: Header, row: Row) -> list[Event]:
         """Take a sample; return what is to be recorded of it."""
+        awaited = row.step in self._awaited
+        self._awaited.discard(row.step)
         counts = row.numbers[_COUNTS]
         layers = [name for name, count in zip(header.layers, counts, strict=True) if count > 0]
         if (math.isfinite(row.loss) or loss_unknown(header, row)) and not layers:
@@ -64,7 +66,7 @@ class FirstNonfinite:
         if self._told or self._sampled:  # what is pending waits for the place of its own step
             return []
         self._sampled, self._pending = True, self._symptom(header, row, layers)
-        return [] if row.step in self._awaited else self.unlocated()
+        return [] if awaited else self.unlocated()
 
     def located(self, spoilt: Spoilt, seconds: float) -> tuple[Spoilt | None, list[Event]]:
         """Take its place; return what is to be kept, None for a later one than was told, and what is to be recorded."""
