@@ -26,7 +26,7 @@ def network(activation="tanh", layers=2):
     keras.utils.set_random_seed(5)
     model = keras.Sequential([keras.Input((6,)), *[keras.layers.Dense(6, activation) for _ in range(layers)]])
     model.add(keras.layers.Dense(1, "sigmoid"))
-    model.compile("sgd", "binary_crossentropy")
+    model.compile("sgd", "mse")  # torch refuses the cross entropy of no number
     return model
 
 
