@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
@@ -20,6 +21,7 @@ from unvanish.diagnosing import __version__, diagnose, errors_of_a_sample
 from unvanish.errors import UsageError
 from unvanish.watching.judges import JUDGES
 from unvanish.watching.session import Plan, Progress
+from unvanish.watching.views import VIEWS, View
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -31,7 +33,16 @@ if TYPE_CHECKING:
     from unvanish.watching.run import Run
     from unvanish.watching.wanted import Wanted
 
+
+def live_view(title: str, beside: bool) -> View:
+    """Return what shows a training on standard error. beside: something else draws on the terminal."""
+    from unvanish.report.watch_view import WatchView
+
+    return WatchView(title, sys.stderr, drawn=False if beside else None)
+
+
 JUDGES.append(errors_of_a_sample)  # for watching, which sees no rule
+VIEWS.append(live_view)  # and no reporter
 
 
 def check(
@@ -242,12 +253,15 @@ def watch(
     budget: float = 0.01,
     title: str = "",
     folder: str | Path | None = None,
+    live: bool = False,
+    stop_on: Literal["error"] | None = None,
 ) -> Any:
     """Record every layer's gradient, weight and update norms while the model is trained in the context that this opens.
 
     model: a compiled Keras model, trained by `fit` or `train_on_batch`, or a torch.nn.Module in any loop. every: sample
     so many-th steps; `auto` keeps to the budget, a share of the training's time. title: names the run. folder: where
-    the run's own folder is made; `.unvanish` without it.
+    the run's own folder is made; `.unvanish` without it. live: show every layer on standard error meanwhile. stop_on:
+    "error" ends the training, and leaves the context, before the step after which an error was found in it.
 
     Weights, optimizer state and random numbers are those of an unwatched training, to the bit; afterwards nothing is
     left on the model. Return a context manager with `.recording`, `.frame()`, `.cost`, `.run` and `.close()`.
@@ -255,7 +269,8 @@ def watch(
     """
     from unvanish.adapters import adapter_of
 
-    return adapter_of(model).watch(model=model, every=every, budget=budget, title=title, folder=folder)
+    watch = adapter_of(model).watch
+    return watch(model=model, every=every, budget=budget, title=title, folder=folder, live=live, stop_on=stop_on)
 
 
 def watch_script(

@@ -34,6 +34,9 @@ class Kept:
     def says(self, step, kind, text):
         self.words.append((step, kind, text))
 
+    def stops(self):
+        return False
+
     @property
     def steps(self):
         return [step for step, _ in self.samples]

@@ -74,6 +74,7 @@ def running(model, every, samples):
         Taken(samples),
         lambda error: None,
         model.__dict__.get("train_function"),
+        lambda: None,
     )
 
 

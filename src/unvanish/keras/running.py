@@ -64,13 +64,16 @@ class Running:
         takes: Takes,
         failed: Callable[[BaseException], object],
         plain: Any,
+        stops: Callable[[], None],
     ) -> None:
         """kernels: variables, one for each layer of the recording. plain: the function Keras compiled; None for none.
 
         takes: is given every sample, whose numbers are read when it likes. failed: is told what a step raised.
+        stops: ends the training, where it is to end; called before steps that are not left alone.
         """
         self._model, self._norms, self._pace, self._takes, self._failed = model, Norms(kernels), pace, takes, failed
         self._plain: Any = plain
+        self._stops = stops
         self._tap: Callable[..., Any] | None = None
         self._tapped: Callable[..., Any] | None = None
         self._warm = self._simple = False
@@ -103,6 +106,7 @@ class Running:
     def _stop(self, arguments: tuple[Any, ...]) -> Any:
         pace, backend, first = self._pace, backends.current(), self.steps
         self.settle(wait=False)
+        self._stops()
         ahead = max(pace.left, 0)
         arguments, taken = backend.counted(self._model, arguments)
         if ahead < self._model.steps_per_execution and pace.stop(first + ahead) and self._can():

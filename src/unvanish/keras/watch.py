@@ -20,9 +20,11 @@ from unvanish.keras.info import compute_dtype, optimizer_info
 from unvanish.keras.named_kernels import kernels_by_name
 from unvanish.keras.requirements import require_watchable
 from unvanish.keras.running import Running
+from unvanish.watching import stop_on as stopping
 from unvanish.watching.pace import Every, Pace, valid
 from unvanish.watching.readable import Readable
 from unvanish.watching.run import Run, to_stream
+from unvanish.watching.views import VIEWS
 
 
 class Watch(Readable, keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
@@ -41,15 +43,23 @@ class Watch(Readable, keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         budget: float = 0.01,
         title: str = "",
         folder: str | Path | None = None,
+        live: bool = False,
+        stop_on: stopping.Severity | None = None,
         model: Any = None,
     ) -> None:
         """every: sample so many-th steps; `auto` keeps to the budget, a share of the training's time.
 
         title: names the run; the model's name without it. folder: where the run's own folder is made; `.unvanish`
-        without it. model: watch its steps within the context, in place of a fit's. Raise UsageError for others.
+        without it. live: show every layer while it trains, on standard error: a table on a terminal, unless the fit's
+        own progress bar is there (`verbose=0` hides it), else a line now and then. stop_on: "error" stops the training
+        once a rule finds an error in it, or a value is no finite number: a fit as `model.stop_training` does, steps of
+        your own by leaving the context. model: watch its steps within the context, in place of a fit's. Raise
+        UsageError for others.
         """
         super().__init__()
         valid(every, budget)
+        stopping.valid(stop_on)
+        self._live, self._stop_on = live, stop_on
         self._every, self._budget, self._title = every, budget, title
         self._home = None if folder is None else Path(folder)
         self._watched = model
@@ -76,9 +86,10 @@ class Watch(Readable, keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         self._attach(self._watched, of_fit=False)
         return self
 
-    def __exit__(self, *_: object) -> None:
-        """Watch no more."""
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> bool:
+        """Watch no more; a training that was stopped ends here."""
         self.close()
+        return kind is stopping.Stopped
 
     # --- Keras' callback ----------------------------------------------------------------------------------------------
 
@@ -137,7 +148,9 @@ class Watch(Readable, keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         pace, before = Pace(self._every, self._budget, glances=True), model.__dict__.get("train_function")
         framework = f"Keras {keras.__version__} ({keras.backend.backend()})"
         title = self._title or model.name
-        run = Run(title, framework, pace, home=self._home, tell=to_stream(sys.stderr))
+        bar = of_fit and (self.params or {}).get("verbose", 0) == 1
+        view = VIEWS[-1](title, bar) if self._live and VIEWS else None
+        run = Run(title, framework, pace, home=self._home, tell=to_stream(sys.stderr), stop_on=self._stop_on, view=view)
         sizes = [math.prod(kernel.shape) for kernel in kernels.values()]
         start = start_of(model)
         if start is not None:
@@ -145,7 +158,10 @@ class Watch(Readable, keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         self._begin_run(run)
         run.begins(list(kernels), sizes, optimizer_info(model.optimizer).name)
         weakref.finalize(self, run.ends)  # a fit that raised beside its steps has no end: at the latest at exit
-        self._run, self._running = run, Running(model, list(kernels.values()), pace, run, self._failed, before)
+        self._run = run
+        self._running = Running(
+            model, list(kernels.values()), pace, run, self._failed, before, self._stops(model, of_fit=of_fit)
+        )
         self._running.steps = int(waited)
         pace.warmed_up(time.perf_counter() - began)
         self._attached = Attached(model, self._running, self.close if of_fit else None)
@@ -160,6 +176,18 @@ class Watch(Readable, keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
             return result
 
         return first
+
+    def _stops(self, model: Any, *, of_fit: bool) -> Callable[[], None]:
+        """Return what ends the training before its next step where it is to be stopped; a fit takes that step yet."""
+        run = self.begun
+
+        def stops() -> None:
+            if run.stops() and of_fit:
+                model.stop_training = True
+            elif run.stops():
+                raise stopping.Stopped
+
+        return stops
 
     def _begin_run(self, run: Run) -> None:
         """Do nothing more; a place for others."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+import sys
 import threading
 import time
 from collections import deque
+from collections.abc import Iterable
+from pathlib import Path
 from types import TracebackType
 from typing import IO
 
@@ -30,11 +33,12 @@ REFRESH = 0.5
 class WatchView:
     """Hear the samples of one run after the other, and show the newest. A context: the terminal is left as it was."""
 
-    def __init__(self, title: str, stream: IO[str], *, quiet: bool = False) -> None:
-        """stream: where to show it, standard error."""
+    def __init__(self, title: str, stream: IO[str], *, quiet: bool = False, drawn: bool | None = None) -> None:
+        """stream: where to show it, standard error. drawn: whether as a table; None for where there is a terminal."""
         self._title, self._quiet = title, quiet
         self._console = Console(file=stream, highlight=False)
-        self._drawn = self._console.is_terminal and not self._console.is_dumb_terminal
+        terminal = self._console.is_terminal and not self._console.is_dumb_terminal
+        self._drawn = terminal if drawn is None else drawn
         self._live: Live | None = None
         self._rows: deque[Row] = deque(maxlen=COURSE)
         self._header: Header | None = None
@@ -51,9 +55,27 @@ class WatchView:
         """Remove the table."""
         with self._lock:
             self._quiet = True
-            if self._live is not None:
-                self._live.stop()
-                self._live = None
+            self._remove()
+
+    def tell(self, text: str) -> None:
+        """Show a line that the user must see, above the table."""
+        with self._lock:
+            self._console.print(f"unvanish: {text}", markup=False, soft_wrap=True)
+
+    def end(self, folder: Path | None) -> None:
+        """Show the last state, and where the recording is, and nothing after that."""
+        with self._lock:
+            self._quiet = True
+            self._remove()
+            if self._header is not None and self._drawn:
+                self._console.print(Group(*self._layers()))
+            if folder is not None:
+                self._console.print(f"recording: {folder}", markup=False, soft_wrap=True)
+
+    def _remove(self) -> None:
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
 
     def hear(self, header: Header, row: Row, cost: WatchCost) -> None:
         """Take a sample; called in another thread."""
@@ -78,22 +100,31 @@ class WatchView:
                 console=self._console,
                 transient=True,
                 auto_refresh=False,
-                redirect_stdout=False,
-                redirect_stderr=False,
+                redirect_stdout=_is_terminal(sys.stdout),  # what a loop prints stands above the table
+                redirect_stderr=_is_terminal(sys.stderr),
             )
             self._live.start()
+        self._live.update(Group(*self._written([self._status(cost)]), *self._layers()), refresh=True)
+
+    def _layers(self) -> list[Text]:
+        assert self._header is not None  # there is a row
+        recording = as_recording(self._header, self._rows)
+        return self._written(layer_lines(recording, min(self._console.width, WIDEST)))
+
+    def _written(self, lines: Iterable[Text]) -> list[Text]:
+        """Return the lines in what the terminal can write."""
         ascii_only = not can_write(f"·→{STEPS}", self._console.encoding)
-        lines = [
-            self._status(cost),
-            *layer_lines(as_recording(self._header, self._rows), min(self._console.width, WIDEST)),
-        ]
-        self._live.update(Group(*[plain_line(text) if ascii_only else text for text in lines]), refresh=True)
+        return [plain_line(text) if ascii_only else text for text in lines]
 
     def _status(self, cost: WatchCost) -> Text:
         losses, row = [row.loss for row in self._rows], self._rows[-1]
         loss = f"loss {plain(row.loss)} {sparkline(losses, 20, logarithmic=False)}"
         text = f"{self._title} · step {row.step} · {loss} · watching costs {share(cost.share)}"
         return Text(inert(text), style="bold", no_wrap=True, overflow="crop")
+
+
+def _is_terminal(stream: IO[str] | None) -> bool:
+    return stream is not None and stream.isatty()
 
 
 def line(title: str, header: Header, row: Row, cost: WatchCost) -> str:

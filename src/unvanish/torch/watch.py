@@ -10,9 +10,11 @@ import torch
 from unvanish.torch.compat import uncompiled
 from unvanish.torch.requirements import require_model
 from unvanish.torch.watching import Watching
+from unvanish.watching import stop_on as stopping
 from unvanish.watching.pace import Every, Pace, valid
 from unvanish.watching.readable import Readable
 from unvanish.watching.run import Run, to_stream
+from unvanish.watching.views import VIEWS
 
 
 class Watch(Readable):
@@ -36,14 +38,19 @@ class Watch(Readable):
         budget: float = 0.01,
         title: str = "",
         folder: str | Path | None = None,
+        live: bool = False,
+        stop_on: stopping.Severity | None = None,
     ) -> None:
         """See `unvanish.watch`. Raise UsageError or UnsupportedError where there is nothing to watch."""
         valid(every, budget)
+        stopping.valid(stop_on)
         require_model(model)
         inner, pace = _inner(model), Pace(every, budget)
         framework = f"PyTorch {torch.__version__.split('+')[0]}"
         home = None if folder is None else Path(folder)
-        self._run = Run(title or type(inner).__name__, framework, pace, home=home, tell=to_stream(sys.stderr))
+        title = title or type(inner).__name__
+        view = VIEWS[-1](title, False) if live and VIEWS else None
+        self._run = Run(title, framework, pace, home=home, tell=to_stream(sys.stderr), stop_on=stop_on, view=view)
         self._watching = Watching(inner, pace, self._run)
 
     def close(self) -> None:
@@ -58,9 +65,10 @@ class Watch(Readable):
         self._watching.__enter__()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        """Watch no more."""
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> bool:
+        """Watch no more; a training that was stopped ends here."""
         self.close()
+        return kind is stopping.Stopped
 
 
 def _inner(model: torch.nn.Module) -> torch.nn.Module:

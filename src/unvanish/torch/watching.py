@@ -31,6 +31,7 @@ from unvanish.torch.roots import Roots
 from unvanish.torch.steps import Steps
 from unvanish.torch.tally import Number, Rows, Tally
 from unvanish.watching.pace import Pace
+from unvanish.watching.stop_on import Stopped
 
 NOT_SEEN = "no forward pass of the model was seen that could be run again: it is compiled, or torch.func calls it"
 
@@ -49,6 +50,9 @@ class Takes(Protocol):
 
     def says(self, step: int, kind: str, text: str) -> None:
         """Take a word about the watching itself."""
+
+    def stops(self) -> bool:
+        """Say whether the training is to end before the step that comes."""
 
     def spoilt(self, spoilt: Spoilt, values: Mapping[str, NDArray[Any]]) -> None:
         """Take where the first value comes from that is not finite, and what a replay of its step needs."""
@@ -157,6 +161,8 @@ class Watching:
                 self._steps.backward_ended()
 
     def _before(self, optimizer: torch.optim.Optimizer) -> None:
+        if self._takes.stops():
+            raise Stopped
         with self._guarded():
             self._begin_pace()
             if self._steps is None:

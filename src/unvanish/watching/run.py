@@ -23,7 +23,9 @@ from unvanish.errors import UsageError
 from unvanish.watching.first_nonfinite import FirstNonfinite
 from unvanish.watching.pace import Pace
 from unvanish.watching.recorder import Numbers, Recorder
+from unvanish.watching.stop_on import Severity, StopOn
 from unvanish.watching.stream import Stream, loss_unknown
+from unvanish.watching.views import View
 
 JUMP = 3.0
 """A loss so many times as large as the largest of the last ones is a jump: those of small batches differ a lot."""
@@ -37,10 +39,22 @@ class Run:
     """Take what an adapter sees of a training, and keep it. Nothing is written before the first sample."""
 
     def __init__(
-        self, title: str, framework: str, pace: Pace, *, home: Path | None, tell: Callable[[str], None]
+        self,
+        title: str,
+        framework: str,
+        pace: Pace,
+        *,
+        home: Path | None,
+        tell: Callable[[str], None],
+        stop_on: Severity | None = None,
+        view: View | None = None,
     ) -> None:
-        """home: where the run's folder is made; None for `.unvanish`. tell: shows a line that the user must see."""
-        self.pace = pace
+        """home: where the run's folder is made; None for `.unvanish`. tell: shows a line that the user must see.
+
+        stop_on: what the training is to be stopped on. view: shows the samples, and what is told in place of `tell`.
+        """
+        self.pace, self._stop = pace, StopOn(stop_on, pace)
+        self._view, tell = view, tell if view is None else view.tell
         self.folder: Path | None = None
         """Where the recording is, once it is begun."""
         self._title, self._framework, self._home, self._tell = title, framework, home, tell
@@ -95,7 +109,18 @@ class Run:
         except OSError as error:  # the recorder tells of a disk that is full, if its own lines fail too
             text = f"batch and weights of step {kept.step} could not be kept: {error}"
             events.append(Event(step=kept.step, seconds=self._seconds, kind="unkept", text=text))
-        return events
+        return [*events, *self._stops(events)]
+
+    def _unlocated(self) -> list[Event]:
+        events = self._nonfinite.unlocated()
+        return [*events, *self._stops(events)]
+
+    def _stops(self, events: Sequence[Event]) -> list[Event]:
+        """Return the event that the training is stopped, where these stop it; it is told."""
+        stopped = self._stop.hears(events)
+        for event in stopped:
+            self._tell(event.text)
+        return stopped
 
     def says(self, step: int, kind: str, text: str) -> None:
         """Take a word about the watching itself; what failed is shown too."""
@@ -104,15 +129,22 @@ class Run:
         if self._recorder is not None:
             self._recorder.event(step, kind, text)
             if kind == "unlocated":
-                self._recorder.do(self._nonfinite.unlocated)
+                self._recorder.do(self._unlocated)
+
+    def stops(self) -> bool:
+        """Say whether the training is to end before the step that comes."""
+        return self._stop.due
 
     def ends(self, steps: int | None = None) -> None:
         """Write what is left. May be called again. steps: that were taken; None where nobody counted to the end."""
         recorder, self._recorder = self._recorder, None
         if recorder is not None:
-            recorder.do(self._nonfinite.unlocated)
+            recorder.do(self._unlocated)
         if recorder is not None and not recorder.close(self._last + 1 if steps is None else steps, lambda: self.cost):
             self._tell("the last samples are still being read: the recording ends before them")
+        view, self._view = self._view, None
+        if view is not None:
+            view.end(self.folder)
 
     @property
     def steps(self) -> int:
@@ -155,7 +187,9 @@ class Run:
         found = next((event for event in events if event.kind == "finding"), None)
         if found is not None:  # of several the first: the root cause
             self._tell(found.text)
-        return events
+        if self._view is not None:
+            self._view.hear(header, row, self.cost)
+        return [*events, *self._stops(events)]
 
     def glance(self, step: int, mean: Callable[[], float], steps: int) -> None:
         """Take the mean loss of the last so many steps up to this one, which is read in another thread."""
