@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unvanish.theory.chi_square import chi_square
-from unvanish.theory.draws import Draws
+from unvanish.theory.draws import Draws, mean
 from unvanish.theory.signal import Signal
 
 Array = NDArray[np.float64]
@@ -86,7 +86,7 @@ def through_block(trunk: Trunk, pull: float, follows: float, log: Array, units: 
     random = 1 - size
     added = size * (2 * trunk.product(kick, before) + trunk.product(kick, kick)) - random * (kick != _Pair(0.0, 0.0))
     whole = np.maximum(1 + added / units, 0.1)
-    keep, rest = float((size / whole).mean()), float((random / whole).mean())
+    keep, rest = mean(size / whole), mean(random / whole)
     sums, onto = _Pair(1 + x * k_a, x * k_b), _Pair(p + k_a, s + k_b)
     return Trunk(
         log=Draws(log + np.log(whole)),
