@@ -7,9 +7,10 @@ dense and convolution alike, as logarithms, since a thousand layers of 0.25 are 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from unvanish.theory.axis import Axis
@@ -23,7 +24,7 @@ from unvanish.theory.trunk import Trunk, through_block
 Array = NDArray[np.float64]
 
 
-class Cotangent(NamedTuple):
+class Cotangent(Struct, frozen=True, gc=False):
     """Hold dL/dh of one layer's output. Draws: for each value of the loss end's batch-mean residual."""
 
     log: Draws
@@ -108,7 +109,7 @@ def merged(parts: list[Cotangent], h: Signal, units: int) -> Cotangent:
 
     together, single = over_parts([part.together for part in parts]), over_parts([part.single for part in parts])
     trunk, whole = parts[0].trunk, Draws(log)
-    if trunk is not None and all([part.trunk is trunk for part in parts]) and 0 < h.second < math.inf:
+    if trunk is not None and all(part.trunk is trunk for part in parts) and 0 < h.second < math.inf:
         pull, follows = sum([part.pull for part in parts]), max([part.follows for part in parts])
         trunk = through_block(trunk, pull, follows, log, units, h)
         whole = trunk.log
@@ -150,7 +151,7 @@ def _together(parts: list[Cotangent], alike: list[Array]) -> float:
 
     alike: that of each part, times its share.
     """
-    if all([part.places == 1 for part in parts]):
+    if all(part.places == 1 for part in parts):
         return 1.0
     weights = [mean(own) for own in alike]
     total = math.fsum(weights)
@@ -161,7 +162,7 @@ def branching(d: Cotangent, h: Signal) -> Cotangent:
     """Return the cotangent of a sum h as it is handed on to the summands, which may meet again."""
     known = d.trunk is not None and d.trunk.log is d.log
     trunk = d.trunk if known else Trunk.at(d.log, d.together, d.onto, h)
-    return d._replace(trunk=trunk, at_trunk=True, onto=1.0, branch=1.0, pull=0.0, follows=0.0)
+    return replace(d, trunk=trunk, at_trunk=True, onto=1.0, branch=1.0, pull=0.0, follows=0.0)
 
 
 def behind_norm(d: Cotangent, units: NormalisedUnits | None, *, together: float) -> Cotangent:
@@ -169,7 +170,8 @@ def behind_norm(d: Cotangent, units: NormalisedUnits | None, *, together: float)
 
     units: where an activation made the normalised signal. together: of the units of one sample.
     """
-    return d._replace(
+    return replace(
+        d,
         together=together,
         response=-1.0,
         onto=1.0,
@@ -187,12 +189,12 @@ def behind_norm(d: Cotangent, units: NormalisedUnits | None, *, together: float)
 
 def scaled(d: Cotangent, factor: float) -> Cotangent:
     """Return the cotangent with its square multiplied by the factor."""
-    return d._replace(log=d.log.plus(ln(factor)))
+    return replace(d, log=d.log.plus(ln(factor)))
 
 
 def nothing(d: Cotangent) -> Cotangent:
     """Return the cotangent with a square of 0."""
-    return d._replace(log=Draws(np.full_like(d.log.fixed, -np.inf)))
+    return replace(d, log=Draws(np.full_like(d.log.fixed, -np.inf)))
 
 
 def ln(x: float) -> float:

@@ -15,9 +15,9 @@ proportion to the one random number d.h at the loss end.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from unvanish.theory.chi_square import chi_square
@@ -27,7 +27,7 @@ from unvanish.theory.signal import Signal
 Array = NDArray[np.float64]
 
 
-class Trunk(NamedTuple):
+class Trunk(Struct, frozen=True, gc=False):
     """Hold the cotangent d of a trunk, in units of one unit's share of |d|^2: n a^2, n b^2, n a b over |d|^2."""
 
     log: Draws
@@ -98,7 +98,7 @@ def through_block(trunk: Trunk, pull: float, follows: float, log: Array, units: 
     )
 
 
-class _Pair(NamedTuple):
+class _Pair(Struct, frozen=True, gc=False):
     """The number a * of_a + b * of_b."""
 
     of_a: float
