@@ -94,11 +94,11 @@ def test_the_two_axes_of_a_square_image_are_one(monkeypatch: pytest.MonkeyPatch)
 def test_the_windows_of_a_geometry_are_worked_out_once(recipe: str) -> None:
     found = []
     for depth in (10, 80):
-        layouts = (tap_sums.layout_of_windows, tap_sums.layout_of_places)
-        for layout in layouts:
-            layout.cache_clear()
+        tables = (tap_sums.places_under, tap_sums.windows_over)
+        for table in tables:
+            table.cache_clear()
         walked("12, 12", recipe, depth)
-        found.append([layout.cache_info().misses for layout in layouts])
+        found.append([table.cache_info().misses for table in tables])
     assert found[0] == found[1]
     assert min(found[0]) > 0
 

@@ -1,4 +1,4 @@
-"""Numbers for each pair of places (p, p') along one axis, as a matrix; None stands for the same number everywhere.
+"""Numbers for each pair of places (p, p') along one axis, k(p, p') = k(p', p); None: the same number everywhere.
 
 What the sums stand for is derived in theory.profile.
 
@@ -14,14 +14,16 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from unvanish.theory.draws import mean
 from unvanish.theory.geometry import Windows
+from unvanish.theory.packed import outer, packed, packing
 from unvanish.theory.tap_sums import over_places, over_windows
 
 Array = NDArray[np.float64]
 
 LARGEST = 128
 FAR = 1e100
-"""Scale beyond which a matrix is divided by it, as not every layer has to be."""
+"""Scale beyond which numbers are divided by it, as not every layer's have to be."""
 LEAST = 1e-12
 """Of a q and of a c, so that they have logarithms."""
 _KEPT = 16
@@ -29,31 +31,41 @@ _KEPT = 16
 
 
 class Axis:
-    """Hold the matrix, in units of the mean of its diagonal. It is never changed, and told from others by what it is.
+    """Hold one number for each pair of places (theory.packed), in units of the mean of the diagonal.
 
-    What is asked for more than once is kept.
+    It is never changed, and told from others by what it is. What is asked for more than once is kept.
     """
 
-    __slots__ = ("_correlations", "_mean", "_unit", "diagonal", "matrix")
+    __slots__ = ("_correlations", "_mean", "_unit", "pairs", "places")
 
-    def __init__(self, matrix: Array, unit: float | None = None, mean: float | None = None) -> None:
-        """Take the matrix (places, places), of any scale; unit and mean where they are known."""
-        self.matrix, self.diagonal = matrix, matrix.diagonal()
+    def __init__(self, pairs: Array, places: int, unit: float | None = None, mean: float | None = None) -> None:
+        """Take the numbers, of any scale; unit and mean where they are known."""
+        self.pairs, self.places = pairs, places
         self._unit, self._mean = unit, mean
         self._correlations: tuple[Array, Array, Array] | None = None
+
+    @property
+    def diagonal(self) -> Array:
+        """Return the number of each place with itself; shape (places,)."""
+        return self.pairs[: self.places]
+
+    @property
+    def matrix(self) -> Array:
+        """Return all pairs, shape (places, places)."""
+        return np.asarray(self.pairs[packing(self.places).where])
 
     @property
     def unit(self) -> float:
         """Return the mean of the diagonal."""
         if self._unit is None:
-            self._unit = max(sum(self.diagonal.tolist()) / len(self.matrix), 1e-300)  # few: sooner than by numpy
+            self._unit = max(mean(self.diagonal), 1e-300)
         return self._unit
 
     @property
     def mean(self) -> float:
         """Return the mean over all pairs."""
         if self._mean is None:
-            self._mean = float(np.add.reduce(self.matrix, axis=None)) / self.matrix.size / self.unit
+            self._mean = float(packing(self.places).times.dot(self.pairs)) / self.places**2 / self.unit
         return self._mean
 
     @property
@@ -61,22 +73,27 @@ class Axis:
         """Return sqrt(q), sqrt(q q') and ln c, for q (the diagonal, to scale) and c = k / sqrt(q q') of each pair."""
         if self._correlations is None:
             root = np.sqrt(np.maximum(self.diagonal, LEAST * self.unit))
-            both = np.multiply.outer(root, root)
-            c = self.matrix / both
+            both = outer(root)
+            c = self.pairs / both
             self._correlations = root, both, np.log(np.maximum(c, LEAST, out=c), out=c)
         return self._correlations
 
     def told(self, diagonal: float, pairs: float) -> None:
-        """Take the sums, which came with others of the same matrix."""
-        self._unit = max(diagonal / len(self.matrix), 1e-300)
-        self._mean = pairs / self.matrix.size / self._unit
+        """Take the sums, which came with others of the same numbers."""
+        self._unit = max(diagonal / self.places, 1e-300)
+        self._mean = pairs / self.places**2 / self._unit
 
 
-def _of_sums(sums: Array, diagonal: float, pairs: float) -> Axis:
+def uniform(places: int) -> Axis:
+    """Return the same number for each pair."""
+    return Axis(np.ones(places * (places + 1) // 2), places)
+
+
+def _of_sums(sums: Array, places: int, diagonal: float, pairs: float) -> Axis:
     """Return the axis of sums over taps, which grow from layer to layer. diagonal, pairs: their own sums."""
-    unit = max(diagonal / len(sums), 1e-300)
-    mean = pairs / sums.size / unit
-    return Axis(sums, unit, mean) if 1 / FAR < unit < FAR else Axis(sums / unit, 1.0, mean)
+    unit = max(diagonal / places, 1e-300)
+    mean = pairs / places**2 / unit
+    return Axis(sums, places, unit, mean) if 1 / FAR < unit < FAR else Axis(sums / unit, places, 1.0, mean)
 
 
 def is_small(axis: Windows) -> bool:
@@ -92,10 +109,10 @@ def gathered(axis: Windows, of: Axis | None) -> tuple[float, Axis | None, float]
     """
     if not is_small(axis):
         return axis.tapped, None, 1.0
-    of = of or Axis(np.ones((axis.before, axis.before)))
-    sums, (one, every, of_one, of_all) = over_windows(axis, of.matrix)
+    of = of or uniform(axis.before)
+    sums, (one, every, of_one, of_all) = over_windows(axis, of.pairs)
     of.told(one, every)
-    return of_one / axis.after / axis.length / of.unit, _of_sums(sums, of_one, of_all), of.mean
+    return of_one / axis.after / axis.length / of.unit, _of_sums(sums, axis.after, of_one, of_all), of.mean
 
 
 @lru_cache(maxsize=_KEPT)
@@ -107,11 +124,11 @@ def scattered(axis: Windows, of: Axis | None) -> tuple[float, float, Axis | None
     """
     if not is_small(axis):
         return axis.tapped, axis.tapped, None, 1.0
-    of = of or Axis(np.ones((axis.after, axis.after)))
-    sums, (one, every, of_one, of_all) = over_places(axis, of.matrix)
+    of = of or uniform(axis.after)
+    sums, (one, every, of_one, of_all) = over_places(axis, of.pairs)
     of.told(one, every)
     whole = axis.after * axis.length * of.unit
-    return of_one / whole, of_all / whole / axis.after, _of_sums(sums, of_one, of_all), of.mean
+    return of_one / whole, of_all / whole / axis.after, _of_sums(sums, axis.before, of_one, of_all), of.mean
 
 
 @lru_cache(maxsize=_KEPT)
@@ -120,15 +137,16 @@ def products(one: Axis | None, other: Axis | None) -> tuple[float, float]:
     if one is None or other is None:
         known = one or other
         return 1.0, 1.0 if known is None else known.mean
-    a, b = one.matrix, other.matrix
-    unit = one.unit * other.unit
-    return float(np.dot(one.diagonal, other.diagonal)) / len(a) / unit, float(np.vdot(a, b)) / a.size / unit
+    count, unit = one.places, one.unit * other.unit
+    found = one.pairs * other.pairs
+    every = float(packing(count).times.dot(found)) / count**2 / unit
+    return mean(found[:count]) / unit, every
 
 
 def pooled(axis: Axis | None, count: int) -> Axis | None:
     """Return the means over windows of equal size, `count` of them; places that are left over are left out."""
     blocks = None if axis is None else _blocks(axis.matrix, count)
-    return None if blocks is None else Axis(np.asarray(blocks.mean(axis=(1, 3)), dtype=np.float64))
+    return None if blocks is None else Axis(packed(blocks.mean(axis=(1, 3))), count)
 
 
 def in_window(axis: Axis | None, count: int) -> float:
@@ -141,17 +159,16 @@ def in_window(axis: Axis | None, count: int) -> float:
 
 
 def repeated(axis: Axis | None, count: int) -> Axis | None:
-    """Return the matrix with each place as often as a pool took places together; count: of its input."""
+    """Return the axis with each place as often as a pool took places together; count: of its input."""
     if axis is None or count > LARGEST:
         return None
-    places = len(axis.matrix)
-    at = np.minimum(np.arange(count) // max(count // places, 1), places - 1)
-    return Axis(np.asarray(axis.matrix[np.ix_(at, at)], dtype=np.float64))
+    at = np.minimum(np.arange(count) // max(count // axis.places, 1), axis.places - 1)
+    return Axis(packed(axis.matrix[np.ix_(at, at)]), count)
 
 
 @lru_cache(maxsize=_KEPT)
 def bent(axis: Axis | None, one: float, pair: float, times: Axis | None = None) -> Axis | None:
-    """Return q^one times c^pair, where q (the diagonal) and c = k / sqrt(q q') are what the matrix says of places.
+    """Return q^one times c^pair, where q (the diagonal) and c = k / sqrt(q q') are what the numbers say of places.
 
     times: another axis to multiply by.
     """
@@ -163,11 +180,10 @@ def bent(axis: Axis | None, one: float, pair: float, times: Axis | None = None) 
     if one == 1:
         found *= both
     elif one != 0:
-        level = (root / math.sqrt(axis.unit)) ** one
-        found *= np.multiply.outer(level, level)
+        found *= outer((root / math.sqrt(axis.unit)) ** one)
     if times is not None:
-        found *= times.matrix
-    return Axis(found)
+        found *= times.pairs
+    return Axis(found, axis.places)
 
 
 @lru_cache(maxsize=_KEPT)
@@ -175,19 +191,23 @@ def evened(axis: Axis | None, by: Axis | None) -> Axis | None:
     """Return what is divided, at each place, by the root of what `by` is there."""
     if by is None:
         return axis
-    inverse = np.maximum(by.diagonal / by.unit, LEAST) ** -0.5
-    matrix = np.multiply.outer(inverse, inverse)
-    return Axis(matrix if axis is None else axis.matrix * matrix)
+    inverse = outer(np.maximum(by.diagonal / by.unit, LEAST) ** -0.5)
+    return Axis(inverse if axis is None else axis.pairs * inverse, by.places)
 
 
 @lru_cache(maxsize=_KEPT)
 def mixed(*parts: tuple[float, Axis | None]) -> Axis | None:
     """Return the sum of axes, each times its share."""
-    if all(axis is None for _, axis in parts):
+    known = [(share / axis.unit, axis) for share, axis in parts if axis is not None]
+    if not known:
         return None
-    of_known = [share / axis.unit * axis.matrix for share, axis in parts if axis is not None]
-    uniform = math.fsum(share for share, axis in parts if axis is None)
-    return Axis(np.asarray(sum(of_known) + uniform, dtype=np.float64))
+    share, first = known[0]
+    found = share * first.pairs
+    for share, axis in known[1:]:
+        found += share * axis.pairs
+    if len(known) < len(parts):
+        found += math.fsum(share for share, axis in parts if axis is None)
+    return Axis(found, first.places)
 
 
 def _blocks(matrix: Array, count: int) -> Array | None:

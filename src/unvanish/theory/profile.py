@@ -163,7 +163,7 @@ def behind_activation(d: Profile, own: Profile, u: Signal, activation: str, para
 def mixed(parts: Sequence[tuple[float, Profile]]) -> Profile:
     """Return the profile of a sum, from each part's share and profile."""
     known = [profile for _, profile in parts if profile is not None]
-    if not known or len({tuple(0 if v is None else len(v.matrix) for v in profile) for profile in known}) > 1:
+    if not known or len({tuple(0 if v is None else v.places for v in profile) for profile in known}) > 1:
         return None
     every = [(share, (None,) * len(known[0]) if profile is None else profile) for share, profile in parts]
     return tuple(along_axis.mixed(*((share, profile[i]) for share, profile in every)) for i in range(len(known[0])))
