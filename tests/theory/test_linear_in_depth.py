@@ -28,11 +28,6 @@ def walked(shape: str, recipe: str, depth: int) -> dict[str, Pass]:
     return walk(build(f"input({shape}, 3), {recipe.format(depth)}, flatten, dense(1)"), 8, Signal(0.5, 1 / 12, 1 / 12))
 
 
-def forget() -> None:
-    for kept in (axis.gathered, axis.scattered, axis.bent, axis.evened, axis.mixed, axis.products):
-        kept.cache_clear()
-
-
 def calls(recipe: str, depth: int) -> int:
     """Return how many functions a second walk of so many layers calls, those that are not written in Python included.
 
@@ -46,7 +41,6 @@ def calls(recipe: str, depth: int) -> int:
 
     entering = Signal(0.5, 1 / 12, 1 / 12)
     walk(network, 8, entering)
-    forget()
     before = sys.getprofile()
     sys.setprofile(count)
     try:
@@ -66,7 +60,6 @@ def matrices(monkeypatch: pytest.MonkeyPatch, shape: str, recipe: str, depth: in
         made += 1
         start(self, *given)  # type: ignore[arg-type]
 
-    forget()
     with monkeypatch.context() as patched:
         patched.setattr(axis.Axis, "__init__", counted)
         walked(shape, recipe, depth)
@@ -111,7 +104,6 @@ def test_correlations_are_worked_out_once_for_the_way_there_and_back(monkeypatch
         made += 1
         return np.log(*given, **more)  # type: ignore[call-overload]
 
-    forget()
     monkeypatch.setattr(axis, "np", type("np", (), {**vars(np), "log": staticmethod(counted)}))
     walked("12, 12", PLAIN, 30)
     assert made == 30

@@ -2,14 +2,15 @@
 
 What the sums stand for is derived in theory.profile.
 
-Axes of more than LARGEST places are left uniform: few of them are at the border, and the matrices would be large. The
-two axes of a square image are one object all the way, and so is what follows from it: a few results are kept.
+Axes of more than LARGEST places are left uniform: few of them are at the border, and the numbers would be many. The two
+axes of a square image are one object all the way: what follows from it is worked out once (each).
 """
 
 from __future__ import annotations
 
 import math
-from functools import lru_cache
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,14 +21,13 @@ from unvanish.theory.packed import outer, packed, packing
 from unvanish.theory.tap_sums import over_places, over_windows
 
 Array = NDArray[np.float64]
+Found = TypeVar("Found")
 
 LARGEST = 128
 FAR = 1e100
 """Scale beyond which numbers are divided by it, as not every layer's have to be."""
 LEAST = 1e-12
 """Of a q and of a c, so that they have logarithms."""
-_KEPT = 16
-"""Results of a function that are kept: those of one layer, for each of its axes."""
 
 
 class Axis:
@@ -65,7 +65,7 @@ class Axis:
     def mean(self) -> float:
         """Return the mean over all pairs."""
         if self._mean is None:
-            self._mean = float(packing(self.places).times.dot(self.pairs)) / self.places**2 / self.unit
+            self._mean = float(packing(self.places).sums[1].dot(self.pairs)) / self.places**2 / self.unit
         return self._mean
 
     @property
@@ -96,26 +96,44 @@ def _of_sums(sums: Array, places: int, diagonal: float, pairs: float) -> Axis:
     return Axis(sums, places, unit, mean) if 1 / FAR < unit < FAR else Axis(sums / unit, places, 1.0, mean)
 
 
+def each(function: Callable[..., Found], *axes: Sequence[object]) -> tuple[Found, ...]:
+    """Return the function of each axis; of axes in a row that are one object, once."""
+    found: list[Found] = []
+    before: tuple[object, ...] = ()
+    for along in zip(*axes, strict=True):
+        found.append(found[-1] if along == before else function(*along))
+        before = along
+    return tuple(found)
+
+
 def is_small(axis: Windows) -> bool:
     """Say whether the pairs along a convolution's axis are told apart."""
     return max(axis.before, axis.after) <= LARGEST
 
 
-@lru_cache(maxsize=_KEPT)
-def gathered(axis: Windows, of: Axis | None) -> tuple[float, Axis | None, float]:
-    """Return the mean over taps of what two windows have under the same tap; 0 on the padding.
+class Reached(NamedTuple):
+    """Hold what the taps of a convolution find along one axis."""
 
-    That of one place, the axis of all pairs, and the mean of `of` itself.
-    """
+    windows: Windows
+    share: float
+    """How much less than without padding a tap finds at one place."""
+    profile: Axis | None
+    """How that varies over the windows."""
+    alike: float
+    """The mean over all pairs of places of its input, in units of one place's."""
+
+
+def gathered(axis: Windows, of: Axis | None) -> Reached:
+    """Return the mean over taps of what two windows have under the same tap; 0 on the padding. of: at its input."""
     if not is_small(axis):
-        return axis.tapped, None, 1.0
+        return Reached(axis, axis.tapped, None, 1.0)
     of = of or uniform(axis.before)
     sums, (one, every, of_one, of_all) = over_windows(axis, of.pairs)
     of.told(one, every)
-    return of_one / axis.after / axis.length / of.unit, _of_sums(sums, axis.after, of_one, of_all), of.mean
+    share = of_one / axis.after / axis.length / of.unit
+    return Reached(axis, share, _of_sums(sums, axis.after, of_one, of_all), of.mean)
 
 
-@lru_cache(maxsize=_KEPT)
 def scattered(axis: Windows, of: Axis | None) -> tuple[float, float, Axis | None, float]:
     """Return what two places of the input get of the windows that have them under the same tap, summed over taps.
 
@@ -131,16 +149,14 @@ def scattered(axis: Windows, of: Axis | None) -> tuple[float, float, Axis | None
     return of_one / whole, of_all / whole / axis.after, _of_sums(sums, axis.before, of_one, of_all), of.mean
 
 
-@lru_cache(maxsize=_KEPT)
 def products(one: Axis | None, other: Axis | None) -> tuple[float, float]:
     """Return the means of the products: over places, and over pairs of them."""
     if one is None or other is None:
         known = one or other
         return 1.0, 1.0 if known is None else known.mean
     count, unit = one.places, one.unit * other.unit
-    found = one.pairs * other.pairs
-    every = float(packing(count).times.dot(found)) / count**2 / unit
-    return mean(found[:count]) / unit, every
+    same, every = packing(count).sums.dot(one.pairs * other.pairs).tolist()
+    return same / count / unit, every / count**2 / unit
 
 
 def pooled(axis: Axis | None, count: int) -> Axis | None:
@@ -166,7 +182,6 @@ def repeated(axis: Axis | None, count: int) -> Axis | None:
     return Axis(packed(axis.matrix[np.ix_(at, at)]), count)
 
 
-@lru_cache(maxsize=_KEPT)
 def bent(axis: Axis | None, one: float, pair: float, times: Axis | None = None) -> Axis | None:
     """Return q^one times c^pair, where q (the diagonal) and c = k / sqrt(q q') are what the numbers say of places.
 
@@ -186,7 +201,6 @@ def bent(axis: Axis | None, one: float, pair: float, times: Axis | None = None) 
     return Axis(found, axis.places)
 
 
-@lru_cache(maxsize=_KEPT)
 def evened(axis: Axis | None, by: Axis | None) -> Axis | None:
     """Return what is divided, at each place, by the root of what `by` is there."""
     if by is None:
@@ -195,18 +209,17 @@ def evened(axis: Axis | None, by: Axis | None) -> Axis | None:
     return Axis(inverse if axis is None else axis.pairs * inverse, by.places)
 
 
-@lru_cache(maxsize=_KEPT)
-def mixed(*parts: tuple[float, Axis | None]) -> Axis | None:
+def mixed(shares: Sequence[float], axes: Sequence[Axis | None]) -> Axis | None:
     """Return the sum of axes, each times its share."""
-    known = [(share / axis.unit, axis) for share, axis in parts if axis is not None]
+    known = [(share / axis.unit, axis) for share, axis in zip(shares, axes, strict=True) if axis is not None]
     if not known:
         return None
     share, first = known[0]
     found = share * first.pairs
     for share, axis in known[1:]:
         found += share * axis.pairs
-    if len(known) < len(parts):
-        found += math.fsum(share for share, axis in parts if axis is None)
+    if len(known) < len(axes):
+        found += math.fsum(share for share, axis in zip(shares, axes, strict=True) if axis is None)
     return Axis(found, first.places)
 
 

@@ -21,8 +21,8 @@ class Packing(NamedTuple):
     first: Indices
     """The first place of each pair, shape (pairs,)."""
     second: Indices
-    times: Array
-    """How often a pair is in the whole matrix: 1 on the diagonal, else 2."""
+    sums: Array
+    """What a pair counts in the sum over the diagonal, and in that over the whole matrix: shape (2, pairs)."""
     where: Indices
     """The pair of each entry of the matrix, shape (places, places)."""
 
@@ -35,7 +35,8 @@ def packing(places: int) -> Packing:
     second = np.concatenate([low + distance for distance, low in enumerate(apart)])
     where = np.empty((places, places), dtype=np.int64)
     where[first, second] = where[second, first] = np.arange(len(first))
-    return Packing(first, second, np.where(first == second, 1.0, 2.0), where)
+    same = first == second
+    return Packing(first, second, np.where(same, 1.0, [[0.0], [2.0]]), where)
 
 
 def packed(matrix: Array) -> Array:

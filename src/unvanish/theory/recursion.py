@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from unvanish.core.activations import FUNCTIONS
 from unvanish.core.network import Layer, Network
 from unvanish.theory import profile
+from unvanish.theory.axis import Reached
 from unvanish.theory.backward import (
     back_through_activation,
     back_through_batch_norm,
@@ -47,7 +48,6 @@ from unvanish.theory.places import (
     reads_one,
     told_apart,
 )
-from unvanish.theory.profile import Reached
 from unvanish.theory.rms_norm import back_through_rms_norm, through_rms_norm
 from unvanish.theory.scale import back_through_scale, through_scale
 from unvanish.theory.signal import Profile, Signal, weights_moments

@@ -56,9 +56,8 @@ def _weights_of_windows(axis: Windows) -> Array:
 
 def _weights(count: int, table: Indices, others: int) -> Array:
     """Return the weights (totals, pairs). table: from which of the pairs of the others the sums of each come."""
-    every = packing(count).times
-    diagonal, taps = np.where(every == 1, 1.0, 0.0), _summed(table, np.ones(others * (others + 1) // 2))
-    return np.stack([diagonal, every, diagonal * taps, every * taps])
+    sums, taps = packing(count).sums, _summed(table, np.ones(others * (others + 1) // 2))
+    return np.concatenate([sums, sums * taps])
 
 
 @lru_cache(maxsize=64)  # layers of one geometry are many
