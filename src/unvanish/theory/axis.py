@@ -97,13 +97,11 @@ def _of_sums(sums: Array, places: int, diagonal: float, pairs: float) -> Axis:
 
 
 def each(function: Callable[..., Found], *axes: Sequence[object]) -> tuple[Found, ...]:
-    """Return the function of each axis; of axes in a row that are one object, once."""
-    found: list[Found] = []
-    before: tuple[object, ...] = ()
-    for along in zip(*axes, strict=True):
-        found.append(found[-1] if along == before else function(*along))
-        before = along
-    return tuple(found)
+    """Return the function of each axis; once, where all of them are one object."""
+    every = list(zip(*axes, strict=True))
+    if every and every.count(every[0]) == len(every):
+        return (function(*every[0]),) * len(every)
+    return tuple([function(*along) for along in every])
 
 
 def is_small(axis: Windows) -> bool:

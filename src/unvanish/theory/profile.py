@@ -31,18 +31,16 @@ def passed(found: Sequence[Reached], d: Profile) -> tuple[float, float]:
     """
     one = two = of_signal = of_cotangent = 1.0
     before = after = 1
-    for i, (axis, share, own, alike) in enumerate(found):
+    cotangents = _of(d, found)
+    means = along_axis.each(along_axis.products, [axis.profile for axis in found], cotangents)
+    for (axis, share, own, alike), cotangent, (same, every) in zip(found, cotangents, means, strict=True):
         before, after = before * axis.before, after * axis.after
         if own is None:
             one, two = one * share, two * share
             continue
-        cotangent = None if d is None else d[i]
-        if cotangent is None:
-            one, two = one * share, two * share * own.mean
-        else:
-            same, every = along_axis.products(own, cotangent)
-            one, two, of_cotangent = one * share * same, two * share * every, of_cotangent * cotangent.mean
-        of_signal *= alike
+        one, two, of_signal = one * share * same, two * share * every, of_signal * alike
+        if cotangent is not None:
+            of_cotangent *= cotangent.mean
     return one, _of_two(one, two, _others(of_signal, 1.0, before) * _others(of_cotangent, 1.0, after), after)
 
 
