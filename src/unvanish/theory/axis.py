@@ -28,6 +28,8 @@ FAR = 1e100
 """Scale beyond which numbers are divided by it, as not every layer's have to be."""
 LEAST = 1e-12
 """Of a q and of a c, so that they have logarithms."""
+ROUNDING = 1e-14
+"""What two exponents, or two axes in their own units, differ by and are still the same."""
 
 
 class Axis:
@@ -36,13 +38,15 @@ class Axis:
     It is never changed, and told from others by what it is. What is asked for more than once is kept.
     """
 
-    __slots__ = ("_correlations", "_mean", "_unit", "pairs", "places")
+    __slots__ = ("_correlations", "_mean", "_unit", "bent", "found", "pairs", "places")
 
     def __init__(self, pairs: Array, places: int, unit: float | None = None, mean: float | None = None) -> None:
         """Take the numbers, of any scale; unit and mean where they are known."""
         self.pairs, self.places = pairs, places
         self._unit, self._mean = unit, mean
         self._correlations: tuple[Array, Array, Array] | None = None
+        self.bent: tuple[float, float, Axis] | None = None
+        self.found: Reached | None = None
 
     @property
     def diagonal(self) -> Array:
@@ -121,15 +125,29 @@ class Reached(NamedTuple):
     """The mean over all pairs of places of its input, in units of one place's."""
 
 
-def gathered(axis: Windows, of: Axis | None) -> Reached:
-    """Return the mean over taps of what two windows have under the same tap; 0 on the padding. of: at its input."""
+def gathered(axis: Windows, of: Axis | None, before: Axis | None = None) -> Reached:
+    """Return the mean over taps of what two windows have under the same tap; 0 on the padding.
+
+    of: at its input. before: what an earlier layer found, which is found again where layers have settled.
+    """
     if not is_small(axis):
         return Reached(axis, axis.tapped, None, 1.0)
     of = of or uniform(axis.before)
+    if of.found is not None and of.found.windows == axis:
+        return of.found
     sums, (one, every, of_one, of_all) = over_windows(axis, of.pairs)
     of.told(one, every)
     share = of_one / axis.after / axis.length / of.unit
-    return Reached(axis, share, _of_sums(sums, axis.after, of_one, of_all), of.mean)
+    own = _of_sums(sums, axis.after, of_one, of_all)
+    of.found = Reached(axis, share, before if before is not None and _are_same(own, before) else own, of.mean)
+    return of.found
+
+
+def _are_same(one: Axis, other: Axis) -> bool:
+    """Say whether two axes differ by their scale and by rounding alone."""
+    if one.places != other.places or abs(one.mean - other.mean) > ROUNDING:
+        return False
+    return bool(np.max(np.abs(one.pairs / one.unit - other.pairs / other.unit)) <= ROUNDING)
 
 
 def scattered(axis: Windows, of: Axis | None) -> tuple[float, float, Axis | None, float]:
@@ -180,13 +198,12 @@ def repeated(axis: Axis | None, count: int) -> Axis | None:
     return Axis(packed(axis.matrix[np.ix_(at, at)]), count)
 
 
-def bent(axis: Axis | None, one: float, pair: float, times: Axis | None = None) -> Axis | None:
-    """Return q^one times c^pair, where q (the diagonal) and c = k / sqrt(q q') are what the numbers say of places.
-
-    times: another axis to multiply by.
-    """
+def bent(axis: Axis | None, one: float, pair: float) -> Axis | None:
+    """Return q^one times c^pair, where q (the diagonal) and c = k / sqrt(q q') are what the numbers say of places."""
     if axis is None:
-        return times
+        return None
+    if axis.bent is not None and max(abs(one - axis.bent[0]), abs(pair - axis.bent[1])) <= ROUNDING:
+        return axis.bent[2]
     root, both, logs = axis.correlations
     found = pair * logs
     np.exp(found, out=found)
@@ -194,9 +211,15 @@ def bent(axis: Axis | None, one: float, pair: float, times: Axis | None = None) 
         found *= both
     elif one != 0:
         found *= outer((root / math.sqrt(axis.unit)) ** one)
-    if times is not None:
-        found *= times.pairs
-    return Axis(found, axis.places)
+    axis.bent = one, pair, Axis(found, axis.places)
+    return axis.bent[2]
+
+
+def times(one: Axis | None, other: Axis | None) -> Axis | None:
+    """Return the product, pair by pair."""
+    if one is None or other is None:
+        return one or other
+    return Axis(one.pairs * other.pairs, one.places)
 
 
 def evened(axis: Axis | None, by: Axis | None) -> Axis | None:

@@ -18,9 +18,13 @@ from unvanish.theory.geometry import Windows, places, space
 from unvanish.theory.signal import Profile, Signal, moments_of, slope_pair_of, spread_of, weights_moments
 
 
-def reached(axes: tuple[Windows, ...], h: Profile) -> tuple[Reached, ...]:
-    """Return what a kernel finds of its input along each axis; nothing where shapes do not fit. h: of the input."""
-    return along_axis.each(along_axis.gathered, axes, _of(h, axes))
+def reached(axes: tuple[Windows, ...], h: Profile, before: Profile) -> tuple[Reached, ...]:
+    """Return what a kernel finds of its input along each axis; nothing where shapes do not fit.
+
+    h: of the input. before: of the pre-activation that this is made from.
+    """
+    same = before is not None and len(before) == len(axes)
+    return along_axis.each(along_axis.gathered, axes, _of(h, axes), _of(before if same else None, axes))
 
 
 def passed(found: Sequence[Reached], d: Profile) -> tuple[float, float]:
@@ -190,7 +194,8 @@ def _bent(profile: tuple[Axis | None, ...], one: float, pair: float, times: Prof
         if times is None:
             return profile
         one = pair = 1.0
-    return along_axis.each(lambda axis, of: along_axis.bent(axis, one, pair, of), profile, _of(times, profile))
+    found = along_axis.each(lambda axis: along_axis.bent(axis, one, pair), profile)
+    return found if times is None else along_axis.each(along_axis.times, found, times)
 
 
 def _evened(profile: Profile, by: Profile) -> Profile:

@@ -145,7 +145,7 @@ def _through_units(at: Pass, h: Signal) -> None:
     """Take the signal through a kernel, an activation, or both; of two places what they have apart, and no more."""
     layer, activation, source = at.layer, applies(at.layer), at.sources[0].layer if at.sources else None
     if source is not None and layer.kind == "conv":
-        at.reached = profile.reached(windows(layer, source), h.profile)
+        at.reached = profile.reached(windows(layer, source), h.profile, at.sources[0].spread)
         at.inside, at.shared = profile.passed(at.reached, None)
     apart = None
     if (at.shared < 1 or h.across is not None) and has_places(layer):
