@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeVar
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from unvanish.theory.draws import mean
@@ -32,21 +33,22 @@ ROUNDING = 1e-14
 """What two exponents, or two axes in their own units, differ by and are still the same."""
 
 
-class Axis:
+class Axis(Struct, eq=False):
     """Hold one number for each pair of places (theory.packed), in units of the mean of the diagonal.
 
     It is never changed, and told from others by what it is. What is asked for more than once is kept.
     """
 
-    __slots__ = ("_correlations", "_mean", "_unit", "bent", "found", "pairs", "places")
-
-    def __init__(self, pairs: Array, places: int, unit: float | None = None, mean: float | None = None) -> None:
-        """Take the numbers, of any scale; unit and mean where they are known."""
-        self.pairs, self.places = pairs, places
-        self._unit, self._mean = unit, mean
-        self._correlations: tuple[Array, Array, Array] | None = None
-        self.bent: tuple[float, float, Axis] | None = None
-        self.found: Reached | None = None
+    pairs: Array
+    """Of any scale."""
+    places: int
+    known_unit: float | None = None
+    known_mean: float | None = None
+    known_correlations: tuple[Array, Array, Array] | None = None
+    bent: tuple[float, float, Axis] | None = None
+    """The last exponents that it was bent by, and what that made of it."""
+    found: Reached | None = None
+    """What the last windows found of it."""
 
     @property
     def diagonal(self) -> Array:
@@ -61,31 +63,31 @@ class Axis:
     @property
     def unit(self) -> float:
         """Return the mean of the diagonal."""
-        if self._unit is None:
-            self._unit = max(mean(self.diagonal), 1e-300)
-        return self._unit
+        if self.known_unit is None:
+            self.known_unit = max(mean(self.diagonal), 1e-300)
+        return self.known_unit
 
     @property
     def mean(self) -> float:
         """Return the mean over all pairs."""
-        if self._mean is None:
-            self._mean = float(packing(self.places).sums[1].dot(self.pairs)) / self.places**2 / self.unit
-        return self._mean
+        if self.known_mean is None:
+            self.known_mean = float(packing(self.places).sums[1].dot(self.pairs)) / self.places**2 / self.unit
+        return self.known_mean
 
     @property
     def correlations(self) -> tuple[Array, Array, Array]:
         """Return sqrt(q), sqrt(q q') and ln c, for q (the diagonal, to scale) and c = k / sqrt(q q') of each pair."""
-        if self._correlations is None:
+        if self.known_correlations is None:
             root = np.sqrt(np.maximum(self.diagonal, LEAST * self.unit))
             both = outer(root)
             c = self.pairs / both
-            self._correlations = root, both, np.log(np.maximum(c, LEAST, out=c), out=c)
-        return self._correlations
+            self.known_correlations = root, both, np.log(np.maximum(c, LEAST, out=c), out=c)
+        return self.known_correlations
 
     def told(self, diagonal: float, pairs: float) -> None:
         """Take the sums, which came with others of the same numbers."""
-        self._unit = max(diagonal / self.places, 1e-300)
-        self._mean = pairs / self.places**2 / self._unit
+        self.known_unit = max(diagonal / self.places, 1e-300)
+        self.known_mean = pairs / self.places**2 / self.known_unit
 
 
 def uniform(places: int) -> Axis:

@@ -194,8 +194,8 @@ def _bent(profile: tuple[Axis | None, ...], one: float, pair: float, times: Prof
         if times is None:
             return profile
         one = pair = 1.0
-    found = along_axis.each(lambda axis: along_axis.bent(axis, one, pair), profile)
-    return found if times is None else along_axis.each(along_axis.times, found, times)
+    bent, by = along_axis.bent, along_axis.times
+    return along_axis.each(lambda axis, other: by(bent(axis, one, pair), other), profile, _of(times, profile))
 
 
 def _evened(profile: Profile, by: Profile) -> Profile:
