@@ -140,7 +140,7 @@ def is_felt(d: Cotangent) -> bool:
 
 def _share(own: Array, whole: Array, parts: int) -> Array:
     """Return exp(own - whole), draw by draw; where no part has anything, all have the same."""
-    if whole.min() > -np.inf:
+    if math.isfinite(mean(whole)):
         return np.asarray(np.exp(own - whole))
     with np.errstate(invalid="ignore"):
         return np.where(whole > -np.inf, np.exp(own - whole), 1 / parts)

@@ -23,8 +23,7 @@ def reached(axes: tuple[Windows, ...], h: Profile, before: Profile) -> tuple[Rea
 
     h: of the input. before: of the pre-activation that this is made from.
     """
-    same = before is not None and len(before) == len(axes)
-    return along_axis.each(along_axis.gathered, axes, _of(h, axes), _of(before if same else None, axes))
+    return along_axis.each(along_axis.gathered, axes, _of(h, axes), _of(before, axes))
 
 
 def passed(found: Sequence[Reached], d: Profile) -> tuple[float, float]:
@@ -156,7 +155,8 @@ def mixed(parts: Sequence[tuple[float, Profile]]) -> Profile:
 
 
 def _of(profile: Profile, axes: Sequence[object]) -> tuple[Axis | None, ...]:
-    return (None,) * len(axes) if profile is None else profile
+    """Return the profile along each of the axes; uniform where it is not one of as many."""
+    return profile if profile is not None and len(profile) == len(axes) else (None,) * len(axes)
 
 
 def _share_of_kernel(layer: Layer, u: Signal) -> float:

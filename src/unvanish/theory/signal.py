@@ -25,6 +25,8 @@ Profile = tuple[Axis | None, ...] | None
 class Signal(Struct, frozen=True, gc=False):
     """Hold a layer's output h: over units, E h = mean and E h^2 = q = mean^2 + variance; over pairs of samples
     E h(x) h(y) = k = q - spread (Poole et al. 2016). The spread is kept, not k: it stays exact where samples are alike.
+
+    A network has one for each step of each layer, which is why they are structs, and no business of the collector's.
     """
 
     mean: float
