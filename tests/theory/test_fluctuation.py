@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from unvanish.core.network import Layer
 from unvanish.spec.build import build
@@ -55,7 +56,7 @@ def test_least_squares_adds_up_what_the_prediction_takes_from_the_inputs():
     per_sample = q + 1  # E r^2, which the cotangent is in units of
     found = math.exp(float(kernel_gradient(d, h, layer, 1.0, 1.0, batch)[0])) * per_sample
     assert found == pytest.approx(features * (variance * (batch + features + 1) + 1) / batch, rel=0.02, abs=0)
-    blind = math.exp(float(kernel_gradient(d._replace(pairs=0.0), h, layer, 1.0, 1.0, batch)[0])) * per_sample
+    blind = math.exp(float(kernel_gradient(replace(d, pairs=0.0), h, layer, 1.0, 1.0, batch)[0])) * per_sample
     assert blind < found / 3
 
 

@@ -1,82 +1,113 @@
-"""Numbers for each pair of places (p, p') along one axis, as a matrix; None stands for the same number everywhere.
+"""Numbers for each pair of places (p, p') along one axis, k(p, p') = k(p', p); None: the same number everywhere.
 
 What the sums stand for is derived in theory.profile.
 
-Axes of more than LARGEST places are left uniform: few of them are at the border, and the matrices would be large. The
-two axes of a square image are one object all the way, and so is what follows from it: a few results are kept.
+Axes of more than LARGEST places are left uniform: few of them are at the border, and the numbers would be many. The two
+axes of a square image are one object all the way: what follows from it is worked out once (each).
 """
 
 from __future__ import annotations
 
 import math
-from functools import lru_cache
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeVar
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
+from unvanish.theory.draws import mean
 from unvanish.theory.geometry import Windows
+from unvanish.theory.packed import outer, packed, packing
 from unvanish.theory.tap_sums import over_places, over_windows
 
 Array = NDArray[np.float64]
+Found = TypeVar("Found")
 
 LARGEST = 128
 FAR = 1e100
-"""Scale beyond which a matrix is divided by it, as not every layer has to be."""
+"""Scale beyond which numbers are divided by it, as not every layer's have to be."""
 LEAST = 1e-12
 """Of a q and of a c, so that they have logarithms."""
-_KEPT = 16
-"""Results of a function that are kept: those of one layer, for each of its axes."""
+ROUNDING = 1e-14
+"""What two exponents, or two axes in their own units, differ by and are still the same."""
 
 
-class Axis:
-    """Hold the matrix, in units of the mean of its diagonal. It is never changed, and told from others by what it is.
+class Axis(Struct, eq=False):
+    """Hold one number for each pair of places (theory.packed), in units of the mean of the diagonal.
 
-    What is asked for more than once is kept.
+    It is never changed, and told from others by what it is. What is asked for more than once is kept.
     """
 
-    __slots__ = ("_correlations", "_mean", "_unit", "diagonal", "matrix")
+    pairs: Array
+    """Of any scale."""
+    places: int
+    known_unit: float | None = None
+    known_mean: float | None = None
+    known_correlations: tuple[Array, Array, Array] | None = None
+    bent: tuple[float, float, Axis] | None = None
+    """The last exponents that it was bent by, and what that made of it."""
+    found: Reached | None = None
+    """What the last windows found of it."""
 
-    def __init__(self, matrix: Array, unit: float | None = None, mean: float | None = None) -> None:
-        """Take the matrix (places, places), of any scale; unit and mean where they are known."""
-        self.matrix, self.diagonal = matrix, matrix.diagonal()
-        self._unit, self._mean = unit, mean
-        self._correlations: tuple[Array, Array, Array] | None = None
+    @property
+    def diagonal(self) -> Array:
+        """Return the number of each place with itself; shape (places,)."""
+        return self.pairs[: self.places]
+
+    @property
+    def matrix(self) -> Array:
+        """Return all pairs, shape (places, places)."""
+        return np.asarray(self.pairs[packing(self.places).where])
 
     @property
     def unit(self) -> float:
         """Return the mean of the diagonal."""
-        if self._unit is None:
-            self._unit = max(sum(self.diagonal.tolist()) / len(self.matrix), 1e-300)  # few: sooner than by numpy
-        return self._unit
+        if self.known_unit is None:
+            self.known_unit = max(mean(self.diagonal), 1e-300)
+        return self.known_unit
 
     @property
     def mean(self) -> float:
         """Return the mean over all pairs."""
-        if self._mean is None:
-            self._mean = float(np.add.reduce(self.matrix, axis=None)) / self.matrix.size / self.unit
-        return self._mean
+        if self.known_mean is None:
+            self.known_mean = float(packing(self.places).sums[1].dot(self.pairs)) / self.places**2 / self.unit
+        return self.known_mean
 
     @property
     def correlations(self) -> tuple[Array, Array, Array]:
         """Return sqrt(q), sqrt(q q') and ln c, for q (the diagonal, to scale) and c = k / sqrt(q q') of each pair."""
-        if self._correlations is None:
+        if self.known_correlations is None:
             root = np.sqrt(np.maximum(self.diagonal, LEAST * self.unit))
-            both = np.multiply.outer(root, root)
-            c = self.matrix / both
-            self._correlations = root, both, np.log(np.maximum(c, LEAST, out=c), out=c)
-        return self._correlations
+            both = outer(root)
+            c = self.pairs / both
+            self.known_correlations = root, both, np.log(np.maximum(c, LEAST, out=c), out=c)
+        return self.known_correlations
 
     def told(self, diagonal: float, pairs: float) -> None:
-        """Take the sums, which came with others of the same matrix."""
-        self._unit = max(diagonal / len(self.matrix), 1e-300)
-        self._mean = pairs / self.matrix.size / self._unit
+        """Take the sums, which came with others of the same numbers."""
+        self.known_unit = max(diagonal / self.places, 1e-300)
+        self.known_mean = pairs / self.places**2 / self.known_unit
 
 
-def _of_sums(sums: Array, diagonal: float, pairs: float) -> Axis:
+def uniform(places: int) -> Axis:
+    """Return the same number for each pair."""
+    return Axis(np.ones(places * (places + 1) // 2), places)
+
+
+def _of_sums(sums: Array, places: int, diagonal: float, pairs: float) -> Axis:
     """Return the axis of sums over taps, which grow from layer to layer. diagonal, pairs: their own sums."""
-    unit = max(diagonal / len(sums), 1e-300)
-    mean = pairs / sums.size / unit
-    return Axis(sums, unit, mean) if 1 / FAR < unit < FAR else Axis(sums / unit, 1.0, mean)
+    unit = max(diagonal / places, 1e-300)
+    mean = pairs / places**2 / unit
+    return Axis(sums, places, unit, mean) if 1 / FAR < unit < FAR else Axis(sums / unit, places, 1.0, mean)
+
+
+def each(function: Callable[..., Found], *axes: Sequence[object]) -> tuple[Found, ...]:
+    """Return the function of each axis; once, where all of them are one object."""
+    every = list(zip(*axes, strict=True))
+    if every and every.count(every[0]) == len(every):
+        return (function(*every[0]),) * len(every)
+    return tuple([function(*along) for along in every])
 
 
 def is_small(axis: Windows) -> bool:
@@ -84,21 +115,43 @@ def is_small(axis: Windows) -> bool:
     return max(axis.before, axis.after) <= LARGEST
 
 
-@lru_cache(maxsize=_KEPT)
-def gathered(axis: Windows, of: Axis | None) -> tuple[float, Axis | None, float]:
+class Reached(NamedTuple):
+    """Hold what the taps of a convolution find along one axis."""
+
+    windows: Windows
+    share: float
+    """How much less than without padding a tap finds at one place."""
+    profile: Axis | None
+    """How that varies over the windows."""
+    alike: float
+    """The mean over all pairs of places of its input, in units of one place's."""
+
+
+def gathered(axis: Windows, of: Axis | None, before: Axis | None = None) -> Reached:
     """Return the mean over taps of what two windows have under the same tap; 0 on the padding.
 
-    That of one place, the axis of all pairs, and the mean of `of` itself.
+    of: at its input. before: what an earlier layer found, which is found again where layers have settled.
     """
     if not is_small(axis):
-        return axis.tapped, None, 1.0
-    of = of or Axis(np.ones((axis.before, axis.before)))
-    sums, (one, every, of_one, of_all) = over_windows(axis, of.matrix)
+        return Reached(axis, axis.tapped, None, 1.0)
+    of = of or uniform(axis.before)
+    if of.found is not None and of.found.windows == axis:
+        return of.found
+    sums, (one, every, of_one, of_all) = over_windows(axis, of.pairs)
     of.told(one, every)
-    return of_one / axis.after / axis.length / of.unit, _of_sums(sums, of_one, of_all), of.mean
+    share = of_one / axis.after / axis.length / of.unit
+    own = _of_sums(sums, axis.after, of_one, of_all)
+    of.found = Reached(axis, share, before if before is not None and _are_same(own, before) else own, of.mean)
+    return of.found
 
 
-@lru_cache(maxsize=_KEPT)
+def _are_same(one: Axis, other: Axis) -> bool:
+    """Say whether two axes differ by their scale and by rounding alone."""
+    if one.places != other.places or abs(one.mean - other.mean) > ROUNDING:
+        return False
+    return bool(np.max(np.abs(one.pairs / one.unit - other.pairs / other.unit)) <= ROUNDING)
+
+
 def scattered(axis: Windows, of: Axis | None) -> tuple[float, float, Axis | None, float]:
     """Return what two places of the input get of the windows that have them under the same tap, summed over taps.
 
@@ -107,28 +160,27 @@ def scattered(axis: Windows, of: Axis | None) -> tuple[float, float, Axis | None
     """
     if not is_small(axis):
         return axis.tapped, axis.tapped, None, 1.0
-    of = of or Axis(np.ones((axis.after, axis.after)))
-    sums, (one, every, of_one, of_all) = over_places(axis, of.matrix)
+    of = of or uniform(axis.after)
+    sums, (one, every, of_one, of_all) = over_places(axis, of.pairs)
     of.told(one, every)
     whole = axis.after * axis.length * of.unit
-    return of_one / whole, of_all / whole / axis.after, _of_sums(sums, of_one, of_all), of.mean
+    return of_one / whole, of_all / whole / axis.after, _of_sums(sums, axis.before, of_one, of_all), of.mean
 
 
-@lru_cache(maxsize=_KEPT)
 def products(one: Axis | None, other: Axis | None) -> tuple[float, float]:
     """Return the means of the products: over places, and over pairs of them."""
     if one is None or other is None:
         known = one or other
         return 1.0, 1.0 if known is None else known.mean
-    a, b = one.matrix, other.matrix
-    unit = one.unit * other.unit
-    return float(np.dot(one.diagonal, other.diagonal)) / len(a) / unit, float(np.vdot(a, b)) / a.size / unit
+    count, unit = one.places, one.unit * other.unit
+    same, every = packing(count).sums.dot(one.pairs * other.pairs).tolist()
+    return same / count / unit, every / count**2 / unit
 
 
 def pooled(axis: Axis | None, count: int) -> Axis | None:
     """Return the means over windows of equal size, `count` of them; places that are left over are left out."""
     blocks = None if axis is None else _blocks(axis.matrix, count)
-    return None if blocks is None else Axis(np.asarray(blocks.mean(axis=(1, 3)), dtype=np.float64))
+    return None if blocks is None else Axis(packed(blocks.mean(axis=(1, 3))), count)
 
 
 def in_window(axis: Axis | None, count: int) -> float:
@@ -141,53 +193,57 @@ def in_window(axis: Axis | None, count: int) -> float:
 
 
 def repeated(axis: Axis | None, count: int) -> Axis | None:
-    """Return the matrix with each place as often as a pool took places together; count: of its input."""
+    """Return the axis with each place as often as a pool took places together; count: of its input."""
     if axis is None or count > LARGEST:
         return None
-    places = len(axis.matrix)
-    at = np.minimum(np.arange(count) // max(count // places, 1), places - 1)
-    return Axis(np.asarray(axis.matrix[np.ix_(at, at)], dtype=np.float64))
+    at = np.minimum(np.arange(count) // max(count // axis.places, 1), axis.places - 1)
+    return Axis(packed(axis.matrix[np.ix_(at, at)]), count)
 
 
-@lru_cache(maxsize=_KEPT)
-def bent(axis: Axis | None, one: float, pair: float, times: Axis | None = None) -> Axis | None:
-    """Return q^one times c^pair, where q (the diagonal) and c = k / sqrt(q q') are what the matrix says of places.
-
-    times: another axis to multiply by.
-    """
+def bent(axis: Axis | None, one: float, pair: float) -> Axis | None:
+    """Return q^one times c^pair, where q (the diagonal) and c = k / sqrt(q q') are what the numbers say of places."""
     if axis is None:
-        return times
+        return None
+    if axis.bent is not None and max(abs(one - axis.bent[0]), abs(pair - axis.bent[1])) <= ROUNDING:
+        return axis.bent[2]
     root, both, logs = axis.correlations
     found = pair * logs
     np.exp(found, out=found)
     if one == 1:
         found *= both
     elif one != 0:
-        level = (root / math.sqrt(axis.unit)) ** one
-        found *= np.multiply.outer(level, level)
-    if times is not None:
-        found *= times.matrix
-    return Axis(found)
+        found *= outer((root / math.sqrt(axis.unit)) ** one)
+    axis.bent = one, pair, Axis(found, axis.places)
+    return axis.bent[2]
 
 
-@lru_cache(maxsize=_KEPT)
+def times(one: Axis | None, other: Axis | None) -> Axis | None:
+    """Return the product, pair by pair."""
+    if one is None or other is None:
+        return one or other
+    return Axis(one.pairs * other.pairs, one.places)
+
+
 def evened(axis: Axis | None, by: Axis | None) -> Axis | None:
     """Return what is divided, at each place, by the root of what `by` is there."""
     if by is None:
         return axis
-    inverse = np.maximum(by.diagonal / by.unit, LEAST) ** -0.5
-    matrix = np.multiply.outer(inverse, inverse)
-    return Axis(matrix if axis is None else axis.matrix * matrix)
+    inverse = outer(np.maximum(by.diagonal / by.unit, LEAST) ** -0.5)
+    return Axis(inverse if axis is None else axis.pairs * inverse, by.places)
 
 
-@lru_cache(maxsize=_KEPT)
-def mixed(*parts: tuple[float, Axis | None]) -> Axis | None:
+def mixed(shares: Sequence[float], axes: Sequence[Axis | None]) -> Axis | None:
     """Return the sum of axes, each times its share."""
-    if all(axis is None for _, axis in parts):
+    known = [(share / axis.unit, axis) for share, axis in zip(shares, axes, strict=True) if axis is not None]
+    if not known:
         return None
-    of_known = [share / axis.unit * axis.matrix for share, axis in parts if axis is not None]
-    uniform = math.fsum(share for share, axis in parts if axis is None)
-    return Axis(np.asarray(sum(of_known) + uniform, dtype=np.float64))
+    share, first = known[0]
+    found = share * first.pairs
+    for share, axis in known[1:]:
+        found += share * axis.pairs
+    if len(known) < len(axes):
+        found += math.fsum(share for share, axis in zip(shares, axes, strict=True) if axis is None)
+    return Axis(found, first.places)
 
 
 def _blocks(matrix: Array, count: int) -> Array | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from msgspec.structs import replace
 
 from unvanish.core.network import Layer
 from unvanish.theory.cotangent import Cotangent, behind_norm, ln, nothing, scaled
@@ -200,10 +201,10 @@ def back_through_dropout(d: Cotangent, keep: float, units: int, batch_size: int)
 
 def back_through_pool(d: Cotangent, leaving: Signal, pool: Pooled) -> Cotangent:
     """Return dL/dh of a pool: a mean hands every place 1/n of it, a maximum hands all of it to the largest place."""
-    d = d._replace(over_batch=None, over_units=None)
+    d = replace(d, over_batch=None, over_units=None)
     if not pool.average:
-        return d._replace(chosen=leaving.made_by[2] if leaving.made_by is not None else None)
-    return scaled(d, 1 / pool.places)._replace(places=d.places * pool.places, within=d.within * pool.places)
+        return replace(d, chosen=leaving.made_by[2] if leaving.made_by is not None else None)
+    return replace(scaled(d, 1 / pool.places), places=d.places * pool.places, within=d.within * pool.places)
 
 
 def inverse(variance: float, epsilon: float, along: float, n: float, taken: int = 1) -> float:

@@ -7,14 +7,14 @@ dense and convolution alike, as logarithms, since a thousand layers of 0.25 are 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from typing import NamedTuple
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from unvanish.theory.axis import Axis
-from unvanish.theory.draws import Draws, stacked
+from unvanish.theory.draws import Draws, mean
 from unvanish.theory.normalised_units import NormalisedUnits
 from unvanish.theory.profile import mixed
 from unvanish.theory.signal import Signal, merged_noise
@@ -24,7 +24,7 @@ from unvanish.theory.trunk import Trunk, through_block
 Array = NDArray[np.float64]
 
 
-class Cotangent(NamedTuple):
+class Cotangent(Struct, frozen=True, gc=False):
     """Hold dL/dh of one layer's output. Draws: for each value of the loss end's batch-mean residual."""
 
     log: Draws
@@ -93,51 +93,67 @@ def merged(parts: list[Cotangent], h: Signal, units: int) -> Cotangent:
     """
     if len(parts) == 1:
         return parts[0]
-    logs = stacked([part.log for part in parts])
-    felt = np.logical_or.reduce(logs > -np.inf, axis=1).tolist()
-    if not all(felt):
-        return merged([part for part, is_felt in zip(parts, felt, strict=True) if is_felt] or parts[:1], h, units)
-    with np.errstate(invalid="ignore"):
-        log = np.logaddexp.reduce(logs, axis=0)
-        shares = np.where(log > -np.inf, np.exp(logs - log), 1 / len(parts))
-    weights = (np.add.reduce(shares, axis=1) / logs.shape[1]).tolist()
-    alike = shares * stacked([part.alike for part in parts])
+    felt = [part for part in parts if is_felt(part)]
+    if len(felt) < len(parts):
+        return merged(felt or parts[:1], h, units)
+    logs = [part.log.array for part in parts]
+    log = logs[0]
+    for other in logs[1:]:
+        log = np.logaddexp(log, other)
+    shares = [_share(own, log, len(parts)) for own in logs]
+    weights = [mean(share) for share in shares]
+    alike = [share * part.alike.array for share, part in zip(shares, parts, strict=True)]
 
-    def over_parts(numbers: Iterable[float]) -> float:
-        return math.fsum(share * number for share, number in zip(weights, numbers, strict=True))
+    def over_parts(numbers: list[float]) -> float:
+        return math.fsum([share * number for share, number in zip(weights, numbers, strict=True)])
 
-    together, single = over_parts(part.together for part in parts), over_parts(part.single for part in parts)
+    together, single = over_parts([part.together for part in parts]), over_parts([part.single for part in parts])
     trunk, whole = parts[0].trunk, Draws(log)
     if trunk is not None and all(part.trunk is trunk for part in parts) and 0 < h.second < math.inf:
-        pull, follows = sum(part.pull for part in parts), max(part.follows for part in parts)
+        pull, follows = sum([part.pull for part in parts]), max([part.follows for part in parts])
         trunk = through_block(trunk, pull, follows, log, units, h)
         whole = trunk.log
-        gain = max(float(np.expm1(whole.array - log).mean()), 0.0)
+        gain = max(mean(np.expm1(whole.array - log)), 0.0)
         together, single = trunk.sums, (single + gain) / (1 + gain)
     return Cotangent(
         log=whole,
-        alike=Draws(np.add.reduce(alike, axis=0)),
-        pairs=over_parts(part.pairs for part in parts),
+        alike=Draws(sum(alike[1:], alike[0])),
+        pairs=over_parts([part.pairs for part in parts]),
         places=_together(parts, alike),
-        within=over_parts(part.within for part in parts),
+        within=over_parts([part.within for part in parts]),
         profile=mixed([(share, part.profile) for share, part in zip(weights, parts, strict=True)]),
         together=together,
         noise=merged_noise([(share, part.noise) for share, part in zip(weights, parts, strict=True)]),
         single=single,
-        degrees=max(part.degrees for part in parts),
-        common=over_parts(part.common for part in parts),
-        response=sum(part.response for part in parts),
+        degrees=max([part.degrees for part in parts]),
+        common=over_parts([part.common for part in parts]),
+        response=sum([part.response for part in parts]),
         echo=merged_noise([(1.0, part.echo) for part in parts]),
         trunk=trunk,
     )
 
 
-def _together(parts: list[Cotangent], alike: Array) -> float:
+def is_felt(d: Cotangent) -> bool:
+    """Say whether it is more than nothing, for some value of the loss end."""
+    return d.log.mean > -math.inf or bool(np.any(d.log.array > -np.inf))
+
+
+def _share(own: Array, whole: Array, parts: int) -> Array:
+    """Return exp(own - whole), draw by draw; where no part has anything, all have the same."""
+    if math.isfinite(mean(whole)):
+        return np.asarray(np.exp(own - whole))
+    with np.errstate(invalid="ignore"):
+        return np.where(whole > -np.inf, np.exp(own - whole), 1 / parts)
+
+
+def _together(parts: list[Cotangent], alike: list[Array]) -> float:
     """Return `places` of a sum: the mean over its parts, each weighted by how much of it adds up over samples.
 
     alike: that of each part, times its share.
     """
-    weights = (np.add.reduce(alike, axis=1) / alike.shape[1]).tolist()
+    if all(part.places == 1 for part in parts):
+        return 1.0
+    weights = [mean(own) for own in alike]
     total = math.fsum(weights)
     return math.fsum(w * part.places for w, part in zip(weights, parts, strict=True)) / total if total > 0 else 1.0
 
@@ -146,7 +162,7 @@ def branching(d: Cotangent, h: Signal) -> Cotangent:
     """Return the cotangent of a sum h as it is handed on to the summands, which may meet again."""
     known = d.trunk is not None and d.trunk.log is d.log
     trunk = d.trunk if known else Trunk.at(d.log, d.together, d.onto, h)
-    return d._replace(trunk=trunk, at_trunk=True, onto=1.0, branch=1.0, pull=0.0, follows=0.0)
+    return replace(d, trunk=trunk, at_trunk=True, onto=1.0, branch=1.0, pull=0.0, follows=0.0)
 
 
 def behind_norm(d: Cotangent, units: NormalisedUnits | None, *, together: float) -> Cotangent:
@@ -154,7 +170,8 @@ def behind_norm(d: Cotangent, units: NormalisedUnits | None, *, together: float)
 
     units: where an activation made the normalised signal. together: of the units of one sample.
     """
-    return d._replace(
+    return replace(
+        d,
         together=together,
         response=-1.0,
         onto=1.0,
@@ -172,12 +189,12 @@ def behind_norm(d: Cotangent, units: NormalisedUnits | None, *, together: float)
 
 def scaled(d: Cotangent, factor: float) -> Cotangent:
     """Return the cotangent with its square multiplied by the factor."""
-    return d._replace(log=d.log.plus(ln(factor)))
+    return replace(d, log=d.log.plus(ln(factor)))
 
 
 def nothing(d: Cotangent) -> Cotangent:
     """Return the cotangent with a square of 0."""
-    return d._replace(log=Draws(np.full_like(d.log.fixed, -np.inf)))
+    return replace(d, log=Draws(np.full_like(d.log.fixed, -np.inf)))
 
 
 def ln(x: float) -> float:

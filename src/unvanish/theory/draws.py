@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
@@ -18,15 +19,15 @@ def mean(values: Array) -> float:
     return float(sum(values.tolist())) / values.size
 
 
-class Draws:
+class Draws(Struct, eq=False, gc=False):
     """Hold `factor` * `fixed` + `term`. It is never changed."""
 
-    __slots__ = ("_middle", "factor", "fixed", "term")
-
-    def __init__(self, fixed: Array, factor: float = 1.0, term: float = 0.0, middle: float | None = None) -> None:
-        """Take the fixed numbers, shape (values,); middle: their mean, where it is known."""
-        self.fixed, self.factor, self.term = fixed, factor, term
-        self._middle = mean(fixed) if middle is None else middle
+    fixed: Array
+    """Shape (values,)."""
+    factor: float = 1.0
+    term: float = 0.0
+    middle: float | None = None
+    """The mean of the fixed numbers, where it is known."""
 
     @property
     def array(self) -> Array:
@@ -36,15 +37,17 @@ class Draws:
     @property
     def mean(self) -> float:
         """Return their mean."""
-        return self.factor * self._middle + self.term
+        if self.middle is None:
+            self.middle = mean(self.fixed)
+        return self.factor * self.middle + self.term
 
     def plus(self, term: float) -> Draws:
         """Return all of them that much larger."""
-        return Draws(self.fixed, self.factor, self.term + term, self._middle)
+        return Draws(self.fixed, self.factor, self.term + term, self.middle)
 
     def nearer_to_one(self, share: float) -> Draws:
         """Return 1 + share * (x - 1) of each."""
-        return Draws(self.fixed, share * self.factor, 1 + share * (self.term - 1), self._middle)
+        return Draws(self.fixed, share * self.factor, 1 + share * (self.term - 1), self.middle)
 
 
 def stacked(several: Sequence[Draws]) -> Array:

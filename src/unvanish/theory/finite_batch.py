@@ -10,6 +10,9 @@ from __future__ import annotations
 import math
 from typing import NamedTuple, Protocol
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 
 class Degrees(NamedTuple):
     """Hold E g He_n(z) for u = mean + sd * z: how strongly f, f^2 and f'^2 bend."""
@@ -36,7 +39,7 @@ class Gaussian(Protocol):
         """How f bends."""
 
 
-class Shifts(NamedTuple):
+class Shifts(Struct, frozen=True, gc=False):
     """Hold by how much the moments of a Gaussian u are to be moved."""
 
     mean: float = 0.0
@@ -54,7 +57,7 @@ class Shifts(NamedTuple):
         if math.isinf(within):
             return NONE if math.isinf(batch) else cls.over(of, batch)
         found = cls.over(of, within)
-        return found._replace(spread=found.variance * min(gap, 1.0))
+        return replace(found, spread=found.variance * min(gap, 1.0))
 
     @classmethod
     def over(cls, of: Gaussian, instances: float) -> Shifts:

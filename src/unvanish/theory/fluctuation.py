@@ -11,10 +11,11 @@ alone (FELT). At the loss end r(s) r(t) follows k(s, t), which gradients of larg
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+
+from msgspec import Struct
 
 
-class Pairs(NamedTuple):
+class Pairs(Struct, frozen=True, gc=False):
     """Hold v of a layer's output: over the law of one unit, and what the draw of these units adds."""
 
     law: float = 0.0

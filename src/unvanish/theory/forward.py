@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from msgspec.structs import replace
+
 from unvanish.core.network import Layer
 from unvanish.theory.finite_batch import Shifts
 from unvanish.theory.fluctuation import apart, mixed
@@ -91,7 +93,7 @@ def through_activation(
         profile=profile,
         pairs=u.pairs.through_activation(slide(of, gap, u.spread, spread), units),
         sizes=sizes,
-        made_by=(activation, parameter, u if u.made_by is None else u._replace(made_by=None)),
+        made_by=(activation, parameter, u if u.made_by is None else replace(u, made_by=None)),
     )
 
 
@@ -149,7 +151,7 @@ def through_dropout(h: Signal, keep: float) -> Signal:
     more = h.second * (1 / keep - 1) if keep > 0 else 0.0
     spread = h.spread + more
     pairs = h.pairs.scaled((h.spread / spread) ** 2) if spread > 0 else h.pairs
-    return h._replace(variance=h.variance + more, spread=spread, pairs=pairs, made_by=None)
+    return replace(h, variance=h.variance + more, spread=spread, pairs=pairs, made_by=None)
 
 
 def through_pool(h: Signal, pool: Pooled, units: int = 1) -> Signal:
@@ -165,7 +167,7 @@ def through_pool(h: Signal, pool: Pooled, units: int = 1) -> Signal:
         return Signal(h.mean, variance, min(spread / pool.places, variance), h.together, h.noise)
     if h.made_by is not None:
         activation, parameter, u = h.made_by
-        return through_activation(through_pool(u, pool), activation, parameter, units)._replace(noise=h.noise)
+        return replace(through_activation(through_pool(u, pool), activation, parameter, units), noise=h.noise)
     rise, share = largest_of(round(pool.places))
     return Signal(
         h.mean + rise * math.sqrt(apart), h.variance - apart * (1 - share), spread * share, h.together, h.noise

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import math
 
+from msgspec.structs import replace
+
 from unvanish.core.network import Layer
 from unvanish.theory.backward import inverse
 from unvanish.theory.cotangent import Cotangent, behind_norm, nothing, scaled
@@ -60,7 +62,8 @@ def back_through_group_norm(d: Cotangent, h: Signal, layer: Layer) -> Cotangent:
     kept = max(d.within * (1 - 1 / channels) - along * (1 + (count - 1) * common), 0.0) / left
     at_places = max(1 - d.places / n - along, 1 / n)
     several = count > 1
-    d = scaled(d, scale.second_moment * factor * left)._replace(
+    d = replace(
+        scaled(d, scale.second_moment * factor * left),
         alike=Draws(d.alike.array * at_places / left),
         places=d.places * kept / d.within * left / at_places if several and d.within > 0 else 1.0,
         within=kept if several else 1.0,
@@ -76,7 +79,7 @@ def _spread(h: Signal, layer: Layer) -> Signal:
     if made_by is not None:
         made_by = (made_by[0], made_by[1], _spread(made_by[2], layer))
     within = h.spread if h.across is None else h.across
-    return h._replace(spread=share * within + (1 - share) * h.variance, across=None, made_by=made_by)
+    return replace(h, spread=share * within + (1 - share) * h.variance, across=None, made_by=made_by)
 
 
 def _free(h: Signal, layer: Layer) -> float:

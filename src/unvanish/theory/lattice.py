@@ -51,20 +51,22 @@ class Lattice:
         self._rows = np.empty((_ROWS, _ONE + 3 * TERMS))
         self._known = np.zeros(_ROWS, dtype=bool)
         self._complete = np.zeros(_ROWS, dtype=bool)
+        self._ready: dict[int, bool] = {}
         self._pairs = np.empty((_PAIR_ROWS, _COLUMNS, 3))
         self._known_pairs = np.zeros((_PAIR_ROWS, _COLUMNS), dtype=bool)
+        self._ready_pairs: dict[tuple[int, int], Array] = {}
 
     def at(self, variance: float) -> General:
         """Return the moments at u ~ N(0, variance), the variance between LOWEST and HIGHEST."""
         x = (math.log(variance) - _FIRST) / STEP
         base, weights = _between(x, NEIGHBOURS)
         near = slice(base, base + NEIGHBOURS)
-        if not self._known[near].all():
+        if base not in self._ready:
             for i in range(base, base + NEIGHBOURS):
                 self._work_out(i)
-        found = weights @ self._rows[near]
-        one = _unpacked(found[:_ONE])
-        complete = bool(self._complete[near].all())
+            self._ready[base] = bool(self._complete[near].all())
+        found = weights.dot(self._rows[near])
+        one, complete = _unpacked(found[:_ONE]), self._ready[base]
         squares = found[_ONE:].reshape(3, TERMS) ** 2
 
         def pairs(gap: float) -> Pair:
@@ -84,11 +86,13 @@ class Lattice:
         """
         row, across = _between(x, PAIR_NEIGHBOURS)
         column, along = _between((apart - _FIRST_GAP) / GAP_STEP, PAIR_NEIGHBOURS)
-        block = (slice(row, row + PAIR_NEIGHBOURS), slice(column, column + PAIR_NEIGHBOURS))
-        if not self._known_pairs[block].all():
+        if (row, column) not in self._ready_pairs:
+            block = (slice(row, row + PAIR_NEIGHBOURS), slice(column, column + PAIR_NEIGHBOURS))
             for i, j in np.argwhere(~self._known_pairs[block]):
                 self._work_out_pair(row + int(i), column + int(j))
-        shares: list[float] = (along @ np.tensordot(across, self._pairs[block], axes=1)).tolist()
+            self._ready_pairs[row, column] = self._pairs[block].reshape(PAIR_NEIGHBOURS, -1)
+        found = across.dot(self._ready_pairs[row, column]).reshape(PAIR_NEIGHBOURS, -1)
+        shares: list[float] = along.dot(found).tolist()
         return shares
 
     def _work_out(self, i: int) -> None:
@@ -133,13 +137,12 @@ def _unpacked(row: Array) -> OneSample:
 
 def _between(x: float, count: int) -> tuple[int, Array]:
     """Return the first of the neighbours of x on the whole numbers, and their weights (Lagrange's, barycentric)."""
-    base = math.floor(x) - count // 2 + 1
-    apart = x - base - _COUNTING[:count]
-    exact = apart == 0
-    if exact.any():
-        return base, exact.astype(np.float64)
-    weights: Array = _SIGNED[count] / apart
-    return base, weights / weights.sum()
+    whole = math.floor(x)
+    base = whole - count // 2 + 1
+    if x == whole:
+        return base, (_COUNTING[:count] == whole - base).astype(np.float64)
+    weights: Array = _SIGNED[count] / (x - base - _COUNTING[:count])
+    return base, weights / sum(weights.tolist())
 
 
 _COUNTING = np.arange(max(NEIGHBOURS, PAIR_NEIGHBOURS))

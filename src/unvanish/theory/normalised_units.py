@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import NamedTuple
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from unvanish.core.activations import DEFAULT_PARAMETER, derivative, value
@@ -24,7 +24,7 @@ from unvanish.theory.quadrature import Nodes, light_nodes, nodes
 Array = NDArray[np.float64]
 
 
-class NormalisedUnits(NamedTuple):
+class NormalisedUnits(Struct, frozen=True, gc=False):
     """Hold averages over the units, of the signal and of squared cotangents, for gamma = 1."""
 
     second: float

@@ -8,6 +8,7 @@ layer, while k of two samples does not. Two places of one sample are taken to be
 from __future__ import annotations
 
 import numpy as np
+from msgspec.structs import replace
 
 from unvanish.core.network import Layer
 from unvanish.theory.cotangent import Cotangent
@@ -40,15 +41,15 @@ def apart(h: Signal, shared: float = 1.0) -> float:
 
 def between(h: Signal) -> Signal:
     """Return the signal with two places in place of two samples."""
-    return h._replace(spread=apart(h), across=None)
+    return replace(h, spread=apart(h), across=None)
 
 
 def told_apart(leaving: Signal, before: Signal, other: Signal) -> Signal:
     """Return a layer's output with what became of two places: `before` and `other`, its own for them."""
     made_by = leaving.made_by
     if made_by is not None:
-        made_by = (made_by[0], made_by[1], made_by[2]._replace(across=before.spread))
-    return leaving._replace(across=other.spread, made_by=made_by)
+        made_by = (made_by[0], made_by[1], replace(made_by[2], across=before.spread))
+    return replace(leaving, across=other.spread, made_by=made_by)
 
 
 def in_window(h: Signal, after: tuple[int, ...]) -> Signal:
@@ -59,14 +60,14 @@ def in_window(h: Signal, after: tuple[int, ...]) -> Signal:
     made_by = h.made_by
     if made_by is not None:
         made_by = (made_by[0], made_by[1], in_window(made_by[2], after))
-    return h._replace(across=h.second - common, made_by=made_by)
+    return replace(h, across=h.second - common, made_by=made_by)
 
 
 def behind_pool(leaving: Signal, h: Signal, layer: Layer) -> Signal:
     """Return a mean pool's output with what two windows have in common, which is what two places had."""
     if h.across is None or not has_places(layer):
         return leaving
-    return leaving._replace(across=leaving.second - (h.second - h.across))
+    return replace(leaving, across=leaving.second - (h.second - h.across))
 
 
 def over_all(h: Signal, layer: Layer, batch_size: int) -> Signal:
@@ -78,7 +79,7 @@ def over_all(h: Signal, layer: Layer, batch_size: int) -> Signal:
     made_by = h.made_by
     if made_by is not None:
         made_by = (made_by[0], made_by[1], over_all(made_by[2], layer, batch_size))
-    return h._replace(spread=apart, across=None, made_by=made_by)
+    return replace(h, spread=apart, across=None, made_by=made_by)
 
 
 def normalised(leaving: Signal, h: Signal, mean: Signal) -> Signal:
@@ -89,7 +90,7 @@ def normalised(leaving: Signal, h: Signal, mean: Signal) -> Signal:
     if h.across is None or not mean.spread > 0:
         return leaving
     factor = leaving.spread / mean.spread
-    return leaving._replace(spread=h.spread * factor, across=h.across * factor)
+    return replace(leaving, spread=h.spread * factor, across=h.across * factor)
 
 
 def left_by_batch_norm(d: Cotangent, layer: Layer, left: Array) -> tuple[Draws, float]:

@@ -10,32 +10,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 from unvanish.core.network import Layer
 from unvanish.theory import axis as along_axis
-from unvanish.theory.axis import Axis
+from unvanish.theory.axis import Axis, Reached
 from unvanish.theory.geometry import Windows, places, space
 from unvanish.theory.signal import Profile, Signal, moments_of, slope_pair_of, spread_of, weights_moments
 
 
-class Reached(NamedTuple):
-    """Hold what the taps of a convolution find along one axis."""
+def reached(axes: tuple[Windows, ...], h: Profile, before: Profile) -> tuple[Reached, ...]:
+    """Return what a kernel finds of its input along each axis; nothing where shapes do not fit.
 
-    windows: Windows
-    share: float
-    """How much less than without padding a tap finds at one place."""
-    profile: Axis | None
-    """How that varies over the windows."""
-    alike: float
-    """The mean over all pairs of places of its input, in units of one place's."""
-
-
-def reached(axes: tuple[Windows, ...], h: Profile) -> tuple[Reached, ...]:
-    """Return what a kernel finds of its input along each axis; nothing where shapes do not fit. h: of the input."""
-    return tuple(
-        [Reached(axis, *along_axis.gathered(axis, None if h is None else h[i])) for i, axis in enumerate(axes)]
-    )
+    h: of the input. before: of the pre-activation that this is made from.
+    """
+    return along_axis.each(along_axis.gathered, axes, _of(h, axes), _of(before, axes))
 
 
 def passed(found: Sequence[Reached], d: Profile) -> tuple[float, float]:
@@ -46,18 +34,16 @@ def passed(found: Sequence[Reached], d: Profile) -> tuple[float, float]:
     """
     one = two = of_signal = of_cotangent = 1.0
     before = after = 1
-    for i, (axis, share, own, alike) in enumerate(found):
+    cotangents = _of(d, found)
+    means = along_axis.each(along_axis.products, [axis.profile for axis in found], cotangents)
+    for (axis, share, own, alike), cotangent, (same, every) in zip(found, cotangents, means, strict=True):
         before, after = before * axis.before, after * axis.after
         if own is None:
             one, two = one * share, two * share
             continue
-        cotangent = None if d is None else d[i]
-        if cotangent is None:
-            one, two = one * share, two * share * own.mean
-        else:
-            same, every = along_axis.products(own, cotangent)
-            one, two, of_cotangent = one * share * same, two * share * every, of_cotangent * cotangent.mean
-        of_signal *= alike
+        one, two, of_signal = one * share * same, two * share * every, of_signal * alike
+        if cotangent is not None:
+            of_cotangent *= cotangent.mean
     return one, _of_two(one, two, _others(of_signal, 1.0, before) * _others(of_cotangent, 1.0, after), after)
 
 
@@ -68,16 +54,15 @@ def handed_back(found: Sequence[Reached], d: Profile) -> tuple[tuple[float, floa
     """
     one = two = of_cotangent = 1.0
     before = after = 1
-    below = []
-    for i, (axis, *_) in enumerate(found):
-        places, pairs, own, mean = along_axis.scattered(axis, None if d is None else d[i])
-        one, two, of_cotangent = one * places, two * pairs, of_cotangent * mean
+    axes = [axis for axis, *_ in found]
+    scattered = along_axis.each(along_axis.scattered, axes, _of(d, axes))
+    for axis, (here, pairs, _, mean) in zip(axes, scattered, strict=True):
+        one, two, of_cotangent = one * here, two * pairs, of_cotangent * mean
         before, after = before * axis.before, after * axis.after
-        below.append(own)
     taken = one, _of_two(one, two, _others(of_cotangent, 1.0, after), after)
     if min(before, after) < 2 or (d is None and _whole(found)):
         return taken, None
-    return taken, tuple(below)
+    return taken, tuple([own for _, _, own, _ in scattered])
 
 
 def _whole(found: Sequence[Reached]) -> bool:
@@ -163,14 +148,15 @@ def behind_activation(d: Profile, own: Profile, u: Signal, activation: str, para
 def mixed(parts: Sequence[tuple[float, Profile]]) -> Profile:
     """Return the profile of a sum, from each part's share and profile."""
     known = [profile for _, profile in parts if profile is not None]
-    if not known or len({tuple(0 if v is None else len(v.matrix) for v in profile) for profile in known}) > 1:
+    if not known or len({tuple(0 if v is None else v.places for v in profile) for profile in known}) > 1:
         return None
-    every = [(share, (None,) * len(known[0]) if profile is None else profile) for share, profile in parts]
-    return tuple(along_axis.mixed(*((share, profile[i]) for share, profile in every)) for i in range(len(known[0])))
+    shares, every = [share for share, _ in parts], [_of(profile, known[0]) for _, profile in parts]
+    return along_axis.each(lambda *axes: along_axis.mixed(shares, axes), *every)
 
 
 def _of(profile: Profile, axes: Sequence[object]) -> tuple[Axis | None, ...]:
-    return (None,) * len(axes) if profile is None else profile
+    """Return the profile along each of the axes; uniform where it is not one of as many."""
+    return profile if profile is not None and len(profile) == len(axes) else (None,) * len(axes)
 
 
 def _share_of_kernel(layer: Layer, u: Signal) -> float:
@@ -208,19 +194,18 @@ def _bent(profile: tuple[Axis | None, ...], one: float, pair: float, times: Prof
         if times is None:
             return profile
         one = pair = 1.0
-    if times is None:
-        return tuple([along_axis.bent(axis, one, pair) for axis in profile])
-    return tuple([along_axis.bent(axis, one, pair, times[i]) for i, axis in enumerate(profile)])
+    bent, by = along_axis.bent, along_axis.times
+    return along_axis.each(lambda axis, other: by(bent(axis, one, pair), other), profile, _of(times, profile))
 
 
 def _evened(profile: Profile, by: Profile) -> Profile:
     """Return the profile of what is divided, at each place, by the root of q there."""
     if by is None:
         return profile
-    return tuple(along_axis.evened(axis, other) for axis, other in zip(_of(profile, by), by, strict=True))
+    return along_axis.each(along_axis.evened, _of(profile, by), by)
 
 
 def _over(profile: Profile, counts: tuple[int, ...], function: Callable[[Axis | None, int], Axis | None]) -> Profile:
     if profile is None:
         return None
-    return tuple(function(axis, count) for axis, count in zip(profile, counts, strict=True))
+    return along_axis.each(function, profile, counts)

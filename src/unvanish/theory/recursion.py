@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
 
 import numpy as np
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from unvanish.core.activations import FUNCTIONS
 from unvanish.core.network import Layer, Network
 from unvanish.theory import profile
+from unvanish.theory.axis import Reached
 from unvanish.theory.backward import (
     back_through_activation,
     back_through_batch_norm,
@@ -46,7 +48,6 @@ from unvanish.theory.places import (
     reads_one,
     told_apart,
 )
-from unvanish.theory.profile import Reached
 from unvanish.theory.rms_norm import back_through_rms_norm, through_rms_norm
 from unvanish.theory.scale import back_through_scale, through_scale
 from unvanish.theory.signal import Profile, Signal, weights_moments
@@ -56,8 +57,7 @@ _UNIT_BY_UNIT = frozenset({"activation", "conv", "dense"})
 """Kinds that weigh what they read, or bend it."""
 
 
-@dataclass(slots=True)
-class Pass:
+class Pass(Struct):
     """Hold what theory expects at one layer."""
 
     layer: Layer
@@ -123,7 +123,7 @@ def instances(layer: Layer, batch_size: int) -> int:
 def _forward(layer: Layer, sources: list[Pass], batch_size: int, entering: Signal) -> Pass:
     """Take the signal through one layer: as samples and, where its output has places, as these see one another."""
     signals = [source.leaving for source in sources]
-    h = signals[0] if signals else entering._replace(pairs=Pairs(1 / max(layer.units or size(layer), 1)))
+    h = signals[0] if signals else replace(entering, pairs=Pairs(1 / max(layer.units or size(layer), 1)))
     at = Pass(layer, sources, h, h, h, modelled=layer.modelled and applies(layer) == layer.activation)
     if layer.kind in _UNIT_BY_UNIT:
         _through_units(at, h)
@@ -132,7 +132,7 @@ def _forward(layer: Layer, sources: list[Pass], batch_size: int, entering: Signa
     told = any(signal.across is not None for signal in signals)
     if told and has_places(layer) and layer.kind not in ("batch_norm", "group_norm"):
         before, leaving = _through(at, [between(signal) for signal in signals], batch_size)
-        at.before = at.before._replace(across=before.spread)
+        at.before = replace(at.before, across=before.spread)
         averages = layer.kind == "pool" and layer.reduction == "average"
         apart = told_apart(at.leaving, before, leaving)
         at.leaving = behind_pool(at.leaving, at.arriving, layer) if averages else apart
@@ -145,7 +145,7 @@ def _through_units(at: Pass, h: Signal) -> None:
     """Take the signal through a kernel, an activation, or both; of two places what they have apart, and no more."""
     layer, activation, source = at.layer, applies(at.layer), at.sources[0].layer if at.sources else None
     if source is not None and layer.kind == "conv":
-        at.reached = profile.reached(windows(layer, source), h.profile)
+        at.reached = profile.reached(windows(layer, source), h.profile, at.sources[0].spread)
         at.inside, at.shared = profile.passed(at.reached, None)
     apart = None
     if (at.shared < 1 or h.across is not None) and has_places(layer):
@@ -153,7 +153,7 @@ def _through_units(at: Pass, h: Signal) -> None:
     if layer.kind != "activation":
         u = through_kernel(h, layer, at.inside, apart)
     else:
-        u = h if apart is None else h._replace(across=apart)
+        u = h if apart is None else replace(h, across=apart)
     at.before = u
     at.spread, behind = profile.through_units(layer, source, h.profile, at.reached, u)
     if activation == "linear":
@@ -161,7 +161,7 @@ def _through_units(at: Pass, h: Signal) -> None:
         return
     pair = None
     if apart is not None and layer.kind != "activation" and weights_moments(layer.kernel)[0]:  # it adds to q, too
-        pair = through_kernel(h._replace(spread=apart, across=None), layer, at.inside)
+        pair = through_kernel(replace(h, spread=apart, across=None), layer, at.inside)
     at.leaving = through_activation(u, activation, layer.activation_parameter, size(layer), pair=pair, profile=behind)
 
 
@@ -182,7 +182,7 @@ def _through(at: Pass, signals: list[Signal], batch_size: int) -> tuple[Signal, 
         case "scale":
             leaving = through_scale(h, layer)
         case "flatten":
-            leaving = h._replace(pairs=h.pairs.scaled(1 / places(first) if first is not None else 1.0))
+            leaving = replace(h, pairs=h.pairs.scaled(1 / places(first) if first is not None else 1.0))
         case "embedding" if layer.table is not None:
             leaving = through_embedding(layer, reads_words=bool(at.sources))
         case "recurrent" if layer.modelled:
@@ -201,7 +201,7 @@ def _through(at: Pass, signals: list[Signal], batch_size: int) -> tuple[Signal, 
 
 
 def _with_profile(h: Signal, found: Profile) -> Signal:
-    return h if h.profile is found else h._replace(profile=found)
+    return h if h.profile is found else replace(h, profile=found)
 
 
 def _start(at: Pass, batch_size: int) -> None:
@@ -238,10 +238,10 @@ def _backward(at: Pass, batch_size: int, *, is_last: bool) -> None:
             taken, spread = profile.handed_back(at.reached, d.profile)
             at.overlap = profile.passed(at.reached, d.profile)
             d = back_through_kernel(d, h, layer, *taken, batch_size, spread)
-            d = d._replace(response=d.response - 1) if is_last else d
+            d = replace(d, response=d.response - 1) if is_last else d
         case "dense":
             d = back_through_kernel(d, h, layer, 1.0, 1.0, batch_size, d.profile)
-            d = d._replace(response=d.response - 1) if is_last else d
+            d = replace(d, response=d.response - 1) if is_last else d
         case "batch_norm":
             d = back_through_batch_norm(d, over_all(h, layer, batch_size), layer, instances(layer, batch_size))
         case "layer_norm":
@@ -259,9 +259,9 @@ def _backward(at: Pass, batch_size: int, *, is_last: bool) -> None:
         case "pool":
             d = back_through_pool(d, at.leaving, pooled(layer, at.sources[0].layer if at.sources else None))
         case "flatten":
-            d = d._replace(places=1.0, within=1.0)
+            d = replace(d, places=1.0, within=1.0)
     spread = d.profile if layer.kind == "conv" else profile.back(layer, read, h, at.d_before.profile)
-    at.d_arriving = d = d if spread is d.profile else d._replace(profile=spread)
+    at.d_arriving = d = d if spread is d.profile else replace(d, profile=spread)
     _hand_on(at, d)
 
 
@@ -271,12 +271,12 @@ def _hand_on(at: Pass, d: Cotangent) -> None:
         d = branching(d, at.leaving)
         for source, times in _counted(at.sources):
             share = times * times * source.leaving.second / at.leaving.second if at.leaving.second > 0 else 0.0
-            source.readers.append(scaled(d, float(times * times))._replace(response=d.response * share))
+            source.readers.append(replace(scaled(d, float(times * times)), response=d.response * share))
         return
     shares = _shares(at.sources) if len(at.sources) > 1 else None
     for i, source in enumerate(at.sources):
         part = d if shares is None else scaled(d, shares[i])
-        source.readers.append(part._replace(one_place=True) if reads_one(at.layer, source.layer) else part)
+        source.readers.append(replace(part, one_place=True) if reads_one(at.layer, source.layer) else part)
 
 
 def _counted(sources: list[Pass]) -> list[tuple[Pass, int]]:

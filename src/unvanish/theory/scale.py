@@ -6,6 +6,8 @@ order 1 (De & Smith 2020; Touvron et al. 2021, section 3). The numbers are taken
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from unvanish.core.network import Layer
 from unvanish.theory.cotangent import Cotangent, scaled
 from unvanish.theory.signal import Signal, affine
@@ -16,12 +18,12 @@ def through_scale(h: Signal, layer: Layer) -> Signal:
     scale, shift = affine(layer)
     second, mean = scale.second_moment, scale.mean * h.mean
     variance = max(second * h.second - mean * mean, 0.0) if scale.variance else second * h.variance
-    return h._replace(
-        mean=mean + shift.mean, variance=variance + shift.variance, spread=second * h.spread, made_by=None
+    return replace(
+        h, mean=mean + shift.mean, variance=variance + shift.variance, spread=second * h.spread, made_by=None
     )
 
 
 def back_through_scale(d: Cotangent, layer: Layer) -> Cotangent:
     """Return dL/dh = gamma dL/dh_out: the square times E gamma^2 (derived)."""
     scale, _ = affine(layer)
-    return scaled(d, scale.second_moment)._replace(branch=d.branch * scale.mean)
+    return replace(scaled(d, scale.second_moment), branch=d.branch * scale.mean)

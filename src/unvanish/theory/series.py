@@ -16,6 +16,7 @@ from unvanish.theory.quadrature import TERMS, hermite, nodes
 Array = NDArray[np.float64]
 
 _DEGREES = np.arange(TERMS)
+_ONES = np.ones(TERMS)
 _COUNTS = np.stack([_DEGREES, np.ones(TERMS), np.ones(TERMS)])
 ZERO_BETWEEN = frozenset({"hard_shrink", "soft_shrink"})
 """Activations that are 0 between their kinks."""
@@ -111,9 +112,9 @@ def series_pair(squares: Array, gap: float, *, variance: float, complete: bool) 
     pair, neither alike nor opposite, has lost all of it.
     """
     lost = np.expm1(_DEGREES * math.log1p(-gap)) if gap < 0.5 else np.power(1 - gap, _DEGREES) - 1
-    change, totals = squares @ lost, squares.sum(axis=1)
+    change, totals = squares.dot(lost).tolist(), squares.dot(_ONES).tolist()
     beyond = 0.0 if complete else max(variance - float(squares[0, 1:].sum()), 0.0)
-    return Pair(beyond - float(change[0]), float(totals[1] + change[1]), float(totals[2] + change[2]))
+    return Pair(beyond - change[0], totals[1] + change[1], totals[2] + change[2])
 
 
 def _kurtosis(g: Array, weights: Array) -> float:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable
 from functools import lru_cache
-from typing import NamedTuple, Protocol, cast
+from typing import Protocol, cast
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from unvanish.core.network import Layer, WeightStats
@@ -21,9 +22,11 @@ Array = NDArray[np.float64]
 Profile = tuple[Axis | None, ...] | None
 
 
-class Signal(NamedTuple):
+class Signal(Struct, frozen=True, gc=False):
     """Hold a layer's output h: over units, E h = mean and E h^2 = q = mean^2 + variance; over pairs of samples
     E h(x) h(y) = k = q - spread (Poole et al. 2016). The spread is kept, not k: it stays exact where samples are alike.
+
+    A network has one for each step of each layer, which is why they are structs, and no business of the collector's.
     """
 
     mean: float

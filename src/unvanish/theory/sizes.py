@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import NamedTuple
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from unvanish.core.activations import DEFAULT_PARAMETER, derivative, value
@@ -35,7 +36,7 @@ _LOG_SIZES = np.linspace(math.log(1e-3), math.log(1e3), 64)
 _PER_LOG = 1 / (_LOG_SIZES[1] - _LOG_SIZES[0])
 
 
-class Sizes(NamedTuple):
+class Sizes(Struct, frozen=True, gc=False):
     """Hold the squares of each sample; shape (batches, samples)."""
 
     own: Array
@@ -57,7 +58,7 @@ class Sizes(NamedTuple):
     def normalised(self, variance: float) -> Sizes:
         """Return the samples behind a normalisation of each unit over the batch, to that variance."""
         own = variance * _shares(self.own, self.lean, self.instances)
-        return self._replace(own=own, lean=np.zeros_like(own))
+        return replace(self, own=own, lean=np.zeros_like(own))
 
     def through_activation(self, of: Curves, drawn: float, units: int) -> Sizes:
         """Return the samples behind an activation of so many units; drawn: Var ln |u|^2 that a kernel's draw made."""
@@ -65,7 +66,7 @@ class Sizes(NamedTuple):
         noise = fresh / units + elasticity * elasticity * drawn
         draw = _draws(self.layer, self.own.shape)
         own = own * np.exp(np.sqrt(noise) * draw - noise / 2)
-        return self._replace(own=own, lean=mean - _mean(mean)[:, None], layer=self.layer + 1)
+        return replace(self, own=own, lean=mean - _mean(mean)[:, None], layer=self.layer + 1)
 
     def rise(self, of: Curves) -> tuple[float, float]:
         """Return what unequal samples add to (the mean of f, its variance and spread), these being the samples of u."""
@@ -79,7 +80,7 @@ class Sizes(NamedTuple):
         )
 
 
-class Gathered(NamedTuple):
+class Gathered(Struct, frozen=True, gc=False):
     """Hold the square of each sample's cotangent, and its size there; shape (batches, samples)."""
 
     squares: Array

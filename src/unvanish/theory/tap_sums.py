@@ -1,34 +1,22 @@
-"""Sums over the taps of a convolution along one axis, of a matrix over pairs of places, or of windows.
+"""Sums over the taps of a convolution along one axis, of numbers for pairs of places, or of windows (theory.packed).
 
-Two windows that are moved by one tap are the matrix moved along its diagonal. So it is laid into zeros once, and its
-moved copies, which share that memory, are added up in one go: a few calls for any number of taps.
+Which pair lies under which tap of which other pair is a table, worked out once for a geometry. So the sums are a few
+calls for any number of taps, any stride and any padding: what falls on the padding is looked up in a 0 at the end.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unvanish.theory.geometry import Windows
+from unvanish.theory.packed import Indices, packing
 
 Array = NDArray[np.float64]
 
-_BYTES = 8
-
-
-class _Layout(NamedTuple):
-    """Say where a matrix is laid into zeros, and how its moved copies lie in them."""
-
-    size: int
-    inner: slice
-    kept: slice
-    """Of the matrix: places that no window reaches are left out."""
-    shape: tuple[int, int, int]
-    strides: tuple[int, int, int]
-
+_ZERO = np.zeros(1)
 
 Totals = tuple[float, float, float, float]
 """Sums of a matrix, over its diagonal and over all pairs, and the same two of its sums over taps."""
@@ -37,58 +25,59 @@ Totals = tuple[float, float, float, float]
 def over_windows(axis: Windows, of: Array) -> tuple[Array, Totals]:
     """Return, for each pair of windows, the sum over taps of the pair of places under it; 0 on the padding.
 
-    of: (before, before). The sums are (after, after).
+    of: for each pair of places.
     """
-    return _summed(layout_of_windows(axis), of), tuple(_weights_of_places(axis).dot(of.ravel()).tolist())
+    return _summed(places_under(axis), of), tuple(_weights_of_places(axis).dot(of).tolist())
 
 
 def over_places(axis: Windows, of: Array) -> tuple[Array, Totals]:
     """Return, for each pair of places, the sum over taps of the pair of windows that have them under it.
 
-    of: (after, after). The sums are (before, before).
+    of: for each pair of windows.
     """
-    return _summed(layout_of_places(axis), of), tuple(_weights_of_windows(axis).dot(of.ravel()).tolist())
+    return _summed(windows_over(axis), of), tuple(_weights_of_windows(axis).dot(of).tolist())
 
 
-def _summed(layout: _Layout, of: Array) -> Array:
-    size, inner, kept, shape, strides = layout
-    zeros = np.zeros((size, size))
-    zeros[inner, inner] = of[kept, kept]
-    found: Array = np.add.reduce(np.ndarray(shape, np.float64, zeros, 0, strides), axis=0)
+def _summed(table: Indices, of: Array) -> Array:
+    found: Array = np.add.reduce(np.concatenate((of, _ZERO)).take(table), axis=0)
     return found
 
 
 @lru_cache(maxsize=64)
 def _weights_of_places(axis: Windows) -> Array:
     """Return what each pair of places counts in each of the totals: a sum over taps is the same from both its ends."""
-    return _weights(_summed(layout_of_places(axis), np.ones((axis.after, axis.after))))
+    return _weights(axis.before, windows_over(axis), axis.after)
 
 
 @lru_cache(maxsize=64)
 def _weights_of_windows(axis: Windows) -> Array:
-    return _weights(_summed(layout_of_windows(axis), np.ones((axis.before, axis.before))))
+    return _weights(axis.after, places_under(axis), axis.before)
 
 
-def _weights(taps: Array) -> Array:
-    """Return the weights (totals, pairs). taps: how often a pair of places is under the same tap of two windows."""
-    diagonal, every = np.eye(len(taps)), np.ones_like(taps)
-    return np.array([part.ravel() for part in (diagonal, every, diagonal * taps, taps)])
+def _weights(count: int, table: Indices, others: int) -> Array:
+    """Return the weights (totals, pairs). table: from which of the pairs of the others the sums of each come."""
+    sums, taps = packing(count).sums, _summed(table, np.ones(others * (others + 1) // 2))
+    return np.concatenate([sums, sums * taps])
 
 
-@lru_cache(maxsize=256)  # layers of one geometry are many
-def layout_of_windows(axis: Windows) -> _Layout:
-    """Lay the places out from the first window's first tap on."""
-    size = (axis.after - 1) * axis.stride + axis.length
-    count = min(axis.before, size + axis.first)
-    inner = slice(-axis.first, count - axis.first)
-    strides = (size + 1) * _BYTES, size * axis.stride * _BYTES, axis.stride * _BYTES
-    return _Layout(size, inner, slice(0, count), (axis.length, axis.after, axis.after), strides)
+@lru_cache(maxsize=64)  # layers of one geometry are many
+def places_under(axis: Windows) -> Indices:
+    """Return the pair of places under each tap of each pair of windows, shape (taps, pairs of windows)."""
+    of, taps = packing(axis.after), axis.first + np.arange(axis.length)[:, None]
+    return _pairs(axis.stride * of.first + taps, axis.stride * of.second + taps, axis.before)
 
 
-@lru_cache(maxsize=256)
-def layout_of_places(axis: Windows) -> _Layout:
-    """Lay the windows out as far apart as they are, each where the first place under its last tap is."""
-    size, first = axis.before + axis.length - 1, axis.first + axis.length - 1
-    inner = slice(first, first + (axis.after - 1) * axis.stride + 1, axis.stride)
-    strides = (size + 1) * _BYTES, size * _BYTES, _BYTES
-    return _Layout(size, inner, slice(0, axis.after), (axis.length, axis.before, axis.before), strides)
+@lru_cache(maxsize=64)
+def windows_over(axis: Windows) -> Indices:
+    """Return the pair of windows that have each pair of places under each tap, shape (taps, pairs of places)."""
+    of, taps = packing(axis.before), axis.first + np.arange(axis.length)[:, None]
+    one, other = of.first - taps, of.second - taps
+    met = (one % axis.stride == 0) & (other % axis.stride == 0)
+    return _pairs(np.where(met, one // axis.stride, -1), np.where(met, other // axis.stride, -1), axis.after)
+
+
+def _pairs(one: Indices, other: Indices, count: int) -> Indices:
+    """Return the pair of each two of so many, and one beyond the last pair where either of them is not there."""
+    there = (one >= 0) & (one < count) & (other >= 0) & (other < count)
+    where = packing(count).where
+    return np.where(there, where[np.where(there, one, 0), np.where(there, other, 0)], count * (count + 1) // 2)

@@ -8,9 +8,9 @@ over steps; those of different steps are taken to be uncorrelated, but for what 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import numpy as np
+from msgspec import Struct
 from msgspec.structs import replace
 
 from unvanish.core.network import Layer
@@ -23,7 +23,7 @@ from unvanish.theory.places import between
 from unvanish.theory.signal import Signal, moments_of
 
 
-class Step(NamedTuple):
+class Step(Struct, frozen=True, gc=False):
     """Hold one step: the pre-activation, and the states before and behind it."""
 
     before: Signal
@@ -64,8 +64,8 @@ def back_through_time(
 ) -> tuple[Cotangent, Cotangent]:
     """Return dL/du and dL/dx, each over all steps; d: of the output."""
     every = places(layer) > 1 and not d.one_place
-    sent = scaled(d, 1 / len(steps))._replace(places=1.0, within=1.0, profile=None) if every else d
-    again, units, last = _again(layer), layer.units or 1, d._replace(places=1.0, within=1.0, one_place=False)
+    sent = replace(scaled(d, 1 / len(steps)), places=1.0, within=1.0, profile=None) if every else d
+    again, units, last = _again(layer), layer.units or 1, replace(d, places=1.0, within=1.0, one_place=False)
     flowing, parts = sent if every else last, []
     for step in reversed(steps):
         if layer.state != "linear":
@@ -77,7 +77,7 @@ def back_through_time(
     if every:
         of = moments_of(steps[-1].before, str(layer.state), None)
         kept = of.slope_pair(between(steps[-1].before).gap) / of.slope_second if of.slope_second > 0 else 0.0
-        whole = whole._replace(places=1 + (d.places - 1) * kept, within=1 + (d.within - 1) * kept)
+        whole = replace(whole, places=1 + (d.places - 1) * kept, within=1 + (d.within - 1) * kept)
     return whole, back_through_kernel(whole, h, _kernel(layer), 1.0, 1.0, batch_size)
 
 
@@ -91,7 +91,7 @@ def _summed(parts: list[Cotangent]) -> Cotangent:
     noise = math.fsum(float(share.mean()) * part.noise for share, part in zip(shares, parts, strict=True))
     echo = math.fsum(float(share.mean()) * part.echo for share, part in zip(shares, parts, strict=True))
     alike = np.sum([share * part.alike.array for share, part in zip(shares, parts, strict=True)], axis=0)
-    return largest._replace(log=Draws(log), alike=Draws(alike), noise=noise, echo=echo, at_trunk=False)
+    return replace(largest, log=Draws(log), alike=Draws(alike), noise=noise, echo=echo, at_trunk=False)
 
 
 def _kernel(layer: Layer) -> Layer:

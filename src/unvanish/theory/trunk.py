@@ -15,19 +15,19 @@ proportion to the one random number d.h at the loss end.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from unvanish.theory.chi_square import chi_square
-from unvanish.theory.draws import Draws
+from unvanish.theory.draws import Draws, mean
 from unvanish.theory.signal import Signal
 
 Array = NDArray[np.float64]
 
 
-class Trunk(NamedTuple):
+class Trunk(Struct, frozen=True, gc=False):
     """Hold the cotangent d of a trunk, in units of one unit's share of |d|^2: n a^2, n b^2, n a b over |d|^2."""
 
     log: Draws
@@ -86,7 +86,7 @@ def through_block(trunk: Trunk, pull: float, follows: float, log: Array, units: 
     random = 1 - size
     added = size * (2 * trunk.product(kick, before) + trunk.product(kick, kick)) - random * (kick != _Pair(0.0, 0.0))
     whole = np.maximum(1 + added / units, 0.1)
-    keep, rest = float((size / whole).mean()), float((random / whole).mean())
+    keep, rest = mean(size / whole), mean(random / whole)
     sums, onto = _Pair(1 + x * k_a, x * k_b), _Pair(p + k_a, s + k_b)
     return Trunk(
         log=Draws(log + np.log(whole)),
@@ -98,7 +98,7 @@ def through_block(trunk: Trunk, pull: float, follows: float, log: Array, units: 
     )
 
 
-class _Pair(NamedTuple):
+class _Pair(Struct, frozen=True, gc=False):
     """The number a * of_a + b * of_b."""
 
     of_a: float
