@@ -68,7 +68,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python bench/cures.py
 	$(BIN)/python bench/deep.py
 	$(BIN)/python bench/zoo.py judge
-	$(BIN)/python bench/trains.py judge third
+	$(BIN)/python bench/trains.py judge fourth
 	$(BIN)/python bench/forecast_accuracy.py --half report
 	$(BIN)/python bench/forecast_speed.py
 	$(BIN)/python bench/tutorial_forecast.py
