@@ -27,7 +27,7 @@ def test_every_file_that_a_page_names_exists(page: Path) -> None:
 def _is_there(owner: str, name: str) -> bool:
     """Say whether the module of theory/, or the class Cotangent, has that attribute."""
     if owner == "Cotangent":
-        return name in Cotangent._fields
+        return name in Cotangent.__struct_fields__
     return hasattr(importlib.import_module(f"unvanish.theory.{owner}"), name)
 
 
