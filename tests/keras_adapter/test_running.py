@@ -207,6 +207,7 @@ def test_kernels_without_a_gradient_say_so():
         Taken(samples),
         lambda error: None,
         None,
+        lambda: None,
     )
     with shadowed(model, train_function=run):
         model.train_on_batch(*data())
@@ -257,7 +258,7 @@ def test_what_a_step_raises_is_told(error):
         raise error("no")
 
     told = []
-    run = Running(linear("sgd"), [], Pace(1), Taken(), told.append, refuse)
+    run = Running(linear("sgd"), [], Pace(1), Taken(), told.append, refuse, lambda: None)
     run._tapped = refuse
     with pytest.raises(error):
         run(None, None)
@@ -270,7 +271,7 @@ def test_the_end_of_an_epoch_is_no_failure(ended):
         raise ended
 
     told = []
-    run = Running(linear("sgd"), [], Pace(1), Taken(), told.append, end)
+    run = Running(linear("sgd"), [], Pace(1), Taken(), told.append, end, lambda: None)
     run._tapped = end
     with pytest.raises(ended):
         run(None, None)
