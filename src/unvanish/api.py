@@ -261,7 +261,7 @@ def watch(
     model: a compiled Keras model, trained by `fit` or `train_on_batch`, or a torch.nn.Module in any loop. every: sample
     so many-th steps; `auto` keeps to the budget, a share of the training's time. title: names the run. folder: where
     the run's own folder is made; `.unvanish` without it. live: show every layer on standard error meanwhile. stop_on:
-    "error" ends the training, and leaves the context, before the step after which an error was found in it.
+    "error" leaves the context, before a step is taken, once an error was found.
 
     Weights, optimizer state and random numbers are those of an unwatched training, to the bit; afterwards nothing is
     left on the model. Return a context manager with `.recording`, `.frame()`, `.cost`, `.run` and `.close()`.

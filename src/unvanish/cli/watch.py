@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,9 +11,6 @@ import click
 from unvanish.cli import files, streams
 
 if TYPE_CHECKING:
-    from unvanish.core.recording import Event
-    from unvanish.core.recording_file import Header, Row
-    from unvanish.report.watch_view import WatchView
     from unvanish.watching.pace import Every
     from unvanish.watching.run import Run
 
@@ -65,7 +61,7 @@ def watch(script: Path, arguments: tuple[str, ...], *, every: Every, budget: flo
 
     kept = sys.stderr.isatty() and not verbose
     with streams.kept_stderr() as stream, WatchView(script.stem, stream, quiet=quiet or verbose) as view:
-        wanted = Wanted(every, budget, script.stem, None, lambda run: run.listen(_shown(view, run)))
+        wanted = Wanted(every, budget, script.stem, None, lambda run: run.show(view))
         run, runs = watch_script(script, arguments, wanted=wanted, keep_output=kept)
     for one in runs:
         _tell(one)
@@ -74,14 +70,6 @@ def watch(script: Path, arguments: tuple[str, ...], *, every: Every, budget: flo
     if run.error is not None:
         streams.failure(run)
     return run.exit_code or 0
-
-
-def _shown(view: WatchView, run: Run) -> Callable[[Header, Row], list[Event]]:
-    def hear(header: Header, row: Row) -> list[Event]:
-        view.hear(header, row, run.cost)
-        return []
-
-    return hear
 
 
 def _tell(run: Run) -> None:

@@ -24,7 +24,7 @@ from unvanish.watching import stop_on as stopping
 from unvanish.watching.pace import Every, Pace, valid
 from unvanish.watching.readable import Readable
 from unvanish.watching.run import Run, to_stream
-from unvanish.watching.views import VIEWS
+from unvanish.watching.views import view_of
 
 
 class Watch(Readable, keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
@@ -149,7 +149,7 @@ class Watch(Readable, keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         framework = f"Keras {keras.__version__} ({keras.backend.backend()})"
         title = self._title or model.name
         bar = of_fit and (self.params or {}).get("verbose", 0) == 1
-        view = VIEWS[-1](title, bar) if self._live and VIEWS else None
+        view = view_of(title, live=self._live, beside=bar)
         run = Run(title, framework, pace, home=self._home, tell=to_stream(sys.stderr), stop_on=self._stop_on, view=view)
         sizes = [math.prod(kernel.shape) for kernel in kernels.values()]
         start = start_of(model)

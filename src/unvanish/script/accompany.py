@@ -7,46 +7,24 @@ import functools
 import importlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from msgspec.structs import replace
 
-from unvanish.core.diagnosis import Cost, Site
-from unvanish.core.observation import Observation
 from unvanish.errors import ScriptError, UnvanishError, UsageError
+from unvanish.script.beside import Beside
 from unvanish.script.folder import folder_for
 from unvanish.script.outcome import ScriptRun
 from unvanish.script.output import Output
 from unvanish.script.run import run_script
 from unvanish.watching.run import Run
-from unvanish.watching.session import Idle
 from unvanish.watching.wanted import Wanted
 
 ACCOMPANIED = (("keras", "unvanish.keras.accompany"), ("torch", "unvanish.torch.accompany"))
 """Framework -> the module whose `Accompany` watches its trainings."""
 
 
-class _Beside:
-    """Meet what `run_script` asks of a capture: nothing is observed here, nothing ends the script."""
-
-    observation: Observation | None = None
-    cost: Cost | None = None
-    error: UnvanishError | None = None
-    idle: Idle | None = None
-    optimizer_site: Site | None = None
-    trainer: Any = None
-    suspended: tuple[str, ...] = ()
-
-    def __init__(self, module: str, wanted: Wanted) -> None:
-        self.sites: dict[str, Site] = {}
-        self._watches = importlib.import_module(module).Accompany(wanted)
-
-    def __enter__(self) -> _Beside:
-        self._watches.__enter__()
-        return self
-
-    def __exit__(self, *raised: Any) -> None:
-        self._watches.__exit__(*raised)
+def _beside(module: str, wanted: Wanted) -> Beside:
+    return Beside(importlib.import_module(module).Accompany(wanted))
 
 
 def accompany(path: Path, argv: Sequence[str], wanted: Wanted, *, keep_output: bool) -> tuple[ScriptRun, list[Run]]:
@@ -65,7 +43,7 @@ def accompany(path: Path, argv: Sequence[str], wanted: Wanted, *, keep_output: b
     folder, note = folder_for(path) if path.is_file() and keep_output else (None, "")
     output = Output(folder / "output.txt" if folder is not None else None)
     beside = wanted._replace(begins=begins)
-    factories = {framework: functools.partial(_Beside, module, beside) for framework, module in ACCOMPANIED}
+    factories = {framework: functools.partial(_beside, module, beside) for framework, module in ACCOMPANIED}
     with output if keep_output else contextlib.nullcontext():
         found = run_script(path, argv, factories, "watch")
     for run in runs:

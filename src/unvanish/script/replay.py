@@ -6,16 +6,15 @@ import functools
 import importlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from types import TracebackType
 
 import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from unvanish.core.diagnosis import Cost, Site
 from unvanish.core.nonfinite import Located, Spoilt
-from unvanish.core.observation import Observation
 from unvanish.errors import UnvanishError
+from unvanish.script.beside import Beside
 from unvanish.script.folder import folder_for
 from unvanish.script.outcome import ScriptRun
 from unvanish.script.output import Output
@@ -28,28 +27,19 @@ NOT_IT = Idle(
 )
 
 
-class _Beside:
-    """Meet what `run_script` asks of a capture: nothing is observed here."""
-
-    observation: Observation | None = None
-    cost: Cost | None = None
-    optimizer_site: Site | None = None
-    trainer: Any = None
-    suspended: tuple[str, ...] = ()
+class _Replay(Beside):
+    """Tell of a model that cannot be run again, which the replay raises out of the script."""
 
     def __init__(self, spoilt: Spoilt, values: Mapping[str, NDArray[np.generic]], found: list[Located]) -> None:
-        self.sites: dict[str, Site] = {}
-        self.error: UnvanishError | None = None
-        self.idle: Idle | None = NOT_IT
+        """found: takes where the value comes from."""
         room = importlib.import_module(f"unvanish.{spoilt.framework}.replaying")
-        self._replay = room.Replay(spoilt, values, found.append)
+        super().__init__(room.Replay(spoilt, values, found.append), NOT_IT)
 
-    def __enter__(self) -> _Beside:
-        self._replay.__enter__()
-        return self
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        self._replay.__exit__(kind, error, trace)
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End; keep what was raised."""
+        super().__exit__(kind, error, trace)
         if isinstance(error, UnvanishError):
             self.error = error
 
@@ -62,7 +52,7 @@ def replay(spoilt: Spoilt, values: Mapping[str, NDArray[np.generic]]) -> tuple[S
     path, found = Path(spoilt.script), list[Located]()
     folder, note = folder_for(path) if path.is_file() else (None, "")
     output = Output(folder / "output.txt" if folder is not None else None)
-    made = functools.partial(_Beside, spoilt, values, found)
+    made = functools.partial(_Replay, spoilt, values, found)
     with output:
         run = run_script(path, spoilt.arguments, {spoilt.framework: made}, "replay")
     notes = tuple(filter(None, (note, output.note)))

@@ -14,7 +14,7 @@ from unvanish.watching import stop_on as stopping
 from unvanish.watching.pace import Every, Pace, valid
 from unvanish.watching.readable import Readable
 from unvanish.watching.run import Run, to_stream
-from unvanish.watching.views import VIEWS
+from unvanish.watching.views import view_of
 
 
 class Watch(Readable):
@@ -49,7 +49,7 @@ class Watch(Readable):
         framework = f"PyTorch {torch.__version__.split('+')[0]}"
         home = None if folder is None else Path(folder)
         title = title or type(inner).__name__
-        view = VIEWS[-1](title, False) if live and VIEWS else None
+        view = view_of(title, live=live)
         self._run = Run(title, framework, pace, home=home, tell=to_stream(sys.stderr), stop_on=stop_on, view=view)
         self._watching = Watching(inner, pace, self._run)
 

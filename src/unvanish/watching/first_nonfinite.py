@@ -12,11 +12,9 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from unvanish.core.nonfinite import Spoilt, since
-from unvanish.core.recording import WATCH_STATS, Event
+from unvanish.core.recording import Event
 from unvanish.core.recording_file import Header, Row
-from unvanish.watching.stream import loss_unknown
-
-_COUNTS = WATCH_STATS.index("gradient_nonfinite")
+from unvanish.watching.stream import is_finite, nonfinite_layers
 
 
 class FirstNonfinite:
@@ -58,14 +56,12 @@ class FirstNonfinite:
         """Take a sample; return what is to be recorded of it."""
         awaited = row.step in self._awaited
         self._awaited.discard(row.step)
-        counts = row.numbers[_COUNTS]
-        layers = [name for name, count in zip(header.layers, counts, strict=True) if count > 0]
-        if (math.isfinite(row.loss) or loss_unknown(header, row)) and not layers:
+        if is_finite(header, row):
             self._passed(row.step)
             return []
         if self._told or self._sampled:  # what is pending waits for the place of its own step
             return []
-        self._sampled, self._pending = True, self._symptom(header, row, layers)
+        self._sampled, self._pending = True, self._symptom(header, row)
         return [] if awaited else self.unlocated()
 
     def located(self, spoilt: Spoilt, seconds: float) -> tuple[Spoilt | None, list[Event]]:
@@ -87,7 +83,8 @@ class FirstNonfinite:
         self._tell(found.text)
         return [found]
 
-    def _symptom(self, header: Header, row: Row, layers: list[str]) -> Event:
+    def _symptom(self, header: Header, row: Row) -> Event:
+        layers = nonfinite_layers(header, row)
         where = f"in the gradients of {len(layers)} of {len(header.layers)} layers" if layers else "in the loss alone"
         text = f"step {row.step}: the first values that are no finite numbers, {where} (loss {row.loss:.3g})"
         if row.step > self._finite + 1:

@@ -67,6 +67,8 @@ class Run:
         self._nonfinite = FirstNonfinite(tell)
         self._made: Path | None = None
         self._listeners: list[Hear] = [self._jumps, self._nonfinite.row]
+        if view is not None:
+            self.show(view)
 
     def begins(self, layers: Sequence[str], sizes: Sequence[int], optimizer: str) -> None:
         """Begin the recording of these layers, with their numbers of entries."""
@@ -84,6 +86,15 @@ class Run:
     def listen(self, hear: Hear) -> None:
         """Let somebody hear every sample, in the recorder's thread."""
         self._listeners.append(hear)
+
+    def show(self, view: View) -> None:
+        """Let every sample be shown, with what watching cost so far."""
+
+        def hear(header: Header, row: Row) -> list[Event]:
+            view.hear(header, row, self.cost)
+            return []
+
+        self.listen(hear)
 
     def sample(self, step: int, numbers: Numbers) -> None:
         """Take a sample, whose numbers are read in another thread."""
@@ -187,8 +198,6 @@ class Run:
         found = next((event for event in events if event.kind == "finding"), None)
         if found is not None:  # of several the first: the root cause
             self._tell(found.text)
-        if self._view is not None:
-            self._view.hear(header, row, self.cost)
         return [*events, *self._stops(events)]
 
     def glance(self, step: int, mean: Callable[[], float], steps: int) -> None:

@@ -20,8 +20,18 @@ _KEPT = 20
 
 def loss_unknown(header: Header, row: Row) -> bool:
     """Say whether no loss was seen at the step: it is nan, and yet all gradients are numbers."""
+    return math.isnan(row.loss) and not nonfinite_layers(header, row)
+
+
+def nonfinite_layers(header: Header, row: Row) -> list[str]:
+    """Return the layers in whose gradients a value is no finite number."""
     counts = row.numbers[header.stats.index("gradient_nonfinite")]
-    return math.isnan(row.loss) and not bool((counts > 0).any())
+    return [name for name, count in zip(header.layers, counts, strict=True) if count > 0]
+
+
+def is_finite(header: Header, row: Row) -> bool:
+    """Say whether the gradients are, and the loss where it is known."""
+    return not nonfinite_layers(header, row) and (math.isfinite(row.loss) or loss_unknown(header, row))
 
 
 class Stream:
@@ -35,10 +45,13 @@ class Stream:
         self._known: set[str] = set()
 
     def hear(self, header: Header, row: Row) -> list[Event]:
-        """Take a sample; judge the samples 1, 2, 4, 8, ...: rules cost, and find what is there at the first."""
+        """Take a sample; judge the samples 1, 2, 4, 8, ...: rules cost, and find what is there at the first.
+
+        One that is not finite is not judged: see first_nonfinite.
+        """
         self._rows.append(row)
         self._samples += 1
-        if not JUDGES or self._samples & (self._samples - 1) or loss_unknown(header, row):
+        if not JUDGES or self._samples & (self._samples - 1) or loss_unknown(header, row) or not is_finite(header, row):
             return []
         recording = as_recording(header, self._rows)
         size = self._start.data.batch_size

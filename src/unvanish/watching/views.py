@@ -24,5 +24,10 @@ class View(Protocol):
         """Show the last state, and where the recording is; leave the terminal as it was."""
 
 
+def view_of(title: str, *, live: bool, beside: bool = False) -> View | None:
+    """Return what shows a training live; None where nothing is to. beside: something else draws on the terminal."""
+    return VIEWS[-1](title, beside) if live else None
+
+
 VIEWS: list[Callable[[str, bool], View]] = []
 """The last one is called with a title, and whether something else draws on the terminal too; it returns the view."""
