@@ -17,7 +17,6 @@ from torch.nn import functional
 
 import unvanish
 from unvanish.core import spoilt_file
-from unvanish.torch import held_passes
 from unvanish.torch.nonfinite import locate
 
 pytestmark = pytest.mark.torch
@@ -275,7 +274,7 @@ def test_micro_batches_are_run_again_until_one_shows_it():
 
 
 def test_what_is_too_large_is_left_out_and_that_is_said(monkeypatch):
-    monkeypatch.setattr(held_passes, "LARGEST", 100)
+    monkeypatch.setattr(spoilt_file, "LARGEST", 100)
     net = Net()
     with unvanish.watch(net, every=1) as watch:
         train(net)

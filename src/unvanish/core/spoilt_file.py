@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,6 +23,17 @@ if TYPE_CHECKING:
 FACTS, VALUES = "nonfinite.json", "nonfinite.npz"
 LARGEST = 256 << 20
 """Bytes of batch and weights that are kept of a run; of more, only where the value comes from."""
+
+
+def too_large(size: int) -> str:
+    """Return why values of so many bytes are not kept; empty where they are."""
+    return f"batch and weights take {size >> 20} MiB, more than the {LARGEST >> 20} that are kept" * (size > LARGEST)
+
+
+def this_script() -> tuple[str, tuple[str, ...]]:
+    """Return the absolute path of the script that runs, empty where none does, and its arguments."""
+    path = os.path.abspath(sys.argv[0]) if sys.argv and sys.argv[0].endswith(".py") else ""
+    return path if os.path.isfile(path) else "", tuple(sys.argv[1:])
 
 
 def write(folder: Path, spoilt: Spoilt, values: Mapping[str, Array]) -> None:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -19,7 +17,7 @@ from numpy.typing import NDArray
 
 from unvanish.core.nonfinite import Located, Spoilt
 from unvanish.core.recording import WATCH_STATS
-from unvanish.core.spoilt_file import LARGEST
+from unvanish.core.spoilt_file import LARGEST, this_script, too_large
 from unvanish.keras import backends
 from unvanish.keras.nonfinite import locate, weights_of
 from unvanish.watching.recorder import Numbers
@@ -104,19 +102,17 @@ class HeldSteps:
         values = {f"weight/{i}": array(value) for i, value in enumerate(weights)}
         leaves = [leaf for leaf in keras.tree.flatten(held.batch) if leaf is not None]
         values |= {f"batch/{i}": array(leaf) for i, leaf in enumerate(leaves)}
-        script = os.path.abspath(sys.argv[0]) if sys.argv and sys.argv[0].endswith(".py") else ""
-        size = sum(value.nbytes for value in values.values())
-        left_out = f"batch and weights take {size >> 20} MiB, more than the {LARGEST >> 20} that are kept"
+        script, arguments = this_script()
         spoilt = Spoilt(
             step=held.step,
             state="before",
             located=located,
             framework="keras",
-            script=script if os.path.isfile(script) else "",
-            arguments=tuple(sys.argv[1:]),
+            script=script,
+            arguments=arguments,
             kinds={f"weight/{i}": v.path for i, v in enumerate(self._weights)},
             structure=structure_of(held.batch),
-            left_out=left_out if size > LARGEST else "",
+            left_out=too_large(sum(value.nbytes for value in values.values())),
         )
         return spoilt, {} if spoilt.left_out else values
 

@@ -7,18 +7,17 @@ out of the loss, by a hook on the node that made it. Nothing is copied, and noth
 from __future__ import annotations
 
 import copy
-import os
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from unvanish.core.nonfinite import Located, Spoilt
-from unvanish.core.spoilt_file import LARGEST
+from unvanish.core.spoilt_file import this_script, too_large
 from unvanish.torch.arrays import array, tensors_in
 from unvanish.torch.compat import anything_compiled, as_written, holds_compiled, transformed
 from unvanish.torch.nonfinite import autocast_now, locate
@@ -113,23 +112,22 @@ def run_again(model: torch.nn.Module, one: Pass) -> Located:
 
 def _kept(model: torch.nn.Module, one: Pass, spoilt: Spoilt) -> tuple[Spoilt, dict[str, NDArray[Any]]]:
     """Return the facts and the values, copied; no values where they are too large or of a kind that numpy lacks."""
-    script = os.path.abspath(sys.argv[0]) if sys.argv and sys.argv[0].endswith(".py") else ""
     tensors = {f"batch/{i}": t for i, t in enumerate(tensors_in((one.args, one.kwargs)))}
     tensors |= {f"gradient/{i}": t for i, t in enumerate(one.cotangents) if t is not None}
     tensors |= {f"weight/{name}": t for name, t in model.state_dict().items() if isinstance(t, torch.Tensor)}
     tensors["stream"] = one.stream
-    facts: dict[str, Any] = {
-        "script": script if os.path.isfile(script) else "",
-        "arguments": tuple(sys.argv[1:]),
-        "kinds": {name: str(t.dtype).removeprefix("torch.") for name, t in tensors.items()},
-        "autocast": one.autocast,
-    }
-    size = sum(t.numel() * t.element_size() for t in tensors.values())
-    if size > LARGEST:
-        facts["left_out"] = f"batch and weights take {size >> 20} MiB, more than the {LARGEST >> 20} that are kept"
-    elif any(t.is_complex() or t.layout is not torch.strided for t in tensors.values()):
-        facts["left_out"] = "a complex or sparse tensor is among batch and weights"
-    spoilt = Spoilt(**{name: getattr(spoilt, name) for name in spoilt.__struct_fields__} | facts)
+    left_out = too_large(sum(t.numel() * t.element_size() for t in tensors.values()))
+    if not left_out and any(t.is_complex() or t.layout is not torch.strided for t in tensors.values()):
+        left_out = "a complex or sparse tensor is among batch and weights"
+    script, arguments = this_script()
+    spoilt = replace(
+        spoilt,
+        script=script,
+        arguments=arguments,
+        kinds={name: str(t.dtype).removeprefix("torch.") for name, t in tensors.items()},
+        autocast=one.autocast,
+        left_out=left_out,
+    )
     return spoilt, {} if spoilt.left_out else {name: np.array(array(t)) for name, t in tensors.items()}
 
 
