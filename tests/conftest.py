@@ -14,6 +14,7 @@ import random
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Generator
 from typing import Any
@@ -32,6 +33,13 @@ hypothesis.settings.load_profile("fixed")
 BACKEND = os.environ["KERAS_BACKEND"]
 BACKENDS = ("jax", "tensorflow", "torch")
 PACKAGES = ("pyarrow", "ray")
+COMPILED = tempfile.TemporaryDirectory(prefix="unvanish-jax-")
+"""What JAX compiles in this run: most tests build the same few networks, and compiling them again takes half the time."""
+
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", COMPILED.name)
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+
 NEEDS = {"keras": BACKEND, "torch": "torch", "browser": "browser", "parquet": "pyarrow", "ray": "ray"}
 """Marker -> the name by which UNVANISH_REQUIRE asks for what the marked tests need."""
 

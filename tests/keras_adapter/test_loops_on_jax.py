@@ -16,6 +16,7 @@ from loops import MADE, STEPS, batch, sequential
 from loops_on_jax import by_jit, by_step, parts, state_of
 
 from unvanish.keras import compat
+from unvanish.keras.backends.jax import gradient_sums
 from unvanish.keras.loops.bell import Bell
 from unvanish.keras.loops.handing import PIECE, hand_out
 
@@ -132,6 +133,19 @@ def test_a_loop_without_an_end_is_ended():
             _, state = step(state, *batch())
 
     assert looked(endless, steps=5).observation.recording.total_steps == 5
+
+
+def test_what_compiles_nothing_is_not_made_to_compile_at_every_step():
+    compiled, gradients = [], [jnp.full((7, 13), 1e-3 * i) for i in (1, 2, 3)]
+    jax.monitoring.register_event_duration_secs_listener(
+        lambda name, *_, **__: compiled.append(name) if name == "/jax/core/compile/backend_compile_duration" else None
+    )
+    try:
+        for gradient in gradients:
+            gradient_sums(gradient)
+            assert compiled == ["/jax/core/compile/backend_compile_duration"]
+    finally:
+        jax.monitoring.clear_event_listeners()
 
 
 @pytest.mark.parametrize("shape", [(), (3,), (2**15 + 7, 3)])
