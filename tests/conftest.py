@@ -34,7 +34,7 @@ BACKEND = os.environ["KERAS_BACKEND"]
 BACKENDS = ("jax", "tensorflow", "torch")
 PACKAGES = ("pyarrow", "ray")
 COMPILED = tempfile.TemporaryDirectory(prefix="unvanish-jax-")
-"""What JAX compiles in this run: most tests build the same few networks, and compiling them again takes half the time."""
+"""What JAX compiles in this run: most tests build the same few networks, and that takes half the time."""
 
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", COMPILED.name)
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")

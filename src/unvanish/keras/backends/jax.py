@@ -99,9 +99,10 @@ def pullback(function: Callable[[Any], Any], x: Any, cotangent: Array) -> Array:
 def gradient_sums(gradient: Any) -> Any:
     """See `protocol.Backend`; in float32, rows first so that nothing rounds.
 
-    Compiled by itself: in a loop that compiles nothing each call of a `cond` would be compiled anew. A plain sum takes a tenth of the time of one after division by the largest magnitude, which is taken where the plain
-    one is not sound. The barrier keeps the gradient that is looked at from being computed in another way than the one
-    that is applied.
+    Compiled by itself: in a loop that compiles nothing each call of a `cond` would be compiled anew. A plain sum
+    takes a tenth of the time of one after division by the largest magnitude, which is taken where the plain one is
+    not sound. The barrier keeps the gradient that is looked at from being computed in another way than the one that
+    is applied.
     """
     gradient = jax.lax.optimization_barrier(gradient)
     gradient = gradient.astype(jnp.float32) if gradient.dtype.itemsize < 4 else gradient
