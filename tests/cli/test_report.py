@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from runs import broken_run
+from runs import broken_run, numbers, write_run
 
 from unvanish.cli.main import run
 from unvanish.core import document
@@ -120,3 +120,25 @@ def test_a_diagnosis_has_no_table(facts: Path, capsys: pytest.CaptureFixture[str
     assert run(["report", "facts.json", "--csv", "facts.csv"]) == 2
     assert "facts.csv is asked for, of a diagnosis" in capsys.readouterr().err
     assert not Path("facts.csv").exists()
+
+
+def test_picture_and_markdown(facts: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "out").mkdir()
+    assert run(["report", "facts.json", "-q", "--image", "gradient.png", "--markdown", "out/question.md"]) == 0
+    assert capsys.readouterr().out == ""
+    assert (tmp_path / "gradient.png").read_bytes().startswith(b"\x89PNG")
+    found = (tmp_path / "out" / "question.md").read_text(encoding="utf-8")
+    assert "](<../gradient.png>)" in found
+    assert f"```text\n{str(sick()).rstrip()}\n```" in found
+
+
+def test_an_image_of_another_form_is_refused(facts: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["report", "facts.json", "--image", "gradient.gif"]) == 2
+    assert "'gradient.gif' is neither .png nor .svg" in capsys.readouterr().err
+
+
+def test_what_has_no_picture_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run_folder = write_run(tmp_path / "run", numbers(3, 0))
+    assert run(["report", str(run_folder), "-q", "--image", str(tmp_path / "x.svg")]) == 2
+    assert "there is no picture" in capsys.readouterr().err
+    assert not (tmp_path / "x.svg").exists()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from unvanish.cli import facts, files, shown, streams
+from unvanish.cli import facts, files, pasted, shown, streams
 from unvanish.diagnosing import __version__
 from unvanish.errors import UsageError
 
@@ -34,10 +34,19 @@ a run stands for its recording, and is compared with another recording alone.
 @click.argument("after", type=click.Path(path_type=Path), metavar="B")
 @click.option("--html", "html_path", callback=files.no_dash, metavar="FILE", help="Write the HTML report there.")
 @click.option("--json", "json_path", metavar="FILE", help="Write the facts as JSON; - for standard output.")
-def compare(before: Path, after: Path, html_path: str | None, json_path: str | None) -> int:
+@pasted.options
+def compare(
+    before: Path,
+    after: Path,
+    *,
+    html_path: str | None,
+    json_path: str | None,
+    image: Path | None,
+    markdown: Path | None,
+) -> int:
     """Put two saved diagnoses or cures side by side, or the recordings of two runs."""
     html, json = (None if path in (None, "-") else Path(path) for path in (html_path, json_path))
-    files.ensure_writable(html, json)
+    files.ensure_writable(html, json, image, markdown)
     comparison = _compared(before, after)
     if json_path == "-":
         streams.say(comparison.to_json())
@@ -47,6 +56,7 @@ def compare(before: Path, after: Path, html_path: str | None, json_path: str | N
     problems = files.give(
         lambda: None if json is None else files.write(json, comparison.to_json()),
         lambda: None if html is None else files.write(html, shown.page(comparison)),
+        lambda: pasted.write(comparison, image, markdown),
     )
     for problem in problems:
         click.echo(f"error: {problem}", err=True)

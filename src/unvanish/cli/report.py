@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from unvanish.cli import facts, files, shown, streams
+from unvanish.cli import facts, files, pasted, shown, streams
 from unvanish.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ Examples:
   unvanish report facts.json                  as text
   unvanish report facts.json --html report.html
   unvanish report .unvanish/train/run-1       the recording of a run
+  unvanish report facts.json --image gradient.png --markdown question.md
   unvanish report .unvanish/train/run-1 --html run.html --csv run.csv
 \b
 The table of a recording has the columns step, layer, quantity and value.
@@ -33,15 +34,24 @@ The table of a recording has the columns step, layer, quantity and value.
     "--csv", type=click.Path(path_type=Path), metavar="FILE", help="Write the numbers of a recording as a table."
 )
 @click.option("--parquet", type=click.Path(path_type=Path), metavar="FILE", help="The same as Parquet; needs pyarrow.")
+@pasted.options
 @click.option("--quiet", "-q", is_flag=True, help="No text: only the files that are asked for.")
 def report(
-    file: Path, *, html: Path | None, json: Path | None, csv: Path | None, parquet: Path | None, quiet: bool
+    file: Path,
+    *,
+    html: Path | None,
+    json: Path | None,
+    csv: Path | None,
+    parquet: Path | None,
+    image: Path | None,
+    markdown: Path | None,
+    quiet: bool,
 ) -> None:
-    """Render saved facts again: as text, HTML or JSON; a recording also as a table.
+    """Render saved facts again: as text, HTML, JSON, an image or Markdown; a recording also as a table.
 
     FILE: what check, cure, compare, forecast or report wrote with --json, or the folder of a run that was watched.
     """
-    files.ensure_writable(html, json, csv, parquet)
+    files.ensure_writable(html, json, csv, parquet, image, markdown)
     record = facts.load(file)
     tables = _tables(record, csv, parquet)
     from unvanish import api  # noqa: F401  # fills the table of renderers
@@ -55,6 +65,7 @@ def report(
         files.write(html, shown.page(record))
     for path, content in tables:
         files.write(path, content)
+    pasted.write(record, image, markdown)
 
 
 def _tables(record: Record, csv: Path | None, parquet: Path | None) -> list[tuple[Path, str | bytes]]:

@@ -95,14 +95,20 @@ def pullback(function: Callable[[Any], Any], x: Any, cotangent: Array) -> Array:
     return as_floats(pull(jnp.asarray(cotangent, value.dtype))[0])
 
 
-@jax.jit
 def gradient_sums(gradient: Any) -> Any:
     """See `protocol.Backend`; in float32, rows first so that nothing rounds.
 
-    Compiled by itself: in a loop that compiles nothing each call of a `cond` would be compiled anew. A plain sum
-    takes a tenth of the time of one after division by the largest magnitude, which is taken where the plain one is
-    not sound. The barrier keeps the gradient that is looked at from being computed in another way than the one that
-    is applied.
+    Compiled by itself: in a loop that compiles nothing each call of a `cond` would be compiled anew.
+    """
+    return _compiled_sums(gradient)
+
+
+def _sums(gradient: Any) -> Any:
+    """Return the sums.
+
+    A plain sum takes a tenth of the time of one after division by the largest magnitude, which is taken where the plain
+    one is not sound. The barrier keeps the gradient that is looked at from being computed in another way than the one
+    that is applied.
     """
     gradient = jax.lax.optimization_barrier(gradient)
     gradient = gradient.astype(jnp.float32) if gradient.dtype.itemsize < 4 else gradient
@@ -116,6 +122,9 @@ def gradient_sums(gradient: Any) -> Any:
 
     quick = _sum(jnp.square(gradient))
     return jax.lax.cond(sound(quick), lambda: jnp.stack([one, quick, jnp.zeros_like(one)]), exact)
+
+
+_compiled_sums = jax.jit(_sums)
 
 
 def zeros(value: Any) -> Any:
