@@ -17,8 +17,10 @@ PINNED := --constraint constraints.txt
 EXTRA  ?= $(if $(filter Linux-x86_64,$(shell uname -s)-$(shell uname -m)),tensorflow-cpu,tensorflow)
 MB     := $(if $(filter tensorflow-cpu,$(EXTRA)),360,660)
 
+PARTS  := keras jax scripts rest torch
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format contracts browser soak bench docs clean
+.PHONY: help demo test $(PARTS:%=test-%) lint format contracts browser soak bench docs clean
 
 help:
 	@sed -n '/^#/!q;s/^# \{0,1\}//p' Makefile
@@ -26,22 +28,26 @@ help:
 demo: $(VENV)/.base
 	$(BIN)/unvanish demo
 
-# Keras picks its backend when it is imported: the tests of what differs run once more on each of the others, beside
-# the first run, since neither keeps two cores busy. What they print comes at the end. PyTorch's small products take one
-# thread: two runs whose threads wait for each other on the same cores were measured seven times slower.
-OTHER_BACKENDS := jax torch
-ELSEWHERE_LOG  := build/test-elsewhere.txt
-ELSEWHERE = for backend in $(OTHER_BACKENDS); do \
-  KERAS_BACKEND=$$backend $(BIN)/pytest tests/keras_adapter tests/end_to_end -m
-
+# Keras picks its backend when it is imported, so that the tests of what differs run once more on JAX and on torch. The
+# parts run two at a time, the longest first: none keeps two cores busy. What each prints comes when it ends. PyTorch's
+# small products take one thread: two runs whose threads wait for each other on the same cores were measured seven times
+# slower.
+BACKENDS := tests/keras_adapter tests/end_to_end
+ARGUMENTS_keras   := tests/keras_adapter -m "not soak"
+ARGUMENTS_scripts := tests/end_to_end -m "not soak"
+ARGUMENTS_rest    := $(BACKENDS:%=--ignore %) -m "not soak"
+ARGUMENTS_jax     := $(BACKENDS) -m "every_backend and not soak"
+ARGUMENTS_torch   := $(ARGUMENTS_jax)
+test-jax: export KERAS_BACKEND := jax
+test-torch: export KERAS_BACKEND := torch
 test soak: export OMP_NUM_THREADS := 1
 
 test: lint browser
-	@mkdir -p $(dir $(ELSEWHERE_LOG))
-	@echo "Testing; the other backends ($(OTHER_BACKENDS)) run beside it into $(ELSEWHERE_LOG)."
-	@( set -e; $(ELSEWHERE) "every_backend and not soak"; done ) >$(ELSEWHERE_LOG) 2>&1 & beside=$$!; \
-	code=0; $(BIN)/pytest -m "not soak" || code=$$?; \
-	wait $$beside || code=$$?; cat $(ELSEWHERE_LOG); exit $$code
+	@$(MAKE) --no-print-directory --jobs 2 --keep-going $(PARTS:%=test-%)
+
+$(PARTS:%=test-%): test-%:
+	@mkdir -p build && echo "testing $* into build/test-$*.txt ..."
+	@$(BIN)/pytest $(ARGUMENTS_$*) >build/test-$*.txt 2>&1; code=$$?; cat build/test-$*.txt; exit $$code
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check
@@ -58,7 +64,8 @@ browser:
 
 soak: $(VENV)/.dev $(VENV)/.ray browser
 	$(BIN)/pytest -m soak
-	set -e; $(ELSEWHERE) "every_backend and soak"; done
+	set -e; for backend in jax torch; do \
+	  KERAS_BACKEND=$$backend $(BIN)/pytest $(BACKENDS) -m "every_backend and soak"; done
 
 bench: $(VENV)/.dev
 	$(BIN)/python bench/startup.py

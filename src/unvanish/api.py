@@ -35,7 +35,13 @@ if TYPE_CHECKING:
 
 
 def live_view(title: str, beside: bool) -> View:
-    """Return what shows a training on standard error. beside: something else draws on the terminal."""
+    """Return what shows a training, on standard error or in a notebook. beside: something else draws there too."""
+    from unvanish.report.notebook_progress import in_notebook
+
+    if in_notebook():
+        from unvanish.report.notebook_watch import NotebookView
+
+        return NotebookView(title)
     from unvanish.report.watch_view import WatchView
 
     return WatchView(title, sys.stderr, drawn=False if beside else None)

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+import unvanish
+
 nbformat = pytest.importorskip("nbformat")
 nbclient = pytest.importorskip("nbclient")
 
@@ -13,10 +15,15 @@ PNG = b"\x89PNG"
 
 
 @pytest.fixture(scope="module")
-def cells(tmp_path_factory):
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("notebook")
+
+
+@pytest.fixture(scope="module")
+def cells(folder):
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     assert all(not cell.get("outputs") for cell in notebook.cells), "committed without outputs"
-    resources = {"metadata": {"path": str(tmp_path_factory.mktemp("notebook"))}}
+    resources = {"metadata": {"path": str(folder)}}
     client = nbclient.NotebookClient(notebook, kernel_name="python3", timeout=180, resources=resources)
     client.execute()
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
@@ -47,3 +54,16 @@ def test_progress_was_one_line_that_is_gone(cells):
 def test_the_gradients_are_drawn_without_pyplot(cells):
     (image,) = outputs(cells[2], "image/png")
     assert base64.b64decode(image)[:4] == PNG
+
+
+@pytest.mark.keras
+def test_a_watched_fit_shows_where_its_recording_is_and_its_picture(cells, folder):
+    (image,) = outputs(cells[3], "image/png")
+    assert base64.b64decode(image)[:4] == PNG
+    where, _ = outputs(cells[3], "text/plain")
+    assert where.startswith("recording: ")
+    recording = unvanish.load(folder / where.removeprefix("recording: "))
+    assert len(recording.steps) == 3 * 32 // 5 + 1
+    told = [output.text for output in cells[3].outputs if output.output_type == "stream"]
+    assert len(told) == 1  # what is found is told once, and stays
+    assert "GF101" in told[0]
