@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from unvanish.core.recording import WATCH_STATS, About, Event
-from unvanish.core.recording_file import Header, RecordingFile, Row, read
+from unvanish.core.recording_file import LARGEST, Header, RecordingFile, Row, read
 from unvanish.core.run_folder import make_run_folder
 from unvanish.core.watch_cost import WatchCost
 from unvanish.errors import DataError, UnvanishError, UsageError
@@ -85,6 +85,26 @@ def test_every_second_sample_goes_where_it_becomes_too_large(tmp_path):
     gaps = np.diff(steps)
     assert gaps.max() == np.median(gaps)  # spread over the whole training
     assert os.path.getsize(tmp_path / "recording.sqlite") < 20 * largest
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("layers", [12, 300])
+def test_a_million_steps_stay_bounded(tmp_path, layers):
+    file = RecordingFile(tmp_path / "recording.sqlite", header(layers))
+    numbers, sizes = row(7, layers).numbers, []
+    for first in range(0, 1_000_000, 1000):
+        file.append([Row(step, step / 1e3, 0.5, numbers) for step in range(first, first + 1000)])
+        sizes.append(sum(path.stat().st_size for path in tmp_path.iterdir()))
+    file.finish(1_000_000, None)
+    file.close()
+    assert max(sizes) < 2 * LARGEST  # the file, and the log that is folded into it
+    found = read(tmp_path)
+    each = 4 * len(WATCH_STATS) * layers
+    assert LARGEST / each / 2 - 1 <= len(found.steps) <= LARGEST / each + 1
+    assert (found.steps[0], found.steps[-1], found.total_steps) == (0, 999_999, 1_000_000)
+    gaps = np.diff(found.steps)
+    assert gaps.max() == np.median(gaps)
+    np.testing.assert_array_equal(found.array("gradient_norm")[-1], numbers[0])
 
 
 def test_ten_thousand_layers(tmp_path):

@@ -103,9 +103,13 @@ class RecordingFile:
 
     def close(self) -> None:
         """Fold the log into the file, and let go of it."""
+        self._fold()
+        self._connection.close()
+
+    def _fold(self) -> None:
+        """Fold the log into the file; somebody who reads may put that off."""
         with contextlib.suppress(sqlite3.Error):
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        self._connection.close()
 
     def _insert(self, rows: Sequence[Row]) -> None:
         self._connection.executemany(
@@ -122,6 +126,7 @@ class RecordingFile:
             )
             (self._count,) = self._connection.execute("SELECT count(*) FROM samples").fetchone()
         self._stride *= 2
+        self._fold()  # the log of this is larger than the file
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
