@@ -107,6 +107,48 @@ def test_a_loss_that_jumps_is_sampled_in_the_next_steps():
     assert "jump" in [event.kind for event in recording.events]
 
 
+@pytest.mark.parametrize("parts", [1, 3])
+def test_a_jump_between_two_samples_has_the_next_step_sampled(parts, monkeypatch):
+    """With a budget of next to nothing: a sample in a hundred steps, but for the jump. parts: accumulated passes."""
+    monkeypatch.setattr("unvanish.watching.pace.GLANCE_SECONDS", 1e-15)
+    net, (x, y) = Net(), data()
+    opt, backward = torch.optim.SGD(net.parameters(), lr=0.0), torch.autograd.backward
+    with unvanish.watch(net, budget=1e-9) as watch:
+        for step in range(90):
+            opt.zero_grad()
+            for _ in range(parts):
+                (functional.cross_entropy(net(x), y) * (100.0 if step >= 60 else 1.0)).backward()
+            opt.step()
+            threading.Event().wait(0.02)  # as long as the recorder may need to look
+    found = watch.recording
+    (jump,) = (event for event in found.events if event.kind == "jump")
+    assert 60 <= jump.step < 64, found.events
+    assert next(step for step in found.steps if step > 40) in range(jump.step + 1, jump.step + 9)
+    assert len(found.steps) < 10
+    assert torch.autograd.backward is backward
+
+
+def test_the_trials_of_a_search_are_no_loss_of_a_step(monkeypatch):
+    """A step of L-BFGS runs backward many times, a sample hears the first one."""
+    monkeypatch.setattr("unvanish.watching.pace.GLANCE_SECONDS", 1e-15)
+    looked_at = []
+    monkeypatch.setattr("unvanish.watching.run.Run.glance", lambda run, step, *_: looked_at.append(step))
+    net, (x, y) = Net(), data()
+    opt = torch.optim.LBFGS(net.parameters(), lr=1e-9, max_iter=25, tolerance_change=0.0, tolerance_grad=0.0)
+
+    def closure():
+        opt.zero_grad()
+        loss = functional.cross_entropy(net(x), y)
+        loss.backward()
+        return loss
+
+    with unvanish.watch(net, budget=1e-9) as watch:
+        for _ in range(10):
+            opt.step(closure)
+    assert watch.recording.total_steps == 10
+    assert looked_at == []
+
+
 def test_a_wrapped_model_is_watched_under_its_own_names():
     net, (x, y) = Net(), data()
     wrapped = nn.DataParallel(torch.compile(net, backend="eager"))

@@ -27,7 +27,13 @@ class Listener(Protocol):
         """End the iteration that is heard: its optimizer steps again."""
 
     def other(self) -> None:
-        """Be told of a step of another model's optimizer while listening."""
+        """Be told of a step of another model's optimizer while listening, or while the loss is looked at."""
+
+    def look(self) -> None:
+        """Look at the loss of the next iteration, which is not sampled."""
+
+    def looked(self, step: int) -> None:
+        """Be told that the backward passes of that iteration, which has this number, are over."""
 
 
 class Rhythm:
@@ -45,14 +51,14 @@ class Rhythm:
         self._listener = listener
         self._stepped: set[int] = set()
         self._usual = 1
-        self._decided = False
+        self._decided = self._looking = False
 
     def wanted(self, optimizer: torch.optim.Optimizer) -> bool:
         """Say whether the step that begins is to be heard."""
         if self.over:
             return False
         if not self._owned.by(optimizer):
-            if self.awake:
+            if self.awake or self._looking:
                 self._listener.other()
             return False
         which = id(optimizer)
@@ -69,10 +75,14 @@ class Rhythm:
         else:
             self._stepped.add(which)
         if len(self._stepped) >= self._usual and not self._decided:
+            if self._looking:
+                self._listener.looked(self.done - 1)
             self._usual, self.awake = len(self._stepped), self._next()
             if self.awake:
                 self._stepped = set()
                 self._listener.wake()
+            elif self._looking:
+                self._listener.look()
         return False
 
     def counted(self) -> None:
@@ -83,11 +93,15 @@ class Rhythm:
             self._stepped = set()
         else:
             self._listener.sleep()
+            if self._looking:
+                self._listener.look()
 
     def _next(self) -> bool:
-        """Say whether the next iteration is sampled."""
-        self._decided = True
+        """Say whether the next iteration is sampled; note whether its loss is looked at otherwise."""
+        self._decided, self._looking = True, False
         if self._pace.left > 0:
             self._pace.left -= 1
             return False
-        return self._pace.stop(self.done)
+        sampled = self._pace.stop(self.done)
+        self._looking = self._pace.glance and not sampled
+        return sampled

@@ -7,7 +7,7 @@ optimizer is recognised and the pace asked; torch's own functions are wrapped fo
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, Protocol
 
@@ -51,6 +51,9 @@ class Takes(Protocol):
     def says(self, step: int, kind: str, text: str) -> None:
         """Take a word about the watching itself."""
 
+    def glance(self, step: int, mean: Callable[[], float], steps: int) -> None:
+        """Take the loss of a step that was not sampled, to be called in another thread; steps: 0, it is no mean."""
+
     def stops(self) -> bool:
         """Say whether the training is to end before the step that comes."""
 
@@ -71,6 +74,8 @@ class Watching:
         self._clips = Clips(self._reads)
         self._first = FirstPass(model)
         self._patches = Patches()
+        self._look, self._looks = Roots(_nothing, _nothing), Patches()
+        self._passes = 0
         self._steps: Steps | None = None
         self._paced = False
         self._warm = 0.0
@@ -83,8 +88,11 @@ class Watching:
 
     def __enter__(self) -> Watching:
         """Listen: the first iteration is sampled."""
+        self._stack.callback(self._looks.undo)
         self._stack.callback(self._patches.undo)
         self._stack.callback(self._end)
+        self._look.install(self._looks)  # before anything is compiled with it
+        self._looks.rest()
         self._roots.install(self._patches)
         self._clips.install(self._patches)
         if self._held is not None:
@@ -113,8 +121,8 @@ class Watching:
         self._patches.redo()
 
     def sleep(self) -> None:
-        """Put back what was wrapped; where something is compiled that would be compiled again: there, pass it on."""
-        (self._patches.rest if anything_compiled() else self._patches.undo)()
+        """Listen no more."""
+        _out_of_the_way(self._patches, self._looks)
         self._roots.forget()
         self._clips.forget()
         self._let_go()
@@ -129,6 +137,21 @@ class Watching:
         """Let go of the losses before the step of another model's optimizer: they were its own."""
         if not self._roots.running:
             self._roots.forget()
+            self._look.forget()
+
+    def look(self) -> None:
+        """Wrap what the coming iteration runs backward with."""
+        with self._guarded(sampled=False):
+            self._looks.redo()
+
+    def looked(self, step: int) -> None:
+        """Have the loss read, where it was run backward as often as those of the samples: not a search's trials."""
+        with self._guarded(sampled=False):
+            _out_of_the_way(self._looks)
+            loss, passes = self._look.loss_there(), self._look.passes
+            self._look.forget()
+            if passes == self._passes > 0:
+                self._takes.glance(step, lambda: float(loss), 0)
 
     # --- the samples of the steps -------------------------------------------------------------------------------------
 
@@ -167,6 +190,7 @@ class Watching:
             self._begin_pace()
             if self._steps is None:
                 self._steps = self._begin(optimizer)
+            self._passes = self._roots.passes
             self._steps.before(optimizer)
             if self._held is not None and self._steps.spoilt:
                 self._locate(self._held)
@@ -222,8 +246,8 @@ class Watching:
         return Steps(self._model.parameters(), self, tally, self._clips, self._roots, self._roots.loss_there)
 
     @contextmanager
-    def _guarded(self) -> Iterator[None]:
-        """Let the training go on whatever goes wrong here, and say so once; tell the pace how long it took."""
+    def _guarded(self, *, sampled: bool = True) -> Iterator[None]:
+        """Let the training go on whatever goes wrong here, and say so once; tell the pace what a sample's step took."""
         began, warm = time.perf_counter(), self._warm
         try:
             yield
@@ -232,6 +256,18 @@ class Watching:
             self._first.__exit__()
             self._let_go()
             self._patches.undo()
+            self._looks.undo()
             self._takes.says(self._rhythm.done, "failed", f"{type(error).__name__}: {error}".splitlines()[0])
         finally:
-            self._pace.took(max(time.perf_counter() - began - (self._warm - warm), 0.0))
+            if sampled:
+                self._pace.took(max(time.perf_counter() - began - (self._warm - warm), 0.0))
+
+
+def _out_of_the_way(*patches: Patches) -> None:
+    """Put back what was wrapped; where something is compiled that would be compiled again: there, pass it on."""
+    for each in patches:
+        (each.rest if anything_compiled() else each.undo)()
+
+
+def _nothing() -> None:
+    """Hear of a backward pass."""

@@ -201,7 +201,7 @@ class Run:
         return [*events, *self._stops(events)]
 
     def glance(self, step: int, mean: Callable[[], float], steps: int) -> None:
-        """Take the mean loss of the last so many steps up to this one, which is read in another thread."""
+        """Take the mean loss of the last so many steps up to this one, read in another thread. steps: 0 for its own."""
         if self._recorder is not None:
             self._recorder.glance(mean, lambda found: self._glanced(step, found, steps))
 
