@@ -13,6 +13,7 @@ it does not or has MOST times its draws: by the measured numbers alone, the fore
 
 Error: |forecast - mean over the draws| of log10(first/last kernel gradient norm), in decades; it contains the sampling
 error of that mean, whose median stands beside it. Verdict: vanishes, fine or explodes at 2 decades, of the two means.
+Beside, for plain stacks: the signal tracking of DKS, where that is installed (see data/dks_signal.py).
 Coverage: share of single draws within two of the forecast's own standard deviations.
 """
 
@@ -32,6 +33,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import torch
 
+from data import dks_signal
 from data.drawn import ACTIVATIONS, gradient_norms
 from data.small_grids import convolutional, recurrent
 from unvanish.forecasting import INPUTS
@@ -129,6 +131,7 @@ def row(recipe: dict, draws: list[float]) -> dict:
     network = build(recipe["spec"], initialiser=recipe["initialiser"], features=recipe["n"])
     q, k = INPUTS[recipe["inputs"]]
     found = forecast_network(network, batch_size=recipe["batch"], second_moment=q, cross_moment=k)
+    tracked = recipe["form"] == "plain" and not dks_signal.missing()
     x = np.asarray(draws)
     mean, expected, sd = float(x.mean()), found.log10_first_over_last, found.log10_sd
     expected, sd = (math.nan if one is None else one for one in (expected, sd))
@@ -141,6 +144,7 @@ def row(recipe: dict, draws: list[float]) -> dict:
         "error": abs(expected - mean) if math.isfinite(expected) else math.inf,
         "sampling": float(x.std(ddof=1) / math.sqrt(x.size)),
         "agrees": word(expected) == word(mean),
+        "dks": dks_signal.log10_first_over_last(network, q) if tracked else None,
         "covered": float((np.abs(x - expected) <= 2 * sd).mean()),
     }
 
@@ -163,10 +167,25 @@ def tables(name: str, rows: list[dict]) -> None:
                 f"{slot} {value}" if slot not in ("form", "head") else str(value),
                 [r for r in narrow if r[slot] == value],
             )
+    beside(narrow)
     print("\nworst ten (depth/width <= 0.8)")
     for one in sorted(narrow, key=lambda one: -one["error"])[:10]:
         told = f"{one['expected']:8.2f} ± {one['sd']:.2f}   measured {one['mean']:8.2f} ± {one['measured_sd']:.2f}"
         print(f"  {one['key']:<44} {one['head']:<18} {one['inputs']:<8} {one['batch']:>4}  forecast {told}")
+
+
+def beside(rows: list[dict]) -> None:
+    """Print what the signal tracking of DKS says of the plain stacks that it knows, and the forecast of the same."""
+    told = [one for one in rows if one["dks"] is not None]
+    if why := dks_signal.missing():
+        print(f"\n{why}")
+    if not told:
+        return
+    print(f"\nplain stacks of DKS' activations, depth/width <= 0.8: {len(told)} recipes")
+    for name, slot in (("forecast", "expected"), ("DKS at q = 1", "dks")):
+        errors = [abs(one[slot] - one["mean"]) for one in told]
+        agree = np.mean([word(one[slot]) == word(one["mean"]) for one in told])
+        print(f"  {name:<24}median {np.median(errors):.3f}  p95 {np.quantile(errors, 0.95):.3f}  verdict {agree:.1%}")
 
 
 def line(name: str, rows: list[dict] | None) -> None:

@@ -6,7 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from unvanish.spec.build import build
 
 BENCH = Path(__file__).parents[2] / "bench"
 
@@ -29,6 +32,22 @@ def test_accuracy_is_measured_and_kept(tmp_path: Path) -> None:
     tables = first[first.index("refine half") :]
     again = printed("forecast_accuracy.py", "--half", "refine", "--share", "700", "--json", str(kept))
     assert again[again.index("refine half") :] == tables
+
+
+@pytest.mark.torch
+def test_the_arm_of_dks_is_right_where_its_assumption_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Orthogonal linear layers keep q = 1 on the way; the package is not needed for their means, which are 1."""
+    monkeypatch.syspath_prepend(str(BENCH))
+    from data import dks_signal
+    from data.drawn import gradient_norms
+
+    network = build("dense(64, linear)*6, dense(64)", initialiser="orthogonal", features=64)
+    monkeypatch.setattr(dks_signal, "means", lambda _: (1.0, 1.0))
+    found = dks_signal.log10_first_over_last(network, 1.0)
+    norms = gradient_norms(network, 64, 1, "normal", 0)
+    drawn = norms[:, 0] - norms[:, -1]
+    assert found == pytest.approx(drawn.mean(), rel=0, abs=0.02)  # decades; of every draw, too
+    assert np.abs(drawn - found).max() < 0.05
 
 
 def test_speed_is_measured() -> None:
