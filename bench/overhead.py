@@ -9,6 +9,9 @@ before anything is timed, and told apart. Of each block every way takes the same
 in an order that is drawn anew. What is shown is the mean of (way - plain) over the blocks, divided by the plain mean,
 with the half-width of its 95 % interval (Student's t): of the time on the wall, and of the training thread's processor
 time. `plain again` is a second plain training: what it differs by is the noise. `own` is the cost that the watch tells.
+
+A watch keeps to a share of the time that its training runs. While a training waits for its turn its watch is told that
+something else is done, as of a validation: else it would have the time of all the others to spend, too.
 """
 
 from __future__ import annotations
@@ -53,20 +56,40 @@ def work(framework: str, case: str, way: str) -> None:
     with module.WAYS[way](loop) as watch:
         for _ in range(WARM_UP):
             loop.step()
+        pause(watch)
         answer(warm_up=time.perf_counter() - began)
         for line in sys.stdin:
+            go_on(watch)
             samples = 0 if watch is None else watch.cost.samples
             wall, thread, process = time.perf_counter(), time.thread_time(), time.process_time()
             for _ in range(int(line)):
                 loop.step()
+            wall, thread, process = (
+                time.perf_counter() - wall,
+                time.thread_time() - thread,
+                time.process_time() - process,
+            )
+            pause(watch)
             answer(
-                wall=time.perf_counter() - wall,
-                thread=time.thread_time() - thread,
-                process=time.process_time() - process,
+                wall=wall,
+                thread=thread,
+                process=process,
                 samples=0 if watch is None else watch.cost.samples - samples,
                 own=None if watch is None else watch.cost.share,
                 peak=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
             )
+
+
+def pause(watch: Any) -> None:
+    """Stop the watch's clock, if there is a watch: another training's turn is no time of this one."""
+    if watch is not None:
+        watch.begun.pace.leave()
+
+
+def go_on(watch: Any) -> None:
+    """Let the watch's clock go on."""
+    if watch is not None:
+        watch.begun.pace.enter()
 
 
 class Worker:
