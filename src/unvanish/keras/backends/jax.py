@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -16,6 +17,7 @@ from jax import numpy as jnp
 from unvanish.errors import UnsupportedError
 from unvanish.keras import compat
 from unvanish.keras.backends.dependence import depend
+from unvanish.keras.backends.groups import JOINED, groups, order
 from unvanish.keras.backends.protocol import Array, Looked, Run, as_floats, kept, loss_in, sound, unscaled
 from unvanish.keras.shadow import shadowed
 from unvanish.keras.tally import Tally
@@ -103,22 +105,83 @@ def gradient_sums(gradient: Any) -> Any:
     that is applied.
     """
     gradient = jax.lax.optimization_barrier(gradient)
-    gradient = gradient.astype(jnp.float32) if gradient.dtype.itemsize < 4 else gradient
-    one = jnp.ones((), gradient.dtype)
-
-    def exact() -> Any:
-        largest = jnp.max(jnp.abs(gradient))
-        scale = jnp.where(jnp.isfinite(largest) & (largest > 0), largest, one)
-        nonfinite = jnp.sum(~jnp.isfinite(gradient)).astype(scale.dtype)
-        return jnp.stack([scale, _sum(jnp.square(gradient / scale)), nonfinite])
-
+    gradient = _single(gradient)
     quick = _sum(jnp.square(gradient))
-    return jax.lax.cond(sound(quick), lambda: jnp.stack([one, quick, jnp.zeros_like(one)]), exact)
+    plain = [jnp.ones_like(quick), quick, jnp.zeros_like(quick)]
+    return jax.lax.cond(sound(quick), lambda: jnp.stack(plain), lambda: _exact(gradient))
 
 
-def zeros(value: Any) -> Any:
-    """See `protocol.Backend`; counted in float32, exact up to 2^24 a row: XLA adds up integers several times slower."""
-    return _sum(jnp.where(value == 0, jnp.ones((), jnp.float32), 0)).astype(jnp.int32)
+def _exact(gradient: Any) -> Any:
+    largest = jnp.max(jnp.abs(gradient))
+    scale = jnp.where(jnp.isfinite(largest) & (largest > 0), largest, jnp.ones_like(largest))
+    nonfinite = jnp.sum(~jnp.isfinite(gradient)).astype(scale.dtype)
+    return jnp.stack([scale, _sum(jnp.square(gradient / scale)), nonfinite])
+
+
+def sums_of(values: Sequence[Any], *, zeros: bool) -> Any:
+    """See `protocol.Backend`; small tensors are joined, and decide together whether plain sums are taken.
+
+    A branch costs as much as the sums of several small kernels. Large ones decide for themselves: one decision for all
+    would keep all of them in memory until the last is known.
+    """
+    found = groups(values)
+    joined = [_joined(values, group) for group in found]
+    small = [stack for stack in joined if stack[0].size <= JOINED]
+    rows = iter(_sums_of_small(small) if small else [])
+    parts = [next(rows) if stack[0].size <= JOINED else gradient_sums(stack[0])[None] for stack in joined]
+    table, places = jnp.concatenate(parts), order(found)
+    if zeros:
+        counts = jnp.concatenate([_zeros(stack) for stack in joined])
+        table = jnp.concatenate([table, counts.astype(table.dtype)[:, None]], axis=1)
+    return table if places is None else table[np.array(places)]
+
+
+def _sums_of_small(stacks: list[Any]) -> list[Any]:
+    quick = [_row_sums(jnp.square(stack)) for stack in stacks]
+    all_sound = jnp.all(sound(jnp.concatenate(quick)))
+
+    def plain() -> list[Any]:
+        return [jnp.stack([jnp.ones_like(q), q, jnp.zeros_like(q)], axis=1) for q in quick]
+
+    return jax.lax.cond(all_sound, plain, lambda: [jax.vmap(_exact)(stack) for stack in stacks])
+
+
+def _zeros(stack: Any) -> Any:
+    """Return how many entries of each tensor are zero: rows in float32, which XLA adds up faster than integers.
+
+    Of a large kernel signs are added up: XLA vectorises no comparison, which takes four times as long. That of what is
+    no number is none, and then entries are compared.
+    """
+
+    def compared() -> Any:
+        return _whole(jnp.sum(jnp.where(stack == 0, jnp.ones((), jnp.float32), 0), axis=-1))
+
+    if stack[0].size <= JOINED:
+        return compared()
+    signs = jnp.abs(jnp.sign(stack)).astype(jnp.float32)
+    rows = jnp.sum(jnp.abs(jnp.sign(stack)).astype(jnp.float32), axis=-1)
+    return jax.lax.cond(jnp.isnan(jnp.sum(rows)), compared, lambda: stack[0].size - _whole(rows))
+
+
+def _whole(rows: Any) -> Any:
+    """Return the sum of whole numbers for each tensor, as integers, which float32 holds up to 2^24 alone."""
+    return jnp.sum(rows.astype(jnp.int32), axis=tuple(range(1, rows.ndim)))
+
+
+def _joined(values: Sequence[Any], group: list[int]) -> Any:
+    """Return the tensors of a group as one, (tensors, *shape), in float32 at least; copied so that nothing is fused."""
+    if len(group) == 1:
+        return _single(values[group[0]])[None]
+    return jax.lax.optimization_barrier(jnp.stack([_single(values[place]) for place in group]))
+
+
+def _single(value: Any) -> Any:
+    return value.astype(jnp.float32) if value.dtype.itemsize < 4 else value
+
+
+def _row_sums(stack: Any) -> Any:
+    """Return the sum of each tensor, rows first so that nothing rounds."""
+    return jax.vmap(_sum)(stack)
 
 
 def _sum(value: Any) -> Any:
@@ -187,21 +250,46 @@ def tapped(model: Any, tally: Tally) -> Callable[..., Any]:
     return step
 
 
-def keeping(model: Any, tally: Tally, variables: Sequence[Any]) -> Callable[..., Any]:  # noqa: ARG001
-    """See `protocol.Backend`; the state of a step begins with the values of its variables, in their order."""
+def keeping(model: Any, tally: Tally, variables: Sequence[Any]) -> Callable[..., Any]:
+    """See `protocol.Backend`; the state of a step begins with the values of its variables, in their order.
+
+    Small ones leave it as one vector for each dtype: each tensor that leaves a step costs.
+    """
     tap = tapped(model, tally)
+    joined = _joined_places(variables)
 
     def step(state: Any, data: Any) -> Any:
-        weights = (*state[0], *state[1])
+        values = [*state[0], *state[1]]
+        vectors = [jnp.concatenate([jnp.ravel(values[place]) for place in group]) for group in joined]
+        inside = {place for group in joined for place in group}
+        alone = [value for place, value in enumerate(values) if place not in inside]
         (logs, sums), state = tap(state, data)
-        return (logs, {**sums, "batch": data, "weights": weights}), state
+        return (logs, {**sums, "batch": data, "weights": (vectors, alone)}), state
 
     return step
 
 
-def begun(sums: dict[str, Any], variables: Sequence[Any]) -> list[Any]:  # noqa: ARG001
+def begun(sums: dict[str, Any], variables: Sequence[Any]) -> list[Any]:
     """See `protocol.Backend`."""
-    return list(sums["weights"])
+    (vectors, rest), found = sums["weights"], {}
+    joined = _joined_places(variables)
+    for group, vector in zip(joined, vectors, strict=True):
+        ends = list(itertools.accumulate(math.prod(variables[place].shape) for place in group))
+        for place, part in zip(group, jnp.split(vector, ends[:-1]), strict=True):
+            found[place] = jnp.reshape(part, variables[place].shape)
+    alone = iter(rest)
+    return [found[place] if place in found else next(alone) for place in range(len(variables))]
+
+
+def _joined_places(variables: Sequence[Any]) -> list[list[int]]:
+    """Return which variables leave a step in one vector; none where they lie on several devices."""
+    if keras.distribution.distribution() is not None:
+        return []
+    by_dtype: dict[str, list[int]] = {}
+    for place, variable in enumerate(variables):
+        if math.prod(variable.shape) <= JOINED:
+            by_dtype.setdefault(variable.dtype, []).append(place)
+    return list(by_dtype.values())
 
 
 def split(result: Any) -> tuple[Any, Any]:

@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from unvanish.keras import compat
+from unvanish.keras.backends.groups import JOINED, groups, order
 from unvanish.keras.backends.protocol import Array, Looked, Run, as_floats, kept, sound, unscaled
 from unvanish.keras.backends.stateful import logs_of, split, tapped
 
@@ -102,9 +103,49 @@ def gradient_sums(gradient: Any) -> Any:
     return tf.cond(sound(quick), lambda: tf.stack([one, quick, tf.zeros_like(quick)]), exact)
 
 
-def zeros(value: Any) -> Any:
-    """See `protocol.Backend`."""
-    return tf.size(value, tf.int64) - tf.math.count_nonzero(value)
+def sums_of(values: Sequence[Any], *, zeros: bool) -> Any:
+    """See `protocol.Backend`; float64. Small tensors are joined: an operation takes longer to begin than to sum one.
+
+    Their squares lie within float64, so that what is not finite shows in their sums; only then are entries looked at.
+    """
+    found = groups(values)
+    joined = [_joined([values[place] for place in group]) for group in found]
+    small = [rows for rows in joined if rows.shape[1] <= JOINED]
+    parts = iter(_sums_of_small(small) if small else [])
+    table = tf.concat([next(parts) if r.shape[1] <= JOINED else gradient_sums(r[0])[None] for r in joined], 0)
+    if zeros:
+        table = tf.concat([table, tf.concat([_zeros(rows) for rows in joined], 0)[:, None]], 1)
+    places = order(found)
+    return table if places is None else tf.gather(table, places)
+
+
+def _sums_of_small(joined: list[Any]) -> list[Any]:
+    squares = tf.concat([tf.reduce_sum(tf.square(tf.cast(rows, tf.float64)), 1) for rows in joined], 0)
+
+    def counted() -> Any:
+        finite = [tf.reduce_sum(tf.cast(tf.math.is_finite(rows), tf.float64), 1) for rows in joined]
+        return tf.concat([float(rows.shape[1]) - count for rows, count in zip(joined, finite, strict=True)], 0)
+
+    nonfinite = tf.cond(tf.reduce_all(tf.math.is_finite(squares)), lambda: tf.zeros_like(squares), counted)
+    table = tf.stack([tf.ones_like(squares), squares, nonfinite], 1)
+    return list(tf.split(table, [int(rows.shape[0]) for rows in joined]))
+
+
+def _joined(values: Sequence[Any]) -> Any:
+    """Return the tensors, of one shape and dtype, as (tensors, entries), in float32 at least."""
+    values = [tf.cast(value, tf.float32) if value.dtype.size < 4 else value for value in values]
+    return tf.reshape(values[0] if len(values) == 1 else tf.stack(values), (len(values), -1))
+
+
+def _zeros(rows: Any) -> Any:
+    """Return how many entries of each row are zero, a float64; TensorFlow takes longer to add up integers.
+
+    float32 holds whole numbers up to 2^24, so that parts of a long row are added up first.
+    """
+    count, entries = rows.shape
+    part = next(size for size in range(min(entries, 2**12), 0, -1) if entries % size == 0)
+    there = tf.reduce_sum(tf.cast(tf.not_equal(tf.reshape(rows, (count, -1, part)), 0), tf.float32), 2)
+    return float(entries) - tf.reduce_sum(tf.cast(there, tf.float64), 1)
 
 
 def view(variable: Any) -> Array:

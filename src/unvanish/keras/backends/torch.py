@@ -96,8 +96,30 @@ def gradient_sums(gradient: Any) -> Any:
     return torch.stack([scale, torch.linalg.vector_norm(scaled) ** 2, nonfinite.to(scale.dtype)])
 
 
-def zeros(value: Any) -> Any:
-    """See `protocol.Backend`."""
+def sums_of(values: Sequence[Any], *, zeros: bool) -> Any:
+    """See `protocol.Backend`; on a processor plain norms of all are taken in one call and looked at together."""
+    values = [value.float() if value.dtype.itemsize < 4 else value for value in values]
+    table = _plain(values)
+    if table is None:
+        table = torch.stack([gradient_sums(value).to(torch.float32) for value in values])
+    if not zeros:
+        return table
+    counts = torch.stack([_zeros(value) for value in values])
+    return torch.cat([table, counts.to(table.dtype)[:, None]], 1)
+
+
+def _plain(values: Sequence[Any]) -> Any:
+    """Return the sums of tensors on a processor where plain squares of all are sound, else None."""
+    dtype = values[0].dtype
+    if torch.compiler.is_compiling() or not all(value.is_cpu and value.dtype == dtype for value in values):
+        return None
+    squares = torch.stack(torch._foreach_norm(list(values))) ** 2
+    if not all(sound(square) for square in squares.tolist()):
+        return None
+    return torch.stack([torch.ones_like(squares), squares, torch.zeros_like(squares)], 1)
+
+
+def _zeros(value: Any) -> Any:
     return value.numel() - torch.count_nonzero(value)
 
 
@@ -126,8 +148,8 @@ def keeping(model: Any, tally: Any, variables: Sequence[Any]) -> Callable[..., A
     values: list[Any] = []
 
     def before(found: dict[str, Any]) -> None:
-        there = [found.get("loss", torch.zeros(())), *(sums[2] for sums in found["gradients"])]
-        if not all(number.is_cpu for number in there) or not math.isfinite(there[0]) or any(n > 0 for n in there[1:]):
+        loss, nonfinite = found.get("loss", torch.zeros(())), found["gradients"][:, 2]
+        if not (loss.is_cpu and nonfinite.is_cpu) or not math.isfinite(loss) or bool((nonfinite > 0).any()):
             values[:] = [v if v is not None else read(w) for v, w in zip(values, variables, strict=True)]
 
     tap = tapped(model, tally, before)
