@@ -6,7 +6,6 @@ taken as (scale, sum of squares of what is divided by it): a float32 norm of ent
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -22,7 +21,7 @@ Row = Sequence[float]
 
 _COLUMNS = 10
 """Of a kernel: (scale, squares, non-finite, zeros) of its gradient; the first three of weights and update."""
-_NAN: Row = (math.nan,) * 4
+_NAN = (math.nan,) * 4
 _HEAD = {"loss": math.nan, "scale": 1.0}
 """What the last row begins with, and what a step that does not tell it gives."""
 
@@ -43,8 +42,9 @@ class Norms:
         return tuple(self.chosen(index, read(kernel)) for index, kernel in enumerate(self.kernels))
 
     def chosen(self, index: int, value: Any) -> Any:
-        """Return the entries of the value (a tensor) of the kernel of that index, or a choice of them, as a vector."""
-        return keras.ops.reshape(backends.current().still(value), (-1,))[:: self._strides[index]]
+        """Return the value (a tensor) of the kernel of that index, or of a large network a choice of its entries."""
+        value = backends.current().still(value)
+        return value if self._strides[index] == 1 else keras.ops.reshape(value, (-1,))[:: self._strides[index]]
 
     def gradients(self, gradients: Mapping[int, Any]) -> Any:
         """Return (kernels, 4): scale, squares, non-finite, zeros of each kernel's gradient, id(variable) -> gradient.
@@ -54,22 +54,22 @@ class Norms:
         backend, keys = backends.current(), [id(kernel) for kernel in self.kernels]
         values = [gradients.get(key) for key in keys]
         still = [None if value is None else backend.still(value) for value in values]
-        none = [(1.0, 0.0, 0.0, size) if key in gradients else _NAN for key, size in zip(keys, self._sizes, strict=True)]
-        return _rows(still, none, functools.partial(backend.sums_of, zeros=True))
+        none = [
+            (1.0, 0.0, 0.0, size) if key in gradients else _NAN for key, size in zip(keys, self._sizes, strict=True)
+        ]
+        return _rows(still, none, lambda there: backend.sums_of(there, zeros=True))
 
     def filled(self, found: Sums) -> Sums:
         """Return one tensor (kernels + 1, columns), of whose last row the first are the loss and its scale."""
         count = len(self.kernels)
-        nothing = [None] * count
+        nothing = (None,) * count
         gradient = found["gradients"] if "gradients" in found else _constant([_NAN] * count)
         before, after = (found.get(name, nothing) for name in ("before", "after"))
-        pairs = [None if b is None else (_wide(b), _wide(a)) for b, a in zip(before, after, strict=True)]
-        moved = [None if pair is None else pair[0] for pair in pairs], [p if p is None else p[1] - p[0] for p in pairs]
-        sums = functools.partial(backends.current().sums_of, zeros=False)
-        weights = _rows([*moved[0], *moved[1]], [_NAN[:3]] * 2 * count, sums)
+        kept = [new for old, new in zip(before, after, strict=True) if old is not None]
+        moved = _rows(before, [_NAN[:3] * 2] * count, lambda there: backends.current().moved_of(there, kept))
         head = [_cast(keras.ops.reshape(found.get(name, number), (1, 1))) for name, number in _HEAD.items()]
         last = _beside([*head, _constant([[0.0] * (_COLUMNS - len(head))])])
-        table = _beside([gradient, weights[:count], weights[count:]])
+        table = _beside([gradient, moved])
         return {"numbers": keras.ops.concatenate([table, last])}
 
     def numbers(self, table: NDArray[Any]) -> tuple[float, NDArray[np.float64]]:
@@ -97,11 +97,6 @@ def _rows(values: Sequence[Any], none: Sequence[Row], sums: Callable[[list[Any]]
         absent += value is None
     table = made if not there else keras.ops.concatenate([_cast(sums(there)), made])
     return keras.ops.take(table, np.array(order), axis=0)
-
-
-def _wide(value: Any) -> Any:
-    half = keras.backend.standardize_dtype(value.dtype) in ("float16", "bfloat16")
-    return keras.ops.cast(value, "float32") if half else value
 
 
 def _beside(parts: Sequence[Any]) -> Any:

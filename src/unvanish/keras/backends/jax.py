@@ -126,13 +126,29 @@ def sums_of(values: Sequence[Any], *, zeros: bool) -> Any:
     """
     found = groups(values)
     joined = [_joined(values, group) for group in found]
-    small = [stack for stack in joined if stack[0].size <= JOINED]
-    rows = iter(_sums_of_small(small) if small else [])
-    parts = [next(rows) if stack[0].size <= JOINED else gradient_sums(stack[0])[None] for stack in joined]
-    table, places = jnp.concatenate(parts), order(found)
+    table = _sums(joined)
     if zeros:
         counts = jnp.concatenate([_zeros(stack) for stack in joined])
         table = jnp.concatenate([table, counts.astype(table.dtype)[:, None]], axis=1)
+    return _in_order(table, found)
+
+
+def moved_of(before: Sequence[Any], after: Sequence[Any]) -> Any:
+    """See `protocol.Backend`."""
+    found = groups(before)
+    old, new = ([_joined(values, group) for group in found] for values in (before, after))
+    table = _sums([*old, *(b - a for a, b in zip(old, new, strict=True))])
+    return _in_order(jnp.concatenate(jnp.split(table, 2), axis=1), found)
+
+
+def _sums(joined: list[Any]) -> Any:
+    small = [stack for stack in joined if stack[0].size <= JOINED]
+    parts = iter(_sums_of_small(small) if small else [])
+    return jnp.concatenate([next(parts) if s[0].size <= JOINED else gradient_sums(s[0])[None] for s in joined])
+
+
+def _in_order(table: Any, found: list[list[int]]) -> Any:
+    places = order(found)
     return table if places is None else table[np.array(places)]
 
 

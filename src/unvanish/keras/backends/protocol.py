@@ -76,6 +76,9 @@ class Backend(Protocol):
         zeros: whether to tell in a fourth column how many entries are zero.
         """
 
+    def moved_of(self, before: Sequence[Any], after: Sequence[Any]) -> Any:
+        """Return the `gradient_sums` of dense tensors, one at least, and beside each that of by how much it changed."""
+
     def view(self, variable: Any) -> Array:
         """Return the variable's value as an array to be read at once, not copied where that can be helped."""
 

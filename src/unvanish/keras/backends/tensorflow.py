@@ -104,31 +104,49 @@ def gradient_sums(gradient: Any) -> Any:
 
 
 def sums_of(values: Sequence[Any], *, zeros: bool) -> Any:
-    """See `protocol.Backend`; float64. Small tensors are joined: an operation takes longer to begin than to sum one.
-
-    Their squares lie within float64, so that what is not finite shows in their sums; only then are entries looked at.
-    """
+    """See `protocol.Backend`; float64. Small tensors are joined: an operation takes longer to begin than to sum one."""
     found = groups(values)
     joined = [_joined([values[place] for place in group]) for group in found]
-    small = [rows for rows in joined if rows.shape[1] <= JOINED]
-    parts = iter(_sums_of_small(small) if small else [])
-    table = tf.concat([next(parts) if r.shape[1] <= JOINED else gradient_sums(r[0])[None] for r in joined], 0)
+    table = _sums(joined)
     if zeros:
         table = tf.concat([table, tf.concat([_zeros(rows) for rows in joined], 0)[:, None]], 1)
-    places = order(found)
-    return table if places is None else tf.gather(table, places)
+    return _in_order(table, found)
+
+
+def moved_of(before: Sequence[Any], after: Sequence[Any]) -> Any:
+    """See `protocol.Backend`."""
+    found = groups(before)
+    old, new = ([_joined([values[place] for place in group]) for group in found] for values in (before, after))
+    table = _sums([*old, *(b - a for a, b in zip(old, new, strict=True))])
+    return _in_order(tf.concat(tf.split(table, 2), 1), found)
+
+
+def _sums(joined: list[Any]) -> Any:
+    """Return the sums of all rows of these; small ones decide together whether float32 is enough for their squares."""
+    small = [rows for rows in joined if rows.shape[1] <= JOINED]
+    parts = iter(_sums_of_small(small) if small else [])
+    return tf.concat([next(parts) if r.shape[1] <= JOINED else gradient_sums(r[0])[None] for r in joined], 0)
 
 
 def _sums_of_small(joined: list[Any]) -> list[Any]:
-    squares = tf.concat([tf.reduce_sum(tf.square(tf.cast(rows, tf.float64)), 1) for rows in joined], 0)
+    quick = tf.concat([tf.cast(tf.reduce_sum(tf.square(rows), 1), tf.float64) for rows in joined], 0)
 
-    def counted() -> Any:
+    def exact() -> Any:
+        wide = [tf.cast(rows, tf.float64) for rows in joined]
+        squares = tf.concat([tf.reduce_sum(tf.square(rows), 1) for rows in wide], 0)
         finite = [tf.reduce_sum(tf.cast(tf.math.is_finite(rows), tf.float64), 1) for rows in joined]
-        return tf.concat([float(rows.shape[1]) - count for rows, count in zip(joined, finite, strict=True)], 0)
+        nonfinite = tf.concat([float(r.shape[1]) - count for r, count in zip(joined, finite, strict=True)], 0)
+        return tf.stack([tf.ones_like(squares), squares, nonfinite], 1)
 
-    nonfinite = tf.cond(tf.reduce_all(tf.math.is_finite(squares)), lambda: tf.zeros_like(squares), counted)
-    table = tf.stack([tf.ones_like(squares), squares, nonfinite], 1)
+    plain = tf.stack([tf.ones_like(quick), quick, tf.zeros_like(quick)], 1)
+    table = tf.cond(tf.reduce_all(sound(quick)), lambda: plain, exact)
+    table.set_shape(plain.shape)
     return list(tf.split(table, [int(rows.shape[0]) for rows in joined]))
+
+
+def _in_order(table: Any, found: list[list[int]]) -> Any:
+    places = order(found)
+    return table if places is None else tf.gather(table, places)
 
 
 def _joined(values: Sequence[Any]) -> Any:

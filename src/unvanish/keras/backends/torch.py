@@ -13,6 +13,7 @@ import torch
 
 from unvanish.keras.backends.protocol import Array, Looked, Run, as_floats, kept, sound, unscaled
 from unvanish.keras.backends.stateful import logs_of, split, tapped
+from unvanish.torch.compat import foreach_norm
 
 __all__ = ["logs_of", "split", "tapped"]
 
@@ -108,12 +109,19 @@ def sums_of(values: Sequence[Any], *, zeros: bool) -> Any:
     return torch.cat([table, counts.to(table.dtype)[:, None]], 1)
 
 
+def moved_of(before: Sequence[Any], after: Sequence[Any]) -> Any:
+    """See `protocol.Backend`."""
+    old, new = ([v.float() if v.dtype.itemsize < 4 else v for v in values] for values in (before, after))
+    table = sums_of([*old, *(b - a for a, b in zip(old, new, strict=True))], zeros=False)
+    return torch.cat(torch.chunk(table, 2), 1)
+
+
 def _plain(values: Sequence[Any]) -> Any:
     """Return the sums of tensors on a processor where plain squares of all are sound, else None."""
     dtype = values[0].dtype
     if torch.compiler.is_compiling() or not all(value.is_cpu and value.dtype == dtype for value in values):
         return None
-    squares = torch.stack(torch._foreach_norm(list(values))) ** 2
+    squares = torch.stack(foreach_norm(values)) ** 2
     if not all(sound(square) for square in squares.tolist()):
         return None
     return torch.stack([torch.ones_like(squares), squares, torch.zeros_like(squares)], 1)
