@@ -124,7 +124,7 @@ def sums_of(values: Sequence[Any], *, zeros: bool) -> Any:
     A branch costs as much as the sums of several small kernels. Large ones decide for themselves: one decision for all
     would keep all of them in memory until the last is known.
     """
-    found = groups(values)
+    found = _groups(values)
     joined = [_joined(values, group) for group in found]
     table = _sums(joined)
     if zeros:
@@ -135,7 +135,7 @@ def sums_of(values: Sequence[Any], *, zeros: bool) -> Any:
 
 def moved_of(before: Sequence[Any], after: Sequence[Any]) -> Any:
     """See `protocol.Backend`."""
-    found = groups(before)
+    found = _groups(before)
     old, new = ([_joined(values, group) for group in found] for values in (before, after))
     table = _sums([*old, *(b - a for a, b in zip(old, new, strict=True))])
     return _in_order(jnp.concatenate(jnp.split(table, 2), axis=1), found)
@@ -152,6 +152,11 @@ def _in_order(table: Any, found: list[list[int]]) -> Any:
     return table if places is None else table[np.array(places)]
 
 
+def _groups(values: Sequence[Any]) -> list[list[int]]:
+    """Return which tensors are joined; none where they lie on several devices, between which nothing is moved."""
+    return groups(values) if keras.distribution.distribution() is None else [[i] for i in range(len(values))]
+
+
 def _sums_of_small(stacks: list[Any]) -> list[Any]:
     quick = [_row_sums(jnp.square(stack)) for stack in stacks]
     all_sound = jnp.all(sound(jnp.concatenate(quick)))
@@ -159,7 +164,8 @@ def _sums_of_small(stacks: list[Any]) -> list[Any]:
     def plain() -> list[Any]:
         return [jnp.stack([jnp.ones_like(q), q, jnp.zeros_like(q)], axis=1) for q in quick]
 
-    return jax.lax.cond(all_sound, plain, lambda: [jax.vmap(_exact)(stack) for stack in stacks])
+    found: list[Any] = jax.lax.cond(all_sound, plain, lambda: [jax.vmap(_exact)(stack) for stack in stacks])
+    return found
 
 
 def _zeros(stack: Any) -> Any:
@@ -174,7 +180,6 @@ def _zeros(stack: Any) -> Any:
 
     if stack[0].size <= JOINED:
         return compared()
-    signs = jnp.abs(jnp.sign(stack)).astype(jnp.float32)
     rows = jnp.sum(jnp.abs(jnp.sign(stack)).astype(jnp.float32), axis=-1)
     return jax.lax.cond(jnp.isnan(jnp.sum(rows)), compared, lambda: stack[0].size - _whole(rows))
 
