@@ -6,6 +6,7 @@ import pytest
 
 from unvanish.keras import backends
 from unvanish.keras.backends.groups import JOINED, groups, order
+from unvanish.keras.norms import Norms
 
 pytestmark = [pytest.mark.keras, pytest.mark.every_backend]
 
@@ -109,6 +110,16 @@ def test_what_moved_stands_beside_what_it_was(moves):
     table = run(backends.current().moved_of, made, after)
     assert norms(table) == pytest.approx(expected(old), rel=3e-6, abs=0)
     assert norms(table[:, 3:]) == pytest.approx(expected(changes), rel=3e-6, abs=0)
+
+
+def test_kernels_without_a_gradient_leave_the_others_in_their_rows():
+    made, values = tensors()
+    kernels = [keras.Variable(np.zeros(shape, "float32")) for shape in SHAPES[:4]]
+    given = {id(kernels[0]): made[0], id(kernels[1]): None, id(kernels[3]): made[3]}
+    table = keras.ops.convert_to_numpy(Norms(kernels).gradients(given))
+    assert norms(table)[[0, 3]] == pytest.approx([expected(values)[place] for place in (0, 3)], rel=3e-6, abs=0)
+    assert table[1].tolist() == [1, 0, 0, 35]
+    assert np.isnan(table[2]).all()
 
 
 def test_groups_and_their_order():
