@@ -70,7 +70,8 @@ soak: $(VENV)/.dev $(VENV)/.ray browser
 bench: $(VENV)/.dev
 	$(BIN)/python bench/startup.py
 	$(BIN)/python bench/check.py
-	$(BIN)/python bench/overhead.py torch
+	set -e; for framework in torch keras-tensorflow keras-jax keras-torch; do \
+	  $(BIN)/python bench/overhead.py $$framework; done
 	$(BIN)/python bench/cases.py
 	$(BIN)/python bench/cures.py
 	$(BIN)/python bench/deep.py

@@ -84,6 +84,23 @@ MODES = ("eager", "compiled")
 CASES = [f"{name}, {mode}" for name in MAKERS for mode in MODES]
 
 
+WARM_UP = 12
+"""Steps before anything is timed."""
+VERSIONS = f"PyTorch {torch.__version__}"
+
+
+def train(case: str, way: str, turns: Any) -> None:
+    """Train in one way, as long as there are turns."""
+    loop = make(case)
+    turns.begins()
+    with WAYS[way](loop) as watch:
+        for _ in range(WARM_UP):
+            loop.step()
+        while turns.wait(watch):
+            for _ in range(turns.steps):
+                loop.step()
+
+
 def make(case: str) -> Loop:
     """Return the training of that name, the same one in every process."""
     name, mode = case.rsplit(", ", 1)

@@ -7,7 +7,7 @@ taken as (scale, sum of squares of what is divided by it): a float32 norm of ent
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -17,8 +17,11 @@ from numpy.typing import NDArray
 from unvanish.keras import backends
 from unvanish.keras.tally import EXACT_TOTAL, Sums, stride
 
-_GRADIENT, _WEIGHTS = 4, 6
-"""Columns of a kernel: (scale, squares, non-finite, zeros) of its gradient; the first three of weights and update."""
+Row = Sequence[float]
+
+_COLUMNS = 10
+"""Of a kernel: (scale, squares, non-finite, zeros) of its gradient; the first three of weights and update."""
+_NAN = (math.nan,) * 4
 _HEAD = {"loss": math.nan, "scale": 1.0}
 """What the last row begins with, and what a step that does not tell it gives."""
 
@@ -39,28 +42,35 @@ class Norms:
         return tuple(self.chosen(index, read(kernel)) for index, kernel in enumerate(self.kernels))
 
     def chosen(self, index: int, value: Any) -> Any:
-        """Return the entries of the value (a tensor) of the kernel of that index, or a choice of them, as a vector."""
-        return keras.ops.reshape(backends.current().still(value), (-1,))[:: self._strides[index]]
+        """Return the value (a tensor) of the kernel of that index, or of a large network a choice of its entries."""
+        value = backends.current().still(value)
+        return value if self._strides[index] == 1 else keras.ops.reshape(value, (-1,))[:: self._strides[index]]
 
-    def gradients(self, gradients: Mapping[int, Any]) -> tuple[Any, ...]:
-        """Return (scale, squares, non-finite, zeros) of each kernel's gradient, id(variable) -> gradient.
+    def gradients(self, gradients: Mapping[int, Any]) -> Any:
+        """Return (kernels, 4): scale, squares, non-finite, zeros of each kernel's gradient, id(variable) -> gradient.
 
         A gradient that is None gives zeros; of one that is not among them, nan.
         """
-        return tuple(self._gradient(gradients, index) for index in range(len(self.kernels)))
+        backend, keys = backends.current(), [id(kernel) for kernel in self.kernels]
+        values = [gradients.get(key) for key in keys]
+        still = [None if value is None else backend.still(value) for value in values]
+        none = [
+            (1.0, 0.0, 0.0, size) if key in gradients else _NAN for key, size in zip(keys, self._sizes, strict=True)
+        ]
+        return _rows(still, none, lambda there: backend.sums_of(there, zeros=True))
 
     def filled(self, found: Sums) -> Sums:
         """Return one tensor (kernels + 1, columns), of whose last row the first are the loss and its scale."""
-        nothing = (_full(_GRADIENT, math.nan), _full(_WEIGHTS, math.nan))
-        rows = []
-        for index in range(len(self.kernels)):
-            gradient = found["gradients"][index] if "gradients" in found else nothing[0]
-            before, after = (found[name][index] if name in found else None for name in ("before", "after"))
-            moved = nothing[1] if before is None else _moved(before, after)  # None: one that the step cannot change
-            rows.append(keras.ops.concatenate([_row(gradient), moved]))
-        head = (_row(keras.ops.reshape(found.get(name, number), (1,))) for name, number in _HEAD.items())
-        rows.append(keras.ops.concatenate([*head, _full(_GRADIENT + _WEIGHTS - len(_HEAD), 0.0)]))
-        return {"numbers": keras.ops.stack(rows)}
+        count = len(self.kernels)
+        nothing = (None,) * count
+        gradient = found["gradients"] if "gradients" in found else _constant([_NAN] * count)
+        before, after = (found.get(name, nothing) for name in ("before", "after"))
+        kept = [new for old, new in zip(before, after, strict=True) if old is not None]
+        moved = _rows(before, [_NAN[:3] * 2] * count, lambda there: backends.current().moved_of(there, kept))
+        head = [_cast(keras.ops.reshape(found.get(name, number), (1, 1))) for name, number in _HEAD.items()]
+        last = _beside([*head, _constant([[0.0] * (_COLUMNS - len(head))])])
+        table = _beside([gradient, moved])
+        return {"numbers": keras.ops.concatenate([table, last])}
 
     def numbers(self, table: NDArray[Any]) -> tuple[float, NDArray[np.float64]]:
         """Return the loss and the statistics (stats of core.recording.WATCH_STATS, kernels) from a sample's tensor."""
@@ -73,30 +83,29 @@ class Norms:
             weight, update = (rows[:, at] * np.sqrt(rows[:, at + 1]) / share for at in (4, 7))
         return float(loss), np.stack([gradient, weight, update, rows[:, 3], rows[:, 2]])
 
-    def _gradient(self, gradients: Mapping[int, Any], index: int) -> Any:
-        key = id(self.kernels[index])
-        if key not in gradients:
-            return _full(_GRADIENT, math.nan)
-        gradient = gradients[key]
-        if gradient is None:
-            return keras.ops.concatenate([_full(1, 1.0), _full(2, 0.0), _full(1, float(self._sizes[index]))])
-        gradient = backends.current().still(gradient)
-        zeros = backends.current().zeros(gradient)
-        sums = backends.current().gradient_sums(gradient)
-        return keras.ops.concatenate([_row(sums), _row(keras.ops.reshape(zeros, (1,)))])
+
+def _rows(values: Sequence[Any], none: Sequence[Row], sums: Callable[[list[Any]], Any]) -> Any:
+    """Return the rows that `sums` makes of the tensors, in their order; of a value that is None that of `none`."""
+    there = [value for value in values if value is not None]
+    if len(there) == len(values):
+        return _cast(sums(there))
+    places, absent = np.cumsum([value is not None for value in values]) - 1, len(there)
+    missing = [row for value, row in zip(values, none, strict=True) if value is None]
+    made, order = _constant(missing), []
+    for value, place in zip(values, places, strict=True):
+        order.append(place if value is not None else absent)
+        absent += value is None
+    table = made if not there else keras.ops.concatenate([_cast(sums(there)), made])
+    return keras.ops.take(table, np.array(order), axis=0)
 
 
-def _moved(before: Any, after: Any) -> Any:
-    """Return the sums of the weights and of the update."""
-    sums = backends.current().gradient_sums
-    half = keras.backend.standardize_dtype(before.dtype) in ("float16", "bfloat16")
-    before, after = (keras.ops.cast(value, "float32") if half else value for value in (before, after))
-    return keras.ops.concatenate([_row(sums(before)), _row(sums(after - before))])
+def _beside(parts: Sequence[Any]) -> Any:
+    return keras.ops.concatenate([_cast(part) for part in parts], axis=1)
 
 
-def _row(value: Any) -> Any:
+def _cast(value: Any) -> Any:
     return keras.ops.cast(value, backends.current().SUMS)
 
 
-def _full(count: int, value: float) -> Any:
-    return keras.ops.full((count,), value, dtype=backends.current().SUMS)
+def _constant(rows: Sequence[Row]) -> Any:
+    return keras.ops.convert_to_tensor(np.array(rows), dtype=backends.current().SUMS)

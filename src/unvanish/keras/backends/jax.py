@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -16,6 +17,7 @@ from jax import numpy as jnp
 from unvanish.errors import UnsupportedError
 from unvanish.keras import compat
 from unvanish.keras.backends.dependence import depend
+from unvanish.keras.backends.groups import JOINED, groups, order
 from unvanish.keras.backends.protocol import Array, Looked, Run, as_floats, kept, loss_in, sound, unscaled
 from unvanish.keras.shadow import shadowed
 from unvanish.keras.tally import Tally
@@ -100,10 +102,10 @@ def gradient_sums(gradient: Any) -> Any:
 
     Compiled by itself: in a loop that compiles nothing each call of a `cond` would be compiled anew.
     """
-    return _compiled_sums(gradient)
+    return _alone(gradient)
 
 
-def _sums(gradient: Any) -> Any:
+def _sums_of_one(gradient: Any) -> Any:
     """Return the sums.
 
     A plain sum takes a tenth of the time of one after division by the largest magnitude, which is taken where the plain
@@ -111,25 +113,113 @@ def _sums(gradient: Any) -> Any:
     that is applied.
     """
     gradient = jax.lax.optimization_barrier(gradient)
-    gradient = gradient.astype(jnp.float32) if gradient.dtype.itemsize < 4 else gradient
-    one = jnp.ones((), gradient.dtype)
-
-    def exact() -> Any:
-        largest = jnp.max(jnp.abs(gradient))
-        scale = jnp.where(jnp.isfinite(largest) & (largest > 0), largest, one)
-        nonfinite = jnp.sum(~jnp.isfinite(gradient)).astype(scale.dtype)
-        return jnp.stack([scale, _sum(jnp.square(gradient / scale)), nonfinite])
-
+    gradient = _single(gradient)
     quick = _sum(jnp.square(gradient))
-    return jax.lax.cond(sound(quick), lambda: jnp.stack([one, quick, jnp.zeros_like(one)]), exact)
+    plain = [jnp.ones_like(quick), quick, jnp.zeros_like(quick)]
+    return jax.lax.cond(sound(quick), lambda: jnp.stack(plain), lambda: _exact(gradient))
 
 
-_compiled_sums = jax.jit(_sums)
+def _exact(gradient: Any) -> Any:
+    largest = jnp.max(jnp.abs(gradient))
+    scale = jnp.where(jnp.isfinite(largest) & (largest > 0), largest, jnp.ones_like(largest))
+    nonfinite = jnp.sum(~jnp.isfinite(gradient)).astype(scale.dtype)
+    return jnp.stack([scale, _sum(jnp.square(gradient / scale)), nonfinite])
 
 
-def zeros(value: Any) -> Any:
-    """See `protocol.Backend`; counted in float32, exact up to 2^24 a row: XLA adds up integers several times slower."""
-    return _sum(jnp.where(value == 0, jnp.ones((), jnp.float32), 0)).astype(jnp.int32)
+_alone = jax.jit(_sums_of_one)
+
+
+def sums_of(values: Sequence[Any], *, zeros: bool) -> Any:
+    """See `protocol.Backend`; small tensors are joined, and decide together whether plain sums are taken.
+
+    A branch costs as much as the sums of several small kernels. Large ones decide for themselves: one decision for all
+    would keep all of them in memory until the last is known.
+    """
+    found = _groups(values)
+    joined = [_joined(values, group) for group in found]
+    table = _sums(joined)
+    if zeros:
+        counts = jnp.concatenate([_counted(stack) for stack in joined])
+        table = jnp.concatenate([table, counts.astype(table.dtype)[:, None]], axis=1)
+    return _in_order(table, found)
+
+
+def moved_of(before: Sequence[Any], after: Sequence[Any]) -> Any:
+    """See `protocol.Backend`."""
+    found = _groups(before)
+    old, new = ([_joined(values, group) for group in found] for values in (before, after))
+    table = _sums([*old, *(b - a for a, b in zip(old, new, strict=True))])
+    return _in_order(jnp.concatenate(jnp.split(table, 2), axis=1), found)
+
+
+def _sums(joined: list[Any]) -> Any:
+    small = [stack for stack in joined if stack[0].size <= JOINED]
+    parts = iter(_together(small) if small else [])
+    return jnp.concatenate([next(parts) if s[0].size <= JOINED else gradient_sums(s[0])[None] for s in joined])
+
+
+def _in_order(table: Any, found: list[list[int]]) -> Any:
+    places = order(found)
+    return table if places is None else table[np.array(places)]
+
+
+def _groups(values: Sequence[Any]) -> list[list[int]]:
+    """Return which tensors are joined; none where they lie on several devices, between which nothing is moved."""
+    return groups(values) if keras.distribution.distribution() is None else [[i] for i in range(len(values))]
+
+
+def _sums_of_small(stacks: list[Any]) -> list[Any]:
+    quick = [_row_sums(jnp.square(stack)) for stack in stacks]
+    all_sound = jnp.all(sound(jnp.concatenate(quick)))
+
+    def plain() -> list[Any]:
+        return [jnp.stack([jnp.ones_like(q), q, jnp.zeros_like(q)], axis=1) for q in quick]
+
+    found: list[Any] = jax.lax.cond(all_sound, plain, lambda: [jax.vmap(_exact)(stack) for stack in stacks])
+    return found
+
+
+_together = jax.jit(_sums_of_small)
+
+
+def _zeros(stack: Any) -> Any:
+    """Return how many entries of each tensor are zero: rows in float32, which XLA adds up faster than integers.
+
+    Of a large kernel signs are added up: XLA vectorises no comparison, which takes four times as long. That of what is
+    no number is none, and then entries are compared.
+    """
+
+    def compared() -> Any:
+        return _whole(jnp.sum(jnp.where(stack == 0, jnp.ones((), jnp.float32), 0), axis=-1))
+
+    if stack[0].size <= JOINED:
+        return compared()
+    rows = jnp.sum(jnp.abs(jnp.sign(stack)).astype(jnp.float32), axis=-1)
+    return jax.lax.cond(jnp.isnan(jnp.sum(rows)), compared, lambda: stack[0].size - _whole(rows))
+
+
+_counted = jax.jit(_zeros)
+
+
+def _whole(rows: Any) -> Any:
+    """Return the sum of whole numbers for each tensor, as integers, which float32 holds up to 2^24 alone."""
+    return jnp.sum(rows.astype(jnp.int32), axis=tuple(range(1, rows.ndim)))
+
+
+def _joined(values: Sequence[Any], group: list[int]) -> Any:
+    """Return the tensors of a group as one, (tensors, *shape), in float32 at least; copied so that nothing is fused."""
+    if len(group) == 1:
+        return _single(values[group[0]])[None]
+    return jax.lax.optimization_barrier(jnp.stack([_single(values[place]) for place in group]))
+
+
+def _single(value: Any) -> Any:
+    return value.astype(jnp.float32) if value.dtype.itemsize < 4 else value
+
+
+def _row_sums(stack: Any) -> Any:
+    """Return the sum of each tensor, rows first so that nothing rounds."""
+    return jax.vmap(_sum)(stack)
 
 
 def _sum(value: Any) -> Any:
@@ -198,21 +288,46 @@ def tapped(model: Any, tally: Tally) -> Callable[..., Any]:
     return step
 
 
-def keeping(model: Any, tally: Tally, variables: Sequence[Any]) -> Callable[..., Any]:  # noqa: ARG001
-    """See `protocol.Backend`; the state of a step begins with the values of its variables, in their order."""
+def keeping(model: Any, tally: Tally, variables: Sequence[Any]) -> Callable[..., Any]:
+    """See `protocol.Backend`; the state of a step begins with the values of its variables, in their order.
+
+    Small ones leave it as one vector for each dtype: each tensor that leaves a step costs.
+    """
     tap = tapped(model, tally)
+    joined = _joined_places(variables)
 
     def step(state: Any, data: Any) -> Any:
-        weights = (*state[0], *state[1])
+        values = [*state[0], *state[1]]
+        vectors = [jnp.concatenate([jnp.ravel(values[place]) for place in group]) for group in joined]
+        inside = {place for group in joined for place in group}
+        alone = [value for place, value in enumerate(values) if place not in inside]
         (logs, sums), state = tap(state, data)
-        return (logs, {**sums, "batch": data, "weights": weights}), state
+        return (logs, {**sums, "batch": data, "weights": (vectors, alone)}), state
 
     return step
 
 
-def begun(sums: dict[str, Any], variables: Sequence[Any]) -> list[Any]:  # noqa: ARG001
+def begun(sums: dict[str, Any], variables: Sequence[Any]) -> list[Any]:
     """See `protocol.Backend`."""
-    return list(sums["weights"])
+    (vectors, rest), found = sums["weights"], {}
+    joined = _joined_places(variables)
+    for group, vector in zip(joined, vectors, strict=True):
+        ends = list(itertools.accumulate(math.prod(variables[place].shape) for place in group))
+        for place, part in zip(group, jnp.split(vector, ends[:-1]), strict=True):
+            found[place] = jnp.reshape(part, variables[place].shape)
+    alone = iter(rest)
+    return [found[place] if place in found else next(alone) for place in range(len(variables))]
+
+
+def _joined_places(variables: Sequence[Any]) -> list[list[int]]:
+    """Return which variables leave a step in one vector; none where they lie on several devices."""
+    if keras.distribution.distribution() is not None:
+        return []
+    by_dtype: dict[str, list[int]] = {}
+    for place, variable in enumerate(variables):
+        if math.prod(variable.shape) <= JOINED:
+            by_dtype.setdefault(variable.dtype, []).append(place)
+    return list(by_dtype.values())
 
 
 def split(result: Any) -> tuple[Any, Any]:

@@ -70,8 +70,14 @@ class Backend(Protocol):
     def gradient_sums(self, gradient: Any) -> Any:
         """Return the tensor (scale, sum of squares of gradient / scale, non-finite entries); no under- or overflow."""
 
-    def zeros(self, value: Any) -> Any:
-        """Return how many entries are zero, a tensor of whole numbers without axes."""
+    def sums_of(self, values: Sequence[Any], *, zeros: bool) -> Any:
+        """Return the `gradient_sums` of dense tensors, one at least, as the rows of a tensor; nothing is changed.
+
+        zeros: whether to tell in a fourth column how many entries are zero.
+        """
+
+    def moved_of(self, before: Sequence[Any], after: Sequence[Any]) -> Any:
+        """Return the `gradient_sums` of dense tensors, one at least, and beside each that of by how much it changed."""
 
     def view(self, variable: Any) -> Array:
         """Return the variable's value as an array to be read at once, not copied where that can be helped."""

@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from unvanish.keras import compat
+from unvanish.keras.backends.groups import JOINED, groups, order
 from unvanish.keras.backends.protocol import Array, Looked, Run, as_floats, kept, sound, unscaled
 from unvanish.keras.backends.stateful import logs_of, split, tapped
 
@@ -102,9 +103,67 @@ def gradient_sums(gradient: Any) -> Any:
     return tf.cond(sound(quick), lambda: tf.stack([one, quick, tf.zeros_like(quick)]), exact)
 
 
-def zeros(value: Any) -> Any:
+def sums_of(values: Sequence[Any], *, zeros: bool) -> Any:
+    """See `protocol.Backend`; float64. Small tensors are joined: an operation takes longer to begin than to sum one."""
+    found = groups(values)
+    joined = [_joined([values[place] for place in group]) for group in found]
+    table = _sums(joined)
+    if zeros:
+        table = tf.concat([table, tf.concat([_zeros(rows) for rows in joined], 0)[:, None]], 1)
+    return _in_order(table, found)
+
+
+def moved_of(before: Sequence[Any], after: Sequence[Any]) -> Any:
     """See `protocol.Backend`."""
-    return tf.size(value, tf.int64) - tf.math.count_nonzero(value)
+    found = groups(before)
+    old, new = ([_joined([values[place] for place in group]) for group in found] for values in (before, after))
+    table = _sums([*old, *(b - a for a, b in zip(old, new, strict=True))])
+    return _in_order(tf.concat(tf.split(table, 2), 1), found)
+
+
+def _sums(joined: list[Any]) -> Any:
+    """Return the sums of all rows of these; small ones decide together whether float32 is enough for their squares."""
+    small = [rows for rows in joined if rows.shape[1] <= JOINED]
+    parts = iter(_sums_of_small(small) if small else [])
+    return tf.concat([next(parts) if r.shape[1] <= JOINED else gradient_sums(r[0])[None] for r in joined], 0)
+
+
+def _sums_of_small(joined: list[Any]) -> list[Any]:
+    quick = tf.concat([tf.cast(tf.reduce_sum(tf.square(rows), 1), tf.float64) for rows in joined], 0)
+
+    def exact() -> Any:
+        wide = [tf.cast(rows, tf.float64) for rows in joined]
+        squares = tf.concat([tf.reduce_sum(tf.square(rows), 1) for rows in wide], 0)
+        finite = [tf.reduce_sum(tf.cast(tf.math.is_finite(rows), tf.float64), 1) for rows in joined]
+        nonfinite = tf.concat([float(r.shape[1]) - count for r, count in zip(joined, finite, strict=True)], 0)
+        return tf.stack([tf.ones_like(squares), squares, nonfinite], 1)
+
+    plain = tf.stack([tf.ones_like(quick), quick, tf.zeros_like(quick)], 1)
+    table = tf.cond(tf.reduce_all(sound(quick)), lambda: plain, exact)
+    table.set_shape(plain.shape)
+    return list(tf.split(table, [int(rows.shape[0]) for rows in joined]))
+
+
+def _in_order(table: Any, found: list[list[int]]) -> Any:
+    places = order(found)
+    return table if places is None else tf.gather(table, places)
+
+
+def _joined(values: Sequence[Any]) -> Any:
+    """Return the tensors, of one shape and dtype, as (tensors, entries), in float32 at least."""
+    values = [tf.cast(value, tf.float32) if value.dtype.size < 4 else value for value in values]
+    return tf.reshape(values[0] if len(values) == 1 else tf.stack(values), (len(values), -1))
+
+
+def _zeros(rows: Any) -> Any:
+    """Return how many entries of each row are zero, a float64; TensorFlow takes longer to add up integers.
+
+    float32 holds whole numbers up to 2^24, so that parts of a long row are added up first.
+    """
+    count, entries = rows.shape
+    part = next(size for size in range(min(entries, 2**12), 0, -1) if entries % size == 0)
+    there = tf.reduce_sum(tf.cast(tf.not_equal(tf.reshape(rows, (count, -1, part)), 0), tf.float32), 2)
+    return float(entries) - tf.reduce_sum(tf.cast(there, tf.float64), 1)
 
 
 def view(variable: Any) -> Array:

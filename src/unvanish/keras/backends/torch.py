@@ -13,6 +13,7 @@ import torch
 
 from unvanish.keras.backends.protocol import Array, Looked, Run, as_floats, kept, sound, unscaled
 from unvanish.keras.backends.stateful import logs_of, split, tapped
+from unvanish.torch.compat import foreach_norm
 
 __all__ = ["logs_of", "split", "tapped"]
 
@@ -96,8 +97,37 @@ def gradient_sums(gradient: Any) -> Any:
     return torch.stack([scale, torch.linalg.vector_norm(scaled) ** 2, nonfinite.to(scale.dtype)])
 
 
-def zeros(value: Any) -> Any:
+def sums_of(values: Sequence[Any], *, zeros: bool) -> Any:
+    """See `protocol.Backend`; on a processor plain norms of all are taken in one call and looked at together."""
+    values = [value.float() if value.dtype.itemsize < 4 else value for value in values]
+    table = _plain(values)
+    if table is None:
+        table = torch.stack([gradient_sums(value).to(torch.float32) for value in values])
+    if not zeros:
+        return table
+    counts = torch.stack([_zeros(value) for value in values])
+    return torch.cat([table, counts.to(table.dtype)[:, None]], 1)
+
+
+def moved_of(before: Sequence[Any], after: Sequence[Any]) -> Any:
     """See `protocol.Backend`."""
+    old, new = ([v.float() if v.dtype.itemsize < 4 else v for v in values] for values in (before, after))
+    table = sums_of([*old, *(b - a for a, b in zip(old, new, strict=True))], zeros=False)
+    return torch.cat(torch.chunk(table, 2), 1)
+
+
+def _plain(values: Sequence[Any]) -> Any:
+    """Return the sums of tensors on a processor where plain squares of all are sound, else None."""
+    dtype = values[0].dtype
+    if torch.compiler.is_compiling() or not all(value.is_cpu and value.dtype == dtype for value in values):
+        return None
+    squares = torch.stack(foreach_norm(values)) ** 2
+    if not all(sound(square) for square in squares.tolist()):
+        return None
+    return torch.stack([torch.ones_like(squares), squares, torch.zeros_like(squares)], 1)
+
+
+def _zeros(value: Any) -> Any:
     return value.numel() - torch.count_nonzero(value)
 
 
@@ -126,8 +156,8 @@ def keeping(model: Any, tally: Any, variables: Sequence[Any]) -> Callable[..., A
     values: list[Any] = []
 
     def before(found: dict[str, Any]) -> None:
-        there = [found.get("loss", torch.zeros(())), *(sums[2] for sums in found["gradients"])]
-        if not all(number.is_cpu for number in there) or not math.isfinite(there[0]) or any(n > 0 for n in there[1:]):
+        loss, nonfinite = found.get("loss", torch.zeros(())), found["gradients"][:, 2]
+        if not (loss.is_cpu and nonfinite.is_cpu) or not math.isfinite(loss) or bool((nonfinite > 0).any()):
             values[:] = [v if v is not None else read(w) for v, w in zip(values, variables, strict=True)]
 
     tap = tapped(model, tally, before)
