@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import NamedTuple
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from unvanish.core.activations import derivative, value
@@ -31,8 +31,8 @@ _POINTS = np.polynomial.legendre.leggauss(8)
 _HALF, _OF_HALF = (of[7:] for of in np.polynomial.hermite_e.hermegauss(14))
 
 
-class Pair(NamedTuple):
-    """Hold three moments of a pair."""
+class Pair(Struct, frozen=True, gc=False):
+    """Hold three moments of a pair; there is one for each layer, as of the other structs of moments."""
 
     spread: float
     """E (f(u) - f(w))^2 / 2 = E f^2 - E f(u) f(w)."""
