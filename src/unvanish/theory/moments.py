@@ -101,13 +101,13 @@ def _moments(name: str, parameter: float, mean: float, variance: float) -> Momen
         lost = math.isnan(mean) or math.isnan(variance)
         return Point(math.nan, math.nan, math.nan if lost else math.inf, math.nan)
     if name == "linear":
-        return PiecewiseLinear(1.0, mean, variance)
+        return PiecewiseLinear.at(1.0, mean, variance)
     if variance == 0:
         return Point.at(name, parameter, mean)
     if name == "exponential":
         return Exponential(mean, variance)
     if name in ("relu", "leaky_relu") and mean == 0:
-        return PiecewiseLinear(parameter, 0.0, variance)
+        return PiecewiseLinear.at(parameter, 0.0, variance)
     if name == "erf" and mean == 0:
         one = Sampled(name, parameter, mean, variance, ()).moments()
         return General(*astuple(one), pairs=lambda _, gap: erf_pair(variance, gap))

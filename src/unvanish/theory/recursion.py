@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import numpy as np
-from msgspec import Struct, field
+from msgspec import Struct
 from msgspec.structs import replace
 
 from unvanish.core.activations import FUNCTIONS
@@ -57,11 +57,11 @@ _UNIT_BY_UNIT = frozenset({"activation", "conv", "dense"})
 """Kinds that weigh what they read, or bend it."""
 
 
-class Pass(Struct):
+class Pass(Struct, eq=False, gc=False):
     """Hold what theory expects at one layer."""
 
     layer: Layer
-    sources: list[Pass]
+    sources: tuple[Pass, ...]
     arriving: Signal
     """The layer's input (the sum of its inputs for an add)."""
     before: Signal
@@ -80,9 +80,9 @@ class Pass(Struct):
     modelled: bool = True
     fused: bool = False
     """Whether the loss reads the pre-activation, so that the layer's own activation does not count."""
-    steps: list[Step] = field(default_factory=list)
+    steps: tuple[Step, ...] = ()
     """Of a recurrent layer."""
-    readers: list[Cotangent] = field(default_factory=list)
+    readers: tuple[Cotangent, ...] = ()
     """What each layer that reads the output sends back."""
     d_leaving: Cotangent | None = None
     d_before: Cotangent | None = None
@@ -100,7 +100,8 @@ def walk(network: Network, batch_size: int, entering: Signal) -> dict[str, Pass]
     for edge in network.edges:
         sources[edge.target].append(edge.source)
     for layer in network.layers:
-        passes[layer.name] = _forward(layer, [passes[name] for name in sources[layer.name]], batch_size, entering)
+        read = tuple([passes[name] for name in sources[layer.name]])
+        passes[layer.name] = _forward(layer, read, batch_size, entering)
     for name in network.outputs or tuple(passes)[-1:]:
         _start(passes[name], batch_size)
     last = next((at for at in reversed(passes.values()) if at.layer.kernel is not None), None)
@@ -120,7 +121,7 @@ def instances(layer: Layer, batch_size: int) -> int:
     return batch_size * places(layer)
 
 
-def _forward(layer: Layer, sources: list[Pass], batch_size: int, entering: Signal) -> Pass:
+def _forward(layer: Layer, sources: tuple[Pass, ...], batch_size: int, entering: Signal) -> Pass:
     """Take the signal through one layer: as samples and, where its output has places, as these see one another."""
     signals = [source.leaving for source in sources]
     h = signals[0] if signals else replace(entering, pairs=Pairs(1 / max(layer.units or size(layer), 1)))
@@ -187,7 +188,7 @@ def _through(at: Pass, signals: list[Signal], batch_size: int) -> tuple[Signal, 
             leaving = through_embedding(layer, reads_words=bool(at.sources))
         case "recurrent" if layer.modelled:
             steps = steps_of(h, layer, first)
-            at.steps = at.steps or steps
+            at.steps = at.steps or tuple(steps)
             return steps[-1].before, read_out(steps, layer)
         case "dropout":
             leaving = through_dropout(h, layer.keep)
@@ -212,9 +213,8 @@ def _start(at: Pass, batch_size: int) -> None:
     head = at.before if at.fused else at.leaving
     alike = coherence(head, layer.activation, units, batch_size)
     follows, onto = follows_pairs(head, layer.activation, units), leaning(head, layer.activation, units, batch_size)
-    at.readers.append(
-        Cotangent(Draws(np.zeros_like(alike)), Draws(alike), degrees=units, common=1 / units, pairs=follows, onto=onto)
-    )
+    none = Draws(np.zeros_like(alike))
+    at.readers += (Cotangent(none, Draws(alike), degrees=units, common=1 / units, pairs=follows, onto=onto),)
 
 
 def _backward(at: Pass, batch_size: int, *, is_last: bool) -> None:
@@ -271,27 +271,27 @@ def _hand_on(at: Pass, d: Cotangent) -> None:
         d = branching(d, at.leaving)
         for source, times in _counted(at.sources):
             share = times * times * source.leaving.second / at.leaving.second if at.leaving.second > 0 else 0.0
-            source.readers.append(replace(scaled(d, float(times * times)), response=d.response * share))
+            source.readers += (replace(scaled(d, float(times * times)), response=d.response * share),)
         return
     shares = _shares(at.sources) if len(at.sources) > 1 else None
     for i, source in enumerate(at.sources):
         part = d if shares is None else scaled(d, shares[i])
-        source.readers.append(replace(part, one_place=True) if reads_one(at.layer, source.layer) else part)
+        source.readers += (replace(part, one_place=True) if reads_one(at.layer, source.layer) else part,)
 
 
-def _counted(sources: list[Pass]) -> list[tuple[Pass, int]]:
+def _counted(sources: tuple[Pass, ...]) -> list[tuple[Pass, int]]:
     """Return each source once, with how often it enters."""
     times = Counter(source.layer.name for source in sources)
     return [(source, times[name]) for name, source in {s.layer.name: s for s in sources}.items()]
 
 
-def _summands(sources: list[Pass], signals: list[Signal]) -> list[tuple[Signal, int]]:
+def _summands(sources: tuple[Pass, ...], signals: list[Signal]) -> list[tuple[Signal, int]]:
     """Return what an add sums, each with how often it enters; not what is exactly zero, while something is not."""
     of = {source.layer.name: h for source, h in zip(sources, signals, strict=False)}  # of none, where it has no source
     each = [(of[source.layer.name], times) for source, times in _counted(sources)]
     return [(h, times) for h, times in each if h.second != 0] or each
 
 
-def _shares(sources: list[Pass]) -> list[float]:
+def _shares(sources: tuple[Pass, ...]) -> list[float]:
     total = sum(size(source.layer) for source in sources)
     return [size(source.layer) / total for source in sources]
