@@ -47,6 +47,8 @@ class Axis(Struct, eq=False):
     known_correlations: tuple[Array, Array, Array] | None = None
     bent: tuple[float, float, Axis] | None = None
     """The last exponents that it was bent by, and what that made of it."""
+    product: tuple[Axis, Axis] | None = None
+    """The last axis that it was multiplied by, and the product."""
     found: Reached | None = None
     """What the last windows found of it."""
 
@@ -140,23 +142,23 @@ def gathered(axis: Windows, of: Axis | None, before: Axis | None = None) -> Reac
     sums, (one, every, of_one, of_all) = over_windows(axis, of.pairs)
     of.told(one, every)
     share = of_one / axis.after / axis.length / of.unit
-    own = _of_sums(sums, axis.after, of_one, of_all)
-    of.found = Reached(axis, share, before if before is not None and _are_same(own, before) else own, of.mean)
+    of.found = Reached(axis, share, _as_before(_of_sums(sums, axis.after, of_one, of_all), before), of.mean)
     return of.found
 
 
-def _are_same(one: Axis, other: Axis) -> bool:
-    """Say whether two axes differ by their scale and by rounding alone."""
-    if one.places != other.places or abs(one.mean - other.mean) > ROUNDING:
-        return False
-    return bool(np.max(np.abs(one.pairs / one.unit - other.pairs / other.unit)) <= ROUNDING)
+def _as_before(own: Axis, before: Axis | None) -> Axis:
+    """Return the axis `before` where the two differ by their scale and by rounding alone, so that it is known again."""
+    if before is None or own.places != before.places or abs(own.mean - before.mean) > ROUNDING:
+        return own
+    same = np.max(np.abs(own.pairs / own.unit - before.pairs / before.unit)) <= ROUNDING
+    return before if same else own
 
 
-def scattered(axis: Windows, of: Axis | None) -> tuple[float, float, Axis | None, float]:
+def scattered(axis: Windows, of: Axis | None, before: Axis | None = None) -> tuple[float, float, Axis | None, float]:
     """Return what two places of the input get of the windows that have them under the same tap, summed over taps.
 
     First, how much less than without padding all places get in all, and all pairs of them; then the axis, and the mean
-    of `of` itself.
+    of `of` itself. before: as of `gathered`.
     """
     if not is_small(axis):
         return axis.tapped, axis.tapped, None, 1.0
@@ -164,7 +166,8 @@ def scattered(axis: Windows, of: Axis | None) -> tuple[float, float, Axis | None
     sums, (one, every, of_one, of_all) = over_places(axis, of.pairs)
     of.told(one, every)
     whole = axis.after * axis.length * of.unit
-    return of_one / whole, of_all / whole / axis.after, _of_sums(sums, axis.before, of_one, of_all), of.mean
+    own = _as_before(_of_sums(sums, axis.before, of_one, of_all), before)
+    return of_one / whole, of_all / whole / axis.after, own, of.mean
 
 
 def products(one: Axis | None, other: Axis | None) -> tuple[float, float]:
@@ -221,7 +224,9 @@ def times(one: Axis | None, other: Axis | None) -> Axis | None:
     """Return the product, pair by pair."""
     if one is None or other is None:
         return one or other
-    return Axis(one.pairs * other.pairs, one.places)
+    if one.product is None or one.product[0] is not other:
+        one.product = other, Axis(one.pairs * other.pairs, one.places)
+    return one.product[1]
 
 
 def evened(axis: Axis | None, by: Axis | None) -> Axis | None:

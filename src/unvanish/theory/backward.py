@@ -23,9 +23,6 @@ from unvanish.theory.signal import (
     gap_of,
     kernel_noise,
     moments_of,
-    slope_kurtosis_pair_of,
-    slope_pair_of,
-    spread_of,
     units_of,
     weights_moments,
 )
@@ -49,7 +46,7 @@ def back_through_activation(
     u = d.chosen or u
     of, gap = moments_of(u, activation, parameter), u.gap
     factor = of.slope_second + Shifts.of(of, u.batch, u.within).slope_second
-    kept = pair = slope_pair_of(of, gap) / of.slope_second if of.slope_second > 0 else 0.0
+    kept = pair = of.slope_pair(gap) / of.slope_second if of.slope_second > 0 else 0.0
     together = of.slope**2 / of.slope_second if of.slope_second > 0 else 0.0
     norm = d.over_batch or d.over_units
     if norm is not None:
@@ -62,16 +59,16 @@ def back_through_activation(
     alike = d.alike.nearer_to_one(kept)
     other = kept
     if u.across is not None and norm is None:
-        other = slope_pair_of(of, gap_of(apart(u), u.variance)) / (of.slope_second or 1.0)
+        other = of.slope_pair(gap_of(apart(u), u.variance)) / (of.slope_second or 1.0)
     return Cotangent(
         log=d.log.plus(ln(factor) + gain),
         alike=alike,
-        pairs=d.pairs * pair * slide(of, gap, u.spread, spread_of(of, gap)),
+        pairs=d.pairs * pair * slide(of, gap, u.spread, of.spread(gap)),
         places=kept_places(d, alike, other),
         within=1 + (d.within - 1) * other,
         profile=profile,
         together=1 + (d.together - 1) * together,
-        noise=d.noise + _mask_noise(d, of.slope_kurtosis, slope_kurtosis_pair_of(of, gap), batch_size) / max(units, 1),
+        noise=d.noise + _mask_noise(d, of.slope_kurtosis, of.slope_kurtosis_pair(gap), batch_size) / max(units, 1),
         single=d.single,
         degrees=d.degrees,
         common=d.common * min(abs(kept), 1.0) ** 2,

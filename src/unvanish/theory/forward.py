@@ -20,8 +20,6 @@ from unvanish.theory.signal import (
     kernel_noise,
     merged_noise,
     moments_of,
-    slope_pair_of,
-    spread_of,
     units_of,
     weights_moments,
 )
@@ -71,7 +69,7 @@ def through_activation(
     """
     of, gap = moments_of(u, activation, parameter), u.gap
     shifts = Shifts.of(of, u.batch, u.within, gap)
-    spread = spread_of(of, gap) + shifts.spread
+    spread = of.spread(gap) + shifts.spread
     elasticity = of.elasticity if math.isfinite(of.elasticity) else 1.0
     sizes, more, level = None, 0.0, 0.0
     if u.sizes is not None and (curve := curves(activation, parameter)).runs_away:
@@ -82,7 +80,7 @@ def through_activation(
         across = through_activation(pair, activation, parameter, units).spread
     elif u.across is not None:
         apart = gap_of(u.across, u.variance)
-        across = spread_of(of, apart) + Shifts.of(of, u.batch, u.within, apart).spread + more
+        across = of.spread(apart) + Shifts.of(of, u.batch, u.within, apart).spread + more
     return Signal(
         mean=of.mean + shifts.mean + level,
         variance=of.variance + shifts.variance + more,
@@ -102,7 +100,7 @@ def slide(of: Known, gap: float, before: float, spread: float) -> float:
 
     before, spread: what the pair has apart before f and behind it. Derived in theory.fluctuation.
     """
-    return min(slope_pair_of(of, gap) * before / spread, 1.0) if 0 < spread < math.inf else 1.0
+    return min(of.slope_pair(gap) * before / spread, 1.0) if 0 < spread < math.inf else 1.0
 
 
 def through_batch_norm(h: Signal, layer: Layer, instances: float) -> Signal:

@@ -10,23 +10,57 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import lru_cache
+
+from msgspec import Struct
 
 from unvanish.core.network import Layer
 from unvanish.theory import axis as along_axis
 from unvanish.theory.axis import Axis, Reached
 from unvanish.theory.geometry import Windows, places, space
-from unvanish.theory.signal import Profile, Signal, moments_of, slope_pair_of, spread_of, weights_moments
+from unvanish.theory.signal import Profile, Signal, moments_of, weights_moments
 
 
-def reached(axes: tuple[Windows, ...], h: Profile, before: Profile) -> tuple[Reached, ...]:
-    """Return what a kernel finds of its input along each axis; nothing where shapes do not fit.
+class Taps(Struct, frozen=True, eq=False, gc=False):
+    """Hold what a convolution's taps find of its input."""
+
+    found: tuple[Reached, ...] = ()
+    """Along each axis; nothing where shapes do not fit."""
+    profile: Profile = None
+    """Of the sums over taps."""
+    inside: float = 1.0
+    """Share of the signal under them that is not lost to padding."""
+    shared: float = 1.0
+    """Of that, the share that two places have by the same tap."""
+
+
+class HandedBack(Struct, frozen=True, eq=False, gc=False):
+    """Hold what a convolution's taps do to a cotangent, and its profile below."""
+
+    taken: tuple[float, float] = (1.0, 1.0)
+    """The two shares of Taps, for a uniform signal."""
+    overlap: tuple[float, float] = (1.0, 1.0)
+    """The same of the signal that they find, where the cotangent is: of the kernel's gradient."""
+    profile: Profile = None
+
+
+NO_TAPS = Taps()
+SETTLED = 16
+"""Results that are kept, of layers that find the profiles of an earlier one again: those that take turns in a block."""
+
+
+@lru_cache(maxsize=SETTLED)
+def taps(axes: tuple[Windows, ...], h: Profile, before: Profile) -> Taps:
+    """Return what a kernel's taps find of its input.
 
     h: of the input. before: of the pre-activation that this is made from.
     """
-    return along_axis.each(along_axis.gathered, axes, _of(h, axes), _of(before, axes))
+    found = along_axis.each(along_axis.gathered, axes, _of(h, axes), _of(before, axes))
+    own = None if h is None and all(axis.windows.whole for axis in found) else tuple([axis.profile for axis in found])
+    return Taps(found, own, *_passed(found, None)) if found else NO_TAPS
 
 
-def passed(found: Sequence[Reached], d: Profile) -> tuple[float, float]:
+def _passed(found: Sequence[Reached], d: Profile) -> tuple[float, float]:
     """Return how much less than without padding a kernel passes of one place, and how much less than that of two.
 
     d: of the cotangent at its output. Both its and the signal's profile enter its gradient; a uniform one (None) leaves
@@ -47,22 +81,24 @@ def passed(found: Sequence[Reached], d: Profile) -> tuple[float, float]:
     return one, _of_two(one, two, _others(of_signal, 1.0, before) * _others(of_cotangent, 1.0, after), after)
 
 
-def handed_back(found: Sequence[Reached], d: Profile) -> tuple[tuple[float, float], Profile]:
-    """Return what a kernel does to a cotangent of profile d: as `passed` for a uniform signal, and its profile below.
+@lru_cache(maxsize=SETTLED)
+def handed_back(at: Taps, d: Profile, before: Profile) -> HandedBack:
+    """Return what a kernel does to a cotangent of profile d.
 
-    A sum over taps is the same, whichever of its two ends it is taken at.
+    before: of the cotangent that this is made from. A sum over taps is the same, whichever of its two ends it is taken
+    at.
     """
+    found = at.found
     one = two = of_cotangent = 1.0
-    before = after = 1
+    inner = outer = 1
     axes = [axis for axis, *_ in found]
-    scattered = along_axis.each(along_axis.scattered, axes, _of(d, axes))
+    scattered = along_axis.each(along_axis.scattered, axes, _of(d, axes), _of(before, axes))
     for axis, (here, pairs, _, mean) in zip(axes, scattered, strict=True):
         one, two, of_cotangent = one * here, two * pairs, of_cotangent * mean
-        before, after = before * axis.before, after * axis.after
-    taken = one, _of_two(one, two, _others(of_cotangent, 1.0, after), after)
-    if min(before, after) < 2 or (d is None and _whole(found)):
-        return taken, None
-    return taken, tuple([own for _, _, own, _ in scattered])
+        inner, outer = inner * axis.before, outer * axis.after
+    taken = one, _of_two(one, two, _others(of_cotangent, 1.0, outer), outer)
+    uniform = min(inner, outer) < 2 or (d is None and _whole(found))
+    return HandedBack(taken, _passed(found, d), None if uniform else tuple([own for _, _, own, _ in scattered]))
 
 
 def _whole(found: Sequence[Reached]) -> bool:
@@ -96,7 +132,7 @@ def through(layer: Layer, sources: Sequence[tuple[Layer, Signal]], leaving: Sign
 
 
 def through_units(
-    layer: Layer, source: Layer | None, h: Profile, found: Sequence[Reached], u: Signal
+    layer: Layer, source: Layer | None, h: Profile, found: Taps, u: Signal
 ) -> tuple[Profile, Profile]:
     """Return the profiles of a layer's pre-activation u, which does not hold it yet, and of its output.
 
@@ -106,7 +142,9 @@ def through_units(
         return None, None
     match layer.kind:
         case "conv":
-            own = _convolved(found, h, _share_of_kernel(layer, u))
+            own = found.profile
+            if own is not None and (share := _share_of_kernel(layer, u)) != 1:
+                own = mixed([(share, own), (1 - share, None)])
             return own, _activated(own, u, layer)
         case "activation":
             return h, _activated(h, u, layer)
@@ -142,7 +180,7 @@ def behind_activation(d: Profile, own: Profile, u: Signal, activation: str, para
     if own is None:
         return d
     of = moments_of(u, activation, parameter)
-    return _bent(own, (of.slope_along - 1) / 2, _steepness(lambda gap: slope_pair_of(of, gap), u), d)
+    return _bent(own, (of.slope_along - 1) / 2, _steepness(lambda gap: of.slope_pair(gap), u), d)
 
 
 def mixed(parts: Sequence[tuple[float, Profile]]) -> Profile:
@@ -166,19 +204,12 @@ def _share_of_kernel(layer: Layer, u: Signal) -> float:
     return max(1 - shift / u.second, 0.0) if shift > 0 and u.second > 0 else 1.0
 
 
-def _convolved(found: Sequence[Reached], h: Profile, share: float) -> Profile:
-    if not found or (h is None and all(axis.windows.whole for axis in found)):
-        return None
-    own = tuple(axis.profile for axis in found)
-    return own if share == 1 else mixed([(share, own), (1 - share, None)])
-
-
 def _activated(u: Profile, before: Signal, layer: Layer) -> Profile:
     if u is None or layer.activation in ("linear", "softmax", "other"):
         return u
     of = moments_of(before, layer.activation, layer.activation_parameter)
     second = of.mean * of.mean + of.variance
-    return _bent(u, of.elasticity, _steepness(lambda gap: second - spread_of(of, gap), before))
+    return _bent(u, of.elasticity, _steepness(lambda gap: second - of.spread(gap), before))
 
 
 def _steepness(product: Callable[[float], float], u: Signal) -> float:

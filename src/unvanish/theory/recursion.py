@@ -11,7 +11,6 @@ from msgspec.structs import replace
 from unvanish.core.activations import FUNCTIONS
 from unvanish.core.network import Layer, Network
 from unvanish.theory import profile
-from unvanish.theory.axis import Reached
 from unvanish.theory.backward import (
     back_through_activation,
     back_through_batch_norm,
@@ -48,6 +47,7 @@ from unvanish.theory.places import (
     reads_one,
     told_apart,
 )
+from unvanish.theory.profile import NO_TAPS, Taps
 from unvanish.theory.rms_norm import back_through_rms_norm, through_rms_norm
 from unvanish.theory.scale import back_through_scale, through_scale
 from unvanish.theory.signal import Profile, Signal, weights_moments
@@ -69,14 +69,10 @@ class Pass(Struct, eq=False, gc=False):
     leaving: Signal
     spread: Profile = None
     """How q of that input is spread over places."""
-    reached: tuple[Reached, ...] = ()
-    """What a convolution's windows find, along each axis."""
-    inside: float = 1.0
-    """Share of the signal under a convolution's taps that is not lost to padding."""
-    shared: float = 1.0
-    """Of that, the share that two places have by the same tap."""
+    taps: Taps = NO_TAPS
+    """What those of a convolution find."""
     overlap: tuple[float, float] = (1.0, 1.0)
-    """The same two shares where the cotangent is."""
+    """What they do to the gradient (profile.HandedBack)."""
     modelled: bool = True
     fused: bool = False
     """Whether the loss reads the pre-activation, so that the layer's own activation does not count."""
@@ -146,23 +142,22 @@ def _through_units(at: Pass, h: Signal) -> None:
     """Take the signal through a kernel, an activation, or both; of two places what they have apart, and no more."""
     layer, activation, source = at.layer, applies(at.layer), at.sources[0].layer if at.sources else None
     if source is not None and layer.kind == "conv":
-        at.reached = profile.reached(windows(layer, source), h.profile, at.sources[0].spread)
-        at.inside, at.shared = profile.passed(at.reached, None)
-    apart = None
-    if (at.shared < 1 or h.across is not None) and has_places(layer):
-        apart = spread_of_places(h, at.shared)
+        at.taps = profile.taps(windows(layer, source), h.profile, at.sources[0].spread)
+    inside, shared, apart = at.taps.inside, at.taps.shared, None
+    if (shared < 1 or h.across is not None) and has_places(layer):
+        apart = spread_of_places(h, shared)
     if layer.kind != "activation":
-        u = through_kernel(h, layer, at.inside, apart)
+        u = through_kernel(h, layer, inside, apart)
     else:
         u = h if apart is None else replace(h, across=apart)
     at.before = u
-    at.spread, behind = profile.through_units(layer, source, h.profile, at.reached, u)
+    at.spread, behind = profile.through_units(layer, source, h.profile, at.taps, u)
     if activation == "linear":
         at.leaving = _with_profile(u, behind)
         return
     pair = None
     if apart is not None and layer.kind != "activation" and weights_moments(layer.kernel)[0]:  # it adds to q, too
-        pair = through_kernel(replace(h, spread=apart, across=None), layer, at.inside)
+        pair = through_kernel(replace(h, spread=apart, across=None), layer, inside)
     at.leaving = through_activation(u, activation, layer.activation_parameter, size(layer), pair=pair, profile=behind)
 
 
@@ -235,9 +230,9 @@ def _backward(at: Pass, batch_size: int, *, is_last: bool) -> None:
     read = at.sources[0].layer if at.sources else None
     match layer.kind:
         case "conv":
-            taken, spread = profile.handed_back(at.reached, d.profile)
-            at.overlap = profile.passed(at.reached, d.profile)
-            d = back_through_kernel(d, h, layer, *taken, batch_size, spread)
+            back = profile.handed_back(at.taps, d.profile, at.d_leaving.profile)
+            at.overlap = back.overlap
+            d = back_through_kernel(d, h, layer, *back.taken, batch_size, back.profile)
             d = replace(d, response=d.response - 1) if is_last else d
         case "dense":
             d = back_through_kernel(d, h, layer, 1.0, 1.0, batch_size, d.profile)
