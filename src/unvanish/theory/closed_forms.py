@@ -52,17 +52,15 @@ class PiecewiseLinear(Struct, frozen=True, eq=False, gc=False):
 
     def spread(self, gap: float) -> float:
         """Return E f^2 - E f(u) f(w): the arc-cosine kernel of degree 1, subtracted from its value at angle 0."""
-        angle = _angle(gap)
-        bent = math.pi * gap + angle * math.cos(angle) - math.sin(angle)
-        return self.of * ((1 - self.below) ** 2 * bent / (2 * math.pi) + self.below * gap)
+        return self.of * _of_pair(self.below, gap)[0]
 
     def slope_pair(self, gap: float) -> float:
         """Return E f'(u) f'(w): the arc-cosine kernel of degree 0."""
-        return _both_sides(self.below, gap)
+        return _of_pair(self.below, gap)[1]
 
     def slope_kurtosis_pair(self, gap: float) -> float:
         """Return E f'(u)^2 f'(w)^2 / (E f'^2)^2; the square of f' is again piecewise constant."""
-        return _both_sides(self.below**2, gap) / self.slope_second**2
+        return _of_pair(self.below, gap)[2] / self.slope_second**2
 
 
 @lru_cache(maxsize=64)
@@ -72,6 +70,17 @@ def _of_slopes(below: float) -> tuple[float, float, float, float, float, float]:
     kurtosis, steepness = 6 * (1 + fourth) / (1 + square) ** 2, 2 * (1 + fourth) / (1 + square) ** 2
     tilt = (1 - below) / math.sqrt(2 * math.pi)
     return kurtosis, _central_kurtosis(below), (1 + below) / 2, (1 + square) / 2, steepness, tilt
+
+
+@lru_cache(maxsize=2**15)  # asked for again on the way back, of as many layers
+def _of_pair(below: float, gap: float) -> tuple[float, float, float]:
+    """Return E f^2 - E f(u) f(w) for u of variance 1, E f'(u) f'(w) and E f'(u)^2 f'(w)^2: of any variance and gap."""
+    angle = _angle(gap)
+    bent = math.pi * gap + angle * math.cos(angle) - math.sin(angle)
+    spread = (1 - below) ** 2 * bent / (2 * math.pi) + below * gap
+    both = (math.pi - angle) / (2 * math.pi)  # P(u and w above 0)
+    square = below * below
+    return spread, (1 - below) ** 2 * both + below, (1 - square) ** 2 * both + square
 
 
 class Exponential:
@@ -158,11 +167,6 @@ class Point(NamedTuple):
 def _angle(gap: float) -> float:
     """Return arccos(1 - gap), exact for tiny gaps."""
     return 2 * math.asin(math.sqrt(min(max(gap / 2, 0.0), 1.0))) if gap == gap else math.nan
-
-
-def _both_sides(below: float, gap: float) -> float:
-    """Return E g(u) g(w) for g = 1 above 0 and `below` below: P(both above) is 1/2 - angle/2 pi."""
-    return (1 - below) ** 2 * (math.pi - _angle(gap)) / (2 * math.pi) + below
 
 
 def _kurtosis(mean: float, variance: float) -> float:

@@ -19,6 +19,13 @@ def mean(values: Array) -> float:
     return float(sum(values.tolist())) / values.size
 
 
+def means(rows: Array) -> list[float]:
+    """Return `mean` of each row, added up in the same order."""
+    with np.errstate(invalid="ignore"):
+        found: list[float] = (sum(rows.T) / rows.shape[1]).tolist()
+    return found
+
+
 class Draws(Struct, eq=False, gc=False):
     """Hold `factor` * `fixed` + `term`. It is never changed."""
 

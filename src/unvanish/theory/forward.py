@@ -12,7 +12,6 @@ from unvanish.theory.fluctuation import apart, mixed
 from unvanish.theory.geometry import Pooled, largest_of, places, receptive_field
 from unvanish.theory.moments import Moments
 from unvanish.theory.signal import (
-    Known,
     Profile,
     Signal,
     affine,
@@ -89,18 +88,19 @@ def through_activation(
         noise=elasticity * elasticity * u.noise + activation_noise(of, units),
         across=across,
         profile=profile,
-        pairs=u.pairs.through_activation(slide(of, gap, u.spread, spread), units),
+        pairs=u.pairs.through_activation(slide(of.slope_pair(gap), u.spread, spread), units),
         sizes=sizes,
         made_by=(activation, parameter, u if u.made_by is None else replace(u, made_by=None)),
     )
 
 
-def slide(of: Known, gap: float, before: float, spread: float) -> float:
+def slide(slope_pair: float, before: float, spread: float) -> float:
     """Return the power with which f tells a pair of samples apart that is less alike than others: 1 for a linear f.
 
-    before, spread: what the pair has apart before f and behind it. Derived in theory.fluctuation.
+    slope_pair: E f'(u) f'(w) of the pair. before, spread: what it has apart before f and behind it. Derived in
+    theory.fluctuation.
     """
-    return min(of.slope_pair(gap) * before / spread, 1.0) if 0 < spread < math.inf else 1.0
+    return min(slope_pair * before / spread, 1.0) if 0 < spread < math.inf else 1.0
 
 
 def through_batch_norm(h: Signal, layer: Layer, instances: float) -> Signal:

@@ -21,6 +21,10 @@ from unvanish.theory.geometry import Windows, places, space
 from unvanish.theory.signal import Profile, Signal, moments_of, weights_moments
 
 
+Bends = tuple[float, float]
+"""Exponents by which q, and c of a pair of places, are to be taken."""
+
+
 class Taps(Struct, frozen=True, eq=False, gc=False):
     """Hold what a convolution's taps find of its input."""
 
@@ -133,23 +137,26 @@ def through(layer: Layer, sources: Sequence[tuple[Layer, Signal]], leaving: Sign
 
 def through_units(
     layer: Layer, source: Layer | None, h: Profile, found: Taps, u: Signal
-) -> tuple[Profile, Profile]:
+) -> tuple[Profile, Profile, Bends]:
     """Return the profiles of a layer's pre-activation u, which does not hold it yet, and of its output.
 
-    found: of a convolution's input.
+    found: of a convolution's input. The last are the exponents of the way back (behind_activation).
     """
     if source is None or places(layer) < 2:
-        return None, None
+        return None, None, (0.0, 0.0)
     match layer.kind:
         case "conv":
             own = found.profile
             if own is not None and (share := _share_of_kernel(layer, u)) != 1:
                 own = mixed([(share, own), (1 - share, None)])
-            return own, _activated(own, u, layer)
         case "activation":
-            return h, _activated(h, u, layer)
-    own = h if space(source) == space(layer) else None
-    return own, own
+            own = h
+        case _:
+            own = h if space(source) == space(layer) else None
+    if own is None or layer.activation in ("linear", "softmax", "other"):
+        return own, own, (0.0, 0.0)
+    forward, back = _bends(u, layer)
+    return own, own if layer.kind == "dense" else _bent(own, *forward), back
 
 
 def near(h: Profile, after: tuple[int, ...]) -> float:
@@ -172,15 +179,12 @@ def back(layer: Layer, source: Layer | None, h: Signal, d: Profile) -> Profile:
     return d
 
 
-def behind_activation(d: Profile, own: Profile, u: Signal, activation: str, parameter: float | None) -> Profile:
+def behind_activation(d: Profile, own: Profile, bends: Bends) -> Profile:
     """Return the profile of dL/du = f'(u) dL/df, with d ln E f'^2 / d ln q = (E f'^2 z^2 / E f'^2 - 1) / 2.
 
-    own: the profile of u.
+    own: the profile of u. bends: as of `through_units`.
     """
-    if own is None:
-        return d
-    of = moments_of(u, activation, parameter)
-    return _bent(own, (of.slope_along - 1) / 2, _steepness(lambda gap: of.slope_pair(gap), u), d)
+    return d if own is None else _bent(own, *bends, d)
 
 
 def mixed(parts: Sequence[tuple[float, Profile]]) -> Profile:
@@ -204,20 +208,27 @@ def _share_of_kernel(layer: Layer, u: Signal) -> float:
     return max(1 - shift / u.second, 0.0) if shift > 0 and u.second > 0 else 1.0
 
 
-def _activated(u: Profile, before: Signal, layer: Layer) -> Profile:
-    if u is None or layer.activation in ("linear", "softmax", "other"):
-        return u
-    of = moments_of(before, layer.activation, layer.activation_parameter)
-    second = of.mean * of.mean + of.variance
-    return _bent(u, of.elasticity, _steepness(lambda gap: second - of.spread(gap), before))
-
-
-def _steepness(product: Callable[[float], float], u: Signal) -> float:
-    """Return d ln product / d ln c of a pair of places, of correlation c = 1 - gap."""
-    c = 1 - min(max((u.spread if u.across is None else u.across) / u.variance, 0.0), 1.0) if u.variance > 0 else 1.0
+def _bends(u: Signal, layer: Layer) -> tuple[Bends, Bends]:
+    """Return the exponents of an activation's output, and of its squared slopes."""
+    of = moments_of(u, layer.activation, layer.activation_parameter)
+    along = (of.slope_along - 1) / 2
+    c = _correlation_of_places(u)
     low, high = 0.95 * c, min(1.05 * c, 1.0)
-    one, other = product(1 - low), product(1 - high)
-    return math.log(other / one) / math.log(high / low) if 0 < low < high and one > 0 and other > 0 else 0.0
+    if not 0 < low < high:
+        return (of.elasticity, 0.0), (along, 0.0)
+    second, over = of.mean * of.mean + of.variance, math.log(high / low)
+    of_f = _power(second - of.spread(1 - low), second - of.spread(1 - high), over)
+    return (of.elasticity, of_f), (along, _power(of.slope_pair(1 - low), of.slope_pair(1 - high), over))
+
+
+def _correlation_of_places(u: Signal) -> float:
+    """Return the correlation c of a pair of places."""
+    return 1 - min(max((u.spread if u.across is None else u.across) / u.variance, 0.0), 1.0) if u.variance > 0 else 1.0
+
+
+def _power(low: float, high: float, over: float) -> float:
+    """Return d ln product / d ln c of a product that goes from low to high over a distance in ln c."""
+    return math.log(high / low) / over if low > 0 and high > 0 else 0.0
 
 
 def _bent(profile: tuple[Axis | None, ...], one: float, pair: float, times: Profile = None) -> Profile:

@@ -47,7 +47,7 @@ from unvanish.theory.places import (
     reads_one,
     told_apart,
 )
-from unvanish.theory.profile import NO_TAPS, Taps
+from unvanish.theory.profile import NO_TAPS, Bends, Taps
 from unvanish.theory.rms_norm import back_through_rms_norm, through_rms_norm
 from unvanish.theory.scale import back_through_scale, through_scale
 from unvanish.theory.signal import Profile, Signal, weights_moments
@@ -69,6 +69,8 @@ class Pass(Struct, eq=False, gc=False):
     leaving: Signal
     spread: Profile = None
     """How q of that input is spread over places."""
+    bends: Bends = (0.0, 0.0)
+    """How the slopes follow that."""
     taps: Taps = NO_TAPS
     """What those of a convolution find."""
     overlap: tuple[float, float] = (1.0, 1.0)
@@ -151,7 +153,7 @@ def _through_units(at: Pass, h: Signal) -> None:
     else:
         u = h if apart is None else replace(h, across=apart)
     at.before = u
-    at.spread, behind = profile.through_units(layer, source, h.profile, at.taps, u)
+    at.spread, behind, at.bends = profile.through_units(layer, source, h.profile, at.taps, u)
     if activation == "linear":
         at.leaving = _with_profile(u, behind)
         return
@@ -224,7 +226,7 @@ def _backward(at: Pass, batch_size: int, *, is_last: bool) -> None:
     at.d_leaving = at.d_before = d
     activation, parameter = applies(layer), layer.activation_parameter
     if layer.kind in _UNIT_BY_UNIT and not at.fused and activation != "linear":
-        spread = profile.behind_activation(d.profile, at.spread, at.before, activation, parameter)
+        spread = profile.behind_activation(d.profile, at.spread, at.bends)
         d = back_through_activation(d, at.before, activation, parameter, size(layer), batch_size, spread)
         at.d_before = d
     read = at.sources[0].layer if at.sources else None
