@@ -154,20 +154,38 @@ def _as_before(own: Axis, before: Axis | None) -> Axis:
     return before if same else own
 
 
-def scattered(axis: Windows, of: Axis | None, before: Axis | None = None) -> tuple[float, float, Axis | None, float]:
+class Scattered(NamedTuple):
+    """Hold what the taps of a convolution do to a cotangent along one axis, and to the gradient."""
+
+    one: float
+    """How much less than without padding all places get in all."""
+    two: float
+    """The same of all pairs of them."""
+    same: float
+    """The mean over windows of the product of what they find, and of the cotangent."""
+    every: float
+    """The same over pairs of windows."""
+    alike: float
+    """The mean over all pairs of windows of the cotangent, in units of one window's."""
+    below: Axis | None
+    """Of the sums over taps."""
+
+
+def scattered(found: Reached, of: Axis | None, before: Axis | None = None) -> Scattered:
     """Return what two places of the input get of the windows that have them under the same tap, summed over taps.
 
-    First, how much less than without padding all places get in all, and all pairs of them; then the axis, and the mean
-    of `of` itself. before: as of `gathered`.
+    of: of the cotangent at the windows. before: as of `gathered`.
     """
+    axis = found.windows
     if not is_small(axis):
-        return axis.tapped, axis.tapped, None, 1.0
+        return Scattered(axis.tapped, axis.tapped, 1.0, 1.0, 1.0, None)
+    same, every = products(found.profile, of)
     of = of or uniform(axis.after)
-    sums, (one, every, of_one, of_all) = over_places(axis, of.pairs)
-    of.told(one, every)
+    sums, (one, pairs, of_one, of_all) = over_places(axis, of.pairs)
+    of.told(one, pairs)
     whole = axis.after * axis.length * of.unit
     own = _as_before(_of_sums(sums, axis.before, of_one, of_all), before)
-    return of_one / whole, of_all / whole / axis.after, own, of.mean
+    return Scattered(of_one / whole, of_all / whole / axis.after, same, every, of.mean, own)
 
 
 def products(one: Axis | None, other: Axis | None) -> tuple[float, float]:
@@ -176,7 +194,8 @@ def products(one: Axis | None, other: Axis | None) -> tuple[float, float]:
         known = one or other
         return 1.0, 1.0 if known is None else known.mean
     count, unit = one.places, one.unit * other.unit
-    same, every = packing(count).sums.dot(one.pairs * other.pairs).tolist()
+    same = float(one.diagonal.dot(other.diagonal))
+    every = 2 * float(one.pairs.dot(other.pairs)) - same
     return same / count / unit, every / count**2 / unit
 
 

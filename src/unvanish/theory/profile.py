@@ -61,28 +61,12 @@ def taps(axes: tuple[Windows, ...], h: Profile, before: Profile) -> Taps:
     """
     found = along_axis.each(along_axis.gathered, axes, _of(h, axes), _of(before, axes))
     own = None if h is None and all(axis.windows.whole for axis in found) else tuple([axis.profile for axis in found])
-    return Taps(found, own, *_passed(found, None)) if found else NO_TAPS
-
-
-def _passed(found: Sequence[Reached], d: Profile) -> tuple[float, float]:
-    """Return how much less than without padding a kernel passes of one place, and how much less than that of two.
-
-    d: of the cotangent at its output. Both its and the signal's profile enter its gradient; a uniform one (None) leaves
-    what the kernel does to the signal.
-    """
-    one = two = of_signal = of_cotangent = 1.0
+    one = two = of_signal = 1.0
     before = after = 1
-    cotangents = _of(d, found)
-    means = along_axis.each(along_axis.products, [axis.profile for axis in found], cotangents)
-    for (axis, share, own, alike), cotangent, (same, every) in zip(found, cotangents, means, strict=True):
-        before, after = before * axis.before, after * axis.after
-        if own is None:
-            one, two = one * share, two * share
-            continue
-        one, two, of_signal = one * share * same, two * share * every, of_signal * alike
-        if cotangent is not None:
-            of_cotangent *= cotangent.mean
-    return one, _of_two(one, two, _others(of_signal, 1.0, before) * _others(of_cotangent, 1.0, after), after)
+    for windows, share, along, alike in found:
+        before, after = before * windows.before, after * windows.after
+        one, two, of_signal = one * share, two * share * (1.0 if along is None else along.mean), of_signal * alike
+    return Taps(found, own, one, _of_two(one, two, _others(of_signal, 1.0, before), after)) if found else NO_TAPS
 
 
 @lru_cache(maxsize=SETTLED)
@@ -93,16 +77,19 @@ def handed_back(at: Taps, d: Profile, before: Profile) -> HandedBack:
     at.
     """
     found = at.found
-    one = two = of_cotangent = 1.0
+    scattered = along_axis.each(along_axis.scattered, found, _of(d, found), _of(before, found))
+    one = two = of_signal = of_cotangent = same = every = 1.0
     inner = outer = 1
-    axes = [axis for axis, *_ in found]
-    scattered = along_axis.each(along_axis.scattered, axes, _of(d, axes), _of(before, axes))
-    for axis, (here, pairs, _, mean) in zip(axes, scattered, strict=True):
-        one, two, of_cotangent = one * here, two * pairs, of_cotangent * mean
-        inner, outer = inner * axis.before, outer * axis.after
-    taken = one, _of_two(one, two, _others(of_cotangent, 1.0, outer), outer)
+    for (windows, share, _, alike), here in zip(found, scattered, strict=True):
+        inner, outer = inner * windows.before, outer * windows.after
+        one, two = one * here.one, two * here.two
+        same, every = same * share * here.same, every * share * here.every
+        of_signal, of_cotangent = of_signal * alike, of_cotangent * here.alike
+    given = _others(of_cotangent, 1.0, outer)
+    taken = one, _of_two(one, two, given, outer)
+    overlap = same, _of_two(same, every, _others(of_signal, 1.0, inner) * given, outer)
     uniform = min(inner, outer) < 2 or (d is None and _whole(found))
-    return HandedBack(taken, _passed(found, d), None if uniform else tuple([own for _, _, own, _ in scattered]))
+    return HandedBack(taken, overlap, None if uniform else tuple([along.below for along in scattered]))
 
 
 def _whole(found: Sequence[Reached]) -> bool:
