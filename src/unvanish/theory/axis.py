@@ -44,7 +44,9 @@ class Axis(Struct, eq=False):
     places: int
     known_unit: float | None = None
     known_mean: float | None = None
-    known_correlations: tuple[Array, Array, Array] | None = None
+    known_logs: tuple[Array, Array] | None = None
+    again: bool = False
+    """Whether it was found again, by layers that have settled: what follows from it is kept, else it would fill memory."""
     bent: tuple[float, float, Axis] | None = None
     """The last exponents that it was bent by, and what that made of it."""
     product: tuple[Axis, Axis] | None = None
@@ -76,15 +78,18 @@ class Axis(Struct, eq=False):
             self.known_mean = float(packing(self.places).sums[1].dot(self.pairs)) / self.places**2 / self.unit
         return self.known_mean
 
-    @property
-    def correlations(self) -> tuple[Array, Array, Array]:
-        """Return sqrt(q), sqrt(q q') and ln c, for q (the diagonal, to scale) and c = k / sqrt(q q') of each pair."""
-        if self.known_correlations is None:
-            root = np.sqrt(np.maximum(self.diagonal, LEAST * self.unit))
-            both = outer(root)
-            c = self.pairs / both
-            self.known_correlations = root, both, np.log(np.maximum(c, LEAST, out=c), out=c)
-        return self.known_correlations
+    def logs(self) -> tuple[Array, Array, Array | None]:
+        """Return sqrt(q) and ln c, for q (the diagonal, to scale) and c = k / sqrt(q q') of each pair.
+
+        And sqrt(q q'), where it was just worked out.
+        """
+        if self.known_logs is not None:
+            return *self.known_logs, None
+        root = np.sqrt(np.maximum(self.diagonal, LEAST * self.unit))
+        both = outer(root)
+        c = self.pairs / both
+        self.known_logs = root, np.log(np.maximum(c, LEAST, out=c), out=c)
+        return *self.known_logs, both
 
     def told(self, diagonal: float, pairs: float) -> None:
         """Take the sums, which came with others of the same numbers."""
@@ -150,8 +155,10 @@ def _as_before(own: Axis, before: Axis | None) -> Axis:
     """Return the axis `before` where the two differ by their scale and by rounding alone, so that it is known again."""
     if before is None or own.places != before.places or abs(own.mean - before.mean) > ROUNDING:
         return own
-    same = np.max(np.abs(own.pairs / own.unit - before.pairs / before.unit)) <= ROUNDING
-    return before if same else own
+    if np.max(np.abs(own.pairs / own.unit - before.pairs / before.unit)) > ROUNDING:
+        return own
+    before.again = True
+    return before
 
 
 class Scattered(NamedTuple):
@@ -222,30 +229,40 @@ def repeated(axis: Axis | None, count: int) -> Axis | None:
     return Axis(packed(axis.matrix[np.ix_(at, at)]), count)
 
 
-def bent(axis: Axis | None, one: float, pair: float) -> Axis | None:
-    """Return q^one times c^pair, where q (the diagonal) and c = k / sqrt(q q') are what the numbers say of places."""
+def bent(axis: Axis | None, one: float, pair: float, *, last: bool = False) -> Axis | None:
+    """Return q^one times c^pair, where q (the diagonal) and c = k / sqrt(q q') are what the numbers say of places.
+
+    last: whether nobody will ask for this axis again.
+    """
     if axis is None:
         return None
     if axis.bent is not None and max(abs(one - axis.bent[0]), abs(pair - axis.bent[1])) <= ROUNDING:
         return axis.bent[2]
-    root, both, logs = axis.correlations
-    found = pair * logs
-    np.exp(found, out=found)
+    root, logs, both = axis.logs()
+    pairs = pair * logs
+    np.exp(pairs, out=pairs)
     if one == 1:
-        found *= both
+        pairs *= outer(root) if both is None else both
     elif one != 0:
-        found *= outer((root / math.sqrt(axis.unit)) ** one)
-    axis.bent = one, pair, Axis(found, axis.places)
-    return axis.bent[2]
+        pairs *= outer((root / math.sqrt(axis.unit)) ** one)
+    found = Axis(pairs, axis.places)
+    if axis.again:
+        axis.bent = one, pair, found
+    elif last:
+        axis.known_logs = None
+    return found
 
 
 def times(one: Axis | None, other: Axis | None) -> Axis | None:
     """Return the product, pair by pair."""
     if one is None or other is None:
         return one or other
-    if one.product is None or one.product[0] is not other:
-        one.product = other, Axis(one.pairs * other.pairs, one.places)
-    return one.product[1]
+    if one.product is not None and one.product[0] is other:
+        return one.product[1]
+    found = Axis(one.pairs * other.pairs, one.places)
+    if other.again:
+        one.product = other, found
+    return found
 
 
 def evened(axis: Axis | None, by: Axis | None) -> Axis | None:

@@ -48,15 +48,15 @@ class General(OneSample, frozen=True, eq=False, gc=False, kw_only=True):
 
     def spread(self, gap: float) -> float:
         """Return E f^2 - E f(u) f(w)."""
-        return self.pair(gap).spread
+        return (self.known.get(gap) or self.pair(gap)).spread
 
     def slope_pair(self, gap: float) -> float:
         """Return E f'(u) f'(w)."""
-        return self.pair(gap).slope
+        return (self.known.get(gap) or self.pair(gap)).slope
 
     def slope_kurtosis_pair(self, gap: float) -> float:
         """Return E f'(u)^2 f'(w)^2 / (E f'^2)^2."""
-        return self.pair(gap).slope_square / (self.slope_second**2 or math.nan)
+        return (self.known.get(gap) or self.pair(gap)).slope_square / (self.slope_second**2 or math.nan)
 
     def pair(self, gap: float) -> Pair:
         """Return the three at once: layers ask for each of them, forward and backward."""

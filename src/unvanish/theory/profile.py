@@ -171,7 +171,7 @@ def behind_activation(d: Profile, own: Profile, bends: Bends) -> Profile:
 
     own: the profile of u. bends: as of `through_units`.
     """
-    return d if own is None else _bent(own, *bends, d)
+    return d if own is None else _bent(own, *bends, d, back=True)
 
 
 def mixed(parts: Sequence[tuple[float, Profile]]) -> Profile:
@@ -218,13 +218,18 @@ def _power(low: float, high: float, over: float) -> float:
     return math.log(high / low) / over if low > 0 and high > 0 else 0.0
 
 
-def _bent(profile: tuple[Axis | None, ...], one: float, pair: float, times: Profile = None) -> Profile:
+def _bent(
+    profile: tuple[Axis | None, ...], one: float, pair: float, times: Profile = None, *, back: bool = False
+) -> Profile:
+    """Return what an activation makes of a profile, times another one. back: on the way back, the last to ask for it."""
     if not (math.isfinite(one) and math.isfinite(pair)):
         if times is None:
             return profile
         one = pair = 1.0
+    if times is None:
+        return along_axis.each(lambda axis: along_axis.bent(axis, one, pair, last=back), profile)
     bent, by = along_axis.bent, along_axis.times
-    return along_axis.each(lambda axis, other: by(bent(axis, one, pair), other), profile, _of(times, profile))
+    return along_axis.each(lambda axis, other: by(bent(axis, one, pair, last=back), other), profile, _of(times, profile))
 
 
 def _evened(profile: Profile, by: Profile) -> Profile:
