@@ -128,6 +128,8 @@ class Reached(NamedTuple):
     windows: Windows
     share: float
     """How much less than without padding a tap finds at one place."""
+    shared: float
+    """The same of any two places."""
     profile: Axis | None
     """How that varies over the windows."""
     alike: float
@@ -140,14 +142,15 @@ def gathered(axis: Windows, of: Axis | None, before: Axis | None = None) -> Reac
     of: at its input. before: what an earlier layer found, which is found again where layers have settled.
     """
     if not is_small(axis):
-        return Reached(axis, axis.tapped, None, 1.0)
+        return Reached(axis, axis.tapped, axis.tapped, None, 1.0)
     of = of or uniform(axis.before)
     if of.found is not None and of.found.windows == axis:
         return of.found
     sums, (one, every, of_one, of_all) = over_windows(axis, of.pairs)
     of.told(one, every)
     share = of_one / axis.after / axis.length / of.unit
-    of.found = Reached(axis, share, _as_before(_of_sums(sums, axis.after, of_one, of_all), before), of.mean)
+    own = _as_before(_of_sums(sums, axis.after, of_one, of_all), before)
+    of.found = Reached(axis, share, share * own.mean, own, of.mean)
     return of.found
 
 
@@ -164,17 +167,17 @@ def _as_before(own: Axis, before: Axis | None) -> Axis:
 class Scattered(NamedTuple):
     """Hold what the taps of a convolution do to a cotangent along one axis, and to the gradient."""
 
-    one: float
+    share: float
     """How much less than without padding all places get in all."""
-    two: float
+    shared: float
     """The same of all pairs of them."""
     same: float
-    """The mean over windows of the product of what they find, and of the cotangent."""
+    """How much less it is of the product of the cotangent and of what the taps find: the mean over windows."""
     every: float
     """The same over pairs of windows."""
     alike: float
     """The mean over all pairs of windows of the cotangent, in units of one window's."""
-    below: Axis | None
+    profile: Axis | None
     """Of the sums over taps."""
 
 
@@ -185,14 +188,15 @@ def scattered(found: Reached, of: Axis | None, before: Axis | None = None) -> Sc
     """
     axis = found.windows
     if not is_small(axis):
-        return Scattered(axis.tapped, axis.tapped, 1.0, 1.0, 1.0, None)
+        return Scattered(axis.tapped, axis.tapped, found.share, found.share, 1.0, None)
     same, every = products(found.profile, of)
     of = of or uniform(axis.after)
     sums, (one, pairs, of_one, of_all) = over_places(axis, of.pairs)
     of.told(one, pairs)
     whole = axis.after * axis.length * of.unit
     own = _as_before(_of_sums(sums, axis.before, of_one, of_all), before)
-    return Scattered(of_one / whole, of_all / whole / axis.after, same, every, of.mean, own)
+    share = found.share
+    return Scattered(of_one / whole, of_all / whole / axis.after, share * same, share * every, of.mean, own)
 
 
 def products(one: Axis | None, other: Axis | None) -> tuple[float, float]:

@@ -36,6 +36,8 @@ class Taps(Struct, frozen=True, eq=False, gc=False):
     """Share of the signal under them that is not lost to padding."""
     shared: float = 1.0
     """Of that, the share that two places have by the same tap."""
+    alike: float = 1.0
+    """What two places of the input have in common, in units of what one has."""
 
 
 class HandedBack(Struct, frozen=True, eq=False, gc=False):
@@ -48,7 +50,7 @@ class HandedBack(Struct, frozen=True, eq=False, gc=False):
     profile: Profile = None
 
 
-NO_TAPS = Taps()
+NO_TAPS, NOTHING_HANDED_BACK = Taps(), HandedBack()
 SETTLED = 16
 """Results that are kept, of layers that find the profiles of an earlier one again: those that take turns in a block."""
 
@@ -59,14 +61,16 @@ def taps(axes: tuple[Windows, ...], h: Profile, before: Profile) -> Taps:
 
     h: of the input. before: of the pre-activation that this is made from.
     """
+    if not axes:
+        return NO_TAPS
     found = along_axis.each(along_axis.gathered, axes, _of(h, axes), _of(before, axes))
-    own = None if h is None and all(axis.windows.whole for axis in found) else tuple([axis.profile for axis in found])
-    one = two = of_signal = 1.0
-    before = after = 1
-    for windows, share, along, alike in found:
-        before, after = before * windows.before, after * windows.after
-        one, two, of_signal = one * share, two * share * (1.0 if along is None else along.mean), of_signal * alike
-    return Taps(found, own, one, _of_two(one, two, _others(of_signal, 1.0, before), after)) if found else NO_TAPS
+    own = None if h is None and all([axis.whole for axis in axes]) else tuple([axis.profile for axis in found])
+    one = two = every = 1.0
+    for along in found:
+        one, two, every = one * along.share, two * along.shared, every * along.alike
+    inner, outer = _places(axes)
+    alike = _others(every, 1.0, inner)
+    return Taps(found, own, one, _of_two(one, two, alike, outer), alike)
 
 
 @lru_cache(maxsize=SETTLED)
@@ -77,24 +81,26 @@ def handed_back(at: Taps, d: Profile, before: Profile) -> HandedBack:
     at.
     """
     found = at.found
+    if not found:
+        return NOTHING_HANDED_BACK
     scattered = along_axis.each(along_axis.scattered, found, _of(d, found), _of(before, found))
-    one = two = of_signal = of_cotangent = same = every = 1.0
-    inner = outer = 1
-    for (windows, share, _, alike), here in zip(found, scattered, strict=True):
-        inner, outer = inner * windows.before, outer * windows.after
-        one, two = one * here.one, two * here.two
-        same, every = same * share * here.same, every * share * here.every
-        of_signal, of_cotangent = of_signal * alike, of_cotangent * here.alike
-    given = _others(of_cotangent, 1.0, outer)
-    taken = one, _of_two(one, two, given, outer)
-    overlap = same, _of_two(same, every, _others(of_signal, 1.0, inner) * given, outer)
-    uniform = min(inner, outer) < 2 or (d is None and _whole(found))
-    return HandedBack(taken, overlap, None if uniform else tuple([along.below for along in scattered]))
+    one = two = same = every = alike = 1.0
+    for along in scattered:
+        one, two, alike = one * along.share, two * along.shared, alike * along.alike
+        same, every = same * along.same, every * along.every
+    axes = tuple([along.windows for along in found])
+    inner, outer = _places(axes)
+    alike = _others(alike, 1.0, outer)
+    taken, overlap = _of_two(one, two, alike, outer), _of_two(same, every, at.alike * alike, outer)
+    uniform = min(inner, outer) < 2 or (d is None and all([axis.whole and axis.after == axis.before for axis in axes]))
+    below = None if uniform else tuple([along.profile for along in scattered])
+    return HandedBack((one, taken), (same, overlap), below)
 
 
-def _whole(found: Sequence[Reached]) -> bool:
-    """Say whether each place of the input lies in as many windows as any other."""
-    return all(windows.whole and windows.after == windows.before for windows, *_ in found)
+@lru_cache(maxsize=256)  # layers of one geometry are many
+def _places(axes: tuple[Windows, ...]) -> tuple[int, int]:
+    """Return how many places the input has, and how many windows there are."""
+    return math.prod([axis.before for axis in axes]), math.prod([axis.after for axis in axes])
 
 
 def _of_two(one: float, two: float, given: float, count: int) -> float:

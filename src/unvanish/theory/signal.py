@@ -128,6 +128,7 @@ def across_units(h: Signal, epsilon: float, units: int) -> NormalisedUnits:
     )
 
 
+@lru_cache(maxsize=1024)  # layers of one shape and initialiser are many
 def weights_moments(stats: WeightStats | None) -> tuple[float, float]:
     """Return (mean, variance) of the entries; a mean that chance alone explains (4 standard errors) counts as 0."""
     if stats is None:
