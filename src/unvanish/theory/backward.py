@@ -45,22 +45,23 @@ def back_through_activation(
     """
     u = d.chosen or u
     of, gap = moments_of(u, activation, parameter), u.gap
-    factor = of.slope_second + Shifts.of(of, u.batch, u.within).slope_second
-    slope_pair = of.slope_pair(gap)
-    kept = pair = slope_pair / of.slope_second if of.slope_second > 0 else 0.0
-    together = of.slope**2 / of.slope_second if of.slope_second > 0 else 0.0
+    second, slope_pair = of.slope_second, of.slope_pair(gap)
+    factor = second + Shifts.of(of, u.batch, u.within).slope_second
+    kept = together = lean = 0.0
+    if second > 0:
+        kept, together, lean = slope_pair / second, of.slope**2 / second, of.slope_tilt**2 / second
+    pair = kept
     norm = d.over_batch or d.over_units
     if norm is not None:
         factor = norm.through / norm.passed if norm.passed > 0 else 0.0
         kept, together = (norm.alike, together) if d.over_batch is not None else (kept, norm.alike)
-    lean = of.slope_tilt**2 / of.slope_second if of.slope_second > 0 else 0.0
     gathered, gain = None, 0.0
     if u.sizes is not None and (curve := curves(activation, parameter)).runs_away:
         gathered, gain = through_slopes(d.gathered, u.sizes, curve)
     alike = d.alike.nearer_to_one(kept)
     other = kept
     if u.across is not None and norm is None:
-        other = of.slope_pair(gap_of(apart(u), u.variance)) / (of.slope_second or 1.0)
+        other = of.slope_pair(gap_of(apart(u), u.variance)) / (second or 1.0)
     mask = _mask_noise(d, of.slope_kurtosis, of.slope_kurtosis_pair(gap), batch_size)
     return Cotangent(  # as far as `echo` by place: Python passes more than fifteen names by way of a dictionary
         d.log.plus(ln(factor) + gain),
