@@ -91,10 +91,11 @@ class Axis(Struct, eq=False):
         self.known_logs = root, np.log(np.maximum(c, LEAST, out=c), out=c)
         return *self.known_logs, both
 
-    def told(self, diagonal: float, pairs: float) -> None:
-        """Take the sums, which came with others of the same numbers."""
-        self.known_unit = max(diagonal / self.places, 1e-300)
-        self.known_mean = pairs / self.places**2 / self.known_unit
+    def told(self, diagonal: float, pairs: float) -> tuple[float, float]:
+        """Take the sums, which came with others of the same numbers; return unit and mean."""
+        self.known_unit = unit = max(diagonal / self.places, 1e-300)
+        self.known_mean = mean = pairs / self.places**2 / unit
+        return unit, mean
 
 
 def uniform(places: int) -> Axis:
@@ -147,16 +148,16 @@ def gathered(axis: Windows, of: Axis | None, before: Axis | None = None) -> Reac
     if of.found is not None and of.found.windows == axis:
         return of.found
     sums, (one, every, of_one, of_all) = over_windows(axis, of.pairs)
-    of.told(one, every)
-    share = of_one / axis.after / axis.length / of.unit
+    unit, mean = of.told(one, every)
+    share = of_one / axis.after / axis.length / unit
     own = _as_before(_of_sums(sums, axis.after, of_one, of_all), before)
-    of.found = Reached(axis, share, share * own.mean, own, of.mean)
+    of.found = Reached(axis, share, share * own.mean, own, mean)
     return of.found
 
 
 def _as_before(own: Axis, before: Axis | None) -> Axis:
     """Return the axis `before` where the two differ by their scale and by rounding alone, so that it is known again."""
-    if before is None or own.places != before.places or abs(own.mean - before.mean) > ROUNDING:
+    if before is None or abs(own.mean - before.mean) > ROUNDING or own.places != before.places:
         return own
     if np.max(np.abs(own.pairs / own.unit - before.pairs / before.unit)) > ROUNDING:
         return own
@@ -189,25 +190,17 @@ def scattered(found: Reached, of: Axis | None, before: Axis | None = None) -> Sc
     axis = found.windows
     if not is_small(axis):
         return Scattered(axis.tapped, axis.tapped, found.share, found.share, 1.0, None)
-    same, every = products(found.profile, of)
-    of = of or uniform(axis.after)
+    of, count, share, reached = of or uniform(axis.after), axis.after, found.share, found.profile
     sums, (one, pairs, of_one, of_all) = over_places(axis, of.pairs)
-    of.told(one, pairs)
-    whole = axis.after * axis.length * of.unit
+    unit, mean = of.told(one, pairs)
+    whole = count * axis.length * unit
     own = _as_before(_of_sums(sums, axis.before, of_one, of_all), before)
-    share = found.share
-    return Scattered(of_one / whole, of_all / whole / axis.after, share * same, share * every, of.mean, own)
-
-
-def products(one: Axis | None, other: Axis | None) -> tuple[float, float]:
-    """Return the means of the products: over places, and over pairs of them."""
-    if one is None or other is None:
-        known = one or other
-        return 1.0, 1.0 if known is None else known.mean
-    count, unit = one.places, one.unit * other.unit
-    same = float(one.diagonal.dot(other.diagonal))
-    every = 2 * float(one.pairs.dot(other.pairs)) - same
-    return same / count / unit, every / count**2 / unit
+    same, every = 1.0, mean
+    if reached is not None:
+        of_both = float(reached.pairs[:count].dot(of.pairs[:count]))
+        same = of_both / count / (reached.unit * unit)
+        every = (2 * float(reached.pairs.dot(of.pairs)) - of_both) / count**2 / (reached.unit * unit)
+    return Scattered(of_one / whole, of_all / whole / count, share * same, share * every, mean, own)
 
 
 def pooled(axis: Axis | None, count: int) -> Axis | None:

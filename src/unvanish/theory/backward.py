@@ -98,13 +98,13 @@ def back_through_kernel(
     dL/dx.
     """
     mean, variance = weights_moments(layer.kernel)
-    units, taps, square = layer.units or 1, layer.fan_in or 1, mean * mean
+    units, taps, common = layer.units or 1, layer.fan_in or 1, mean * mean * d.together
     bent = variance * max(d.bent, -1.0)
-    weight = variance + square * d.together + bent / taps
+    weight = variance + common + bent / taps
     channels = max(taps / receptive_field(layer), 1.0)
     fresh, drawn = _left(d, units, batch_size), kernel_noise(layer, channels, units)
-    shared = square * d.together / weight if weight > 0 else 0.0
-    together = channels * square * d.together + variance + bent * level(h) ** 2
+    shared = common / weight if weight > 0 else 0.0
+    together = channels * common + variance + bent * level(h) ** 2
     return Cotangent(
         d.log.plus(ln(taps * inside * weight)),
         d.alike,

@@ -36,18 +36,24 @@ def through_kernel(h: Signal, layer: Layer, inside: float, apart: float | None =
     shift, noise = weights_moments(layer.bias)
     units, fan_in = layer.units or 1, layer.fan_in or 1
     taps, square = fan_in * inside, mean * mean
-    own, kept, common = taps * variance * h.second, taps * variance, taps * square * h.together
-    weight = variance + square * h.together
-    together = (units * square * h.together + variance) / weight if weight > 0 else 1.0
-    share = own / (own + noise) if own + noise > 0 else 0.0
+    kept = taps * variance
+    own, spread, across = kept * h.second, kept * h.spread, None if apart is None else kept * apart
+    whole, together = own + noise, 1.0
+    share = own / whole if whole > 0 else 0.0
+    if mean:
+        weight = variance + square * h.together
+        together = (units * square * h.together + variance) / weight if weight > 0 else 1.0
+        common = taps * square * h.together
+        shift, whole, spread = taps * mean * h.mean + shift, whole + common * h.spread, spread + common * h.spread
+        across = None if apart is None or across is None else across + common * apart
     drawn = kernel_noise(layer, units, fan_in)
     return Signal(
-        mean=taps * mean * h.mean + shift if mean else shift,
-        variance=own + noise + common * h.spread if mean else own + noise,
-        spread=kept * h.spread + common * h.spread if mean else kept * h.spread,
+        mean=shift,
+        variance=whole,
+        spread=spread,
         together=together,
         noise=share * share * h.noise + drawn,
-        across=None if apart is None else kept * apart + common * apart if mean else kept * apart,
+        across=across,
         pairs=h.pairs.through_kernel(drawn / 2, receptive_field(layer)),
         sizes=h.sizes,
     )

@@ -28,8 +28,10 @@ Bends = tuple[float, float]
 class Taps(Struct, frozen=True, eq=False, gc=False):
     """Hold what a convolution's taps find of its input."""
 
+    axes: tuple[Windows, ...] = ()
+    """None where shapes do not fit."""
     found: tuple[Reached, ...] = ()
-    """Along each axis; nothing where shapes do not fit."""
+    """Along each of them."""
     profile: Profile = None
     """Of the sums over taps."""
     inside: float = 1.0
@@ -69,8 +71,8 @@ def taps(axes: tuple[Windows, ...], h: Profile, before: Profile) -> Taps:
     for along in found:
         one, two, every = one * along.share, two * along.shared, every * along.alike
     inner, outer = _places(axes)
-    alike = _others(every, 1.0, inner)
-    return Taps(found, own, one, _of_two(one, two, alike, outer), alike)
+    alike = (every * inner - 1) / (inner - 1) if inner > 1 else 1.0
+    return Taps(axes, found, own, one, _of_two(one, two, alike, outer), alike)
 
 
 @lru_cache(maxsize=SETTLED)
@@ -80,17 +82,16 @@ def handed_back(at: Taps, d: Profile, before: Profile) -> HandedBack:
     before: of the cotangent that this is made from. A sum over taps is the same, whichever of its two ends it is taken
     at.
     """
-    found = at.found
-    if not found:
+    axes, found = at.axes, at.found
+    if not axes:
         return NOTHING_HANDED_BACK
     scattered = along_axis.each(along_axis.scattered, found, _of(d, found), _of(before, found))
     one = two = same = every = alike = 1.0
     for along in scattered:
         one, two, alike = one * along.share, two * along.shared, alike * along.alike
         same, every = same * along.same, every * along.every
-    axes = tuple([along.windows for along in found])
     inner, outer = _places(axes)
-    alike = _others(alike, 1.0, outer)
+    alike = (alike * outer - 1) / (outer - 1) if outer > 1 else 1.0
     taken, overlap = _of_two(one, two, alike, outer), _of_two(same, every, at.alike * alike, outer)
     uniform = min(inner, outer) < 2 or (d is None and all([axis.whole and axis.after == axis.before for axis in axes]))
     below = None if uniform else tuple([along.profile for along in scattered])
@@ -105,12 +106,9 @@ def _places(axes: tuple[Windows, ...]) -> tuple[int, int]:
 
 def _of_two(one: float, two: float, given: float, count: int) -> float:
     """Return what is passed of two places, over that of one, from means over all pairs; given: of what came in."""
-    return _others(two, one, count) / (given * one) if given * one > 0 else 1.0
-
-
-def _others(every: float, same: float, count: int) -> float:
-    """Return the mean over pairs of two places, from that over all pairs and that over each with itself."""
-    return (every * count - same) / (count - 1) if count > 1 else same
+    if not given * one > 0:
+        return 1.0
+    return ((two * count - one) / (count - 1) if count > 1 else one) / (given * one)
 
 
 def through(layer: Layer, sources: Sequence[tuple[Layer, Signal]], leaving: Signal) -> Profile:
