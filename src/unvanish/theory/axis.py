@@ -46,7 +46,7 @@ class Axis(Struct, eq=False):
     known_mean: float | None = None
     known_logs: tuple[Array, Array] | None = None
     again: bool = False
-    """Whether it was found again, by layers that have settled: what follows from it is kept, else it would fill memory."""
+    """Whether layers that have settled found it again: what follows from it is kept, which else would fill memory."""
     bent: tuple[float, float, Axis] | None = None
     """The last exponents that it was bent by, and what that made of it."""
     product: tuple[Axis, Axis] | None = None

@@ -60,7 +60,7 @@ class Draws(Struct, eq=False, gc=False):
 def stacked(several: Sequence[Draws]) -> Array:
     """Return the numbers of all; shape (draws, values)."""
     first = several[0].fixed
-    same = all([draws.fixed is first for draws in several])  # as of layers in a row
+    same = all(draws.fixed is first for draws in several)  # as of layers in a row
     fixed = first[None, :] if same else np.array([draws.fixed for draws in several])
     found: Array = fixed * np.array([draws.factor for draws in several])[:, None]
     found += np.array([draws.term for draws in several])[:, None]

@@ -20,7 +20,6 @@ from unvanish.theory.axis import Axis, Reached
 from unvanish.theory.geometry import Windows, places, space
 from unvanish.theory.signal import Profile, Signal, moments_of, weights_moments
 
-
 Bends = tuple[float, float]
 """Exponents by which q, and c of a pair of places, are to be taken."""
 
@@ -66,7 +65,7 @@ def taps(axes: tuple[Windows, ...], h: Profile, before: Profile) -> Taps:
     if not axes:
         return NO_TAPS
     found = along_axis.each(along_axis.gathered, axes, _of(h, axes), _of(before, axes))
-    own = None if h is None and all([axis.whole for axis in axes]) else tuple([axis.profile for axis in found])
+    own = None if h is None and all(axis.whole for axis in axes) else tuple([axis.profile for axis in found])
     one = two = every = 1.0
     for along in found:
         one, two, every = one * along.share, two * along.shared, every * along.alike
@@ -93,7 +92,7 @@ def handed_back(at: Taps, d: Profile, before: Profile) -> HandedBack:
     inner, outer = _places(axes)
     alike = (alike * outer - 1) / (outer - 1) if outer > 1 else 1.0
     taken, overlap = _of_two(one, two, alike, outer), _of_two(same, every, at.alike * alike, outer)
-    uniform = min(inner, outer) < 2 or (d is None and all([axis.whole and axis.after == axis.before for axis in axes]))
+    uniform = min(inner, outer) < 2 or (d is None and all(axis.whole and axis.after == axis.before for axis in axes))
     below = None if uniform else tuple([along.profile for along in scattered])
     return HandedBack((one, taken), (same, overlap), below)
 
@@ -175,7 +174,7 @@ def behind_activation(d: Profile, own: Profile, bends: Bends) -> Profile:
 
     own: the profile of u. bends: as of `through_units`.
     """
-    return d if own is None else _bent(own, *bends, d, back=True)
+    return d if own is None else _bent(own, *bends, d, last=True)
 
 
 def mixed(parts: Sequence[tuple[float, Profile]]) -> Profile:
@@ -223,17 +222,19 @@ def _power(low: float, high: float, over: float) -> float:
 
 
 def _bent(
-    profile: tuple[Axis | None, ...], one: float, pair: float, times: Profile = None, *, back: bool = False
+    profile: tuple[Axis | None, ...], one: float, pair: float, times: Profile = None, *, last: bool = False
 ) -> Profile:
-    """Return what an activation makes of a profile, times another one. back: on the way back, the last to ask for it."""
+    """Return what an activation makes of a profile, times another one. last: as of axis.bent."""
     if not (math.isfinite(one) and math.isfinite(pair)):
         if times is None:
             return profile
         one = pair = 1.0
     if times is None:
-        return along_axis.each(lambda axis: along_axis.bent(axis, one, pair, last=back), profile)
+        return along_axis.each(lambda axis: along_axis.bent(axis, one, pair, last=last), profile)
     bent, by = along_axis.bent, along_axis.times
-    return along_axis.each(lambda axis, other: by(bent(axis, one, pair, last=back), other), profile, _of(times, profile))
+    return along_axis.each(
+        lambda axis, other: by(bent(axis, one, pair, last=last), other), profile, _of(times, profile)
+    )
 
 
 def _evened(profile: Profile, by: Profile) -> Profile:
