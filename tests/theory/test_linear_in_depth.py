@@ -132,7 +132,7 @@ def test_no_layer_is_walked_through_by_a_collection_of_garbage(recipe: str) -> N
 def test_the_windows_of_a_geometry_are_worked_out_once(recipe: str) -> None:
     found = []
     for depth in (10, 80):
-        tables = (tap_sums.places_under, tap_sums.windows_over)
+        tables = (tap_sums.to_windows, tap_sums.to_places)
         for table in tables:
             table.cache_clear()
         walked("12, 12", recipe, depth)
