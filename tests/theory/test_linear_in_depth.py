@@ -109,6 +109,20 @@ def test_linear_layers_that_have_settled_find_the_same_on_the_way_back() -> None
     assert last != first
 
 
+@pytest.mark.parametrize("recipe", [PLAIN, RESIDUAL, STRIDED, "conv(8, 3)*2"])
+def test_no_two_forecasts_share_an_axis(recipe: str) -> None:
+    """What is kept in one changes as it is asked: forecasts may run at once."""
+    held = []
+    for _ in range(2):
+        passes = walked("12, 12", recipe, 10).values()
+        profiles = [
+            p for at in passes for p in (at.spread, at.leaving.profile, at.d_arriving and at.d_arriving.profile)
+        ]
+        held.append({axis for profile in profiles if profile for axis in profile if axis is not None})
+    assert held[0]
+    assert not held[0] & held[1]
+
+
 def test_what_follows_from_an_axis_is_let_go_where_layers_have_not_settled() -> None:
     """Kept, it filled most of the memory of a deep network."""
     deep, shallow = walked("6, 6", PLAIN, 300), walked("6, 6", PLAIN, 20)

@@ -56,12 +56,21 @@ SETTLED = 16
 """Results that are kept, of layers that find the profiles of an earlier one again: those that take turns in a block."""
 
 
-@lru_cache(maxsize=SETTLED)
 def taps(axes: tuple[Windows, ...], h: Profile, before: Profile) -> Taps:
     """Return what a kernel's taps find of its input.
 
     h: of the input. before: of the pre-activation that this is made from.
     """
+    return _taps(axes, h, before) if h is None else _taps_again(axes, h, before)
+
+
+@lru_cache(maxsize=SETTLED)
+def _taps_again(axes: tuple[Windows, ...], h: tuple[Axis | None, ...], before: Profile) -> Taps:
+    """Return the same, of a profile that belongs to one forecast: no two, which may run at once, share an axis."""
+    return _taps(axes, h, before)
+
+
+def _taps(axes: tuple[Windows, ...], h: Profile, before: Profile) -> Taps:
     if not axes:
         return NO_TAPS
     found = along_axis.each(along_axis.gathered, axes, _of(h, axes), _of(before, axes))
