@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import astuple
 from scipy import integrate
 
 from unvanish.core.activations import DEFAULT_PARAMETER, FUNCTIONS, derivative, value
@@ -126,8 +127,12 @@ def test_between_the_points_of_the_lattice_moments_are_those_of_the_integral(nam
             "slope": direct.slope_second**0.5,
             "slope_tilt": direct.slope_second**0.5,
         }
-        assert_near(getattr(of, field), getattr(direct, field), 1e-8, scale.get(field, 0.0), field)
-    for one, other in zip(of.degrees, direct.degrees, strict=True):
+        expected = getattr(direct, field)
+        if math.isnan(expected):  # 0/0, of a hard_shrink that is 0 wherever u goes
+            assert math.isnan(getattr(of, field)), field
+        else:
+            assert_near(getattr(of, field), expected, 1e-8, scale.get(field, 0.0), field)
+    for one, other in zip(astuple(of.degrees), astuple(direct.degrees), strict=True):
         assert_near(one, other, 1e-6, direct.mean**2 + direct.variance + direct.slope_second)
 
 
@@ -169,7 +174,7 @@ def test_the_closed_form_of_two_straight_lines_equals_the_integral(below, varian
     for field in PLAIN:
         scale = math.sqrt(variance) if field == "mean" else 1.0
         assert_near(getattr(integral, field), getattr(closed, field), 1e-10, scale, field)
-    for one, other in zip(closed.degrees, integral.degrees, strict=True):
+    for one, other in zip(astuple(closed.degrees), astuple(integral.degrees), strict=True):
         assert_near(other, one, 1e-9, max(variance, 1.0))
     for gap in (1e-8, 1e-4, 0.01, 0.3, 1.0, 1.5, 1.9, 2.0):
         assert closed.spread(gap) == pytest.approx(integral.spread(gap), rel=1e-10, abs=0)
@@ -182,7 +187,7 @@ def test_the_exponential_is_log_normal(gap):
     closed, series = moments("exponential", mean=-0.3, variance=0.4), integrated("exponential", 0.0, -0.3, 0.4)
     for field in PLAIN:
         assert getattr(closed, field) == pytest.approx(getattr(series, field), rel=1e-8, abs=0), field
-    assert list(closed.degrees) == pytest.approx(list(series.degrees), rel=1e-7, abs=0)
+    assert astuple(closed.degrees) == pytest.approx(astuple(series.degrees), rel=1e-7, abs=0)
     assert closed.spread(gap) == pytest.approx(series.spread(gap), rel=1e-8, abs=0)
     assert closed.slope_pair(gap) == pytest.approx(series.slope_pair(gap), rel=1e-8, abs=0)
     assert closed.slope_kurtosis_pair(gap) == pytest.approx(series.slope_kurtosis_pair(gap), rel=1e-7, abs=0)

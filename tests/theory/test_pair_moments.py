@@ -116,7 +116,7 @@ def test_pairs_of_erf_equal_the_closed_form(variance, gap):
 @pytest.mark.parametrize("gap", GAPS)
 def test_both_integrals_equal_the_closed_form_of_erf(variance, gap):
     of, exact = integrated("erf", 0.0, 0.0, variance), moments("erf", variance=variance)
-    direct = close("erf", 0.0, 0.0, variance, gap, of._one)
+    direct = close("erf", 0.0, 0.0, variance, gap, of)
     for found in (direct, of.pair(gap)):
         assert found.spread == pytest.approx(exact.spread(gap), rel=3e-9, abs=0)
         assert found.slope == pytest.approx(exact.slope_pair(gap), rel=0, abs=3e-9 * exact.slope_second)

@@ -104,7 +104,7 @@ def test_a_long_axis_is_uniform() -> None:
     network = build("input(200, 3), conv(8, 3)*3, flatten, dense(1)")
     passes = walk(network, 4, Signal(K**0.5, Q - K, Q - K))
     assert passes["conv_3"].leaving.profile in (None, (None,))
-    assert passes["conv_3"].inside == pytest.approx(1 - 2 / 600, rel=1e-12, abs=0)
+    assert passes["conv_3"].taps.inside == pytest.approx(1 - 2 / 600, rel=1e-12, abs=0)
 
 
 @pytest.mark.parametrize("places", [5, 12])

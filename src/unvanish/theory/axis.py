@@ -44,9 +44,13 @@ class Axis(Struct, eq=False):
     places: int
     known_unit: float | None = None
     known_mean: float | None = None
-    known_correlations: tuple[Array, Array, Array] | None = None
+    known_logs: tuple[Array, Array] | None = None
+    again: bool = False
+    """Whether layers that have settled found it again: what follows from it is kept, which else would fill memory."""
     bent: tuple[float, float, Axis] | None = None
     """The last exponents that it was bent by, and what that made of it."""
+    product: tuple[Axis, Axis] | None = None
+    """The last axis that it was multiplied by, and the product."""
     found: Reached | None = None
     """What the last windows found of it."""
 
@@ -74,20 +78,24 @@ class Axis(Struct, eq=False):
             self.known_mean = float(packing(self.places).sums[1].dot(self.pairs)) / self.places**2 / self.unit
         return self.known_mean
 
-    @property
-    def correlations(self) -> tuple[Array, Array, Array]:
-        """Return sqrt(q), sqrt(q q') and ln c, for q (the diagonal, to scale) and c = k / sqrt(q q') of each pair."""
-        if self.known_correlations is None:
-            root = np.sqrt(np.maximum(self.diagonal, LEAST * self.unit))
-            both = outer(root)
-            c = self.pairs / both
-            self.known_correlations = root, both, np.log(np.maximum(c, LEAST, out=c), out=c)
-        return self.known_correlations
+    def logs(self) -> tuple[Array, Array, Array | None]:
+        """Return sqrt(q) and ln c, for q (the diagonal, to scale) and c = k / sqrt(q q') of each pair.
 
-    def told(self, diagonal: float, pairs: float) -> None:
-        """Take the sums, which came with others of the same numbers."""
-        self.known_unit = max(diagonal / self.places, 1e-300)
-        self.known_mean = pairs / self.places**2 / self.known_unit
+        And sqrt(q q'), where it was just worked out.
+        """
+        if self.known_logs is not None:
+            return *self.known_logs, None
+        root = np.sqrt(np.maximum(self.diagonal, LEAST * self.unit))
+        both = outer(root)
+        c = self.pairs / both
+        self.known_logs = root, np.log(np.maximum(c, LEAST, out=c), out=c)
+        return *self.known_logs, both
+
+    def told(self, diagonal: float, pairs: float) -> tuple[float, float]:
+        """Take the sums, which came with others of the same numbers; return unit and mean."""
+        self.known_unit = unit = max(diagonal / self.places, 1e-300)
+        self.known_mean = mean = pairs / self.places**2 / unit
+        return unit, mean
 
 
 def uniform(places: int) -> Axis:
@@ -121,6 +129,8 @@ class Reached(NamedTuple):
     windows: Windows
     share: float
     """How much less than without padding a tap finds at one place."""
+    shared: float
+    """The same of any two places."""
     profile: Axis | None
     """How that varies over the windows."""
     alike: float
@@ -133,48 +143,64 @@ def gathered(axis: Windows, of: Axis | None, before: Axis | None = None) -> Reac
     of: at its input. before: what an earlier layer found, which is found again where layers have settled.
     """
     if not is_small(axis):
-        return Reached(axis, axis.tapped, None, 1.0)
+        return Reached(axis, axis.tapped, axis.tapped, None, 1.0)
     of = of or uniform(axis.before)
     if of.found is not None and of.found.windows == axis:
         return of.found
     sums, (one, every, of_one, of_all) = over_windows(axis, of.pairs)
-    of.told(one, every)
-    share = of_one / axis.after / axis.length / of.unit
-    own = _of_sums(sums, axis.after, of_one, of_all)
-    of.found = Reached(axis, share, before if before is not None and _are_same(own, before) else own, of.mean)
+    unit, mean = of.told(one, every)
+    share = of_one / axis.after / axis.length / unit
+    own = _as_before(_of_sums(sums, axis.after, of_one, of_all), before)
+    of.found = Reached(axis, share, share * own.mean, own, mean)
     return of.found
 
 
-def _are_same(one: Axis, other: Axis) -> bool:
-    """Say whether two axes differ by their scale and by rounding alone."""
-    if one.places != other.places or abs(one.mean - other.mean) > ROUNDING:
-        return False
-    return bool(np.max(np.abs(one.pairs / one.unit - other.pairs / other.unit)) <= ROUNDING)
+def _as_before(own: Axis, before: Axis | None) -> Axis:
+    """Return the axis `before` where the two differ by their scale and by rounding alone, so that it is known again."""
+    if before is None or abs(own.mean - before.mean) > ROUNDING or own.places != before.places:
+        return own
+    if np.max(np.abs(own.pairs / own.unit - before.pairs / before.unit)) > ROUNDING:
+        return own
+    before.again = True
+    return before
 
 
-def scattered(axis: Windows, of: Axis | None) -> tuple[float, float, Axis | None, float]:
+class Scattered(NamedTuple):
+    """Hold what the taps of a convolution do to a cotangent along one axis, and to the gradient."""
+
+    share: float
+    """How much less than without padding all places get in all."""
+    shared: float
+    """The same of all pairs of them."""
+    same: float
+    """How much less it is of the product of the cotangent and of what the taps find: the mean over windows."""
+    every: float
+    """The same over pairs of windows."""
+    alike: float
+    """The mean over all pairs of windows of the cotangent, in units of one window's."""
+    profile: Axis | None
+    """Of the sums over taps."""
+
+
+def scattered(found: Reached, of: Axis | None, before: Axis | None = None) -> Scattered:
     """Return what two places of the input get of the windows that have them under the same tap, summed over taps.
 
-    First, how much less than without padding all places get in all, and all pairs of them; then the axis, and the mean
-    of `of` itself.
+    of: of the cotangent at the windows. before: as of `gathered`.
     """
+    axis = found.windows
     if not is_small(axis):
-        return axis.tapped, axis.tapped, None, 1.0
-    of = of or uniform(axis.after)
-    sums, (one, every, of_one, of_all) = over_places(axis, of.pairs)
-    of.told(one, every)
-    whole = axis.after * axis.length * of.unit
-    return of_one / whole, of_all / whole / axis.after, _of_sums(sums, axis.before, of_one, of_all), of.mean
-
-
-def products(one: Axis | None, other: Axis | None) -> tuple[float, float]:
-    """Return the means of the products: over places, and over pairs of them."""
-    if one is None or other is None:
-        known = one or other
-        return 1.0, 1.0 if known is None else known.mean
-    count, unit = one.places, one.unit * other.unit
-    same, every = packing(count).sums.dot(one.pairs * other.pairs).tolist()
-    return same / count / unit, every / count**2 / unit
+        return Scattered(axis.tapped, axis.tapped, found.share, found.share, 1.0, None)
+    of, count, share, reached = of or uniform(axis.after), axis.after, found.share, found.profile
+    sums, (one, pairs, of_one, of_all) = over_places(axis, of.pairs)
+    unit, mean = of.told(one, pairs)
+    whole = count * axis.length * unit
+    own = _as_before(_of_sums(sums, axis.before, of_one, of_all), before)
+    same, every = 1.0, mean
+    if reached is not None:
+        of_both = float(reached.pairs[:count].dot(of.pairs[:count]))
+        same = of_both / count / (reached.unit * unit)
+        every = (2 * float(reached.pairs.dot(of.pairs)) - of_both) / count**2 / (reached.unit * unit)
+    return Scattered(of_one / whole, of_all / whole / count, share * same, share * every, mean, own)
 
 
 def pooled(axis: Axis | None, count: int) -> Axis | None:
@@ -200,28 +226,40 @@ def repeated(axis: Axis | None, count: int) -> Axis | None:
     return Axis(packed(axis.matrix[np.ix_(at, at)]), count)
 
 
-def bent(axis: Axis | None, one: float, pair: float) -> Axis | None:
-    """Return q^one times c^pair, where q (the diagonal) and c = k / sqrt(q q') are what the numbers say of places."""
+def bent(axis: Axis | None, one: float, pair: float, *, last: bool = False) -> Axis | None:
+    """Return q^one times c^pair, where q (the diagonal) and c = k / sqrt(q q') are what the numbers say of places.
+
+    last: whether nobody will ask for this axis again.
+    """
     if axis is None:
         return None
     if axis.bent is not None and max(abs(one - axis.bent[0]), abs(pair - axis.bent[1])) <= ROUNDING:
         return axis.bent[2]
-    root, both, logs = axis.correlations
-    found = pair * logs
-    np.exp(found, out=found)
+    root, logs, both = axis.logs()
+    pairs = pair * logs
+    np.exp(pairs, out=pairs)
     if one == 1:
-        found *= both
+        pairs *= outer(root) if both is None else both
     elif one != 0:
-        found *= outer((root / math.sqrt(axis.unit)) ** one)
-    axis.bent = one, pair, Axis(found, axis.places)
-    return axis.bent[2]
+        pairs *= outer((root / math.sqrt(axis.unit)) ** one)
+    found = Axis(pairs, axis.places)
+    if axis.again:
+        axis.bent = one, pair, found
+    elif last:
+        axis.known_logs = None
+    return found
 
 
 def times(one: Axis | None, other: Axis | None) -> Axis | None:
     """Return the product, pair by pair."""
     if one is None or other is None:
         return one or other
-    return Axis(one.pairs * other.pairs, one.places)
+    if one.product is not None and one.product[0] is other:
+        return one.product[1]
+    found = Axis(one.pairs * other.pairs, one.places)
+    if other.again:
+        one.product = other, found
+    return found
 
 
 def evened(axis: Axis | None, by: Axis | None) -> Axis | None:

@@ -23,9 +23,6 @@ from unvanish.theory.signal import (
     gap_of,
     kernel_noise,
     moments_of,
-    slope_kurtosis_pair_of,
-    slope_pair_of,
-    spread_of,
     units_of,
     weights_moments,
 )
@@ -48,35 +45,38 @@ def back_through_activation(
     """
     u = d.chosen or u
     of, gap = moments_of(u, activation, parameter), u.gap
-    factor = of.slope_second + Shifts.of(of, u.batch, u.within).slope_second
-    kept = pair = slope_pair_of(of, gap) / of.slope_second if of.slope_second > 0 else 0.0
-    together = of.slope**2 / of.slope_second if of.slope_second > 0 else 0.0
+    second, slope_pair = of.slope_second, of.slope_pair(gap)
+    factor = second + Shifts.of(of, u.batch, u.within).slope_second
+    kept = together = lean = 0.0
+    if second > 0:
+        kept, together, lean = slope_pair / second, of.slope**2 / second, of.slope_tilt**2 / second
+    pair = kept
     norm = d.over_batch or d.over_units
     if norm is not None:
         factor = norm.through / norm.passed if norm.passed > 0 else 0.0
         kept, together = (norm.alike, together) if d.over_batch is not None else (kept, norm.alike)
-    lean = of.slope_tilt**2 / of.slope_second if of.slope_second > 0 else 0.0
     gathered, gain = None, 0.0
     if u.sizes is not None and (curve := curves(activation, parameter)).runs_away:
         gathered, gain = through_slopes(d.gathered, u.sizes, curve)
     alike = d.alike.nearer_to_one(kept)
     other = kept
     if u.across is not None and norm is None:
-        other = slope_pair_of(of, gap_of(apart(u), u.variance)) / (of.slope_second or 1.0)
-    return Cotangent(
-        log=d.log.plus(ln(factor) + gain),
-        alike=alike,
-        pairs=d.pairs * pair * slide(of, gap, u.spread, spread_of(of, gap)),
-        places=kept_places(d, alike, other),
-        within=1 + (d.within - 1) * other,
-        profile=profile,
-        together=1 + (d.together - 1) * together,
-        noise=d.noise + _mask_noise(d, of.slope_kurtosis, slope_kurtosis_pair_of(of, gap), batch_size) / max(units, 1),
-        single=d.single,
-        degrees=d.degrees,
-        common=d.common * min(abs(kept), 1.0) ** 2,
-        response=of.elasticity * d.response + (of.slope_along - 1) / 2,
-        echo=d.echo + d.response**2 * activation_noise(of, units) * _left(d, units, batch_size),
+        other = of.slope_pair(gap_of(apart(u), u.variance)) / (second or 1.0)
+    mask = _mask_noise(d, of.slope_kurtosis, of.slope_kurtosis_pair(gap), batch_size)
+    return Cotangent(  # as far as `echo` by place: Python passes more than fifteen names by way of a dictionary
+        d.log.plus(ln(factor) + gain),
+        alike,
+        d.pairs * pair * slide(slope_pair, u.spread, of.spread(gap)),
+        kept_places(d, alike, other),
+        1 + (d.within - 1) * other,
+        profile,
+        1 + (d.together - 1) * together,
+        d.noise + mask / max(units, 1),
+        d.single,
+        d.degrees,
+        d.common * min(abs(kept), 1.0) ** 2,
+        of.elasticity * d.response + (of.slope_along - 1) / 2,
+        d.echo + d.response**2 * activation_noise(of, units) * _left(d, units, batch_size),
         trunk=d.trunk,
         pull=of.slope_tilt * d.branch if d.at_trunk else 0.0,
         follows=of.elasticity if d.at_trunk else 0.0,
@@ -98,26 +98,27 @@ def back_through_kernel(
     dL/dx.
     """
     mean, variance = weights_moments(layer.kernel)
-    units, taps, square = layer.units or 1, layer.fan_in or 1, mean * mean
+    units, taps, common = layer.units or 1, layer.fan_in or 1, mean * mean * d.together
     bent = variance * max(d.bent, -1.0)
-    weight = variance + square * d.together + bent / taps
+    weight = variance + common + bent / taps
     channels = max(taps / receptive_field(layer), 1.0)
     fresh, drawn = _left(d, units, batch_size), kernel_noise(layer, channels, units)
-    shared = square * d.together / weight if weight > 0 else 0.0
+    shared = common / weight if weight > 0 else 0.0
+    together = channels * common + variance + bent * level(h) ** 2
     return Cotangent(
-        log=d.log.plus(ln(taps * inside * weight)),
-        alike=d.alike,
-        pairs=d.pairs,
-        places=1 + (d.places - 1) * both,
-        within=1 + (d.within - 1) * both,
-        profile=profile,
-        together=(channels * square * d.together + variance + bent * level(h) ** 2) / weight if weight > 0 else 1.0,
-        noise=d.noise + drawn * fresh,
-        single=shared + (1 - shared) * d.single,
-        degrees=d.degrees,
-        common=d.common + (1 - d.common) * drawn / 2,
-        response=d.response,
-        echo=d.echo + d.response**2 * kernel_noise(layer, units, taps) * fresh,
+        d.log.plus(ln(taps * inside * weight)),
+        d.alike,
+        d.pairs,
+        1 + (d.places - 1) * both,
+        1 + (d.within - 1) * both,
+        profile,
+        together / weight if weight > 0 else 1.0,
+        d.noise + drawn * fresh,
+        shared + (1 - shared) * d.single,
+        d.degrees,
+        d.common + (1 - d.common) * drawn / 2,
+        d.response,
+        d.echo + d.response**2 * kernel_noise(layer, units, taps) * fresh,
         onto=d.onto,
         trunk=d.trunk,
         branch=d.branch,

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import NamedTuple
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from unvanish.core.activations import derivative, value
@@ -31,8 +31,8 @@ _POINTS = np.polynomial.legendre.leggauss(8)
 _HALF, _OF_HALF = (of[7:] for of in np.polynomial.hermite_e.hermegauss(14))
 
 
-class Pair(NamedTuple):
-    """Hold three moments of a pair."""
+class Pair(Struct, frozen=True, gc=False):
+    """Hold three moments of a pair; there is one for each layer, as of the other structs of moments."""
 
     spread: float
     """E (f(u) - f(w))^2 / 2 = E f^2 - E f(u) f(w)."""
@@ -96,7 +96,8 @@ def _middles(mean: float, middle: float, apart: float, kinks: tuple[float, ...],
     met = {(i + j) / 2 for i, j in itertools.combinations_with_replacement(kinks, 2) if abs(i - j) < 2 * REACH * apart}
     near = [at + sign * apart * _NEAR for at in met for sign in (-1, 1)]
     low, high = mean - REACH * middle, mean + REACH * middle
-    return np.unique(np.clip(np.concatenate([mean + middle * _MIDDLE, ladder, *near]), low, high))
+    edges = np.sort(np.clip(np.concatenate([mean + middle * _MIDDLE, ladder, *near]), low, high))
+    return edges[np.diff(edges, prepend=-math.inf) > 0]  # np.unique loads a part of numpy that nothing else here needs
 
 
 def _nodes(edges: Array) -> tuple[Array, Array]:

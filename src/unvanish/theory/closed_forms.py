@@ -3,49 +3,84 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
+from msgspec import Struct
 
 from unvanish.core.activations import derivative, value
 from unvanish.theory.close_pairs import Pair
 from unvanish.theory.finite_batch import Degrees
 
 
-class PiecewiseLinear:
-    """Moments of f(u) = u above 0 and a * u below: relu, leaky_relu, linear (Cho & Saul 2009, n = 1 and n = 0)."""
+class PiecewiseLinear(Struct, frozen=True, eq=False, gc=False):
+    """Moments of f(u) = u above 0 and a * u below: relu, leaky_relu, linear (Cho & Saul 2009, n = 1 and n = 0).
 
-    elasticity = 1.0
-    slope_along = 1.0
+    All but the first three follow from a alone, unless it is 1: a network has one for each variance.
+    """
 
-    def __init__(self, below: float, mean: float, variance: float) -> None:
-        """Take u ~ N(mean, variance); the mean must be 0 unless below is 1."""
-        self._below, self._variance = below, variance
-        square, fourth = below * below, below**4
-        self.mean = mean if below == 1 else (1 - below) * math.sqrt(variance / (2 * math.pi))
-        self.variance = variance if below == 1 else variance * (1 + square) / 2 - self.mean * self.mean
-        self.kurtosis = _kurtosis(mean, variance) if below == 1 else 6 * (1 + fourth) / (1 + square) ** 2
-        self.central_kurtosis = _central_kurtosis(below)
-        self.slope = (1 + below) / 2
-        self.slope_second = (1 + square) / 2
-        self.slope_kurtosis = 2 * (1 + fourth) / (1 + square) ** 2
-        self.slope_tilt = (1 - below) / math.sqrt(2 * math.pi)
-        kink = self.slope_tilt * math.sqrt(variance)
-        self.degrees = Degrees(kink, -kink, 0.0, 0.0)
+    mean: float
+    variance: float
+    of: float
+    """The variance of u."""
+    kurtosis: float
+    below: float
+    """a."""
+    central_kurtosis: float
+    slope: float
+    slope_second: float
+    slope_kurtosis: float
+    slope_tilt: float
+    elasticity: float = 1.0
+    slope_along: float = 1.0
+
+    @classmethod
+    def at(cls, below: float, mean: float, variance: float) -> PiecewiseLinear:
+        """Return the moments at u ~ N(mean, variance); the mean must be 0 unless below is 1."""
+        kurtosis, *rest = _of_slopes(below)
+        if below == 1:
+            return cls(mean, variance, variance, _kurtosis(mean, variance), below, *rest)
+        mean = (1 - below) * math.sqrt(variance / (2 * math.pi))
+        return cls(mean, variance * (1 + below * below) / 2 - mean * mean, variance, kurtosis, below, *rest)
+
+    @property
+    def degrees(self) -> Degrees:
+        """Return how f, f^2 and f'^2 bend."""
+        kink = self.slope_tilt * math.sqrt(self.of)
+        return Degrees(kink, -kink, 0.0, 0.0)
 
     def spread(self, gap: float) -> float:
         """Return E f^2 - E f(u) f(w): the arc-cosine kernel of degree 1, subtracted from its value at angle 0."""
-        angle = _angle(gap)
-        bent = math.pi * gap + angle * math.cos(angle) - math.sin(angle)
-        return self._variance * ((1 - self._below) ** 2 * bent / (2 * math.pi) + self._below * gap)
+        return self.of * _of_pair(self.below, gap)[0]
 
     def slope_pair(self, gap: float) -> float:
         """Return E f'(u) f'(w): the arc-cosine kernel of degree 0."""
-        return _both_sides(self._below, gap)
+        return _of_pair(self.below, gap)[1]
 
     def slope_kurtosis_pair(self, gap: float) -> float:
         """Return E f'(u)^2 f'(w)^2 / (E f'^2)^2; the square of f' is again piecewise constant."""
-        return _both_sides(self._below**2, gap) / self.slope_second**2
+        return _of_pair(self.below, gap)[2] / self.slope_second**2
+
+
+@lru_cache(maxsize=64)
+def _of_slopes(below: float) -> tuple[float, float, float, float, float, float]:
+    """Return the two kurtoses, and slope, slope_second, slope_kurtosis and slope_tilt of u ~ N(0, variance)."""
+    square, fourth = below * below, below**4
+    kurtosis, steepness = 6 * (1 + fourth) / (1 + square) ** 2, 2 * (1 + fourth) / (1 + square) ** 2
+    tilt = (1 - below) / math.sqrt(2 * math.pi)
+    return kurtosis, _central_kurtosis(below), (1 + below) / 2, (1 + square) / 2, steepness, tilt
+
+
+@lru_cache(maxsize=2**15)  # asked for again on the way back, of as many layers
+def _of_pair(below: float, gap: float) -> tuple[float, float, float]:
+    """Return E f^2 - E f(u) f(w) for u of variance 1, E f'(u) f'(w) and E f'(u)^2 f'(w)^2: of any variance and gap."""
+    angle = _angle(gap)
+    bent = math.pi * gap + angle * math.cos(angle) - math.sin(angle)
+    spread = (1 - below) ** 2 * bent / (2 * math.pi) + below * gap
+    both = (math.pi - angle) / (2 * math.pi)  # P(u and w above 0)
+    square = below * below
+    return spread, (1 - below) ** 2 * both + below, (1 - square) ** 2 * both + square
 
 
 class Exponential:
@@ -132,11 +167,6 @@ class Point(NamedTuple):
 def _angle(gap: float) -> float:
     """Return arccos(1 - gap), exact for tiny gaps."""
     return 2 * math.asin(math.sqrt(min(max(gap / 2, 0.0), 1.0))) if gap == gap else math.nan
-
-
-def _both_sides(below: float, gap: float) -> float:
-    """Return E g(u) g(w) for g = 1 above 0 and `below` below: P(both above) is 1/2 - angle/2 pi."""
-    return (1 - below) ** 2 * (math.pi - _angle(gap)) / (2 * math.pi) + below
 
 
 def _kurtosis(mean: float, variance: float) -> float:

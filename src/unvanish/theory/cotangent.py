@@ -7,6 +7,7 @@ dense and convolution alike, as logarithms, since a thousand layers of 0.25 are 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from msgspec import Struct
@@ -86,7 +87,7 @@ class Cotangent(Struct, frozen=True, gc=False):
     """The pre-activation where a maximum pool has taken its input's largest values: only there is a cotangent."""
 
 
-def merged(parts: list[Cotangent], h: Signal, units: int) -> Cotangent:
+def merged(parts: Sequence[Cotangent], h: Signal, units: int) -> Cotangent:
     """Return the sum of the cotangents of all layers that read one output h of so many units.
 
     They are uncorrelated but for what the branches of a residual network pull in step (trunk).
@@ -146,7 +147,7 @@ def _share(own: Array, whole: Array, parts: int) -> Array:
         return np.where(whole > -np.inf, np.exp(own - whole), 1 / parts)
 
 
-def _together(parts: list[Cotangent], alike: list[Array]) -> float:
+def _together(parts: Sequence[Cotangent], alike: list[Array]) -> float:
     """Return `places` of a sum: the mean over its parts, each weighted by how much of it adds up over samples.
 
     alike: that of each part, times its share.

@@ -19,6 +19,13 @@ def mean(values: Array) -> float:
     return float(sum(values.tolist())) / values.size
 
 
+def means(rows: Array) -> list[float]:
+    """Return `mean` of each row, added up in the same order."""
+    with np.errstate(invalid="ignore"):
+        found: list[float] = (sum(rows.T) / rows.shape[1]).tolist()
+    return found
+
+
 class Draws(Struct, eq=False, gc=False):
     """Hold `factor` * `fixed` + `term`. It is never changed."""
 
@@ -52,7 +59,9 @@ class Draws(Struct, eq=False, gc=False):
 
 def stacked(several: Sequence[Draws]) -> Array:
     """Return the numbers of all; shape (draws, values)."""
-    found = np.array([draws.fixed for draws in several])
-    found *= np.array([draws.factor for draws in several])[:, None]
+    first = several[0].fixed
+    same = all(draws.fixed is first for draws in several)  # as of layers in a row
+    fixed = first[None, :] if same else np.array([draws.fixed for draws in several])
+    found: Array = fixed * np.array([draws.factor for draws in several])[:, None]
     found += np.array([draws.term for draws in several])[:, None]
     return found

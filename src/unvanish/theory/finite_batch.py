@@ -8,13 +8,13 @@ the product of the second ones (Edgeworth's expansion; derived).
 from __future__ import annotations
 
 import math
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 
-class Degrees(NamedTuple):
+class Degrees(Struct, frozen=True, gc=False):
     """Hold E g He_n(z) for u = mean + sd * z: how strongly f, f^2 and f'^2 bend."""
 
     value_second: float

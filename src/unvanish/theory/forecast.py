@@ -10,7 +10,7 @@ import numpy as np
 from unvanish.core.forecast import Forecast, LayerForecast
 from unvanish.core.network import Network
 from unvanish.theory.cotangent import Cotangent
-from unvanish.theory.draws import mean, stacked
+from unvanish.theory.draws import means, stacked
 from unvanish.theory.gradients import gradient_norms, per_step, spread_of_first, transmission_per_layer
 from unvanish.theory.output_gradient import log10_output_gradient
 from unvanish.theory.recursion import Pass, applies, walk
@@ -39,7 +39,7 @@ def forecast_network(
     passes = walk(network, batch_size, entering)
     kernels = [at for at in passes.values() if at.layer.kernel is not None]
     norms = gradient_norms(kernels, batch_size)
-    known = {at.layer.name: mean(log) for at, log in zip(kernels, norms, strict=True)}
+    known = dict(zip([at.layer.name for at in kernels], means(norms), strict=True))
     readers: Readers = {name: [] for name in passes}
     for at in passes.values():
         for source in at.sources:

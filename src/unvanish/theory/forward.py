@@ -12,7 +12,6 @@ from unvanish.theory.fluctuation import apart, mixed
 from unvanish.theory.geometry import Pooled, largest_of, places, receptive_field
 from unvanish.theory.moments import Moments
 from unvanish.theory.signal import (
-    Known,
     Profile,
     Signal,
     affine,
@@ -20,8 +19,6 @@ from unvanish.theory.signal import (
     kernel_noise,
     merged_noise,
     moments_of,
-    slope_pair_of,
-    spread_of,
     units_of,
     weights_moments,
 )
@@ -39,18 +36,24 @@ def through_kernel(h: Signal, layer: Layer, inside: float, apart: float | None =
     shift, noise = weights_moments(layer.bias)
     units, fan_in = layer.units or 1, layer.fan_in or 1
     taps, square = fan_in * inside, mean * mean
-    own, kept, common = taps * variance * h.second, taps * variance, taps * square * h.together
-    weight = variance + square * h.together
-    together = (units * square * h.together + variance) / weight if weight > 0 else 1.0
-    share = own / (own + noise) if own + noise > 0 else 0.0
+    kept = taps * variance
+    own, spread, across = kept * h.second, kept * h.spread, None if apart is None else kept * apart
+    whole, together = own + noise, 1.0
+    share = own / whole if whole > 0 else 0.0
+    if mean:
+        weight = variance + square * h.together
+        together = (units * square * h.together + variance) / weight if weight > 0 else 1.0
+        common = taps * square * h.together
+        shift, whole, spread = taps * mean * h.mean + shift, whole + common * h.spread, spread + common * h.spread
+        across = None if apart is None or across is None else across + common * apart
     drawn = kernel_noise(layer, units, fan_in)
     return Signal(
-        mean=taps * mean * h.mean + shift if mean else shift,
-        variance=own + noise + common * h.spread if mean else own + noise,
-        spread=kept * h.spread + common * h.spread if mean else kept * h.spread,
+        mean=shift,
+        variance=whole,
+        spread=spread,
         together=together,
         noise=share * share * h.noise + drawn,
-        across=None if apart is None else kept * apart + common * apart if mean else kept * apart,
+        across=across,
         pairs=h.pairs.through_kernel(drawn / 2, receptive_field(layer)),
         sizes=h.sizes,
     )
@@ -71,7 +74,7 @@ def through_activation(
     """
     of, gap = moments_of(u, activation, parameter), u.gap
     shifts = Shifts.of(of, u.batch, u.within, gap)
-    spread = spread_of(of, gap) + shifts.spread
+    spread = of.spread(gap) + shifts.spread
     elasticity = of.elasticity if math.isfinite(of.elasticity) else 1.0
     sizes, more, level = None, 0.0, 0.0
     if u.sizes is not None and (curve := curves(activation, parameter)).runs_away:
@@ -82,7 +85,7 @@ def through_activation(
         across = through_activation(pair, activation, parameter, units).spread
     elif u.across is not None:
         apart = gap_of(u.across, u.variance)
-        across = spread_of(of, apart) + Shifts.of(of, u.batch, u.within, apart).spread + more
+        across = of.spread(apart) + Shifts.of(of, u.batch, u.within, apart).spread + more
     return Signal(
         mean=of.mean + shifts.mean + level,
         variance=of.variance + shifts.variance + more,
@@ -91,18 +94,19 @@ def through_activation(
         noise=elasticity * elasticity * u.noise + activation_noise(of, units),
         across=across,
         profile=profile,
-        pairs=u.pairs.through_activation(slide(of, gap, u.spread, spread), units),
+        pairs=u.pairs.through_activation(slide(of.slope_pair(gap), u.spread, spread), units),
         sizes=sizes,
         made_by=(activation, parameter, u if u.made_by is None else replace(u, made_by=None)),
     )
 
 
-def slide(of: Known, gap: float, before: float, spread: float) -> float:
+def slide(slope_pair: float, before: float, spread: float) -> float:
     """Return the power with which f tells a pair of samples apart that is less alike than others: 1 for a linear f.
 
-    before, spread: what the pair has apart before f and behind it. Derived in theory.fluctuation.
+    slope_pair: E f'(u) f'(w) of the pair. before, spread: what it has apart before f and behind it. Derived in
+    theory.fluctuation.
     """
-    return min(slope_pair_of(of, gap) * before / spread, 1.0) if 0 < spread < math.inf else 1.0
+    return min(slope_pair * before / spread, 1.0) if 0 < spread < math.inf else 1.0
 
 
 def through_batch_norm(h: Signal, layer: Layer, instances: float) -> Signal:

@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable
 
 import numpy as np
+from msgspec import field
+from msgspec.structs import astuple
 
 from unvanish.core.activations import derivative
 from unvanish.theory import close_pairs
@@ -34,39 +36,39 @@ MOST = 20_000
 """Gaps that are remembered."""
 
 
-class General:
-    """Give the moments of one sample, and those of a pair by a function of the gap; see moments.Moments."""
+class General(OneSample, frozen=True, eq=False, gc=False, kw_only=True):
+    """Give the moments of one sample, and those of a pair by a function of them and the gap; see moments.Moments.
 
-    def __init__(self, one: OneSample, pairs: Callable[[float], Pair]) -> None:
-        """Take what was worked out."""
-        self.mean, self.variance, self.kurtosis, self.central_kurtosis = one[:4]
-        self.elasticity, self.slope, self.slope_second, self.slope_kurtosis = one[4:8]
-        self.slope_along, self.slope_tilt = one[8:10]
-        self.degrees = one.degrees
-        self._one = one
-        self._pairs, self._known = pairs, {0.0: Pair(0.0, one.slope_second, one.slope_fourth)}
+    As many are remembered as layers have a variance of their own: full collections are not to walk through them all.
+    """
+
+    pairs: Callable[[OneSample, float], Pair]
+    known: dict[float, Pair] = field(default_factory=dict)
+    """Those that were worked out."""
 
     def spread(self, gap: float) -> float:
         """Return E f^2 - E f(u) f(w)."""
-        return self.pair(gap).spread
+        return (self.known.get(gap) or self.pair(gap)).spread
 
     def slope_pair(self, gap: float) -> float:
         """Return E f'(u) f'(w)."""
-        return self.pair(gap).slope
+        return (self.known.get(gap) or self.pair(gap)).slope
 
     def slope_kurtosis_pair(self, gap: float) -> float:
         """Return E f'(u)^2 f'(w)^2 / (E f'^2)^2."""
-        return self.pair(gap).slope_square / (self.slope_second**2 or math.nan)
+        return (self.known.get(gap) or self.pair(gap)).slope_square / (self.slope_second**2 or math.nan)
 
     def pair(self, gap: float) -> Pair:
         """Return the three at once: layers ask for each of them, forward and backward."""
-        found = self._known.get(gap)
+        found = self.known.get(gap)
         if found is None:
             if math.isnan(gap):
                 return Pair(math.nan, math.nan, math.nan)
-            if len(self._known) > MOST:
-                self._known.clear()
-            found = self._known[gap] = self._pairs(min(max(gap, 0.0), 2.0))
+            if gap == 0:
+                return Pair(0.0, self.slope_second, self.slope_fourth)
+            if len(self.known) > MOST:
+                self.known.clear()
+            found = self.known[gap] = self.pairs(self, min(max(gap, 0.0), 2.0))
         return found
 
 
@@ -83,22 +85,22 @@ def integrated(name: str, parameter: float, mean: float, variance: float) -> Gen
     of = Kinked.of(name, parameter, mean, variance, second=one.slope_second, fourth=one.slope_fourth)
     lines = of or _straight(name, parameter, mean, variance, one)
     if lines is not None:
-        return General(one, lines.pair)
+        return General(*astuple(one), pairs=lambda _, gap: lines.pair(gap))
 
-    def directly(gap: float) -> Pair:
+    def directly(one: OneSample, gap: float) -> Pair:
         return close(name, parameter, mean, variance, gap, one)
 
     if any(kink != mean for kink in kinks):  # polynomials on panels that end elsewhere for each u: the longer way
-        return General(one, directly)
+        return General(*astuple(one), pairs=directly)
     squares = sampled.coefficients() ** 2
     complete = is_complete(squares)
 
-    def pairs(gap: float) -> Pair:
+    def pairs(one: OneSample, gap: float) -> Pair:
         if complete or CLOSE < gap < 2 - CLOSE:
             return series_pair(squares, gap, variance=one.variance, complete=complete)
-        return directly(gap)
+        return directly(one, gap)
 
-    return General(one, pairs)
+    return General(*astuple(one), pairs=pairs)
 
 
 def close(name: str, parameter: float, mean: float, variance: float, gap: float, one: OneSample) -> Pair:

@@ -112,11 +112,12 @@ def kernel_gradient(d: Cotangent, h: Signal, layer: Layer, inside: float, shared
 def _log_squares(kernels: list[tuple[Cotangent, Signal, Layer, float, float]], batch_size: int) -> Array:
     """Return kernel_gradient of each, all at once: numpy takes as long for one."""
     logs, alike = stacked([d.log for d, *_ in kernels]), stacked([d.alike for d, *_ in kernels])
-    scales, own, common = np.empty((3, len(kernels), 1))
-    for i, (d, h, layer, inside, shared) in enumerate(kernels):
+    rows = []
+    for d, h, layer, inside, shared in kernels:
         told = (batch_size - 1) * d.pairs * h.pairs.whole * h.spread if d.places == 1 else 0.0
-        scales[i] = ln((layer.fan_in or 1) * inside / batch_size)
-        own[i], common[i] = h.spread + told, in_common(h, d.places, shared)
+        scale = ln((layer.fan_in or 1) * inside / batch_size)
+        rows.append((scale, h.spread + told, in_common(h, d.places, shared)))
+    scales, own, common = np.array(rows).T[:, :, None]
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(logs + scales + np.log(np.maximum(own + alike * common, 0.0)), dtype=np.float64)
 

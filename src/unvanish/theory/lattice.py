@@ -13,6 +13,8 @@ import math
 from functools import lru_cache
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import astuple
 from numpy.typing import NDArray
 
 from unvanish.theory.close_pairs import Pair
@@ -36,9 +38,9 @@ _ROWS = math.ceil((math.log(HIGHEST) - math.log(LOWEST)) / STEP) + 2 * NEIGHBOUR
 _PAIR_ROWS = _ROWS // 2
 _FIRST_GAP = math.log(LEAST / 2 * LOWEST) - GAP_STEP * 2 * PAIR_NEIGHBOURS
 _COLUMNS = math.ceil(-2 * _FIRST_GAP / GAP_STEP) + 1
-_LOGARITHMS = [OneSample._fields.index("variance"), OneSample._fields.index("slope_second")]
+_LOGARITHMS = [OneSample.__struct_fields__.index(name) for name in ("variance", "slope_second")]
 """Those that are held by their logarithm, since they grow like powers of the variance."""
-_ONE = len(OneSample._fields)
+_ONE = len(OneSample.__struct_fields__)
 
 
 class Lattice:
@@ -60,24 +62,25 @@ class Lattice:
         """Return the moments at u ~ N(0, variance), the variance between LOWEST and HIGHEST."""
         x = (math.log(variance) - _FIRST) / STEP
         base, weights = _between(x, NEIGHBOURS)
-        near = slice(base, base + NEIGHBOURS)
         if base not in self._ready:
             for i in range(base, base + NEIGHBOURS):
                 self._work_out(i)
-            self._ready[base] = bool(self._complete[near].all())
-        found = weights.dot(self._rows[near])
-        one, complete = _unpacked(found[:_ONE]), self._ready[base]
-        squares = found[_ONE:].reshape(3, TERMS) ** 2
+            self._ready[base] = bool(self._complete[base : base + NEIGHBOURS].all())
+        numbers = _unpacked(weights.dot(self._rows[base : base + NEIGHBOURS, :_ONE]))
+        return General(*numbers, pairs=_Pairs(self, base, weights, x, variance))
 
-        def pairs(gap: float) -> Pair:
-            if complete or CLOSE < gap < 2 - CLOSE:
-                return series_pair(squares, gap, variance=one.variance, complete=complete)
-            if not LEAST <= gap <= CLOSE or variance * gap > self._wide:
-                return close(*self._of, 0.0, variance, gap, one)
-            spread, slope, square = self._shares(x * STEP / PAIR_STEP, math.log(variance * gap / (2 - gap)))
-            return Pair(spread * variance * gap * one.slope_second, slope * one.slope_second, square * one.slope_fourth)
-
-        return General(one, pairs)
+    def pair(self, of: _Pairs, one: OneSample, gap: float) -> Pair:
+        """Return the moments of a pair at one of its variances."""
+        complete = self._ready[of.base]
+        if complete or CLOSE < gap < 2 - CLOSE:
+            coefficients = of.weights.dot(self._rows[of.base : of.base + NEIGHBOURS, _ONE:])
+            squares = coefficients.reshape(3, TERMS) ** 2
+            return series_pair(squares, gap, variance=one.variance, complete=complete)
+        if not LEAST <= gap <= CLOSE or of.variance * gap > self._wide:
+            return close(*self._of, 0.0, of.variance, gap, one)
+        spread, slope, square = self._shares(of.x * STEP / PAIR_STEP, math.log(of.variance * gap / (2 - gap)))
+        second = one.slope_second
+        return Pair(spread * of.variance * gap * second, slope * second, square * one.slope_fourth)
 
     def _shares(self, x: float, apart: float) -> list[float]:
         """Return the moments of a pair alike, as shares of what they are for gap 0.
@@ -101,7 +104,7 @@ class Lattice:
         sampled = Sampled(*self._of, 0.0, _variance(i), self._kinks)
         coefficients = sampled.coefficients()
         row = self._rows[i]
-        row[:_ONE] = sampled.moments()
+        row[:_ONE] = astuple(sampled.moments())
         row[_LOGARITHMS] = np.log(row[_LOGARITHMS])
         row[_ONE:] = coefficients.ravel()
         self._complete[i], self._known[i] = is_complete(coefficients**2), True
@@ -109,13 +112,28 @@ class Lattice:
     def _work_out_pair(self, i: int, j: int) -> None:
         at = round(i * PAIR_STEP / STEP)
         self._work_out(at)
-        one, variance = _unpacked(self._rows[at, :_ONE]), _variance(at)
+        one, variance = OneSample(*_unpacked(self._rows[at, :_ONE])), _variance(at)
         odds = math.exp(_FIRST_GAP + GAP_STEP * j) / variance
         gap = 2 * odds / (1 + odds)
         found = close(*self._of, 0.0, variance, gap, one)
-        whole = variance * gap * one.slope_second, one.slope_second, one.slope_fourth
-        self._pairs[i, j] = [of / by for of, by in zip(found, whole, strict=True)]
+        second, fourth = one.slope_second, one.slope_fourth
+        shares = found.spread / (variance * gap * second), found.slope / second, found.slope_square / fourth
+        self._pairs[i, j] = shares
         self._known_pairs[i, j] = True
+
+
+class _Pairs(Struct, frozen=True, eq=False, gc=False):
+    """Give the moments of pairs at one variance: what they cost is spent when, and as often as, they are asked for."""
+
+    lattice: Lattice
+    base: int
+    """The first of its neighbours, and their weights."""
+    weights: Array
+    x: float
+    variance: float
+
+    def __call__(self, one: OneSample, gap: float) -> Pair:
+        return self.lattice.pair(self, one, gap)
 
 
 @lru_cache(maxsize=64)
@@ -128,11 +146,12 @@ def _variance(i: int) -> float:
     return math.exp(_FIRST + STEP * i)
 
 
-def _unpacked(row: Array) -> OneSample:
-    numbers = row.tolist()
+def _unpacked(row: Array) -> list[float]:
+    """Return the numbers of OneSample."""
+    numbers: list[float] = row.tolist()
     for i in _LOGARITHMS:
         numbers[i] = math.exp(numbers[i])
-    return OneSample(*numbers)
+    return numbers
 
 
 def _between(x: float, count: int) -> tuple[int, Array]:
@@ -140,10 +159,11 @@ def _between(x: float, count: int) -> tuple[int, Array]:
     whole = math.floor(x)
     base = whole - count // 2 + 1
     if x == whole:
-        return base, (_COUNTING[:count] == whole - base).astype(np.float64)
-    weights: Array = _SIGNED[count] / (x - base - _COUNTING[:count])
-    return base, weights / sum(weights.tolist())
+        return base, (_COUNTING[count] == whole - base).astype(np.float64)
+    weights: Array = _SIGNED[count] / (x - base - _COUNTING[count])
+    weights /= sum(weights.tolist())
+    return base, weights
 
 
-_COUNTING = np.arange(max(NEIGHBOURS, PAIR_NEIGHBOURS))
+_COUNTING = {n: np.arange(float(n)) for n in (NEIGHBOURS, PAIR_NEIGHBOURS)}
 _SIGNED = {n: np.array([(-1.0) ** i * math.comb(n - 1, i) for i in range(n)]) for n in (NEIGHBOURS, PAIR_NEIGHBOURS)}

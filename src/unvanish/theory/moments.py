@@ -8,8 +8,10 @@ Hermite polynomials (Poole et al. 2016, eq. 5; Schoenholz et al. 2017, eq. 5 and
 from __future__ import annotations
 
 import math
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Protocol
+
+from msgspec.structs import astuple
 
 from unvanish.core.activations import DEFAULT_PARAMETER, FUNCTIONS
 from unvanish.theory.closed_forms import Exponential, PiecewiseLinear, Point, erf_pair
@@ -99,16 +101,16 @@ def _moments(name: str, parameter: float, mean: float, variance: float) -> Momen
         lost = math.isnan(mean) or math.isnan(variance)
         return Point(math.nan, math.nan, math.nan if lost else math.inf, math.nan)
     if name == "linear":
-        return PiecewiseLinear(1.0, mean, variance)
+        return PiecewiseLinear.at(1.0, mean, variance)
     if variance == 0:
         return Point.at(name, parameter, mean)
     if name == "exponential":
         return Exponential(mean, variance)
     if name in ("relu", "leaky_relu") and mean == 0:
-        return PiecewiseLinear(parameter, 0.0, variance)
+        return PiecewiseLinear.at(parameter, 0.0, variance)
     if name == "erf" and mean == 0:
         one = Sampled(name, parameter, mean, variance, ()).moments()
-        return General(one, partial(erf_pair, variance))
+        return General(*astuple(one), pairs=lambda _, gap: erf_pair(variance, gap))
     if mean == 0 and LOWEST <= variance <= HIGHEST and not any(kinks_of(name, parameter)):
         return lattice(name, parameter).at(variance)
     return integrated(name, parameter, mean, variance)

@@ -10,74 +10,113 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import lru_cache
+
+from msgspec import Struct
 
 from unvanish.core.network import Layer
 from unvanish.theory import axis as along_axis
 from unvanish.theory.axis import Axis, Reached
 from unvanish.theory.geometry import Windows, places, space
-from unvanish.theory.signal import Profile, Signal, moments_of, slope_pair_of, spread_of, weights_moments
+from unvanish.theory.signal import Profile, Signal, moments_of, weights_moments
+
+Bends = tuple[float, float]
+"""Exponents by which q, and c of a pair of places, are to be taken."""
 
 
-def reached(axes: tuple[Windows, ...], h: Profile, before: Profile) -> tuple[Reached, ...]:
-    """Return what a kernel finds of its input along each axis; nothing where shapes do not fit.
+class Taps(Struct, frozen=True, eq=False, gc=False):
+    """Hold what a convolution's taps find of its input."""
+
+    axes: tuple[Windows, ...] = ()
+    """None where shapes do not fit."""
+    found: tuple[Reached, ...] = ()
+    """Along each of them."""
+    profile: Profile = None
+    """Of the sums over taps."""
+    inside: float = 1.0
+    """Share of the signal under them that is not lost to padding."""
+    shared: float = 1.0
+    """Of that, the share that two places have by the same tap."""
+    alike: float = 1.0
+    """What two places of the input have in common, in units of what one has."""
+
+
+class HandedBack(Struct, frozen=True, eq=False, gc=False):
+    """Hold what a convolution's taps do to a cotangent, and its profile below."""
+
+    taken: tuple[float, float] = (1.0, 1.0)
+    """The two shares of Taps, for a uniform signal."""
+    overlap: tuple[float, float] = (1.0, 1.0)
+    """The same of the signal that they find, where the cotangent is: of the kernel's gradient."""
+    profile: Profile = None
+
+
+NO_TAPS, NOTHING_HANDED_BACK = Taps(), HandedBack()
+SETTLED = 16
+"""Results that are kept, of layers that find the profiles of an earlier one again: those that take turns in a block."""
+
+
+def taps(axes: tuple[Windows, ...], h: Profile, before: Profile) -> Taps:
+    """Return what a kernel's taps find of its input.
 
     h: of the input. before: of the pre-activation that this is made from.
     """
-    return along_axis.each(along_axis.gathered, axes, _of(h, axes), _of(before, axes))
+    return _taps(axes, h, before) if h is None else _taps_again(axes, h, before)
 
 
-def passed(found: Sequence[Reached], d: Profile) -> tuple[float, float]:
-    """Return how much less than without padding a kernel passes of one place, and how much less than that of two.
+@lru_cache(maxsize=SETTLED)
+def _taps_again(axes: tuple[Windows, ...], h: tuple[Axis | None, ...], before: Profile) -> Taps:
+    """Return the same, of a profile that belongs to one forecast: no two, which may run at once, share an axis."""
+    return _taps(axes, h, before)
 
-    d: of the cotangent at its output. Both its and the signal's profile enter its gradient; a uniform one (None) leaves
-    what the kernel does to the signal.
+
+def _taps(axes: tuple[Windows, ...], h: Profile, before: Profile) -> Taps:
+    if not axes:
+        return NO_TAPS
+    found = along_axis.each(along_axis.gathered, axes, _of(h, axes), _of(before, axes))
+    own = None if h is None and all(axis.whole for axis in axes) else tuple([axis.profile for axis in found])
+    one = two = every = 1.0
+    for along in found:
+        one, two, every = one * along.share, two * along.shared, every * along.alike
+    inner, outer = _places(axes)
+    alike = (every * inner - 1) / (inner - 1) if inner > 1 else 1.0
+    return Taps(axes, found, own, one, _of_two(one, two, alike, outer), alike)
+
+
+@lru_cache(maxsize=SETTLED)
+def handed_back(at: Taps, d: Profile, before: Profile) -> HandedBack:
+    """Return what a kernel does to a cotangent of profile d.
+
+    before: of the cotangent that this is made from. A sum over taps is the same, whichever of its two ends it is taken
+    at.
     """
-    one = two = of_signal = of_cotangent = 1.0
-    before = after = 1
-    cotangents = _of(d, found)
-    means = along_axis.each(along_axis.products, [axis.profile for axis in found], cotangents)
-    for (axis, share, own, alike), cotangent, (same, every) in zip(found, cotangents, means, strict=True):
-        before, after = before * axis.before, after * axis.after
-        if own is None:
-            one, two = one * share, two * share
-            continue
-        one, two, of_signal = one * share * same, two * share * every, of_signal * alike
-        if cotangent is not None:
-            of_cotangent *= cotangent.mean
-    return one, _of_two(one, two, _others(of_signal, 1.0, before) * _others(of_cotangent, 1.0, after), after)
+    axes, found = at.axes, at.found
+    if not axes:
+        return NOTHING_HANDED_BACK
+    scattered = along_axis.each(along_axis.scattered, found, _of(d, found), _of(before, found))
+    one = two = same = every = alike = 1.0
+    for along in scattered:
+        one, two, alike = one * along.share, two * along.shared, alike * along.alike
+        same, every = same * along.same, every * along.every
+    inner, outer = _places(axes)
+    alike = (alike * outer - 1) / (outer - 1) if outer > 1 else 1.0
+    taken, overlap = _of_two(one, two, alike, outer), _of_two(same, every, at.alike * alike, outer)
+    uniform = min(inner, outer) < 2 or (d is None and all(axis.whole and axis.after == axis.before for axis in axes))
+    below = None if uniform else tuple([along.profile for along in scattered])
+    return HandedBack((one, taken), (same, overlap), below)
 
 
-def handed_back(found: Sequence[Reached], d: Profile) -> tuple[tuple[float, float], Profile]:
-    """Return what a kernel does to a cotangent of profile d: as `passed` for a uniform signal, and its profile below.
-
-    A sum over taps is the same, whichever of its two ends it is taken at.
-    """
-    one = two = of_cotangent = 1.0
-    before = after = 1
-    axes = [axis for axis, *_ in found]
-    scattered = along_axis.each(along_axis.scattered, axes, _of(d, axes))
-    for axis, (here, pairs, _, mean) in zip(axes, scattered, strict=True):
-        one, two, of_cotangent = one * here, two * pairs, of_cotangent * mean
-        before, after = before * axis.before, after * axis.after
-    taken = one, _of_two(one, two, _others(of_cotangent, 1.0, after), after)
-    if min(before, after) < 2 or (d is None and _whole(found)):
-        return taken, None
-    return taken, tuple([own for _, _, own, _ in scattered])
-
-
-def _whole(found: Sequence[Reached]) -> bool:
-    """Say whether each place of the input lies in as many windows as any other."""
-    return all(windows.whole and windows.after == windows.before for windows, *_ in found)
+@lru_cache(maxsize=256)  # layers of one geometry are many
+def _places(axes: tuple[Windows, ...]) -> tuple[int, int]:
+    """Return how many places the input has, and how many windows there are."""
+    return math.prod([axis.before for axis in axes]), math.prod([axis.after for axis in axes])
 
 
 def _of_two(one: float, two: float, given: float, count: int) -> float:
     """Return what is passed of two places, over that of one, from means over all pairs; given: of what came in."""
-    return _others(two, one, count) / (given * one) if given * one > 0 else 1.0
-
-
-def _others(every: float, same: float, count: int) -> float:
-    """Return the mean over pairs of two places, from that over all pairs and that over each with itself."""
-    return (every * count - same) / (count - 1) if count > 1 else same
+    if not given * one > 0:
+        return 1.0
+    return ((two * count - one) / (count - 1) if count > 1 else one) / (given * one)
 
 
 def through(layer: Layer, sources: Sequence[tuple[Layer, Signal]], leaving: Signal) -> Profile:
@@ -96,22 +135,27 @@ def through(layer: Layer, sources: Sequence[tuple[Layer, Signal]], leaving: Sign
 
 
 def through_units(
-    layer: Layer, source: Layer | None, h: Profile, found: Sequence[Reached], u: Signal
-) -> tuple[Profile, Profile]:
+    layer: Layer, source: Layer | None, h: Profile, found: Taps, u: Signal
+) -> tuple[Profile, Profile, Bends]:
     """Return the profiles of a layer's pre-activation u, which does not hold it yet, and of its output.
 
-    found: of a convolution's input.
+    found: of a convolution's input. The last are the exponents of the way back (behind_activation).
     """
     if source is None or places(layer) < 2:
-        return None, None
+        return None, None, (0.0, 0.0)
     match layer.kind:
         case "conv":
-            own = _convolved(found, h, _share_of_kernel(layer, u))
-            return own, _activated(own, u, layer)
+            own = found.profile
+            if own is not None and (share := _share_of_kernel(layer, u)) != 1:
+                own = mixed([(share, own), (1 - share, None)])
         case "activation":
-            return h, _activated(h, u, layer)
-    own = h if space(source) == space(layer) else None
-    return own, own
+            own = h
+        case _:
+            own = h if space(source) == space(layer) else None
+    if own is None or layer.activation in ("linear", "softmax", "other"):
+        return own, own, (0.0, 0.0)
+    forward, back = _bends(u, layer)
+    return own, own if layer.kind == "dense" else _bent(own, *forward), back
 
 
 def near(h: Profile, after: tuple[int, ...]) -> float:
@@ -134,15 +178,12 @@ def back(layer: Layer, source: Layer | None, h: Signal, d: Profile) -> Profile:
     return d
 
 
-def behind_activation(d: Profile, own: Profile, u: Signal, activation: str, parameter: float | None) -> Profile:
+def behind_activation(d: Profile, own: Profile, bends: Bends) -> Profile:
     """Return the profile of dL/du = f'(u) dL/df, with d ln E f'^2 / d ln q = (E f'^2 z^2 / E f'^2 - 1) / 2.
 
-    own: the profile of u.
+    own: the profile of u. bends: as of `through_units`.
     """
-    if own is None:
-        return d
-    of = moments_of(u, activation, parameter)
-    return _bent(own, (of.slope_along - 1) / 2, _steepness(lambda gap: slope_pair_of(of, gap), u), d)
+    return d if own is None else _bent(own, *bends, d, last=True)
 
 
 def mixed(parts: Sequence[tuple[float, Profile]]) -> Profile:
@@ -166,36 +207,43 @@ def _share_of_kernel(layer: Layer, u: Signal) -> float:
     return max(1 - shift / u.second, 0.0) if shift > 0 and u.second > 0 else 1.0
 
 
-def _convolved(found: Sequence[Reached], h: Profile, share: float) -> Profile:
-    if not found or (h is None and all(axis.windows.whole for axis in found)):
-        return None
-    own = tuple(axis.profile for axis in found)
-    return own if share == 1 else mixed([(share, own), (1 - share, None)])
-
-
-def _activated(u: Profile, before: Signal, layer: Layer) -> Profile:
-    if u is None or layer.activation in ("linear", "softmax", "other"):
-        return u
-    of = moments_of(before, layer.activation, layer.activation_parameter)
-    second = of.mean * of.mean + of.variance
-    return _bent(u, of.elasticity, _steepness(lambda gap: second - spread_of(of, gap), before))
-
-
-def _steepness(product: Callable[[float], float], u: Signal) -> float:
-    """Return d ln product / d ln c of a pair of places, of correlation c = 1 - gap."""
-    c = 1 - min(max((u.spread if u.across is None else u.across) / u.variance, 0.0), 1.0) if u.variance > 0 else 1.0
+def _bends(u: Signal, layer: Layer) -> tuple[Bends, Bends]:
+    """Return the exponents of an activation's output, and of its squared slopes."""
+    of = moments_of(u, layer.activation, layer.activation_parameter)
+    along = (of.slope_along - 1) / 2
+    c = _correlation_of_places(u)
     low, high = 0.95 * c, min(1.05 * c, 1.0)
-    one, other = product(1 - low), product(1 - high)
-    return math.log(other / one) / math.log(high / low) if 0 < low < high and one > 0 and other > 0 else 0.0
+    if not 0 < low < high:
+        return (of.elasticity, 0.0), (along, 0.0)
+    second, over = of.mean * of.mean + of.variance, math.log(high / low)
+    of_f = _power(second - of.spread(1 - low), second - of.spread(1 - high), over)
+    return (of.elasticity, of_f), (along, _power(of.slope_pair(1 - low), of.slope_pair(1 - high), over))
 
 
-def _bent(profile: tuple[Axis | None, ...], one: float, pair: float, times: Profile = None) -> Profile:
+def _correlation_of_places(u: Signal) -> float:
+    """Return the correlation c of a pair of places."""
+    return 1 - min(max((u.spread if u.across is None else u.across) / u.variance, 0.0), 1.0) if u.variance > 0 else 1.0
+
+
+def _power(low: float, high: float, over: float) -> float:
+    """Return d ln product / d ln c of a product that goes from low to high over a distance in ln c."""
+    return math.log(high / low) / over if low > 0 and high > 0 else 0.0
+
+
+def _bent(
+    profile: tuple[Axis | None, ...], one: float, pair: float, times: Profile = None, *, last: bool = False
+) -> Profile:
+    """Return what an activation makes of a profile, times another one. last: as of axis.bent."""
     if not (math.isfinite(one) and math.isfinite(pair)):
         if times is None:
             return profile
         one = pair = 1.0
+    if times is None:
+        return along_axis.each(lambda axis: along_axis.bent(axis, one, pair, last=last), profile)
     bent, by = along_axis.bent, along_axis.times
-    return along_axis.each(lambda axis, other: by(bent(axis, one, pair), other), profile, _of(times, profile))
+    return along_axis.each(
+        lambda axis, other: by(bent(axis, one, pair, last=last), other), profile, _of(times, profile)
+    )
 
 
 def _evened(profile: Profile, by: Profile) -> Profile:

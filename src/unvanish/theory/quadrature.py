@@ -92,7 +92,7 @@ def _panels(
     count = int(math.log(step / finest) / math.log(ratio)) + 1
     near = finest * ratio ** np.arange(count)
     equal = np.linspace(-reach, reach, round(2 * reach / step) + 1)
-    edges = np.unique(np.clip(np.concatenate([equal, [bend], bend + near, bend - near, kinks]), -reach, reach))
+    edges = np.sort(np.clip(np.concatenate([equal, [bend], bend + near, bend - near, kinks]), -reach, reach))
     edges = edges[np.concatenate([[True], np.diff(edges) > 1e-12])]
     x, w = np.polynomial.legendre.leggauss(points)
     half = np.diff(edges)[:, None] / 2

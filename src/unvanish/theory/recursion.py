@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections import Counter
 
 import numpy as np
-from msgspec import Struct, field
+from msgspec import Struct
 from msgspec.structs import replace
 
 from unvanish.core.activations import FUNCTIONS
 from unvanish.core.network import Layer, Network
 from unvanish.theory import profile
-from unvanish.theory.axis import Reached
 from unvanish.theory.backward import (
     back_through_activation,
     back_through_batch_norm,
@@ -48,6 +47,7 @@ from unvanish.theory.places import (
     reads_one,
     told_apart,
 )
+from unvanish.theory.profile import NO_TAPS, Bends, Taps
 from unvanish.theory.rms_norm import back_through_rms_norm, through_rms_norm
 from unvanish.theory.scale import back_through_scale, through_scale
 from unvanish.theory.signal import Profile, Signal, weights_moments
@@ -57,11 +57,11 @@ _UNIT_BY_UNIT = frozenset({"activation", "conv", "dense"})
 """Kinds that weigh what they read, or bend it."""
 
 
-class Pass(Struct):
+class Pass(Struct, eq=False, gc=False):
     """Hold what theory expects at one layer."""
 
     layer: Layer
-    sources: list[Pass]
+    sources: tuple[Pass, ...]
     arriving: Signal
     """The layer's input (the sum of its inputs for an add)."""
     before: Signal
@@ -69,20 +69,18 @@ class Pass(Struct):
     leaving: Signal
     spread: Profile = None
     """How q of that input is spread over places."""
-    reached: tuple[Reached, ...] = ()
-    """What a convolution's windows find, along each axis."""
-    inside: float = 1.0
-    """Share of the signal under a convolution's taps that is not lost to padding."""
-    shared: float = 1.0
-    """Of that, the share that two places have by the same tap."""
+    bends: Bends = (0.0, 0.0)
+    """How the slopes follow that."""
+    taps: Taps = NO_TAPS
+    """What those of a convolution find."""
     overlap: tuple[float, float] = (1.0, 1.0)
-    """The same two shares where the cotangent is."""
+    """What they do to the gradient (profile.HandedBack)."""
     modelled: bool = True
     fused: bool = False
     """Whether the loss reads the pre-activation, so that the layer's own activation does not count."""
-    steps: list[Step] = field(default_factory=list)
+    steps: tuple[Step, ...] = ()
     """Of a recurrent layer."""
-    readers: list[Cotangent] = field(default_factory=list)
+    readers: tuple[Cotangent, ...] = ()
     """What each layer that reads the output sends back."""
     d_leaving: Cotangent | None = None
     d_before: Cotangent | None = None
@@ -100,7 +98,8 @@ def walk(network: Network, batch_size: int, entering: Signal) -> dict[str, Pass]
     for edge in network.edges:
         sources[edge.target].append(edge.source)
     for layer in network.layers:
-        passes[layer.name] = _forward(layer, [passes[name] for name in sources[layer.name]], batch_size, entering)
+        read = tuple([passes[name] for name in sources[layer.name]])
+        passes[layer.name] = _forward(layer, read, batch_size, entering)
     for name in network.outputs or tuple(passes)[-1:]:
         _start(passes[name], batch_size)
     last = next((at for at in reversed(passes.values()) if at.layer.kernel is not None), None)
@@ -120,7 +119,7 @@ def instances(layer: Layer, batch_size: int) -> int:
     return batch_size * places(layer)
 
 
-def _forward(layer: Layer, sources: list[Pass], batch_size: int, entering: Signal) -> Pass:
+def _forward(layer: Layer, sources: tuple[Pass, ...], batch_size: int, entering: Signal) -> Pass:
     """Take the signal through one layer: as samples and, where its output has places, as these see one another."""
     signals = [source.leaving for source in sources]
     h = signals[0] if signals else replace(entering, pairs=Pairs(1 / max(layer.units or size(layer), 1)))
@@ -145,23 +144,22 @@ def _through_units(at: Pass, h: Signal) -> None:
     """Take the signal through a kernel, an activation, or both; of two places what they have apart, and no more."""
     layer, activation, source = at.layer, applies(at.layer), at.sources[0].layer if at.sources else None
     if source is not None and layer.kind == "conv":
-        at.reached = profile.reached(windows(layer, source), h.profile, at.sources[0].spread)
-        at.inside, at.shared = profile.passed(at.reached, None)
-    apart = None
-    if (at.shared < 1 or h.across is not None) and has_places(layer):
-        apart = spread_of_places(h, at.shared)
+        at.taps = profile.taps(windows(layer, source), h.profile, at.sources[0].spread)
+    inside, shared, apart = at.taps.inside, at.taps.shared, None
+    if (shared < 1 or h.across is not None) and has_places(layer):
+        apart = spread_of_places(h, shared)
     if layer.kind != "activation":
-        u = through_kernel(h, layer, at.inside, apart)
+        u = through_kernel(h, layer, inside, apart)
     else:
         u = h if apart is None else replace(h, across=apart)
     at.before = u
-    at.spread, behind = profile.through_units(layer, source, h.profile, at.reached, u)
+    at.spread, behind, at.bends = profile.through_units(layer, source, h.profile, at.taps, u)
     if activation == "linear":
         at.leaving = _with_profile(u, behind)
         return
     pair = None
     if apart is not None and layer.kind != "activation" and weights_moments(layer.kernel)[0]:  # it adds to q, too
-        pair = through_kernel(replace(h, spread=apart, across=None), layer, at.inside)
+        pair = through_kernel(replace(h, spread=apart, across=None), layer, inside)
     at.leaving = through_activation(u, activation, layer.activation_parameter, size(layer), pair=pair, profile=behind)
 
 
@@ -187,7 +185,7 @@ def _through(at: Pass, signals: list[Signal], batch_size: int) -> tuple[Signal, 
             leaving = through_embedding(layer, reads_words=bool(at.sources))
         case "recurrent" if layer.modelled:
             steps = steps_of(h, layer, first)
-            at.steps = at.steps or steps
+            at.steps = at.steps or tuple(steps)
             return steps[-1].before, read_out(steps, layer)
         case "dropout":
             leaving = through_dropout(h, layer.keep)
@@ -212,9 +210,8 @@ def _start(at: Pass, batch_size: int) -> None:
     head = at.before if at.fused else at.leaving
     alike = coherence(head, layer.activation, units, batch_size)
     follows, onto = follows_pairs(head, layer.activation, units), leaning(head, layer.activation, units, batch_size)
-    at.readers.append(
-        Cotangent(Draws(np.zeros_like(alike)), Draws(alike), degrees=units, common=1 / units, pairs=follows, onto=onto)
-    )
+    none = Draws(np.zeros_like(alike))
+    at.readers += (Cotangent(none, Draws(alike), degrees=units, common=1 / units, pairs=follows, onto=onto),)
 
 
 def _backward(at: Pass, batch_size: int, *, is_last: bool) -> None:
@@ -229,15 +226,15 @@ def _backward(at: Pass, batch_size: int, *, is_last: bool) -> None:
     at.d_leaving = at.d_before = d
     activation, parameter = applies(layer), layer.activation_parameter
     if layer.kind in _UNIT_BY_UNIT and not at.fused and activation != "linear":
-        spread = profile.behind_activation(d.profile, at.spread, at.before, activation, parameter)
+        spread = profile.behind_activation(d.profile, at.spread, at.bends)
         d = back_through_activation(d, at.before, activation, parameter, size(layer), batch_size, spread)
         at.d_before = d
     read = at.sources[0].layer if at.sources else None
     match layer.kind:
         case "conv":
-            taken, spread = profile.handed_back(at.reached, d.profile)
-            at.overlap = profile.passed(at.reached, d.profile)
-            d = back_through_kernel(d, h, layer, *taken, batch_size, spread)
+            back = profile.handed_back(at.taps, d.profile, at.d_leaving.profile)
+            at.overlap = back.overlap
+            d = back_through_kernel(d, h, layer, *back.taken, batch_size, back.profile)
             d = replace(d, response=d.response - 1) if is_last else d
         case "dense":
             d = back_through_kernel(d, h, layer, 1.0, 1.0, batch_size, d.profile)
@@ -271,27 +268,27 @@ def _hand_on(at: Pass, d: Cotangent) -> None:
         d = branching(d, at.leaving)
         for source, times in _counted(at.sources):
             share = times * times * source.leaving.second / at.leaving.second if at.leaving.second > 0 else 0.0
-            source.readers.append(replace(scaled(d, float(times * times)), response=d.response * share))
+            source.readers += (replace(scaled(d, float(times * times)), response=d.response * share),)
         return
     shares = _shares(at.sources) if len(at.sources) > 1 else None
     for i, source in enumerate(at.sources):
         part = d if shares is None else scaled(d, shares[i])
-        source.readers.append(replace(part, one_place=True) if reads_one(at.layer, source.layer) else part)
+        source.readers += (replace(part, one_place=True) if reads_one(at.layer, source.layer) else part,)
 
 
-def _counted(sources: list[Pass]) -> list[tuple[Pass, int]]:
+def _counted(sources: tuple[Pass, ...]) -> list[tuple[Pass, int]]:
     """Return each source once, with how often it enters."""
     times = Counter(source.layer.name for source in sources)
     return [(source, times[name]) for name, source in {s.layer.name: s for s in sources}.items()]
 
 
-def _summands(sources: list[Pass], signals: list[Signal]) -> list[tuple[Signal, int]]:
+def _summands(sources: tuple[Pass, ...], signals: list[Signal]) -> list[tuple[Signal, int]]:
     """Return what an add sums, each with how often it enters; not what is exactly zero, while something is not."""
     of = {source.layer.name: h for source, h in zip(sources, signals, strict=False)}  # of none, where it has no source
     each = [(of[source.layer.name], times) for source, times in _counted(sources)]
     return [(h, times) for h, times in each if h.second != 0] or each
 
 
-def _shares(sources: list[Pass]) -> list[float]:
+def _shares(sources: tuple[Pass, ...]) -> list[float]:
     total = sum(size(source.layer) for source in sources)
     return [size(source.layer) / total for source in sources]

@@ -30,7 +30,8 @@ def safe_depth(network: Network, norms: list[float], batch_size: int, entering: 
         return crossed
     step = per_step(norms)
     expected = None if math.isnan(step) else depth_at(10.0**step)
-    if not _settled(norms) or (expected is not None and expected > TRUSTED * len(norms)):
+    trusted = _settled(norms) and (expected is None or expected <= TRUSTED * len(norms))
+    if not trusted and len(norms) < LOOK_AHEAD:
         longer = deeper(network, LOOK_AHEAD)
         if longer is not None and len(longer.kernels) > len(norms):
             norms = _norms(longer, batch_size, entering)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from unvanish.core.activations import derivative, value
@@ -22,7 +22,7 @@ ZERO_BETWEEN = frozenset({"hard_shrink", "soft_shrink"})
 """Activations that are 0 between their kinks."""
 
 
-class OneSample(NamedTuple):
+class OneSample(Struct, frozen=True, eq=False, gc=False):
     """Hold the moments of one sample; see moments.Moments for what each number means."""
 
     mean: float
@@ -43,7 +43,7 @@ class OneSample(NamedTuple):
     @property
     def degrees(self) -> Degrees:
         """Return how f, f^2 and f'^2 bend."""
-        return Degrees(*self[-4:])
+        return Degrees(self.value_second, self.value_fourth, self.square_fourth, self.slope_square_fourth)
 
     @property
     def slope_fourth(self) -> float:

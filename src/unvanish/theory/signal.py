@@ -102,24 +102,6 @@ def _moments_at(activation: str, parameter: float | None, mean: float, variance:
     return cast(Known, moments(activation, parameter, mean=mean, variance=variance))
 
 
-@lru_cache(maxsize=KEPT)
-def spread_of(of: Known, gap: float) -> float:
-    """Return E f^2 - E f(u) f(w) for a pair of correlation 1 - gap."""
-    return of.spread(gap)
-
-
-@lru_cache(maxsize=KEPT)
-def slope_pair_of(of: Known, gap: float) -> float:
-    """Return E f'(u) f'(w) for a pair of correlation 1 - gap."""
-    return of.slope_pair(gap)
-
-
-@lru_cache(maxsize=KEPT)
-def slope_kurtosis_pair_of(of: Known, gap: float) -> float:
-    """Return E f'(u)^2 f'(w)^2 / (E f'^2)^2 for a pair of correlation 1 - gap."""
-    return of.slope_kurtosis_pair(gap)
-
-
 def units_of(h: Signal, epsilon: float, instances: float) -> NormalisedUnits:
     """Return what a batch normalisation makes of the units of an activation's output."""
     assert h.made_by is not None
@@ -146,6 +128,7 @@ def across_units(h: Signal, epsilon: float, units: int) -> NormalisedUnits:
     )
 
 
+@lru_cache(maxsize=1024)  # layers of one shape and initialiser are many
 def weights_moments(stats: WeightStats | None) -> tuple[float, float]:
     """Return (mean, variance) of the entries; a mean that chance alone explains (4 standard errors) counts as 0."""
     if stats is None:

@@ -27,7 +27,7 @@ def over_windows(axis: Windows, of: Array) -> tuple[Array, Totals]:
 
     of: for each pair of places.
     """
-    return _summed(places_under(axis), of), tuple(_weights_of_places(axis).dot(of).tolist())
+    return _summed(*to_windows(axis), of)
 
 
 def over_places(axis: Windows, of: Array) -> tuple[Array, Totals]:
@@ -35,28 +35,34 @@ def over_places(axis: Windows, of: Array) -> tuple[Array, Totals]:
 
     of: for each pair of windows.
     """
-    return _summed(windows_over(axis), of), tuple(_weights_of_windows(axis).dot(of).tolist())
+    return _summed(*to_places(axis), of)
 
 
-def _summed(table: Indices, of: Array) -> Array:
-    found: Array = np.add.reduce(np.concatenate((of, _ZERO)).take(table), axis=0)
-    return found
-
-
-@lru_cache(maxsize=64)
-def _weights_of_places(axis: Windows) -> Array:
-    """Return what each pair of places counts in each of the totals: a sum over taps is the same from both its ends."""
-    return _weights(axis.before, windows_over(axis), axis.after)
+def _summed(table: Indices, taps: Array, weights: Array, of: Array) -> tuple[Array, Totals]:
+    """Return the sums, and the totals. taps: a one for each: a product with ones is the sooner sum."""
+    found: Array = taps.dot(np.concatenate((of, _ZERO)).take(table))
+    return found, tuple(weights.dot(of).tolist())
 
 
 @lru_cache(maxsize=64)
-def _weights_of_windows(axis: Windows) -> Array:
-    return _weights(axis.after, places_under(axis), axis.before)
+def to_windows(axis: Windows) -> tuple[Indices, Array, Array]:
+    """Return the table, a one for each tap, and what each pair counts in each of the totals.
+
+    A sum over taps is the same from both its ends.
+    """
+    return places_under(axis), np.ones(axis.length), _weights(axis.before, windows_over(axis), axis.after)
+
+
+@lru_cache(maxsize=64)
+def to_places(axis: Windows) -> tuple[Indices, Array, Array]:
+    """Return the same for sums over the taps of windows that have a pair of places under them."""
+    return windows_over(axis), np.ones(axis.length), _weights(axis.after, places_under(axis), axis.before)
 
 
 def _weights(count: int, table: Indices, others: int) -> Array:
     """Return the weights (totals, pairs). table: from which of the pairs of the others the sums of each come."""
-    sums, taps = packing(count).sums, _summed(table, np.ones(others * (others + 1) // 2))
+    there = np.concatenate((np.ones(others * (others + 1) // 2), _ZERO))
+    sums, taps = packing(count).sums, there.take(table).sum(axis=0)
     return np.concatenate([sums, sums * taps])
 
 

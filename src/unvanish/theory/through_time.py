@@ -8,6 +8,7 @@ over steps; those of different steps are taken to be uncorrelated, but for what 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from msgspec import Struct
@@ -43,7 +44,7 @@ def steps_of(h: Signal, layer: Layer, source: Layer | None) -> list[Step]:
     return found
 
 
-def read_out(steps: list[Step], layer: Layer) -> Signal:
+def read_out(steps: Sequence[Step], layer: Layer) -> Signal:
     """Return the layer's output: the last state, or all of them as places."""
     last = steps[-1].leaving
     if places(layer) < 2:
@@ -60,7 +61,7 @@ def read_out(steps: list[Step], layer: Layer) -> Signal:
 
 
 def back_through_time(
-    d: Cotangent, h: Signal, steps: list[Step], layer: Layer, batch_size: int
+    d: Cotangent, h: Signal, steps: Sequence[Step], layer: Layer, batch_size: int
 ) -> tuple[Cotangent, Cotangent]:
     """Return dL/du and dL/dx, each over all steps; d: of the output."""
     every = places(layer) > 1 and not d.one_place
