@@ -12,7 +12,7 @@ from unvanish.core.network import Layer, Network
 from unvanish.core.observation import DataInfo, Observation
 from unvanish.core.outlook import Outlook
 from unvanish.diagnosing import __version__
-from unvanish.errors import UsageError
+from unvanish.errors import DataError, UsageError
 from unvanish.watching.session import Plan, Progress
 
 if TYPE_CHECKING:
@@ -136,6 +136,12 @@ def outlook_of(
 
 def _of_observation(seen: Observation, title: str, reach: Reach | None) -> Outlook:
     network, data = seen.network, seen.data
+    if data.input_second_moment == 0:
+        raise DataError(
+            "there is no forecast for these inputs",
+            found="all of them are zero, so that the first kernel has no gradient",
+            hint="look at what loads and scales the data",
+        )
     moments = _moments(data)
     first = next((layer for layer in network.layers if layer.kind == "input"), network.layers[0])
     return outlook_of(
@@ -156,7 +162,16 @@ def _features(first: Layer) -> int:
 
 
 def _moments(data: DataInfo) -> tuple[float, float] | None:
-    """Return (q0, k0) of the inputs; None where they are not known, all zero, or of a single sample."""
+    """Return (q0, k0) of the inputs; None where they are not known, all zero, or of a single sample.
+
+    Raise DataError for inputs that are not finite.
+    """
+    if data.input_nonfinite:
+        raise DataError(
+            "there is no forecast for these inputs",
+            found=f"{data.input_nonfinite} of their entries are not finite",
+            hint="look at what loads and scales the data",
+        )
     second, cross = data.input_second_moment, data.input_cross_moment
     return None if second is None or cross is None or second == 0 else (second, cross)
 

@@ -152,3 +152,11 @@ def test_a_forecast_has_no_side(capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
     assert run(["compare", "before.json", "outlook.json"]) == 2
     assert "outlook.json holds a forecast" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("source", ["before.json", "after.json"])
+def test_what_is_compared_is_not_written_over(source: str, capsys: pytest.CaptureFixture[str]) -> None:
+    before = Path(source).read_bytes()
+    assert run(["compare", "before.json", "after.json", "--html", source]) == 2
+    assert "it is what is read" in capsys.readouterr().err
+    assert Path(source).read_bytes() == before

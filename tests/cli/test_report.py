@@ -142,3 +142,16 @@ def test_what_has_no_picture_is_said(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert run(["report", str(run_folder), "-q", "--image", str(tmp_path / "x.svg")]) == 2
     assert "there is no picture" in capsys.readouterr().err
     assert not (tmp_path / "x.svg").exists()
+
+
+@pytest.mark.parametrize("option", ["--html", "--json", "--markdown"])
+def test_what_is_read_is_not_written_over(
+    facts: Path, option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = broken_run(tmp_path / "run")
+    for source, target in ((facts, facts), (folder, folder / "recording.sqlite"), (folder, folder)):
+        before = target.read_bytes() if target.is_file() else b""
+        assert run(["report", str(source), "-q", option, str(target)]) == 2
+        assert "cannot write" in capsys.readouterr().err
+        assert (target.read_bytes() if target.is_file() else b"") == before
+    assert run(["report", str(folder), "-q", option, str(folder / "run.out")]) == 0

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import unvanish
-from unvanish.errors import UsageError
+from unvanish.errors import DataError, UsageError
 from unvanish.spec.build import build
 from unvanish.theory.forecast import forecast_network
 
@@ -34,6 +34,23 @@ def test_a_record_and_a_description():
 @pytest.mark.parametrize("example", [np.zeros((4, 32)), np.ones((1, 32)), "a word", [1, 2]])
 def test_an_example_that_tells_nothing_leaves_the_usual_inputs(example):
     assert unvanish.forecast(build(SPEC), input=example) == unvanish.forecast(SPEC)
+
+
+@pytest.mark.parametrize("entry", [np.nan, np.inf])
+def test_inputs_that_are_not_finite_have_no_forecast(entry):
+    example = np.ones((4, 32))
+    example[2, 3] = entry
+    with pytest.raises(DataError, match="no forecast for these inputs"):
+        unvanish.forecast(build(SPEC), input=example)
+
+
+@pytest.mark.torch
+def test_gradients_of_a_layer_that_is_called_again_add_up_and_are_not_foretold():
+    from torch import nn
+
+    shared = nn.Linear(16, 16)
+    model = nn.Sequential(shared, nn.Tanh(), shared, nn.Tanh(), nn.Linear(16, 1))
+    assert unvanish.forecast(model, input=np.ones((4, 16), "float32")).not_modelled == ("0:2",)
 
 
 def test_what_is_refused():

@@ -121,6 +121,7 @@ def test_features_and_rate() -> None:
         ("input(9, 9, 3), conv(8, 3)", 26, "ends in 9 x 9 x 8 values"),
         ("dense(9), embedding(3, 4), flatten, dense(1)", 10, "right behind the input"),
         ("input(5, 4), simple_rnn(3, gelu)", 27, "'gelu' is no activation of simple_rnn"),
+        ("input(10001, 4), simple_rnn(3)", 17, "10001 steps are more than are followed"),
         ("input(5, 4, 3), simple_rnn(3)", 16, "reads steps of features"),
         ("(" * 60 + "dense(3)" + ")" * 60, 50, "more than 50 parentheses"),
     ],

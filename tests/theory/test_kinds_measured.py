@@ -159,3 +159,30 @@ def test_max_pool(stack: str, activation: str) -> None:
 @pytest.mark.parametrize("order", ["{0}, group_norm(4)", "group_norm(4), {0}"])
 def test_group_norm_of_a_few_dense_units(order: str, activation: str) -> None:
     check(f"(dense(64), {order.format(activation)})*8, dense(1, sigmoid)", "he_normal", within=0.08)
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("blocks", [1, 3])
+def test_the_mean_over_places_of_normalised_channels_tells_samples_apart(blocks: int) -> None:
+    """Each channel's places have nothing in common then, and the mean of n of them differs by an n-th of their square.
+
+    Measured with torch in float64: the spread of the pooled channels over their mean square.
+    """
+    import torch
+    from torch import nn
+
+    found = []
+    for seed in range(8):
+        torch.manual_seed(seed)
+        layers: list[nn.Module] = []
+        for block in range(blocks):
+            conv = nn.Conv2d(3 if block == 0 else 16, 16, 3, padding="same", bias=False)
+            nn.init.xavier_uniform_(conv.weight)
+            layers += [conv, nn.BatchNorm2d(16, eps=1e-3), nn.ReLU()]
+        x = nn.Sequential(*layers).double()(torch.rand(32, 3, 24, 24, dtype=torch.float64)).mean((2, 3))
+        found.append(float((x.var(0).mean() / (x**2).mean()).detach()))
+    spec = f"input(24, 24, 3), (conv(16, 3), batch_norm, relu)*{blocks}, global_avg_pool, dense(10, softmax)"
+    network = build(spec, initialiser="glorot_uniform")
+    told = forecast_network(network, batch_size=32, second_moment=1 / 3, cross_moment=1 / 4).layers[-1]
+    assert told.correlation is not None
+    assert 1 - told.correlation == pytest.approx(float(np.mean(found)), rel=0.5, abs=0)

@@ -169,3 +169,10 @@ def test_steps_too_large_only_for_what_outputs_have_in_common() -> None:
     thrown = math.sqrt(300) * found.rate * 10**found.scatter  # type: ignore[operator]
     assert thrown * factor == pytest.approx(SHARE * left, rel=1e-9, abs=0)
     assert thrown > 2 * SHARE * found.loss  # type: ignore[operator]
+
+
+def test_a_kernel_of_few_entries_is_held_by_nothing_but_its_size() -> None:
+    found = told("dense(1, linear), dense(1)")
+    assert found.share is not None
+    assert found.share > 0.99
+    assert (found.learns, found.obstacle) == (False, "too narrow")

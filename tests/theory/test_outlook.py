@@ -8,6 +8,8 @@ import pytest
 
 from unvanish.core.forecast import Forecast, LayerForecast
 from unvanish.core.network import Layer, Network, WeightStats
+from unvanish.spec.build import build
+from unvanish.theory.forecast import forecast_network
 from unvanish.theory.outlook import apart, typical, verdict
 
 KERNEL = WeightStats(mean=0.0, variance=1.0, size=1)
@@ -79,3 +81,16 @@ def test_the_layers_that_stand_for_the_recipe() -> None:
     assert apart(network(3), forecast(0.0, (0.25, 0.75, 0.5))) == (0.75, 0.25)
     assert apart(network(1), forecast(None, (0.25,))) == (0.75, 0.75)
     assert apart(network(2), forecast(None, (None, 0.5))) == (None, None)
+
+
+def test_the_reason_is_the_one_that_holds() -> None:
+    one, two = (verdict(network(kernels), forecast(None)) for kernels in (1, 2))
+    assert one == ("undecided", "two layers with weights are needed to compare their gradients")
+    assert two == ("undecided", "the signal or the gradient leaves the range of numbers on its way")
+
+
+@pytest.mark.parametrize(("batch", "word"), [(2, "undecided"), (4, "undecided"), (5, "explodes"), (32, "fine")])
+def test_a_batch_normalisation_of_a_few_values_is_not_modelled(batch: int, word: str) -> None:
+    """Of two values only their sign is left: the gradient is measured to explode where a mean says that it is gone."""
+    described = build("(dense(64), batch_norm, relu)*12, dense(1)", initialiser="glorot_uniform", features=64)
+    assert verdict(described, forecast_network(described, batch_size=batch))[0] == word

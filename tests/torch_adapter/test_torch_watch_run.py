@@ -128,6 +128,20 @@ def test_a_jump_between_two_samples_has_the_next_step_sampled(parts, monkeypatch
     assert torch.autograd.backward is backward
 
 
+def test_a_backward_pass_that_fails_is_no_part_of_the_loss():
+    net, (x, y) = Net().eval(), data()
+    opt = torch.optim.SGD(net.parameters(), lr=0.0)
+    with unvanish.watch(net, every=1) as watch:
+        for step in range(4):
+            opt.zero_grad()
+            if step == 2:
+                with pytest.raises(RuntimeError):
+                    functional.cross_entropy(net(x), y).backward(torch.ones(3))
+            functional.cross_entropy(net(x), y).backward()
+            opt.step()
+    assert watch.recording.losses == pytest.approx([watch.recording.losses[0]] * 4, rel=1e-6, abs=0)
+
+
 def test_the_trials_of_a_search_are_no_loss_of_a_step(monkeypatch):
     """A step of L-BFGS runs backward many times, a sample hears the first one."""
     monkeypatch.setattr("unvanish.watching.pace.GLANCE_SECONDS", 1e-15)

@@ -46,7 +46,7 @@ def compare(
 ) -> int:
     """Put two saved diagnoses or cures side by side, or the recordings of two runs."""
     html, json = (None if path in (None, "-") else Path(path) for path in (html_path, json_path))
-    files.ensure_writable(html, json, image, markdown)
+    files.ensure_writable(html, json, image, markdown, read=[before, after])
     comparison = _compared(before, after)
     if json_path == "-":
         streams.say(comparison.to_json())

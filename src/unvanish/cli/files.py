@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
@@ -13,12 +13,15 @@ import click
 from unvanish.errors import UsageError
 
 
-def ensure_writable(*paths: Path | None, script: Path | None = None) -> None:
+def ensure_writable(*paths: Path | None, script: Path | None = None, read: Sequence[Path] = ()) -> None:
     """Raise UsageError when one of the files could not be written where it is asked for. Leaves nothing behind.
 
-    script: a file that must not be written over.
+    script: a file that must not be written over. read: others, or folders with recordings that must not.
     """
     taken = {os.path.realpath(script): "it is the script itself"} if script is not None else {}
+    for source in read:
+        kept = (source, *source.glob("*.sqlite*")) if source.is_dir() else (source,)
+        taken |= dict.fromkeys(map(os.path.realpath, kept), "it is what is read")
     for path in (path for path in paths if path is not None):
         folder = path.parent
         try:

@@ -36,7 +36,7 @@ def replay(run: Path, json_path: str | None) -> int:
     from unvanish.report.replay_text import print_replayed
 
     json = None if json_path in (None, "-") else Path(json_path)
-    files.ensure_writable(json)
+    files.ensure_writable(json, read=[run])
     done, replayed = replay_run(run)
     streams.notes(done.notes)
     if done.error is not None or replayed is None:

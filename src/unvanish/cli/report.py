@@ -51,7 +51,7 @@ def report(
 
     FILE: what check, cure, compare, forecast or report wrote with --json, or the folder of a run that was watched.
     """
-    files.ensure_writable(html, json, csv, parquet, image, markdown)
+    files.ensure_writable(html, json, csv, parquet, image, markdown, read=[file])
     record = facts.load(file)
     tables = _tables(record, csv, parquet)
     from unvanish import api  # noqa: F401  # fills the table of renderers

@@ -6,7 +6,9 @@ from typing import Literal
 
 import msgspec
 
-Obstacle = Literal["", "unknown", "other head", "overflow", "outputs alike", "gradient below epsilon", "step too large"]
+Obstacle = Literal[
+    "", "unknown", "other head", "overflow", "outputs alike", "gradient below epsilon", "too narrow", "step too large"
+]
 
 
 class Learning(msgspec.Struct, frozen=True, kw_only=True):

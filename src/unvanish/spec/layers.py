@@ -19,6 +19,10 @@ _LEAKY = {"torch": 0.01}
 """Where torch's defaults are not those of Keras, which hold for every other initialiser."""
 
 
+MOST_STEPS = 10_000
+"""Of a recurrent layer: each one is followed by itself."""
+
+
 class Asked(NamedTuple):
     """Hold one word where it stands."""
 
@@ -139,6 +143,8 @@ def _simple_rnn(asked: Asked) -> Fields:
     activation, sequences = arguments.recurrence(asked.text, asked.word)
     if len(asked.shape) != 2:
         asked.refuse(f"simple_rnn reads steps of features, not {told(asked.shape)}", ("input(50, 8) in front",))
+    if asked.shape[0] > MOST_STEPS:
+        asked.refuse(f"{asked.shape[0]} steps are more than are followed", (f"up to {MOST_STEPS} of them",))
     kernel, again, bias = initialisers.recurrent(asked.initialiser, asked.shape[-1], units)
     return {
         "kind": "recurrent",

@@ -60,7 +60,11 @@ def forecast_network(
             _layer(at, readers, known.get(at.layer.name), activation, weight)
             for at, activation, weight in zip(passes.values(), activations, weights, strict=True)
         ),
-        not_modelled=tuple(name for name, at in passes.items() if not at.modelled and not at.fused),
+        not_modelled=tuple(
+            name
+            for name, at in passes.items()
+            if (not at.modelled and not at.fused) or at.layer.shares is not None  # gradients of its calls add up
+        ),
     )
 
 

@@ -167,7 +167,8 @@ def through_pool(h: Signal, pool: Pooled, units: int = 1) -> Signal:
     spread = h.spread if h.spread > 0 else 0.0 * h.spread
     apart = spread if h.across is None else max(h.across, 0.0)
     if pool.average:
-        variance = max(h.variance - apart * (1 - 1 / pool.places), 0.0)
+        left = min(spread, h.variance) / pool.places  # the mean of places that have nothing in common still differs
+        variance = max(h.variance - apart * (1 - 1 / pool.places), left)
         return Signal(h.mean, variance, min(spread / pool.places, variance), h.together, h.noise)
     if h.made_by is not None:
         activation, parameter, u = h.made_by

@@ -89,8 +89,9 @@ def learns(
     travel = steps * rate * share * statistics.median(layer.fan_in or 1 for layer in kernels[1:] or kernels)
     needed = 1 + 0.5 * abs(math.log(max(second, 1.0) * min(max(apart, DIGITS**2), 1.0)))
     needed += (math.log(10) * (forecast.log10_sd or 0.0)) ** 2
-    held = share < rate / largest_rate
-    obstacle = _obstacle(float(logs.max()), loss, apart, arrives=travel >= needed, held=held)
+    obstacle = _obstacle(float(logs.max()), loss, apart)
+    if not obstacle and travel < needed:
+        obstacle = _holder(share, rate / largest_rate)
     if obstacle == "step too large" and last.activation != "softmax":
         obstacle = "other head"
     return Learning(
@@ -144,10 +145,18 @@ def _gradients(kernels: tuple[Layer, ...], forecast: Forecast) -> tuple[Array, f
     return np.array(logs, dtype=np.float64) + output - 0.5 * np.log10(entries), out.second_moment, 1 - out.correlation
 
 
-def _obstacle(largest: float, loss: float, apart: float, *, arrives: bool, held: bool) -> Obstacle:
-    """Return the first that holds; held: epsilon takes more of the steps than their own scatter does."""
+def _obstacle(largest: float, loss: float, apart: float) -> Obstacle:
+    """Return what stands in the way whatever the steps are; empty for nothing."""
     if not (loss < LARGEST and largest < math.log10(LARGEST)):
         return "overflow"
-    if not arrives:
-        return "gradient below epsilon" if held else "step too large"
     return "outputs alike" if math.sqrt(max(apart, 0.0)) < DIGITS else ""
+
+
+def _holder(share: float, rate: float) -> Obstacle:
+    """Return what keeps the steps too short: of their share of a whole step and of the largest rate, the smaller one.
+
+    Where neither halves them, a kernel has too few entries for so many steps of the largest rate.
+    """
+    if min(share, rate) > 0.5:
+        return "too narrow"
+    return "gradient below epsilon" if share < rate else "step too large"

@@ -26,6 +26,8 @@ def verdict(network: Network, forecast: Forecast) -> tuple[Expected, str]:
         return "undecided", f"the theory does not model {', '.join(forecast.not_modelled)}"
     change = over_depth(network, forecast)
     if change is None:
+        if len(network.kernels) > 1:
+            return "undecided", "the signal or the gradient leaves the range of numbers on its way"
         return "undecided", "two layers with weights are needed to compare their gradients"
     if abs(change) >= DECADES:
         return ("vanishes" if change < 0 else "explodes"), ""

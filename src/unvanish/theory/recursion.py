@@ -57,6 +57,11 @@ _UNIT_BY_UNIT = frozenset({"activation", "conv", "dense"})
 """Kinds that weigh what they read, or bend it."""
 
 
+FEWEST_INSTANCES = 5
+"""Values of a unit of which a batch normalisation is modelled: of fewer, the mean of 1 / variance has no end (two,
+three) or is ruled by the rare batch whose values are alike."""
+
+
 class Pass(Struct, eq=False, gc=False):
     """Hold what theory expects at one layer."""
 
@@ -123,7 +128,10 @@ def _forward(layer: Layer, sources: tuple[Pass, ...], batch_size: int, entering:
     """Take the signal through one layer: as samples and, where its output has places, as these see one another."""
     signals = [source.leaving for source in sources]
     h = signals[0] if signals else replace(entering, pairs=Pairs(1 / max(layer.units or size(layer), 1)))
-    at = Pass(layer, sources, h, h, h, modelled=layer.modelled and applies(layer) == layer.activation)
+    modelled = layer.modelled and applies(layer) == layer.activation
+    if layer.kind == "batch_norm" and instances(layer, batch_size) < FEWEST_INSTANCES:
+        modelled = False
+    at = Pass(layer, sources, h, h, h, modelled=modelled)
     if layer.kind in _UNIT_BY_UNIT:
         _through_units(at, h)
         return at

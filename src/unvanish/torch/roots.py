@@ -75,6 +75,9 @@ class Roots:
         self.running = True
         try:
             return original(tensors, *args, **kwargs)
+        except BaseException:
+            self._roots.pop()  # no gradient of it is there
+            raise
         finally:
             self.running = False
             self._ends()
