@@ -136,6 +136,25 @@ def test_a_mistake_is_shown_at_its_place(text: str, place: int, what: str) -> No
     assert lines[-1].startswith("  try:    ")
 
 
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("dnse(64), dense(1)", "did you mean dense?"),
+        ("Dense(64), dense(1)", "did you mean dense?"),
+        ("dense(64, sigmoyd), dense(1)", "did you mean sigmoid?"),
+        ("dense(64, swish), dense(1)", "did you mean silu?"),
+        ("input(9, 9, 3), conv2d(8, 3), flatten, dense(1)", "did you mean conv?"),
+        ("dense(8), batchnorm, dense(1)", "did you mean batch_norm?"),
+        ("lstm(8), dense(1)", "lstm is not modelled"),
+        ("dense(8), xyzzy, dense(1)", "a network reads like this"),
+    ],
+)
+def test_what_comes_near_is_what_was_meant(text: str, hint: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        build(text)
+    assert str(raised.value).splitlines()[-1].startswith(f"  try:    {hint}")
+
+
 def test_accepted_words_are_told_and_a_network_without_weights_is_none() -> None:
     with pytest.raises(UsageError, match=r"accepted: avg_pool, batch_norm, conv, dense, .*residual.*sigmoid"):
         build("lstm(3)")

@@ -7,13 +7,14 @@ atom    = "(" network ")" | "residual" "(" network ["," "scale" "=" number] ")" 
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
 from unvanish.errors import UsageError
-from unvanish.spec.words import ACTIVATIONS, LAYERS, Arguments
+from unvanish.spec.words import ACTIVATIONS, LAYERS, OTHER_NAMES, UNKNOWN, Arguments
 
 _TOKEN = re.compile(r"\s*([A-Za-z_]\w*|\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+|\S)")
 _SHOWN, _DEEPEST = 60, 50
@@ -48,13 +49,26 @@ def refuse(text: str, place: int, what: str, accepted: Iterable[str] = ()) -> No
     start = max(0, min(place - _SHOWN // 2, len(text) - _SHOWN))
     shown = "".join(c if c.isprintable() and c.isascii() else " " if c.isspace() else "?" for c in text)
     caret = " " * (len("  found:  ") + place - start) + "^"
-    words = ", ".join(accepted)
+    words = tuple(accepted)
+    near = _meant(text[place:], words)
     raise UsageError(
         what,
         found=f"{shown[start : start + _SHOWN]}\n{caret}",
-        numbers={"accepted": words} if words else {},
-        hint='a network reads like this: "(dense(64), batch_norm, relu)*10, dense(1)"',
+        numbers={"accepted": ", ".join(words)} if words else {},
+        hint=near or 'a network reads like this: "(dense(64), batch_norm, relu)*10, dense(1)"',
     )
+
+
+def _meant(rest: str, accepted: Sequence[str]) -> str:
+    """Return what was meant by the word that the rest begins with, as a hint; empty where none comes near."""
+    found = re.match(r"[A-Za-z_]\w*", rest)
+    if found is None:
+        return ""
+    word = found.group().lower()
+    if word in UNKNOWN:
+        return f"{word} is not modelled; `unvanish check` measures it in a script"
+    near = [OTHER_NAMES[word]] if word in OTHER_NAMES else difflib.get_close_matches(word, accepted, n=1)
+    return f"did you mean {near[0]}?" if near and near[0] in accepted else ""
 
 
 def parse(text: str) -> tuple[Word | Group, ...]:

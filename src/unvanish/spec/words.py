@@ -40,3 +40,27 @@ LAYERS = {
     "simple_rnn": Arguments(1, ("a whole number", "tanh, relu, linear, sequences", "sequences")),
 }
 """Word of a layer -> the arguments that it takes."""
+
+OTHER_NAMES = {
+    "averagepooling2d": "avg_pool",
+    "avgpool2d": "avg_pool",
+    "batchnorm1d": "batch_norm",
+    "batchnorm2d": "batch_norm",
+    "batchnormalization": "batch_norm",
+    "conv1d": "conv",
+    "conv2d": "conv",
+    "conv3d": "conv",
+    "fc": "dense",
+    "globalaveragepooling2d": "global_avg_pool",
+    "hardswish": "hard_silu",
+    "layernormalization": "layer_norm",
+    "leakyrelu": "leaky_relu",
+    "maxpool2d": "max_pool",
+    "maxpooling2d": "max_pool",
+    "rnn": "simple_rnn",
+    "swish": "silu",
+}
+"""What Keras and PyTorch call a word, in small letters -> the word."""
+
+UNKNOWN = frozenset({"attention", "gru", "lstm", "multiheadattention", "transformer"})
+"""Layers that theory does not model."""
