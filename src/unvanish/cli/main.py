@@ -33,7 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "explain": ("unvanish.cli.explain", "Show the page of a rule: what it measures, why, evidence, remedies."),
     "forecast": ("unvanish.cli.forecast", "Say what a network's gradients will do before it is trained."),
     "replay": ("unvanish.cli.replay", "Run the batch again that gave the first non-finite value, and say where."),
-    "report": ("unvanish.cli.report", "Render saved facts again: as text, HTML or JSON."),
+    "report": ("unvanish.cli.report", "Render saved facts again: as text, HTML, JSON, an image or Markdown."),
     "watch": ("unvanish.cli.watch", "Run a training script to its end, and record what every layer does."),
 }
 """Name -> module, one line of help. The module's function of that name is the command."""
