@@ -161,15 +161,18 @@ def through_dropout(h: Signal, keep: float) -> Signal:
 def through_pool(h: Signal, pool: Pooled, units: int = 1) -> Signal:
     """Return the pooled signal.
 
-    A mean over n places divides the spread by n; the largest is that of n Gaussians of the same moments. The largest
+    A mean over n places divides the spread by n, and has as mean square what two places have in common and an n-th of the
+    rest; of places of several sizes (padding) that lies below the square of their mean size. The largest is that of n Gaussians of the same moments. The largest
     f(u) is f of the largest u, as activations rise (derived).
     """
     spread = h.spread if h.spread > 0 else 0.0 * h.spread
     apart = spread if h.across is None else max(h.across, 0.0)
     if pool.average:
-        left = min(spread, h.variance) / pool.places  # the mean of places that have nothing in common still differs
-        variance = max(h.variance - apart * (1 - 1 / pool.places), left)
-        return Signal(h.mean, variance, min(spread / pool.places, variance), h.together, h.noise)
+        second = max(h.second - apart * (1 - 1 / pool.places), 0.0)  # below mean^2 where places are of several sizes
+        spread = min(spread / pool.places, second)
+        variance = min(max(second - h.mean * h.mean, spread), second)
+        mean = h.mean if second - variance >= h.mean * h.mean else math.copysign(math.sqrt(second - variance), h.mean)
+        return Signal(mean, variance, spread, h.together, h.noise)
     if h.made_by is not None:
         activation, parameter, u = h.made_by
         return replace(through_activation(through_pool(u, pool), activation, parameter, units), noise=h.noise)
