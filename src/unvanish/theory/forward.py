@@ -161,9 +161,9 @@ def through_dropout(h: Signal, keep: float) -> Signal:
 def through_pool(h: Signal, pool: Pooled, units: int = 1) -> Signal:
     """Return the pooled signal.
 
-    A mean over n places divides the spread by n, and has as mean square what two places have in common and an n-th of the
-    rest; of places of several sizes (padding) that lies below the square of their mean size. The largest is that of n Gaussians of the same moments. The largest
-    f(u) is f of the largest u, as activations rise (derived).
+    A mean over n places divides the spread by n, and has as mean square what two places have in common and an n-th of
+    the rest; of places of several sizes (padding) that lies below the square of their mean size. The largest is that
+    of n Gaussians of the same moments. The largest f(u) is f of the largest u, as activations rise (derived).
     """
     spread = h.spread if h.spread > 0 else 0.0 * h.spread
     apart = spread if h.across is None else max(h.across, 0.0)
