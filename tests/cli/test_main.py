@@ -189,3 +189,11 @@ def test_healthy_diagnosis_is_one_line(tmp_path: Path) -> None:
     done = python(REPORT, "report", str(healthy().save(tmp_path / "facts.json")))
     assert done.returncode == 0
     assert "HEALTHY" in done.stdout.splitlines()[0]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+@pytest.mark.parametrize("arguments", [("forecast", "bad("), ("forecast", "--none"), ("report", "none.json")])
+def test_wrong_usage_has_its_code_where_nobody_hears_of_it(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([sys.executable, "-m", "unvanish", *arguments], cwd=tmp_path, stderr=full, check=False)
+    assert done.returncode == 2

@@ -98,26 +98,37 @@ def run(arguments: Sequence[str] | None = None) -> int:
     try:
         code: Any = unvanish.main(arguments, prog_name="unvanish", standalone_mode=False)
         sys.stdout.flush()
-    except click.NoSuchOption as error:
+    except (Exception, KeyboardInterrupt) as error:
+        with contextlib.suppress(OSError, ValueError):  # where nobody hears it, the code still tells
+            _tell(error)
+        return _code_of(error)
+    return code if isinstance(code, int) else 0
+
+
+def _tell(error: BaseException) -> None:
+    """Say on standard error what went wrong."""
+    if isinstance(error, click.ClickException):
         error.show()
-        if error.ctx is not None and error.ctx.info_name in ("check", "forecast", "watch"):
+        if (
+            isinstance(error, click.NoSuchOption)
+            and error.ctx
+            and error.ctx.info_name in ("check", "forecast", "watch")
+        ):
             example = f"unvanish {error.ctx.info_name} train.py -- --epochs 3"
             click.echo(f"Arguments of the script go behind --: {example}", err=True)
-        return 2
-    except click.ClickException as error:
-        error.show()
-        return 2
-    except UnvanishError as error:
+    elif isinstance(error, UnvanishError):
         click.echo(f"error: {error}", err=True)
-        return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
+    elif isinstance(error, KeyboardInterrupt | click.Abort):
         click.echo("interrupted", err=True)
-        return 130
-    except Exception as error:
-        traceback.print_exc()
+    else:
+        traceback.print_exception(error)
         click.echo(f"error: {_own_fault(error)}", err=True)
-        return 2
-    return code if isinstance(code, int) else 0
+
+
+def _code_of(error: BaseException) -> int:
+    if isinstance(error, UnvanishError):
+        return error.exit_code
+    return 130 if isinstance(error, KeyboardInterrupt | click.Abort) else 2
 
 
 def main() -> NoReturn:
@@ -139,7 +150,7 @@ def main() -> NoReturn:
     sys.exit(code)
 
 
-def _own_fault(error: Exception) -> UnvanishError:
+def _own_fault(error: BaseException) -> UnvanishError:
     return UnvanishError(
         "unvanish itself failed",
         found=f"{type(error).__name__}: {error}",

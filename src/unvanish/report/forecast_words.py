@@ -50,8 +50,8 @@ def facts(outlook: Outlook) -> Facts:
     found = outlook.forecast
     rows = [] if outlook.verdict == "undecided" else [("safe depth", _safe(outlook))]
     if found.depth_scale is not None:
-        scale = "no end" if math.isinf(found.depth_scale) else f"{plain(found.depth_scale)} layers"
-        rows.append(("depth scale", f"{scale} for a factor e"))
+        endless, scale = math.isinf(found.depth_scale), f"{plain(found.depth_scale)} layers for a factor e"
+        rows.append(("depth scale", "none: the gradient keeps its size" if endless else scale))
     rows += _gain(outlook)
     if outlook.kernels > 1:
         ends = [plain(found.layer(outlook.network.kernels[i].name).second_moment, 2) for i in (0, -2)]
