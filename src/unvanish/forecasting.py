@@ -137,11 +137,7 @@ def outlook_of(
 def _of_observation(seen: Observation, title: str, reach: Reach | None) -> Outlook:
     network, data = seen.network, seen.data
     if data.input_second_moment == 0:
-        raise DataError(
-            "there is no forecast for these inputs",
-            found="all of them are zero, so that the first kernel has no gradient",
-            hint="look at what loads and scales the data",
-        )
+        raise _no_forecast("all of them are zero, so that the first kernel has no gradient")
     moments = _moments(data)
     first = next((layer for layer in network.layers if layer.kind == "input"), network.layers[0])
     return outlook_of(
@@ -167,13 +163,15 @@ def _moments(data: DataInfo) -> tuple[float, float] | None:
     Raise DataError for inputs that are not finite.
     """
     if data.input_nonfinite:
-        raise DataError(
-            "there is no forecast for these inputs",
-            found=f"{data.input_nonfinite} of their entries are not finite",
-            hint="look at what loads and scales the data",
-        )
+        raise _no_forecast(f"{data.input_nonfinite} of their entries are not finite")
     second, cross = data.input_second_moment, data.input_cross_moment
     return None if second is None or cross is None or second == 0 else (second, cross)
+
+
+def _no_forecast(found: str) -> DataError:
+    return DataError(
+        "there is no forecast for these inputs", found=found, hint="look at what loads and scales the data"
+    )
 
 
 def _limits(seen: Observation, *, measured: bool) -> list[str]:

@@ -27,6 +27,8 @@ def _because(learning: Learning) -> str:
             return f"{held} {plain(learning.epsilon)}"
     steps = f"at a learning rate of {plain(learning.rate, 2)} {counted(learning.steps, 'step')} change a gain by up to"
     reached = f"{steps} {plain(learning.travel, 2)}, and {plain(learning.needed, 2)} is needed"
-    if learning.obstacle == "too narrow":
-        return f"{reached}: the kernels have few entries"
-    return reached if learning.learns else f"{reached}: larger steps undo what other batches taught"
+    whys = {
+        "too narrow": ": the kernels have few entries",
+        "step too large": ": larger steps undo what other batches taught",
+    }
+    return reached + whys.get(learning.obstacle, "")

@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-
 from unvanish.core.diagnosis import Diagnosis
 from unvanish.report.figures import overlay
 from unvanish.report.figures.canvas import settings
+from unvanish.report.png import SHARP, to_png
 from unvanish.report.svg import to_svg
-
-DOTS_PER_INCH = 144
 
 
 def draw_overlay(diagnoses: Mapping[str, Diagnosis], path: str | Path) -> Path:
@@ -27,7 +24,5 @@ def draw_overlay(diagnoses: Mapping[str, Diagnosis], path: str | Path) -> Path:
         if path.suffix == ".svg":
             path.write_text(to_svg(figure, "overlay-", "Gradient by depth"), encoding="utf-8")
         else:
-            figure.set_dpi(DOTS_PER_INCH)
-            figure.set_facecolor("white")
-            FigureCanvasAgg(figure).print_png(path, metadata={"Software": None})
+            path.write_bytes(to_png(figure, SHARP))
     return path

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import base64
-import io
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 from markupsafe import Markup
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from unvanish.core.comparison import Comparison, before_and_after
@@ -38,6 +36,7 @@ from unvanish.report.figures import (
     units,
 )
 from unvanish.report.figures.canvas import settings
+from unvanish.report.png import to_png
 from unvanish.report.svg import to_svg
 
 T = TypeVar("T")
@@ -314,7 +313,4 @@ def _svg(picture: Picture[Any], figure: Figure) -> Drawn:
 
 
 def _png(figure: Figure) -> str:
-    buffer = io.BytesIO()
-    figure.set_facecolor("white")
-    FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return "data:image/png;base64," + base64.b64encode(to_png(figure)).decode()

@@ -128,9 +128,8 @@ def _forward(layer: Layer, sources: tuple[Pass, ...], batch_size: int, entering:
     """Take the signal through one layer: as samples and, where its output has places, as these see one another."""
     signals = [source.leaving for source in sources]
     h = signals[0] if signals else replace(entering, pairs=Pairs(1 / max(layer.units or size(layer), 1)))
-    modelled = layer.modelled and applies(layer) == layer.activation
-    if layer.kind == "batch_norm" and instances(layer, batch_size) < FEWEST_INSTANCES:
-        modelled = False
+    few = layer.kind == "batch_norm" and instances(layer, batch_size) < FEWEST_INSTANCES
+    modelled = layer.modelled and applies(layer) == layer.activation and not few
     at = Pass(layer, sources, h, h, h, modelled=modelled)
     if layer.kind in _UNIT_BY_UNIT:
         _through_units(at, h)
