@@ -176,3 +176,10 @@ def test_a_kernel_of_few_entries_is_held_by_nothing_but_its_size() -> None:
     assert found.share is not None
     assert found.share > 0.99
     assert (found.learns, found.obstacle) == (False, "too narrow")
+
+
+def test_what_holds_the_steps_is_named_before_outputs_that_are_alike() -> None:
+    found = told("dense(64, sigmoid)*40, dense(10, softmax)")
+    assert found.apart is not None
+    assert found.apart < DIGITS**2
+    assert found.obstacle == "gradient below epsilon"

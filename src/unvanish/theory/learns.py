@@ -89,9 +89,8 @@ def learns(
     travel = steps * rate * share * statistics.median(layer.fan_in or 1 for layer in kernels[1:] or kernels)
     needed = 1 + 0.5 * abs(math.log(max(second, 1.0) * min(max(apart, DIGITS**2), 1.0)))
     needed += (math.log(10) * (forecast.log10_sd or 0.0)) ** 2
-    obstacle = _obstacle(float(logs.max()), loss, apart)
-    if not obstacle and travel < needed:
-        obstacle = _holder(share, rate / largest_rate)
+    held_by = "" if travel >= needed else _holder(share, rate / largest_rate)
+    obstacle = _obstacle(float(logs.max()), loss, apart, held_by)
     if obstacle == "step too large" and last.activation != "softmax":
         obstacle = "other head"
     return Learning(
@@ -145,11 +144,11 @@ def _gradients(kernels: tuple[Layer, ...], forecast: Forecast) -> tuple[Array, f
     return np.array(logs, dtype=np.float64) + output - 0.5 * np.log10(entries), out.second_moment, 1 - out.correlation
 
 
-def _obstacle(largest: float, loss: float, apart: float) -> Obstacle:
-    """Return what stands in the way whatever the steps are; empty for nothing."""
+def _obstacle(largest: float, loss: float, apart: float, held_by: Obstacle) -> Obstacle:
+    """Return the first that holds; held_by: what keeps the steps too short, empty where they are long enough."""
     if not (loss < LARGEST and largest < math.log10(LARGEST)):
         return "overflow"
-    return "outputs alike" if math.sqrt(max(apart, 0.0)) < DIGITS else ""
+    return held_by or ("outputs alike" if math.sqrt(max(apart, 0.0)) < DIGITS else "")
 
 
 def _holder(share: float, rate: float) -> Obstacle:
