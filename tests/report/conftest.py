@@ -109,10 +109,14 @@ class Browser:
         self.call("POST", "/goog/cdp/execute", {"cmd": "Emulation.setEmulatedMedia", "params": parameters})
 
     def requests(self) -> list[str]:
-        """Return the addresses that were asked for since the last look, data addresses left out."""
+        """Return the addresses that were asked for since the last look, data addresses left out.
+
+        Not by a page of the browser's own: the one that it begins with may still be loading.
+        """
         messages = [json.loads(entry["message"])["message"] for entry in self.log("performance")]
-        sent = [m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"]
-        return [url for url in sent if not url.startswith("data:")]
+        sent = [message["params"] for message in messages if message["method"] == "Network.requestWillBeSent"]
+        asked = [one["request"]["url"] for one in sent if not one["documentURL"].startswith("chrome://")]
+        return [url for url in asked if not url.startswith("data:")]
 
 
 @pytest.fixture(scope="module")
