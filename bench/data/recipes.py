@@ -25,7 +25,7 @@ ARRANGEMENTS = {
 }
 """A network of so many kernels but the output's."""
 SHALLOWEST, DEEPEST = 5, 100
-TUNING, HUNDRED, HUNDREDS = 120, 100, 4
+TUNING, HUNDRED, HUNDREDS = 120, 100, 5
 
 
 class Recipe(NamedTuple):

@@ -36,8 +36,8 @@ class Learning(msgspec.Struct, frozen=True, kw_only=True):
     """The largest learning rate that is tried at which all steps together do not throw such a sample by too much of the
     loss, as it is at the start or once what all outputs have in common has been put right."""
     share: float | None = None
-    """What Adam's epsilon leaves of a step, where the gradient is smallest."""
+    """What Adam's epsilon leaves of all steps, for the kernel that goes least far."""
     travel: float | None = None
-    """How far steps of that rate, all in one direction, change what a kernel does: steps * rate * share * fan-in."""
+    """How far steps of that rate, all in one direction, change what that kernel does: steps * rate * share * fan-in."""
     needed: float | None = None
     """How far they have to."""

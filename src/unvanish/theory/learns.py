@@ -1,13 +1,10 @@
 """Whether a network learns within a budget of Adam's steps: from its forecast, before any data or training (derived).
 
 Adam moves every entry of a kernel by about the learning rate, whatever the size of its gradient g: by rate * g / (g +
-epsilon). If all steps go in one direction, n inputs change what the kernel does by
-
-    travel = steps * rate * n * g / (g + epsilon)
-
-to be compared with the gain that it began with, about 1. What tells the outputs of two samples apart has the mean
-square q (1 - c), and the loss sees numbers of about 1. To come from the one to the other it has to grow or to shrink,
-and the weights go as far again for every e-fold:
+epsilon). Over all steps that changes what the kernel does by its travel (travel.py has how gradients grow meanwhile),
+to be compared with the gain that it began with, about 1. The kernel that goes least far decides. What tells the outputs
+of two samples apart has the mean square q (1 - c), and the loss sees numbers of about 1. To come from the one to the
+other it has to grow or to shrink, and the weights go as far again for every e-fold:
 
     needed = 1 + |ln(max(q, 1) (1 - c))| / 2 + sd^2
 
@@ -44,6 +41,7 @@ from unvanish.core.learning import Learning, Obstacle
 from unvanish.core.network import Layer, Network
 from unvanish.theory.loss_start import loss_start
 from unvanish.theory.settled import settled
+from unvanish.theory.travel import shares, travelled
 
 Array = NDArray[np.float64]
 
@@ -51,8 +49,8 @@ STEPS, LARGEST_RATE, EPSILON = 300, 1e-3, {"keras": 1e-7, "torch": 1e-8}
 """A budget in which an isometry learns at any depth; Adam's learning rate and epsilon by default."""
 SHARE, LAYER_NORMALISED = 0.38, 0.135
 """Of the loss, how far a sample may be thrown over all steps; the second where there is a layer normalisation for each
-hidden kernel, and no shortcut. Measured on the 455 recipes of bench/trains.py that come before its `fourth` hundred.
-Why the second is smaller is not known; all else is theory."""
+hidden kernel, and no shortcut. Measured on the 455 recipes of bench/trains.py that come before its `fourth` hundred;
+that hundred moved neither. Why the second is smaller is not known; all else but one constant of travel.py is theory."""
 DIGITS, LARGEST = 2.0**-24, 3.4e38
 """Relative spacing and largest number of float32."""
 
@@ -80,13 +78,14 @@ def learns(
     last = kernels[-1]
     loss = loss_start(second, last.activation, last.units or 1)
     smallest = int(np.argmin(logs))
-    shares = 1 / (1 + 10.0 ** np.minimum(math.log10(epsilon) - logs, 300.0))
-    scatter = scattered(logs + np.log10(shares), kernels, batch_size)
+    scatter = scattered(logs + np.log10(shares(logs, epsilon)), kernels, batch_size)
     left, factor = settled(second, apart, last.activation, last.units or 1, batch_size)
     bound = _share(network) * max(loss, left / factor) / math.sqrt(steps)
     rate = min(largest_rate, bound / 10.0 ** min(max(scatter, -300.0), 300.0))
-    share = float(shares[smallest])
-    travel = steps * rate * share * statistics.median(layer.fan_in or 1 for layer in kernels[1:] or kernels)
+    fan_in = statistics.median(layer.fan_in or 1 for layer in kernels[1:] or kernels)
+    far = travelled(logs, np.full_like(logs, fan_in), second, steps=steps, rate=rate, epsilon=epsilon)
+    travel = float(far.min())
+    share = travel / (steps * rate * fan_in)
     needed = 1 + 0.5 * abs(math.log(max(second, 1.0) * min(max(apart, DIGITS**2), 1.0)))
     needed += (math.log(10) * (forecast.log10_sd or 0.0)) ** 2
     held_by = "" if travel >= needed else _holder(share, rate / largest_rate)
