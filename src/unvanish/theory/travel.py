@@ -11,8 +11,8 @@ outputs that begin small, of mean square q, grow by the factor
     A = product over the kernels of (1 + KEPT travel_l)
 
 until they are of the size that the loss sees, A sqrt(q) = 1, and with them every gradient, each being a product of what
-all the other kernels do. A small gradient that epsilon holds
-at the first step is set free when many kernels grow a little: after a part of the steps that falls with the depth.
+all the other kernels do. A small gradient that epsilon holds at the first step is set free when many kernels grow a
+little: after a part of the steps that falls with the depth.
 """
 
 from __future__ import annotations
