@@ -48,10 +48,12 @@ def errors_of_a_sample(seen: Observation) -> tuple[Finding, ...]:
 def with_forecast(seen: Observation) -> Observation:
     """Return the observation with what theory expects of its network on its data."""
     from unvanish.theory.forecast import forecast_network
+    from unvanish.theory.loss_read import as_read
 
     if seen.forecast is not None:
         return seen
     data, moments = seen.data, {}
     if data.input_second_moment is not None and data.input_cross_moment is not None:
         moments = {"second_moment": data.input_second_moment, "cross_moment": data.input_cross_moment}
-    return replace(seen, forecast=forecast_network(seen.network, batch_size=seen.profiles[0].batch_size, **moments))
+    network, batch_size = as_read(seen.network, seen.loss), seen.profiles[0].batch_size
+    return replace(seen, forecast=forecast_network(network, batch_size=batch_size, **moments))

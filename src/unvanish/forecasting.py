@@ -83,17 +83,19 @@ def outlook_of(
     batch_size: int,
     initialiser: str = "",
     notes: Sequence[str] = (),
+    loss_seen: bool = False,
     reach: Reach | None = None,
 ) -> Outlook:
     """Return what theory expects of the network, and what that comes to. moments: (q0, k0) of the inputs.
 
+    loss_seen: whether the loss is known to be the one that the network's output layers go with.
     Raise UsageError for a reach where nothing is repeated.
     """
     from unvanish.theory.bands import DECADES
     from unvanish.theory.depths import depths, first_rms
     from unvanish.theory.forecast import forecast_network
     from unvanish.theory.learns import learns
-    from unvanish.theory.outlook import apart, assumed_loss, typical, verdict
+    from unvanish.theory.outlook import apart, assumed_loss, on_the_line, typical, verdict
 
     given: dict[str, Any] = {"batch_size": batch_size, "second_moment": moments[0], "cross_moment": moments[1]}
     expected = forecast_network(network, **given)
@@ -116,10 +118,12 @@ def outlook_of(
         features=features,
         batch_size=batch_size,
         loss=assumed_loss(network),
+        loss_seen=loss_seen,
         notes=tuple(notes),
         verdict=word,
         reason=reason,
         decades=DECADES,
+        on_the_line=on_the_line(word, expected),
         kernels=len(network.kernels),
         typical=typical(network),
         apart_first=first,
@@ -135,7 +139,9 @@ def outlook_of(
 
 
 def _of_observation(seen: Observation, title: str, reach: Reach | None) -> Outlook:
-    network, data = seen.network, seen.data
+    from unvanish.theory.loss_read import as_read
+
+    network, data = as_read(seen.network, seen.loss), seen.data
     if data.input_second_moment == 0:
         raise _no_forecast("all of them are zero, so that the first kernel has no gradient")
     moments = _moments(data)
@@ -148,7 +154,8 @@ def _of_observation(seen: Observation, title: str, reach: Reach | None) -> Outlo
         features=_features(first),
         batch_size=data.batch_size,
         reach=reach,
-        notes=(*_limits(seen, measured=moments is not None), *seen.left_out),
+        loss_seen=_fits(seen, network),
+        notes=(*_limits(seen, network, measured=moments is not None), *seen.left_out),
     )
 
 
@@ -174,16 +181,24 @@ def _no_forecast(found: str) -> DataError:
     )
 
 
-def _limits(seen: Observation, *, measured: bool) -> list[str]:
+def _fits(seen: Observation, network: Network) -> bool:
+    """Say whether the script's loss is the one that the forecast is of."""
+    from unvanish.theory.outlook import assumed_loss
+
+    if "cross-entropy" in assumed_loss(network):
+        return "crossentropy" in seen.loss.kind
+    return seen.loss.kind == "mean_squared_error"
+
+
+def _limits(seen: Observation, network: Network, *, measured: bool) -> list[str]:
     """Return, in words, what the forecast of a script's network takes for granted."""
     from unvanish.spec.as_drawn import not_as_drawn
     from unvanish.theory.outlook import assumed_loss
 
     found = [] if measured else ["the inputs are not known before the first step: taken as uniform on (0, 1)"]
     found += [note for note in seen.not_checked if "batches" in note]
-    assumed, own = assumed_loss(seen.network), seen.loss.kind
-    fits = "crossentropy" in own if "cross-entropy" in assumed else own == "mean_squared_error"
-    if not fits and own != "other":
+    assumed, own = assumed_loss(network), seen.loss.kind
+    if not _fits(seen, network) and own != "other":
         found.append(f"the script's loss is {own.replace('_', ' ')}, where the forecast assumes {assumed}")
     other, known = not_as_drawn(seen.network)
     if other:

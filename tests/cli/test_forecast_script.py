@@ -55,7 +55,7 @@ def test_its_own_data_and_batches_count(seen: dict[str, object], capsys: pytest.
     assert run(["forecast", "train.py", "--json", "facts.json", "-q", "--fit", "2", "--", "--depth", "12"]) == 1
     out = " ".join(capsys.readouterr().out.split())
     assert "Keras 3 · train.py, before its first step · its own weights · measured inputs, 64 features" in out
-    assert "cross-entropy of the sigmoid output, assumed" in out
+    assert "cross-entropy of the sigmoid output, the script's own" in out
     assert seen["argv"] == ["--depth", "12"]
     assert seen["plan"].fit == 2  # type: ignore[attr-defined]
     found = document.decode(Path("facts.json").read_bytes(), Outlook)
@@ -79,6 +79,18 @@ def test_what_limits_it_is_said(seen: dict[str, object], capsys: pytest.CaptureF
     assert "the inputs are not known before the first step: taken as uniform on (0, 1)" in out
     assert "the script's loss is mean squared error, where the forecast assumes cross-entropy of the sigmoid" in out
     assert "Judge: trained by the same optimizer" in out
+
+
+def test_logits_count_with_the_loss_that_reads_them(
+    seen: dict[str, object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    logits = replace(build("dense(64, sigmoid)*11, dense(1)"), framework="PyTorch")
+    loss = LossInfo(kind="binary_crossentropy", from_logits=True)
+    seen["run"] = {"observation": replace(SEEN, network=logits, loss=loss)}
+    assert run(["forecast", "train.py", "--json", "facts.json", "-q"]) == 1
+    assert "cross-entropy of the sigmoid output, the script's own" in " ".join(capsys.readouterr().out.split())
+    found = document.decode(Path("facts.json").read_bytes(), Outlook)
+    assert found.forecast == forecast_network(TUTORIAL, batch_size=10, second_moment=2.0, cross_moment=0.5)
 
 
 def test_a_script_that_never_trains(script: Path, capfd: pytest.CaptureFixture[str]) -> None:

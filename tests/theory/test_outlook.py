@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 
 import pytest
+from msgspec.structs import replace
 
 from unvanish.core.forecast import Forecast, LayerForecast
 from unvanish.core.network import Layer, Network, WeightStats
 from unvanish.spec.build import build
 from unvanish.theory.forecast import forecast_network
-from unvanish.theory.outlook import apart, typical, verdict
+from unvanish.theory.outlook import apart, on_the_line, typical, verdict
 
 KERNEL = WeightStats(mean=0.0, variance=1.0, size=1)
 
@@ -94,3 +95,22 @@ def test_a_batch_normalisation_of_a_few_values_is_not_modelled(batch: int, word:
     """Of two values only their sign is left: the gradient is measured to explode where a mean says that it is gone."""
     described = build("(dense(64), batch_norm, relu)*12, dense(1)", initialiser="glorot_uniform", features=64)
     assert verdict(described, forecast_network(described, batch_size=batch))[0] == word
+
+
+@pytest.mark.parametrize(
+    ("word", "change", "sd", "expected"),
+    [
+        ("vanishes", -1.7, 0.2, True),
+        ("vanishes", -1.7, 0.09, False),
+        ("explodes", 2.4, 0.5, True),
+        ("explodes", 2.6, 0.5, False),
+        ("fine", -1.5, 0.3, True),
+        ("fine", 1.0, 0.24, False),
+        ("vanishes", -1.0, 0.3, False),  # told by the slope, not by this ratio
+        ("fine", 1.6, 0.3, False),
+        ("undecided", -1.7, 0.2, False),
+        ("vanishes", -1.7, None, False),
+    ],
+)
+def test_a_line_within_the_band(word: str, change: float, sd: float, expected: bool) -> None:
+    assert on_the_line(word, replace(forecast(change), log10_sd=sd)) is expected  # type: ignore[arg-type]

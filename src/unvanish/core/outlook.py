@@ -33,7 +33,9 @@ class Outlook(msgspec.Struct, frozen=True, kw_only=True):
     """Entries of an input."""
     batch_size: int
     loss: str
-    """The loss that is assumed, in words."""
+    """The loss that the forecast is of, in words."""
+    loss_seen: bool = False
+    """Whether that is the script's own; False where it is assumed."""
     notes: tuple[str, ...] = ()
     """What limits the forecast, in words."""
     verdict: Expected
@@ -41,6 +43,8 @@ class Outlook(msgspec.Struct, frozen=True, kw_only=True):
     """Why it is undecided."""
     decades: float
     """Change of the gradient from the output to the input from which on the verdict is not fine."""
+    on_the_line: bool = False
+    """Whether that line is within the band of the first/last gradient ratio, which tells the verdict."""
     kernels: int
     """Layers with weights."""
     typical: str | None = None

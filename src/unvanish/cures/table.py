@@ -32,6 +32,7 @@ from unvanish.cures.cure import Cure
 from unvanish.cures.edited import edited
 from unvanish.theory.factors import gradient_factor, signal_factor
 from unvanish.theory.forecast import forecast_network
+from unvanish.theory.loss_read import as_read
 
 CURES: tuple[Cure, ...] = (
     add_batch_norm,
@@ -97,7 +98,7 @@ def expected(seen: Observation, edits: tuple[Edit, ...]) -> tuple[float | None, 
     network: Network | None = edited(seen.network, edits)
     if network is None or network == seen.network or len(network.kernels) > DEEPEST:
         return None, None
-    data = seen.data
+    data, network = seen.data, as_read(network, seen.loss)
     if data.input_second_moment is None or data.input_cross_moment is None:
         found = forecast_network(network, batch_size=data.batch_size)
     else:

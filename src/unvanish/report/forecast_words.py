@@ -32,10 +32,19 @@ def sentence(outlook: Outlook) -> str:
     band = f"fine: within 10^±{outlook.decades:g}"
     if _told_by_ends(outlook):
         text = f"first/last gradient {ends} over {outlook.kernels} weight layers"
-        return f"{text}{'' if factor is None else f', x {plain(factor)} per layer towards the input'} ({band})"
+        told = f"{text}{'' if factor is None else f', x {plain(factor)} per layer towards the input'} ({band})"
+        return told + _on_the_line(outlook)
     change = 0.0 if not factor else math.log10(factor) * outlook.kernels
     over = f"x {plain(factor)} per layer towards the input, 10^{power(change)} over {outlook.kernels} of them"
     return f"{over} ({band}); with what the first and the last layer add, first/last gradient {ends}"
+
+
+def _on_the_line(outlook: Outlook) -> str:
+    """Return what it means that the verdict's line is within the band; empty where it is not."""
+    if not outlook.on_the_line:
+        return ""
+    other = "not be" if outlook.verdict == "fine" else "be"
+    return f"; the line is within two sd: another draw of these weights may {other} fine"
 
 
 def _told_by_ends(outlook: Outlook) -> bool:
@@ -64,7 +73,8 @@ def facts(outlook: Outlook) -> Facts:
     if outlook.learning is not None:
         within = f"within {counted(outlook.learning.steps, 'step')} of Adam"
         rows.append(("learns", f"{within}: {learning_text(outlook.learning)}"))
-    rows.append(("loss", f"{outlook.loss}, assumed"))
+    known = "the script's own" if outlook.loss_seen else "assumed"
+    rows.append(("loss", f"{outlook.loss}, {known}"))
     if found.not_modelled:
         rows.append(("not modelled", ", ".join(found.not_modelled)))
     return [*rows, *(("note", note) for note in outlook.notes)]

@@ -19,6 +19,7 @@ from unvanish.rules.words import times
 from unvanish.theory.bands import healthy_factor
 from unvanish.theory.factors import gradient_factor, signal_factor
 from unvanish.theory.forecast import forecast_network
+from unvanish.theory.loss_read import as_read
 
 Change = Callable[[Layer], Layer]
 
@@ -133,7 +134,7 @@ def both(first: Change, second: Change) -> Change:
 
 
 def _forecast_of(seen: Observation, network: Network) -> Forecast:
-    data = seen.data
+    data, network = seen.data, as_read(network, seen.loss)
     if data.input_second_moment is None or data.input_cross_moment is None:
         return _forecast(network, data.batch_size, None)
     return _forecast(network, data.batch_size, (data.input_second_moment, data.input_cross_moment))

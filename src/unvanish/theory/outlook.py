@@ -38,6 +38,18 @@ def verdict(network: Network, forecast: Forecast) -> tuple[Expected, str]:
     return "fine", ""
 
 
+def on_the_line(word: Expected, forecast: Forecast) -> bool:
+    """Say whether the verdict's line is within two standard deviations of the first/last gradient ratio.
+
+    False where the ratio lies on the other side of it already: then it is the slope that tells the verdict.
+    """
+    change, sd = forecast.log10_first_over_last, forecast.log10_sd
+    if change is None or sd is None or word == "undecided":
+        return False
+    away = {"fine": DECADES - abs(change), "vanishes": -DECADES - change, "explodes": change - DECADES}[word]
+    return 0 <= away < 2 * sd
+
+
 def over_depth(network: Network, forecast: Forecast) -> float | None:
     """Return log10 of what the gradient changes by over the depth, towards the input; None where there is no depth."""
     factor, kernels = forecast.gradient_factor_per_layer, len(network.kernels)
