@@ -40,6 +40,7 @@ def learning(learns: bool | None, obstacle: Obstacle = "") -> Learning:
         (False, "outputs alike", "no, the outputs of different samples are the same number"),
         (None, "unknown", "not known: the forecast says nothing"),
         (None, "other head", "not known: how large a step may be"),
+        (None, "dropout", "not known: what the noise of dropout takes"),
     ],
 )
 def test_each_obstacle(learns: bool | None, obstacle: Obstacle, said: str) -> None:

@@ -41,13 +41,16 @@ def typical(spec: str, initialiser: str = "glorot_uniform") -> float:
         ("dense(64), residual(dense(64, relu))*500, dense(10, softmax)", "he_normal", "overflow"),
         ("dense(64, relu), softmax, dense(10, softmax)", "he_normal", "unknown"),
         ("(dense(64), batch_norm, relu)*90, dense(1)", "he_normal", "other head"),
+        ("(dense(64, relu), dropout(0.1))*5, dense(10, softmax)", "he_normal", "dropout"),
+        ("(dense(64, relu), dropout(0))*5, dense(10, softmax)", "he_normal", ""),
+        ("(dense(64, sigmoid), dropout(0.1))*11, dense(10, softmax)", "glorot_uniform", "gradient below epsilon"),
         ("dense(64, sigmoid)*11, dense(1)", "glorot_uniform", "gradient below epsilon"),
     ],
 )
 def test_obstacles(spec: str, initialiser: str, obstacle: str) -> None:
     found = told(spec, initialiser)
     assert found.obstacle == obstacle
-    assert found.learns == (None if obstacle in ("unknown", "other head") else not obstacle)
+    assert found.learns == (None if obstacle in ("unknown", "other head", "dropout") else not obstacle)
 
 
 def test_one_layer_by_hand() -> None:

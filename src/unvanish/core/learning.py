@@ -7,7 +7,15 @@ from typing import Literal
 import msgspec
 
 Obstacle = Literal[
-    "", "unknown", "other head", "overflow", "outputs alike", "gradient below epsilon", "too narrow", "step too large"
+    "",
+    "unknown",
+    "other head",
+    "dropout",
+    "overflow",
+    "outputs alike",
+    "gradient below epsilon",
+    "too narrow",
+    "step too large",
 ]
 
 
@@ -18,7 +26,8 @@ class Learning(msgspec.Struct, frozen=True, kw_only=True):
     """None where that is not known."""
     obstacle: Obstacle = ""
     """Why it does not. Why it is not known: `unknown`, a layer that the theory does not model, or no kernel with a
-    gradient; `other head`, large steps are judged for classes under a softmax only."""
+    gradient; `other head`, large steps are judged for classes under a softmax only; `dropout`, nothing else stands in the
+    way, and what its noise takes from so few steps was not measured."""
     steps: int
     epsilon: float
     """Adam's."""

@@ -10,6 +10,8 @@ def learning_text(learning: Learning) -> str:
     """Return yes or no with the reason and its numbers, in one sentence."""
     if learning.obstacle == "other head":
         return "not known: how large a step may be is known for classes under a softmax only"
+    if learning.obstacle == "dropout":
+        return "not known: what the noise of dropout takes from so few steps was not measured"
     if learning.learns is None:
         return "not known: the forecast says nothing of some layer"
     return f"{'yes' if learning.learns else 'no'}, {_because(learning)}"

@@ -25,7 +25,8 @@ too small to arrive; one whose gradient vanishes is held by epsilon. What leaves
 learn at all.
 
 How far may be thrown was measured on ten classes under a softmax. A regression begins with outputs that are wrong all
-alike, which a few steps put right, however large: of other heads, that the steps are too large is not said.
+alike, which a few steps put right, however large: of other heads, that the steps are too large is not said. Of networks
+with dropout, that they learn is not said: its noise takes from every step, and by how much was not measured.
 """
 
 from __future__ import annotations
@@ -92,8 +93,10 @@ def learns(
     obstacle = _obstacle(float(logs.max()), loss, apart, held_by)
     if obstacle == "step too large" and last.activation != "softmax":
         obstacle = "other head"
+    if not obstacle and any(layer.kind == "dropout" and layer.keep < 1 for layer in network.layers):
+        obstacle = "dropout"
     return Learning(
-        learns=None if obstacle == "other head" else not obstacle,
+        learns=None if obstacle in ("other head", "dropout") else not obstacle,
         obstacle=obstacle,
         steps=steps,
         epsilon=epsilon,
