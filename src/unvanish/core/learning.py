@@ -26,8 +26,8 @@ class Learning(msgspec.Struct, frozen=True, kw_only=True):
     """None where that is not known."""
     obstacle: Obstacle = ""
     """Why it does not. Why it is not known: `unknown`, a layer that the theory does not model, or no kernel with a
-    gradient; `other head`, large steps are judged for classes under a softmax only; `dropout`, nothing else stands in the
-    way, and what its noise takes from so few steps was not measured."""
+    gradient; `other head`, large steps are judged for classes under a softmax only; `dropout`, nothing else stands in
+    the way, and what its noise takes from so few steps was not measured."""
     steps: int
     epsilon: float
     """Adam's."""
