@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from msgspec.structs import replace
+
 from unvanish.core.forecast import Forecast
 from unvanish.core.network import Layer, Network
 from unvanish.core.observation import DataInfo, Observation
@@ -83,12 +85,10 @@ def outlook_of(
     batch_size: int,
     initialiser: str = "",
     notes: Sequence[str] = (),
-    loss_seen: bool = False,
     reach: Reach | None = None,
 ) -> Outlook:
     """Return what theory expects of the network, and what that comes to. moments: (q0, k0) of the inputs.
 
-    loss_seen: whether the loss is known to be the one that the network's output layers go with.
     Raise UsageError for a reach where nothing is repeated.
     """
     from unvanish.theory.bands import DECADES
@@ -118,7 +118,6 @@ def outlook_of(
         features=features,
         batch_size=batch_size,
         loss=assumed_loss(network),
-        loss_seen=loss_seen,
         notes=tuple(notes),
         verdict=word,
         reason=reason,
@@ -146,7 +145,7 @@ def _of_observation(seen: Observation, title: str, reach: Reach | None) -> Outlo
         raise _no_forecast("all of them are zero, so that the first kernel has no gradient")
     moments = _moments(data)
     first = next((layer for layer in network.layers if layer.kind == "input"), network.layers[0])
-    return outlook_of(
+    found = outlook_of(
         network,
         title=title,
         inputs="uniform" if moments is None else "measured",
@@ -154,9 +153,9 @@ def _of_observation(seen: Observation, title: str, reach: Reach | None) -> Outlo
         features=_features(first),
         batch_size=data.batch_size,
         reach=reach,
-        loss_seen=_fits(seen, network),
         notes=(*_limits(seen, network, measured=moments is not None), *seen.left_out),
     )
+    return replace(found, loss_seen=_fits(seen, network))
 
 
 def _features(first: Layer) -> int:
