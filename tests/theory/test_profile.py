@@ -113,7 +113,7 @@ def test_after_many_layers_a_profile_is_that_of_a_walk_between_two_absorbing_end
     network = build(f"input({places}, 3), conv(8, 3)*700, flatten, dense(1)", initialiser="he_normal")
     passes = walk(network, 4, Signal(K**0.5, Q - K, Q - K))
     shape = np.sin(np.pi * np.arange(1, places + 1) / (places + 1))
-    last, first = passes["conv_700"].leaving.profile, passes["conv_1"].d_before
+    last, first = passes["conv_700"].leaving.profile, passes["conv_1"].d_arriving
     assert first is not None
     for profile in (last, first.profile):
         assert profile is not None

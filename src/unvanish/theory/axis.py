@@ -39,12 +39,13 @@ class Axis(Struct, eq=False):
     It is never changed, and told from others by what it is. What is asked for more than once is kept.
     """
 
-    pairs: Array
-    """Of any scale."""
+    held: Array | None
+    """The numbers, of any scale; None where they are made when they are asked for."""
     places: int
     known_unit: float | None = None
     known_mean: float | None = None
-    known_logs: tuple[Array, Array] | None = None
+    known_roots: Array | None = None
+    known_logs: Array | None = None
     again: bool = False
     """Whether layers that have settled found it again: what follows from it is kept, which else would fill memory."""
     bent: tuple[float, float, Axis] | None = None
@@ -53,6 +54,24 @@ class Axis(Struct, eq=False):
     """The last axis that it was multiplied by, and the product."""
     found: Reached | None = None
     """What the last windows found of it."""
+    of: Axis | None = None
+    """What the numbers are made from, with these exponents of its q and c."""
+    one: float = 1.0
+    pair: float = 1.0
+
+    @property
+    def pairs(self) -> Array:
+        """Return the numbers, and hold them."""
+        if self.held is None:
+            self.held = self.once()
+        return self.held
+
+    def once(self) -> Array:
+        """Return the numbers without holding what a network would hold for every layer."""
+        if self.held is not None:
+            return self.held
+        assert self.of is not None
+        return raised(self.of, self.one, self.pair)
 
     @property
     def diagonal(self) -> Array:
@@ -83,13 +102,15 @@ class Axis(Struct, eq=False):
 
         And sqrt(q q'), where it was just worked out.
         """
-        if self.known_logs is not None:
-            return *self.known_logs, None
-        root = np.sqrt(np.maximum(self.diagonal, LEAST * self.unit))
+        root, logs = self.known_roots, self.known_logs
+        if root is not None and logs is not None:
+            return root, logs, None
+        pairs = self.pairs
+        self.known_roots = root = np.sqrt(np.maximum(pairs[: self.places], LEAST * self.unit))
         both = outer(root)
-        c = self.pairs / both
-        self.known_logs = root, np.log(np.maximum(c, LEAST, out=c), out=c)
-        return *self.known_logs, both
+        c = pairs / both
+        self.known_logs = logs = np.log(np.maximum(c, LEAST, out=c), out=c)
+        return root, logs, both
 
     def told(self, diagonal: float, pairs: float) -> tuple[float, float]:
         """Take the sums, which came with others of the same numbers; return unit and mean."""
@@ -147,7 +168,7 @@ def gathered(axis: Windows, of: Axis | None, before: Axis | None = None) -> Reac
     of = of or uniform(axis.before)
     if of.found is not None and of.found.windows == axis:
         return of.found
-    sums, (one, every, of_one, of_all) = over_windows(axis, of.pairs)
+    sums, (one, every, of_one, of_all) = over_windows(axis, of.once())
     unit, mean = of.told(one, every)
     share = of_one / axis.after / axis.length / unit
     own = _as_before(_of_sums(sums, axis.after, of_one, of_all), before)
@@ -191,7 +212,7 @@ def scattered(found: Reached, of: Axis | None, before: Axis | None = None) -> Sc
     if not is_small(axis):
         return Scattered(axis.tapped, axis.tapped, found.share, found.share, 1.0, None)
     of, count, share, reached = of or uniform(axis.after), axis.after, found.share, found.profile
-    sums, (one, pairs, of_one, of_all) = over_places(axis, of.pairs)
+    sums, (one, pairs, of_one, of_all) = over_places(axis, of.once())
     unit, mean = of.told(one, pairs)
     whole = count * axis.length * unit
     own = _as_before(_of_sums(sums, axis.before, of_one, of_all), before)
@@ -226,40 +247,48 @@ def repeated(axis: Axis | None, count: int) -> Axis | None:
     return Axis(packed(axis.matrix[np.ix_(at, at)]), count)
 
 
-def bent(axis: Axis | None, one: float, pair: float, *, last: bool = False) -> Axis | None:
-    """Return q^one times c^pair, where q (the diagonal) and c = k / sqrt(q q') are what the numbers say of places.
-
-    last: whether nobody will ask for this axis again.
-    """
+def bent(axis: Axis | None, one: float, pair: float) -> Axis | None:
+    """Return q^one times c^pair, where q (the diagonal) and c = k / sqrt(q q') are what the numbers say of places."""
     if axis is None:
         return None
     if axis.bent is not None and max(abs(one - axis.bent[0]), abs(pair - axis.bent[1])) <= ROUNDING:
         return axis.bent[2]
+    found = Axis(None, axis.places, of=axis, one=one, pair=pair)
+    if axis.again:
+        axis.bent = one, pair, found
+    return found
+
+
+def raised(axis: Axis, one: float, pair: float) -> Array:
+    """Return the numbers of what is bent by these exponents."""
     root, logs, both = axis.logs()
-    pairs = pair * logs
+    pairs: Array = logs * pair
     np.exp(pairs, out=pairs)
     if one == 1:
         pairs *= outer(root) if both is None else both
     elif one != 0:
         pairs *= outer((root / math.sqrt(axis.unit)) ** one)
-    found = Axis(pairs, axis.places)
-    if axis.again:
-        axis.bent = one, pair, found
-    elif last:
+    return pairs
+
+
+def bent_times(axis: Axis | None, one: float, pair: float, other: Axis | None) -> Axis | None:
+    """Return `bent` times another axis, pair by pair; nobody will ask for the first axis again."""
+    if axis is None:
+        return other
+    if not axis.again and other is not None:
+        found = raised(axis, one, pair)
+        found *= other.pairs
         axis.known_logs = None
-    return found
-
-
-def times(one: Axis | None, other: Axis | None) -> Axis | None:
-    """Return the product, pair by pair."""
-    if one is None or other is None:
-        return one or other
-    if one.product is not None and one.product[0] is other:
-        return one.product[1]
-    found = Axis(one.pairs * other.pairs, one.places)
-    if other.again:
-        one.product = other, found
-    return found
+        return Axis(found, axis.places)
+    by = bent(axis, one, pair)
+    if by is None or other is None:
+        return by
+    if by.product is None or by.product[0] is not other:
+        product = Axis(by.pairs * other.pairs, axis.places)
+        if not other.again:
+            return product
+        by.product = other, product
+    return by.product[1]
 
 
 def evened(axis: Axis | None, by: Axis | None) -> Axis | None:

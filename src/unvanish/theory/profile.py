@@ -11,15 +11,21 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
+import numpy as np
 from msgspec import Struct
+from msgspec.structs import replace
+from numpy.typing import NDArray
 
 from unvanish.core.network import Layer
 from unvanish.theory import axis as along_axis
 from unvanish.theory.axis import Axis, Reached
 from unvanish.theory.geometry import Windows, places, space
 from unvanish.theory.signal import Profile, Signal, moments_of, weights_moments
+from unvanish.theory.way_back import Slopes, scattered_over
 
+Array = NDArray[np.float64]
 Bends = tuple[float, float]
 """Exponents by which q, and c of a pair of places, are to be taken."""
 
@@ -106,6 +112,61 @@ def handed_back(at: Taps, d: Profile, before: Profile) -> HandedBack:
     return HandedBack((one, taken), (same, overlap), below)
 
 
+class Passed(NamedTuple):
+    """Hold what the way back needs of a convolution in a run."""
+
+    taps: Taps
+    spread: Profile
+    """Of the pre-activation."""
+    bends: Bends | None
+    """None where there is no activation."""
+
+
+@lru_cache(maxsize=256)  # layers of one geometry are many
+def can_be_run_through(axes: tuple[Windows, ...]) -> bool:
+    """Say whether layers of this geometry that follow each other are gone back through together."""
+    alike = all(axis.before == axis.after and along_axis.is_small(axis) for axis in axes)
+    return alike and min(_places(axes)) > 1 and not all(axis.whole for axis in axes)
+
+
+def handed_back_over(run: Sequence[Passed], d: Profile) -> list[HandedBack]:
+    """Return handed_back for a run: layers of one geometry, of which each is all that reads the next.
+
+    run: from the one nearest to the loss on. d: behind the slopes of the first; its own bends are not asked for. Only
+    what the last hands back has a profile.
+    """
+    axes = run[0].taps.axes
+    outer, known = _places(axes)[1], {}
+    one = two = same = every = alike = np.ones(len(run))
+    below: list[Axis] = []
+    for i, along in enumerate(zip(run[0].taps.found, _of(d, axes), strict=True)):
+        if along not in known:
+            of = along[1] or along_axis.uniform(along[0].windows.after)
+            known[along] = scattered_over([_step(layer, i) for layer in run], of)
+        totals, axis = known[along]
+        one, two, alike = one * totals.share, two * totals.shared, alike * totals.alike
+        same, every = same * totals.same, every * totals.every
+        below.append(axis)
+    alike = (alike * outer - 1) / (outer - 1)
+    taken = _of_all_two(one, two, alike, outer)
+    overlap = _of_all_two(same, every, alike * np.array([layer.taps.alike for layer in run]), outer)
+    found = [
+        HandedBack((share, of_two), (product, of_product))
+        for share, of_two, product, of_product in zip(one.tolist(), taken, same.tolist(), overlap, strict=True)
+    ]
+    found[-1] = replace(found[-1], profile=tuple(below))
+    return found
+
+
+def _step(layer: Passed, i: int) -> tuple[Reached, Slopes | None]:
+    """Return what the way back along axis i needs of a layer."""
+    own = None if layer.spread is None else layer.spread[i]
+    if layer.bends is None or own is None:
+        return layer.taps.found[i], None
+    one, pair = layer.bends
+    return layer.taps.found[i], (own, one, pair) if math.isfinite(one) and math.isfinite(pair) else (own, 1.0, 1.0)
+
+
 @lru_cache(maxsize=256)  # layers of one geometry are many
 def _places(axes: tuple[Windows, ...]) -> tuple[int, int]:
     """Return how many places the input has, and how many windows there are."""
@@ -117,6 +178,15 @@ def _of_two(one: float, two: float, given: float, count: int) -> float:
     if not given * one > 0:
         return 1.0
     return ((two * count - one) / (count - 1) if count > 1 else one) / (given * one)
+
+
+def _of_all_two(one: Array, two: Array, given: Array, count: int) -> list[float]:
+    """Return the same of each layer."""
+    whole = given * one
+    with np.errstate(divide="ignore", invalid="ignore"):
+        passed = ((two * count - one) / (count - 1) if count > 1 else one) / whole
+    found: list[float] = np.where(whole > 0, passed, 1.0).tolist()
+    return found
 
 
 def through(layer: Layer, sources: Sequence[tuple[Layer, Signal]], leaving: Signal) -> Profile:
@@ -183,7 +253,7 @@ def behind_activation(d: Profile, own: Profile, bends: Bends) -> Profile:
 
     own: the profile of u. bends: as of `through_units`.
     """
-    return d if own is None else _bent(own, *bends, d, last=True)
+    return d if own is None else _bent(own, *bends, d)
 
 
 def mixed(parts: Sequence[tuple[float, Profile]]) -> Profile:
@@ -230,20 +300,15 @@ def _power(low: float, high: float, over: float) -> float:
     return math.log(high / low) / over if low > 0 and high > 0 else 0.0
 
 
-def _bent(
-    profile: tuple[Axis | None, ...], one: float, pair: float, times: Profile = None, *, last: bool = False
-) -> Profile:
-    """Return what an activation makes of a profile, times another one. last: as of axis.bent."""
-    if not (math.isfinite(one) and math.isfinite(pair)):
-        if times is None:
-            return profile
-        one = pair = 1.0
+def _bent(profile: tuple[Axis | None, ...], one: float, pair: float, times: Profile = None) -> Profile:
+    """Return what an activation makes of a profile; times another one, which is the last that is asked of it."""
+    finite = math.isfinite(one) and math.isfinite(pair)
     if times is None:
-        return along_axis.each(lambda axis: along_axis.bent(axis, one, pair, last=last), profile)
-    bent, by = along_axis.bent, along_axis.times
-    return along_axis.each(
-        lambda axis, other: by(bent(axis, one, pair, last=last), other), profile, _of(times, profile)
-    )
+        return along_axis.each(lambda axis: along_axis.bent(axis, one, pair), profile) if finite else profile
+    if not finite:
+        one = pair = 1.0
+    by = along_axis.bent_times
+    return along_axis.each(lambda axis, other: by(axis, one, pair, other), profile, _of(times, profile))
 
 
 def _evened(profile: Profile, by: Profile) -> Profile:

@@ -47,7 +47,7 @@ from unvanish.theory.places import (
     reads_one,
     told_apart,
 )
-from unvanish.theory.profile import NO_TAPS, Bends, Taps
+from unvanish.theory.profile import NO_TAPS, Bends, HandedBack, Passed, Taps
 from unvanish.theory.rms_norm import back_through_rms_norm, through_rms_norm
 from unvanish.theory.scale import back_through_scale, through_scale
 from unvanish.theory.signal import Profile, Signal, weights_moments
@@ -80,6 +80,10 @@ class Pass(Struct, eq=False, gc=False):
     """What those of a convolution find."""
     overlap: tuple[float, float] = (1.0, 1.0)
     """What they do to the gradient (profile.HandedBack)."""
+    back: HandedBack | None = None
+    """The whole of it, where it was worked out with that of the layers behind it; these have no profile."""
+    read_by: int = 0
+    """How many layers read the output."""
     modelled: bool = True
     fused: bool = False
     """Whether the loss reads the pre-activation, so that the layer's own activation does not count."""
@@ -104,6 +108,8 @@ def walk(network: Network, batch_size: int, entering: Signal) -> dict[str, Pass]
         sources[edge.target].append(edge.source)
     for layer in network.layers:
         read = tuple([passes[name] for name in sources[layer.name]])
+        for source in read:
+            source.read_by += 1
         passes[layer.name] = _forward(layer, read, batch_size, entering)
     for name in network.outputs or tuple(passes)[-1:]:
         _start(passes[name], batch_size)
@@ -233,13 +239,13 @@ def _backward(at: Pass, batch_size: int, *, is_last: bool) -> None:
     at.d_leaving = at.d_before = d
     activation, parameter = applies(layer), layer.activation_parameter
     if layer.kind in _UNIT_BY_UNIT and not at.fused and activation != "linear":
-        spread = profile.behind_activation(d.profile, at.spread, at.bends)
+        spread = None if at.back is not None else profile.behind_activation(d.profile, at.spread, at.bends)
         d = back_through_activation(d, at.before, activation, parameter, size(layer), batch_size, spread)
         at.d_before = d
     read = at.sources[0].layer if at.sources else None
     match layer.kind:
         case "conv":
-            back = profile.handed_back(at.taps, d.profile, at.d_leaving.profile)
+            back = at.back or _back_through_run(at, d.profile)
             at.overlap = back.overlap
             d = back_through_kernel(d, h, layer, *back.taken, batch_size, back.profile)
             d = replace(d, response=d.response - 1) if is_last else d
@@ -267,6 +273,25 @@ def _backward(at: Pass, batch_size: int, *, is_last: bool) -> None:
     spread = d.profile if layer.kind == "conv" else profile.back(layer, read, h, at.d_before.profile)
     at.d_arriving = d = d if spread is d.profile else replace(d, profile=spread)
     _hand_on(at, d)
+
+
+def _back_through_run(at: Pass, d: Profile) -> HandedBack:
+    """Return what a convolution hands back; with it work out the same for those of its geometry right before it.
+
+    d: at its pre-activation.
+    """
+    run, axes = [at], at.taps.axes
+    if axes and at.sources[0].layer.kind == "conv" and profile.can_be_run_through(axes):
+        while (source := run[-1].sources[0]).taps.axes == axes and source.read_by == 1 and not source.readers:
+            run.append(source)
+    if len(run) == 1:
+        before = at.d_leaving.profile if at.d_leaving is not None else None
+        return profile.handed_back(at.taps, d, before)
+    bends = [None, *(None if applies(of.layer) == "linear" else of.bends for of in run[1:])]
+    passed = [Passed(of.taps, of.spread, own) for of, own in zip(run, bends, strict=True)]
+    for of, back in zip(run, profile.handed_back_over(passed, d), strict=True):
+        of.back = back
+    return run[0].back or profile.NOTHING_HANDED_BACK
 
 
 def _hand_on(at: Pass, d: Cotangent) -> None:
