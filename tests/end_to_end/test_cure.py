@@ -137,7 +137,7 @@ def test_the_cured_model_is_fresh_compiled_and_healthy() -> None:
     from looking import labelled, sick
 
     x, y = labelled("teacher")
-    cure = unvanish.cure(sick(), x, y, steps=125)
+    cure = unvanish.cure(sick(depth=7, width=16), x, y, steps=100)
     assert cure.verdict == "cured", str(cure)
     first, again, other = cure.fresh(0), cure.fresh(0), cure.fresh(1)
     assert all(np.array_equal(a, b) for a, b in zip(first.get_weights(), again.get_weights(), strict=True))

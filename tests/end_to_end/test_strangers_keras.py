@@ -10,6 +10,7 @@ from unvanish.watching.session import Plan
 pytestmark = pytest.mark.keras
 
 NETWORKS = {
+    "MobileNet": (32, {"alpha": 0.25}),
     "MobileNetV2": (32, {"alpha": 0.35}),
     "ResNet50": (32, {}),
     "VGG16": (32, {}),
@@ -30,7 +31,7 @@ def looked(name):
 
 
 @pytest.mark.parametrize(
-    "name", [name if name == "MobileNetV2" else pytest.param(name, marks=pytest.mark.soak) for name in NETWORKS]
+    "name", [name if name == "MobileNet" else pytest.param(name, marks=pytest.mark.soak) for name in NETWORKS]
 )
 def test_a_network_of_keras_applications(name):
     model, seen = looked(name)

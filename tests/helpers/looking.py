@@ -48,11 +48,11 @@ def improved():
     return model
 
 
-def sick(activation="sigmoid", **options):
-    """Return the tutorial's sick network, or the same with another activation, compiled."""
+def sick(activation="sigmoid", *, depth=11, width=64, **options):
+    """Return the tutorial's sick network, or the same with another activation or of another size, compiled."""
     model = keras.Sequential([keras.Input((20,))])
-    for _ in range(11):
-        model.add(layers.Dense(64, activation=activation, **options))
+    for _ in range(depth):
+        model.add(layers.Dense(width, activation=activation, **options))
     model.add(layers.Dense(1, activation="sigmoid"))
     model.compile("adam", "binary_crossentropy", metrics=["accuracy"])
     return model

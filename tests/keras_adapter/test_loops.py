@@ -1,5 +1,6 @@
 """Every kind of loop gives the verdict and the numbers of fit, and is the loop that it would have been."""
 
+import functools
 import random
 from pathlib import Path
 
@@ -15,6 +16,18 @@ from unvanish.watching.session import Plan
 pytestmark = [pytest.mark.keras, pytest.mark.every_backend]
 
 
+def patched():
+    """Return what a capture replaces, and whether it stands in the class itself."""
+    return [(getattr(owner, name), name in vars(owner)) for owner, name in PATCHED]
+
+
+@functools.cache
+def seen_of(kind):
+    """Return what a capture saw of this kind of loop, and what was patched before and after it."""
+    before = patched()
+    return looked(LOOPS[kind]), before, patched()
+
+
 @pytest.fixture(scope="module")
 def fits():
     return {name: looked(lambda name=name: by_fit(sequential(optimizer=name))).observation for name in ("adam", "sgd")}
@@ -23,7 +36,7 @@ def fits():
 @pytest.mark.parametrize("kind", LOOPS)
 def test_every_loop_gives_the_verdict_and_the_numbers_of_fit(kind, fits):
     fitted = fits["sgd" if kind in BY_SGD else "adam"]
-    seen = looked(LOOPS[kind])
+    seen, _, _ = seen_of(kind)
     found = seen.observation
     assert diagnose(found).verdict == diagnose(fitted).verdict == "vanishing"
     first, expected = found.profiles[0], fitted.profiles[0]
@@ -58,11 +71,8 @@ def test_a_loop_that_is_looked_at_is_the_loop_it_would_have_been(kind):
 
 @pytest.mark.parametrize("kind", LOOPS)
 def test_nothing_stays_patched(kind):
-    before = [getattr(owner, name) for owner, name in PATCHED]
-    own = [name in vars(owner) for owner, name in PATCHED]
-    looked(LOOPS[kind])
-    assert [getattr(owner, name) for owner, name in PATCHED] == before
-    assert [name in vars(owner) for owner, name in PATCHED] == own
+    _, before, after = seen_of(kind)
+    assert after == before
 
 
 def test_enough_ends_the_script_and_cannot_be_caught_for_long():
@@ -99,11 +109,11 @@ def test_the_second_training_is_looked_at_when_it_is_asked_for():
         by_a_loop()
         by_batches()
 
-    assert looked(two, fit=1).observation.network.name != looked(two, fit=2).observation.network.name
-    for number, kind in ((1, "binary_crossentropy"), (2, "binary_crossentropy"), (3, "binary_crossentropy")):
-        seen = looked(two, fit=number).observation
-        assert seen.loss.kind == kind
-        assert seen.recording.total_steps == STEPS
+    seen = {number: looked(two, fit=number).observation for number in (1, 2, 3)}
+    assert seen[1].network.name != seen[2].network.name
+    for observation in seen.values():
+        assert observation.loss.kind == "binary_crossentropy"
+        assert observation.recording.total_steps == STEPS
     assert looked(two, fit=4).observation is None
 
 
