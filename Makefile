@@ -29,9 +29,9 @@ demo: $(VENV)/.base
 	$(BIN)/unvanish demo
 
 # Keras picks its backend when it is imported, so that the tests of what differs run once more on JAX and on torch. The
-# parts run two at a time, the longest first: none keeps two cores busy. What each prints comes when it ends. PyTorch's
-# small products take one thread: two runs whose threads wait for each other on the same cores were measured seven times
-# slower.
+# parts run two at a time, the longest first, lint beside them: none keeps two cores busy. What each prints comes when it
+# ends. PyTorch's small products take one thread: two runs whose threads wait for each other on the same cores were
+# measured seven times slower.
 BACKENDS := tests/keras_adapter tests/end_to_end
 ARGUMENTS_keras   := tests/keras_adapter -m "not soak"
 ARGUMENTS_scripts := tests/end_to_end -m "not soak"
@@ -42,8 +42,8 @@ test-jax: export KERAS_BACKEND := jax
 test-torch: export KERAS_BACKEND := torch
 test soak: export OMP_NUM_THREADS := 1
 
-test: lint browser
-	@$(MAKE) --no-print-directory --jobs 2 --keep-going $(PARTS:%=test-%)
+test: $(VENV)/.dev browser
+	@$(MAKE) --no-print-directory --jobs 2 --keep-going lint $(PARTS:%=test-%)
 
 $(PARTS:%=test-%): test-%:
 	@mkdir -p build && echo "testing $* into build/test-$*.txt ..."

@@ -15,6 +15,7 @@ import pytest
 import unvanish
 
 pytestmark = pytest.mark.keras
+SMALL = {"depth": 3, "width": 8}
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
@@ -114,7 +115,7 @@ def test_a_healthy_network_has_nothing_to_cure_and_stays_as_it_is() -> None:
     from looking import labelled, sick
 
     x, y = labelled("teacher")
-    model = sick("tanh")
+    model = sick("tanh", depth=7, width=16)
     model.fit(x, y, epochs=1, verbose=0)
     kept = [convert_to_numpy(variable) for variable in (*model.variables, *model.optimizer.variables)]
     state = np.random.get_state()
@@ -150,7 +151,7 @@ def test_two_models_and_a_cure_side_by_side() -> None:
     from looking import labelled, sick
 
     x, y = labelled("teacher")
-    before, after = sick(), sick("tanh")
+    before, after = sick(depth=7, width=16), sick("tanh", depth=7, width=16)
     kept = [weight.copy() for weight in before.get_weights()]
     found = unvanish.compare(before, after, x, y, steps=20)
     assert (found.before.verdict, found.after.verdict) == ("vanishing", "healthy")
@@ -220,7 +221,7 @@ def test_bad_input_is_told_before_anything_is_tried(given: dict[str, Any], words
 
     x, y = labelled("teacher")
     with pytest.raises(unvanish.UnvanishError, match=words) as told:
-        unvanish.cure(sick(), **{"x": x, "y": y, **given})
+        unvanish.cure(sick(**SMALL), **{"x": x, "y": y, **given})
     assert told.value.found
     assert told.value.hint
 
@@ -234,7 +235,7 @@ def test_data_that_hold_nan_are_named(part: str) -> None:
     held = {name: values[:50].copy() for name, values in data.items()}
     spoilt = held["y"] if part == "held out" else data[part]
     spoilt.reshape(-1)[7] = np.nan
-    cure = unvanish.cure(sick(), data["x"], data["y"], validation=(held["x"], held["y"]), steps=5)
+    cure = unvanish.cure(sick(**SMALL), data["x"], data["y"], validation=(held["x"], held["y"]), steps=5)
     assert cure.verdict == "not-the-gradients"
     assert cure.record.sentence.startswith(f"1 {'input values' if part == 'x' else 'labels'} are not finite")
     assert "inf" not in str(cure).replace("not finite", "")

@@ -20,6 +20,9 @@ model.fit(x, (x[:, :1] > 0).astype("float32"), epochs=2, verbose=0)
 print("end", float(np.square(model.get_weights()[0]).sum()))
 """
 
+ELSEWHERE = [] if os.environ["KERAS_BACKEND"] == "tensorflow" else [pytest.mark.soak]
+"""Of the other backends the quick suite has a script watched and replayed in test_nonfinite, the bits in test_watch."""
+
 LOOP = """
 import torch
 torch.manual_seed(0)
@@ -50,7 +53,7 @@ def run(folder, *arguments):
 @pytest.mark.parametrize(
     "script",
     [
-        pytest.param(FIT, marks=[pytest.mark.keras, pytest.mark.every_backend], id="fit"),
+        pytest.param(FIT, marks=[pytest.mark.keras, pytest.mark.every_backend, *ELSEWHERE], id="fit"),
         pytest.param(LOOP, marks=pytest.mark.torch, id="loop"),
     ],
 )

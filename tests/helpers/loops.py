@@ -17,7 +17,7 @@ def batch(n=32, seed=0):
 
 def stack():
     """Return the layers of a shorter version of the tutorial's sick network."""
-    return [*[L.Dense(32, activation="sigmoid") for _ in range(9)], L.Dense(1, activation="sigmoid")]
+    return [*[L.Dense(32, activation="sigmoid") for _ in range(6)], L.Dense(1, activation="sigmoid")]
 
 
 def sequential(base=keras.Sequential, loss="binary_crossentropy", optimizer="adam", **compiling):

@@ -56,7 +56,7 @@ def test_every_loop_gives_the_verdict_and_the_numbers_of_fit(kind, fits):
     assert found.recording.total_steps == STEPS
     for stat in ("gradient_norm", "update_norm", "weight_norm", "movement"):
         assert found.recording.array(stat) == pytest.approx(fitted.recording.array(stat), rel=2e-3, abs=0), stat
-    assert [p.optimised for p in found.network.parameters] == [True] * 20
+    assert [p.optimised for p in found.network.parameters] == [True] * 14
     assert {leaf.name for leaf in found.network.layers if leaf.kind != "input"} <= seen.sites.keys()
 
 

@@ -50,7 +50,7 @@ ARMS = {
 
 
 def test_cures_train_where_the_network_itself_is_stuck():
-    model = sick()
+    model = sick(depth=7, width=32)
     hidden = tuple(layer.name for layer in model.layers[:-1])
     trials = trainer(model)
     as_it_is, seen = trials.train(None, 0, 1e-3, 100)
