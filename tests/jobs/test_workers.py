@@ -26,14 +26,14 @@ def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ScriptRun:
 
 
 @contextlib.contextmanager
-def pooled(run: ScriptRun, *arguments: str) -> Iterator[Pool]:
-    with Here(2, ENVIRONMENT) as here, Pool(run.trainer, run.script, arguments, 1, here) as pool:
+def pooled(run: ScriptRun, *arguments: str, count: int = 1) -> Iterator[Pool]:
+    with Here(count, ENVIRONMENT) as here, Pool(run.trainer, run.script, arguments, 1, here) as pool:
         yield pool
 
 
 @pytest.mark.every_backend
 def test_workers_give_what_one_process_gives_and_one_that_is_killed_costs_a_retry(script: ScriptRun) -> None:
-    with pooled(script, "7") as pool:
+    with pooled(script, "7", count=2) as pool:
         first, *others = pool(JOBS)
         there = [first()]
         os.kill(pool.pids[0], signal.SIGKILL)

@@ -355,13 +355,13 @@ def test_the_step_of_a_script_is_run_again_until_the_script_is_mended(tmp_path):
     run = ".unvanish/train/run-1"
     assert f"unvanish replay {run}" in done.stdout
     assert unvanish.load(tmp_path / run).events[0].text.startswith("step 4: the first value that is no finite number")
-    again = unvanish_(tmp_path, "replay", run)
+    again = unvanish_(tmp_path, "replay", run, "--json", "facts.json")
     assert again.returncode == 1, again.stderr
     first, second = " ".join(again.stdout.split()).split("again the same: ")
     assert first.startswith("then step 4: the first value that is no finite number comes forward in 2 (div)")
     assert second.startswith("forward in 2 (div)")
     assert max(map(len, again.stdout.splitlines())) <= 100
-    facts = json.loads(unvanish_(tmp_path, "replay", run, "--json", "-").stdout)
+    facts = json.loads((tmp_path / "facts.json").read_text())
     assert (facts["kind"], facts["record"]["again"]["layer"], facts["record"]["then"]["step"]) == ("Replayed", "2", 4)
     script.write_text(SCRIPT.replace("SMALL", "1e-6"))
     mended = unvanish_(tmp_path, "replay", run)
