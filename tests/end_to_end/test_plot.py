@@ -10,7 +10,6 @@ from looking import improved, labelled, sick  # noqa: E402
 
 import unvanish  # noqa: E402
 
-
 SMALL = {"depth": 4, "width": 16}
 
 
