@@ -16,6 +16,8 @@ import unvanish
 pytestmark = [pytest.mark.keras, pytest.mark.every_backend]
 BACKEND = keras.backend.backend()
 ROOT = Path(__file__).parents[2]
+quick_elsewhere = pytest.mark.soak if BACKEND == "tensorflow" else pytest.mark.every_backend
+"""On TensorFlow test_published has both networks by the command line, test_python_check the sick one from Python."""
 HIDE = """
 import runpy, sys
 from importlib.machinery import PathFinder
@@ -52,6 +54,7 @@ def alone(code: str) -> str:
     return done.stdout
 
 
+@quick_elsewhere
 @pytest.mark.parametrize(("make", "verdict"), [(sick, "vanishing"), (improved, "healthy")])
 def test_the_tutorials_networks_get_their_verdicts(make, verdict):
     keras.utils.set_random_seed(1)
@@ -61,6 +64,7 @@ def test_the_tutorials_networks_get_their_verdicts(make, verdict):
     assert diagnosis.observation.profiles[0].unreached == ()
 
 
+@quick_elsewhere
 def test_a_script_gets_its_verdict(tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "unvanish", "check", str(ROOT / "examples" / "sick.py")],

@@ -27,7 +27,7 @@ def after(steps, labels, seed):
 
 
 @pytest.mark.keras
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.soak)])
 def test_after_125_steps_the_lag_is_named_and_the_labels_are_not_blamed(seed):
     diagnosis = after(125, "learnable", seed)
     assert verdict_of(diagnosis, "GF905")[0] == "findings"

@@ -33,7 +33,7 @@ def finding(record, code):
     return found
 
 
-@pytest.mark.parametrize("labels", ["learnable", "random"])
+@pytest.mark.parametrize("labels", ["learnable", pytest.param("random", marks=pytest.mark.soak)])
 def test_the_sick_network_vanishes_as_its_keras_twin_does(tmp_path, labels):
     code, out, record = run_check(tmp_path, EXAMPLES / "torch_sick.py", "--", labels)
     assert (code, record["verdict"]) == (1, "vanishing"), out

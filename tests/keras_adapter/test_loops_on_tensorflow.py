@@ -43,17 +43,25 @@ def raw_gradients(model, loss):
     return [float(np.linalg.norm(np.asarray(g, np.float64))) for g in tape.gradient(value, kernels)]
 
 
-@pytest.mark.parametrize("compiled", [False, True])
+OPTIMIZERS = {
+    "clipnorm": lambda: keras.optimizers.SGD(0.1, clipnorm=1e-3),
+    "global clipnorm": lambda: keras.optimizers.Adam(global_clipnorm=1e-3),
+    "clipvalue": lambda: keras.optimizers.Adam(clipvalue=1e-6),
+    "accumulating": lambda: keras.optimizers.Adam(gradient_accumulation_steps=2),
+    "scaled": lambda: keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam(), initial_scale=2.0**10),
+    "scale factor": lambda: keras.optimizers.SGD(0.1, loss_scale_factor=64.0),
+    "averaged": lambda: keras.optimizers.AdamW(weight_decay=0.1, use_ema=True),
+}
+COMPILED = ("clipnorm", "accumulating", "scaled")
+"""Optimizers that the quick suite has in a compiled step too: each takes seconds to trace."""
+
+
 @pytest.mark.parametrize(
-    "make",
-    [
-        lambda: keras.optimizers.SGD(0.1, clipnorm=1e-3),
-        lambda: keras.optimizers.Adam(global_clipnorm=1e-3),
-        lambda: keras.optimizers.Adam(clipvalue=1e-6),
-        lambda: keras.optimizers.Adam(gradient_accumulation_steps=2),
-        lambda: keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam(), initial_scale=2.0**10),
-        lambda: keras.optimizers.SGD(0.1, loss_scale_factor=64.0),
-        lambda: keras.optimizers.AdamW(weight_decay=0.1, use_ema=True),
+    ("make", "compiled"),
+    [pytest.param(make, False, id=name) for name, make in OPTIMIZERS.items()]
+    + [
+        pytest.param(make, True, id=f"{name}, compiled", marks=[] if name in COMPILED else pytest.mark.soak)
+        for name, make in OPTIMIZERS.items()
     ],
 )
 def test_what_is_read_is_the_raw_gradient_of_the_unscaled_loss(make, compiled):

@@ -56,6 +56,7 @@ def test_speed_is_measured() -> None:
     assert "unvanish forecast" in table
 
 
+@pytest.mark.soak
 @pytest.mark.keras
 def test_the_tutorials_networks_are_measured() -> None:
     table = printed("tutorial_forecast.py", "--seeds", "2")

@@ -123,6 +123,7 @@ def test_the_first_step_against_backpropagation(bench: Any, body: str, initialis
     assert found.scatter == pytest.approx(scattered(logs, kernels, trains.BATCH), rel=0, abs=0.25)
 
 
+@pytest.mark.soak
 def test_what_is_kept_can_be_judged(bench: Any) -> None:
     done = subprocess.run([sys.executable, "trains.py", "quick"], cwd=BENCH, capture_output=True, text=True, check=True)
     assert done.stdout.count("told: learns True") == 3
