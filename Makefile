@@ -17,7 +17,7 @@ PINNED := --constraint constraints.txt
 EXTRA  ?= $(if $(filter Linux-x86_64,$(shell uname -s)-$(shell uname -m)),tensorflow-cpu,tensorflow)
 MB     := $(if $(filter tensorflow-cpu,$(EXTRA)),360,660)
 
-PARTS  := keras jax rest scripts torch
+PARTS  := keras rest jax scripts torch
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test $(PARTS:%=test-%) lint format contracts browser soak bench docs clean
