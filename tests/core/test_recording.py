@@ -5,8 +5,9 @@ import statistics
 
 import numpy as np
 import pytest
-from runs import broken_run, numbers, write_run
+from runs import broken_run, looked_into, numbers, write_run
 
+from unvanish.core.course import NOT_RECORDED
 from unvanish.core.recording_file import read
 
 
@@ -82,3 +83,18 @@ def test_thinned_keeps_both_ends_the_order_and_what_is_not_finite(tmp_path, most
 def test_a_short_recording_is_not_thinned(tmp_path):
     recording = read(write_run(tmp_path / "run", numbers(3, 7)))
     assert recording.thinned(7) is recording
+
+
+def test_activations_have_the_course_of_the_samples_in_which_they_were_taken(tmp_path):
+    table = looked_into(numbers(4, 9), [1, 4, 6])
+    recording = read(write_run(tmp_path / "run", table))
+    assert list(np.flatnonzero(recording.looked_into())) == [1, 4, 6]
+    first, second, *_, last = recording.courses()
+    found = first.saturated_share
+    assert (found.first, found.median, found.last) == pytest.approx((0.3, 0.4, 0.5), rel=1e-6, abs=0)
+    assert (second.dead_share.first, second.dead_share.last) == pytest.approx((0.9, 0.9), rel=1e-6, abs=0)
+    assert first.dead_share == last.saturated_share == first.transmission == NOT_RECORDED
+    found = last.transmission
+    assert (found.first, found.median, found.last) == pytest.approx((0.24, 0.48, 0.72), rel=1e-6, abs=0)
+    assert last.output_second_moment.last == pytest.approx(1e-3 / 3, rel=1e-6, abs=0)
+    assert last.gradient_rms.last == pytest.approx(table[8, 0, 3] / 8, rel=1e-6, abs=0)  # of the last sample of all

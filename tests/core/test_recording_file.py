@@ -7,7 +7,8 @@ import sqlite3
 import numpy as np
 import pytest
 
-from unvanish.core.recording import WATCH_STATS, About, Event
+from unvanish.core.course import NOT_RECORDED
+from unvanish.core.recording import STEP_STATS, WATCH_STATS, About, Event
 from unvanish.core.recording_file import LARGEST, Header, RecordingFile, Row, read
 from unvanish.core.run_folder import make_run_folder
 from unvanish.core.watch_cost import WatchCost
@@ -215,3 +216,18 @@ def test_what_is_broken_is_readable_or_one_error(tmp_path):
 @pytest.mark.soak
 def test_ten_thousand_corruptions(tmp_path):
     assert 0 < survive(tmp_path, 10_000, seed=2) < 10_000
+
+
+def test_a_recording_from_before_there_were_activations_is_read(tmp_path):
+    old = Header(about=ABOUT, layers=("a", "b"), sizes=(8, 8), stats=STEP_STATS)
+    file = RecordingFile(tmp_path / "recording.sqlite", old)
+    table = np.random.default_rng(0).random((5, 2)).astype("f4")
+    file.append([Row(0, 0.0, 0.5, table)])
+    file.finish(3, None)
+    file.close()
+    found = read(tmp_path)
+    assert found.stats == STEP_STATS
+    np.testing.assert_array_equal(found.array("gradient_norm")[0], table[0])
+    assert not found.looked_into().any()
+    assert found.courses()[0].dead_share == NOT_RECORDED
+    assert str(found)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from unvanish.core.recording import WATCH_STATS, About, Event
+from unvanish.core.recording import STEP_STATS, WATCH_STATS, About, Event
 from unvanish.core.recording_file import Header, RecordingFile, Row
 from unvanish.core.watch_cost import WatchCost
 
@@ -30,6 +30,20 @@ def numbers(layers: int, samples: int, *, decades: float = 1.0, seed: int = 0) -
     found[:, 0] = 10 ** (decades * np.arange(1 - layers, 1) + rng.normal(0, 0.1, (samples, layers)))
     found[:, 1] = 10 + np.arange(samples)[:, None] / 10
     found[:, 2] = 1e-3 * found[:, 1] * rng.lognormal(0, 0.2, (samples, layers))
+    found[:, len(STEP_STATS) :] = np.nan
+    return found
+
+
+def looked_into(table: np.ndarray, samples: list[int], *, transmissions: bool = True) -> np.ndarray:
+    """Return the same numbers with activations at these samples: the first layer saturated, the second mostly dead."""
+    found, layers = table.copy(), table.shape[2]
+    for place, sample in enumerate(samples):
+        row = found[sample, len(STEP_STATS) :]
+        row[:2] = 10.0 ** -np.arange(layers) / (1 + place)
+        row[2, 1:-1], row[3, 0] = 0.1, 0.3 + 0.1 * place
+        row[2, 1] = 0.9
+        if transmissions:
+            row[4, 1:] = 0.24 * (1 + place)
     return found
 
 

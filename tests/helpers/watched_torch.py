@@ -53,5 +53,5 @@ class Kept:
 @contextmanager
 def watched(model, every=1, budget=0.01, clock=None):
     kept = Kept()
-    with Watching(model, Pace(every, budget, **({"clock": clock} if clock else {})), kept) as kept.watching:
+    with Watching(model, Pace(every, budget, looks=True, **({"clock": clock} if clock else {})), kept) as kept.watching:
         yield kept

@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 from page import assert_every_reference_has_its_target, assert_strict_policy, assert_whole_and_self_contained
 from rich.console import Console
-from runs import broken_run, numbers, write_run
+from runs import broken_run, looked_into, numbers, write_run
 
 import unvanish
 from unvanish.core.recording_file import read
 from unvanish.core.run_comparison import RunComparison
 from unvanish.report.figures import by_step
 from unvanish.report.figures.canvas import settings
+from unvanish.report.recording_text import render_recording
 from unvanish.report.run_comparison_html import render_run_comparison_html
 from unvanish.report.run_comparison_text import print_run_comparison, render_run_comparison
 
@@ -97,3 +98,20 @@ def test_runs_without_a_sample(tmp_path: Path, samples: tuple[int, int]) -> None
 def test_a_pair_of_large_runs_stays_small(tmp_path: Path) -> None:
     runs = [write_run(tmp_path / f"{i}", numbers(300, 1500, decades=0.05, seed=i)) for i in range(2)]
     assert len(render_run_comparison_html(unvanish.compare(*map(unvanish.load, runs))).encode()) < 1_000_000
+
+
+@pytest.mark.parametrize("width", [80, 100, 120])
+@pytest.mark.parametrize("transmissions", [True, False])
+def test_what_the_activations_were_at_the_last_look_stands_in_the_table(tmp_path, width, transmissions):
+    table = looked_into(numbers(4, 9), [0, 3], transmissions=transmissions)
+    text = render_recording(read(write_run(tmp_path / "run", table)), width=width)
+    lines = text.splitlines()
+    assert max(map(len, lines)) <= width
+    head = next(line for line in lines if line.lstrip().startswith("layer"))
+    assert ("passes" in head) is transmissions
+    assert {"dead", "satur.", "update/W"} <= set(head.split())
+    assert ("zeros" in head) is (width > 80)
+    first, second, third, _ = (line.split() for line in lines if "dense_" in line)
+    assert "40 %" in " ".join(first)  # saturated: .3 at the first look, .4 at the last
+    assert "90 %" in " ".join(second)
+    assert ("0.48x" in third) is transmissions

@@ -44,7 +44,9 @@ def row(layers: int, sample: int) -> Row:
     """The gradient loses 5 decades towards the input, and as much again as the weights grow, from sample to sample."""
     depth = np.arange(layers)[::-1] / max(layers - 1, 1)
     gradient = 10 ** (-1 - 5 * depth - 0.02 * sample * depth)
-    numbers = np.array([gradient, np.full(layers, 4.6), 1e-3 * gradient, 0 * depth, 0 * depth], np.float32)
+    numbers = np.array(
+        [gradient, np.full(layers, 4.6), 1e-3 * gradient, *[0 * depth] * 2, *[np.nan * depth] * 5], np.float32
+    )
     return Row(step=100 * sample, seconds=1.5 * sample, loss=0.69 + 0.02 * 0.9**sample, numbers=numbers)
 
 

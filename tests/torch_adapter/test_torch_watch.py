@@ -355,5 +355,5 @@ def test_a_model_that_is_not_called_itself_is_watched():
             functional.cross_entropy(parts(loop.x), loop.y).backward()
             loop.opt.step()
     assert seen.layers == ["first", "hidden.0", "head"]
-    assert [kind for _, kind, _ in seen.words] == ["order"]
+    assert [kind for _, kind, _ in seen.words] == ["order", "activations"]
     assert (seen.array("update_norm") > 0).all()

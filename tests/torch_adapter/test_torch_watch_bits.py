@@ -12,6 +12,8 @@ from torch.nn import functional
 from torch_loops import LOOPS, STEPS, Net, compiled, compiled_to_machine_code, data, patched, scaled
 from watched_torch import watched
 
+from unvanish.watching import pace
+
 pytestmark = pytest.mark.torch
 
 
@@ -120,7 +122,7 @@ def test_a_watched_loop_is_the_loop_that_it_would_have_been(loop):
     for every in (1, 5, "auto"):
         found, seen = trained(loop, every)
         assert found == plain, every
-        assert [word for word in seen.words if word[1] != "order"] == []
+        assert [word for word in seen.words if word[1] not in ("order", "activations")] == []
         if loop is compiled_step:  # it is not heard of
             continue
         assert seen.watching.done == STEPS
@@ -131,6 +133,21 @@ def test_a_watched_loop_is_the_loop_that_it_would_have_been(loop):
         ):
             assert (update == 0).all() if step == skips else (update > 0).all()
             assert (bad > 0).all() if step == skips else (bad == 0).all()
+
+
+@pytest.mark.parametrize("loop", ALL, ids=lambda loop: loop.__name__)
+def test_a_loop_that_is_looked_into_at_every_step_is_the_same(loop, monkeypatch):
+    monkeypatch.setattr(pace, "LOOK_STEPS", 1)
+    plain, _ = trained(loop, None)
+    found, seen = trained(loop, 1)
+    assert found == plain
+    if seen.samples:
+        into = ~np.isnan(seen.array("output_second_moment")).all(axis=1)
+        assert into.all() != ("compiled" in loop.__name__)
+        known = np.isfinite(seen.array("transmission")[:, 1:]).all(axis=1)
+        overflows = 5 if loop is scaled else 2 if "mixed" in loop.__name__ else None
+        without = [step for step in seen.steps if into[step] and not known[step]]
+        assert without == ([0] if loop.__name__ == "evaluated" else [] if overflows is None else [overflows])
 
 
 @pytest.mark.soak

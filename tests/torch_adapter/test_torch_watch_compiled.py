@@ -154,7 +154,7 @@ def test_nothing_more_is_compiled_and_no_graph_is_broken(form, every):
     assert kept.steps == ([] if form in NOT_HEARD else list(range(0, STEPS, every)))
     if form not in NOT_HEARD:
         assert kept.layers == ["first", "hidden.0", "head._orig_mod" if form is a_part else "head"]
-        assert [kind for _, kind, _ in kept.words] == ["order"]
+        assert [kind for _, kind, _ in kept.words] == ["order", "activations"]
         assert (kept.array("gradient_norm") > 0).all()
 
 

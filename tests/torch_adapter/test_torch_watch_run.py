@@ -45,7 +45,7 @@ def test_a_loop_is_recorded_and_read_back(loop, tmp_path):
     assert (patched(), threads()) == (before, running)
     assert bits(net) == bits(plain)
     recording = unvanish.load(watch.run)
-    assert recording == watch.recording
+    assert recording.to_json() == watch.recording.to_json()  # nan is no number that equals itself
     assert recording.layers == ("first", "hidden.0", "head")
     assert recording.sizes == (48, 64, 24)
     assert recording.steps == tuple(range(0, STEPS, 2))

@@ -132,3 +132,94 @@ def test_the_first_steps_are_seen():
     training = Training()
     training.run(paced(training), 2 * WINDOW)
     assert training.sampled == [0, 1, 2]
+
+
+class Looked(Training):
+    """Of which some samples are looked into, at a cost of their own."""
+
+    def __init__(self, look, **settings):
+        super().__init__(**settings)
+        self.look, self.looks, self.plain = look, [], self.sample
+
+    def run(self, pace, steps):
+        stop = pace.stop
+
+        def stopped(at):
+            wanted = stop(at)
+            if wanted:
+                self.sample = self.look if pace.looks else self.plain
+                self.looks += [at] if pace.looks else []
+            return wanted
+
+        pace.stop = stopped
+        return super().run(pace, steps)
+
+
+def with_looks(training, every="auto", budget=0.01):
+    return Pace(every, budget, clock=lambda: training.now, looks=True)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("noise", [0.0, 0.2])
+@pytest.mark.parametrize(("step", "look"), [(1e-3, 1e-2), (1e-2, 1e-2), (1e-2, 1e-1), (1e-2, 1e-3)])
+def test_looks_are_paid_by_half_of_the_budget(step, look, noise, seed):
+    training = Looked(look, step=step, sample=1e-3, noise=noise, seed=seed)
+    pace = with_looks(training)
+    training.run(pace, 30_000)
+    assert training.share < 0.0125
+    spent = look * len(training.looks)
+    assert spent < 0.007 * training.now
+    assert spent > 0.003 * training.now or len(training.looks) > 0.4 * len(training.sampled)
+    assert pace.cost.looks == len(training.looks)
+    if not noise:
+        assert pace.cost.look_seconds == pytest.approx(look, rel=0.05, abs=0)
+        assert pace.cost.sample_seconds == pytest.approx(1e-3, rel=0.05, abs=0)
+        assert pace.cost.added_seconds == pytest.approx(training.added, rel=0.1, abs=0)
+
+
+def test_dear_looks_leave_the_other_samples_as_they_are():
+    plain, looked = Training(step=1e-2, sample=1e-3), Looked(0.5, step=1e-2, sample=1e-3)
+    plain.run(paced(plain, budget=0.02), 50_000)
+    looked.run(with_looks(looked, budget=0.02), 50_000)
+    assert 2 < len(looked.looks) < 15
+    assert len(looked.sampled) > 0.4 * len(plain.sampled)
+
+
+@pytest.mark.parametrize(("every", "wanted"), [(1, 100), (10, 100), (70, 140), (100, 100), (250, 250)])
+def test_with_given_steps_a_look_comes_a_hundred_steps_after_the_last(every, wanted):
+    training = Looked(1e-2)
+    training.run(with_looks(training, every), 1_500)
+    assert training.sampled == list(range(0, 1_500, every))
+    assert training.looks == list(range(0, 1_500, wanted))
+
+
+def test_a_sample_that_was_not_looked_into_is_one_like_the_others():
+    training = Training(step=1e-2, sample=1e-3)
+    pace = with_looks(training)
+    stop = pace.stop
+
+    def stopped(at):
+        wanted = stop(at)
+        if wanted and pace.looks:
+            pace.not_looked()
+        return wanted
+
+    pace.stop = stopped
+    training.run(pace, 5_000)
+    assert training.share > 0.008
+    assert (pace.cost.looks, pace.cost.look_seconds) == (0, None)
+
+
+def test_nothing_is_looked_into_where_it_cannot_be():
+    training = Looked(1.0)
+    training.run(paced(training), 2_000)
+    assert training.looks == []
+
+
+def test_looks_are_charged_where_no_step_is_plain():
+    pace = Pace(1, looks=True, clock=iter(float(i) for i in range(100)).__next__)
+    for step in range(5):
+        pace.stop(step)
+        pace.took(0.01)
+    pace.looked(0.5)
+    assert pace.cost.added_seconds == pytest.approx(0.55, rel=1e-9, abs=0)

@@ -18,6 +18,9 @@ class Course(msgspec.Struct, frozen=True, kw_only=True):
     last: float | None
 
 
+NOT_RECORDED = Course(first=None, median=None, last=None)
+
+
 class LayerCourse(msgspec.Struct, frozen=True, kw_only=True):
     """Hold the courses of one layer, and in how many samples its gradient was not there or was no number."""
 
@@ -30,6 +33,12 @@ class LayerCourse(msgspec.Struct, frozen=True, kw_only=True):
     """|update| / |weights|."""
     not_taken: int
     nonfinite: int
+    preactivation_second_moment: Course = NOT_RECORDED
+    output_second_moment: Course = NOT_RECORDED
+    dead_share: Course = NOT_RECORDED
+    saturated_share: Course = NOT_RECORDED
+    transmission: Course = NOT_RECORDED
+    """These five over the samples that were looked into: see core.recording.ACTIVATION_STATS."""
 
 
 def course(numbers: Array, taken: NDArray[np.bool_] | None = None) -> Course:

@@ -22,8 +22,25 @@ if TYPE_CHECKING:
 LAYER_STATS = ("gradient_norm", "weight_norm", "update_norm", "movement", "gradient_nonfinite")
 """Per watched step and kernel: norms are Euclidean; movement is |W_t - W_0| / |W_0| (None where not taken)."""
 
-WATCH_STATS = ("gradient_norm", "weight_norm", "update_norm", "gradient_zeros", "gradient_nonfinite")
+STEP_STATS = ("gradient_norm", "weight_norm", "update_norm", "gradient_zeros", "gradient_nonfinite")
 """Per sample of a running training and kernel; nan where not taken. Zeros, non-finite: how many entries."""
+
+ACTIVATION_STATS = (
+    "preactivation_second_moment",
+    "output_second_moment",
+    "dead_share",
+    "saturated_share",
+    "transmission",
+)
+"""Per kernel, of some of the samples; nan in the others, and where it was not taken or does not apply.
+
+Mean square of what the kernel makes and of what its activation gives (core.applied); of the activation's units the
+share that is dead and saturated, as LayerProfile has them; |dL/d input of the kernel| / |dL/d output of its
+activation|, what lies between included. All over the batch of the step, with the weights before it.
+"""
+
+WATCH_STATS = (*STEP_STATS, *ACTIVATION_STATS)
+"""What a new recording has; an older one has STEP_STATS alone."""
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,8 +140,19 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True):
 
         return self.taken() & ~np.isfinite(self.array("gradient_norm"))
 
+    def looked_into(self) -> NDArray[np.bool_]:
+        """Say of each sample whether its activations were taken, of any layer."""
+        import numpy as np
+
+        stats = [stat for stat in ACTIVATION_STATS if stat in self.rows]
+        there = [~np.isnan(self.array(stat)).all(axis=1) for stat in stats] if self.layers else []
+        return np.logical_or.reduce(there) if there else np.zeros(len(self.steps), dtype=np.bool_)
+
     def courses(self) -> tuple[LayerCourse, ...]:
-        """Return what became of each layer over the samples; what was not recorded is None."""
+        """Return what became of each layer over the samples; what was not recorded is None.
+
+        Activations have the course of the samples in which they were taken.
+        """
         import numpy as np
 
         from unvanish.core.course import LayerCourse, course
@@ -133,6 +161,8 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True):
         weights = self.array("weight_norm") if "weight_norm" in self.rows else unknown
         ratios = self.update_ratio() if {"weight_norm", "update_norm"} <= set(self.rows) else unknown
         rms, taken, nonfinite = self.gradient_rms(), self.taken(), self.nonfinite()
+        into = self.looked_into()
+        activations = {stat: self.array(stat)[into] for stat in ACTIVATION_STATS if stat in self.rows}
         return tuple(
             LayerCourse(
                 name=name,
@@ -142,6 +172,7 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True):
                 update_ratio=course(ratios[:, i]),
                 not_taken=int((~taken[:, i]).sum()),
                 nonfinite=int(nonfinite[:, i].sum()),
+                **{stat: course(numbers[:, i]) for stat, numbers in activations.items()},
             )
             for i, name in enumerate(self.layers)
         )

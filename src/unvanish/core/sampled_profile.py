@@ -1,12 +1,18 @@
-"""What a sample of a recording shows of every layer without a probe: gradients and weights of the kernels."""
+"""What a sample of a recording shows of every layer without a probe: gradients and weights of the kernels.
+
+Of a sample that was looked into, also what the layers gave: that of an activation stands at the layer that applies it.
+"""
 
 from __future__ import annotations
 
 import math
 
+from msgspec.structs import replace
+
+from unvanish.core.applied import applied
 from unvanish.core.network import Network
 from unvanish.core.profile import LayerProfile, Profile
-from unvanish.core.recording import Recording
+from unvanish.core.recording import ACTIVATION_STATS, Recording
 
 
 def sampled_profile(network: Network, recording: Recording, sample: int, *, batch_size: int, dtype: str) -> Profile:
@@ -30,11 +36,30 @@ def sampled_profile(network: Network, recording: Recording, sample: int, *, batc
         )
         if not math.isnan(bad)  # the loop's optimizer had no gradient for it
     }
+    found = {name: found.get(name) or LayerProfile(name=name) for name in (layer.name for layer in network.layers)}
+    _looked_into(found, network, recording, sample)
     return Profile(
         step=recording.steps[sample],
         batches=1,
         batch_size=batch_size,
         loss=recording.losses[sample],
         dtype=dtype,
-        layers=tuple(found.get(layer.name, LayerProfile(name=layer.name)) for layer in network.layers),
+        layers=tuple(found[layer.name] for layer in network.layers),
     )
+
+
+def _looked_into(found: dict[str, LayerProfile], network: Network, recording: Recording, sample: int) -> None:
+    """Enter what the layers gave, where it was taken."""
+    if not set(ACTIVATION_STATS) <= set(recording.rows):
+        return
+    columns = (recording.rows[stat][sample] for stat in ACTIVATION_STATS)
+    by_kernel = applied(network)
+    for name, *numbers in zip(recording.layers, *columns, strict=True):
+        inside, outside, dead, saturated, _ = (None if math.isnan(number) else number for number in numbers)
+        at = by_kernel.get(name)
+        if at is None:
+            continue
+        found[name] = replace(found[name], preactivation_second_moment=inside)
+        if at != name:  # the kernel's own output is what its activation is applied to
+            found[name] = replace(found[name], output_second_moment=inside)
+        found[at] = replace(found[at], output_second_moment=outside, dead_share=dead, saturated_share=saturated)

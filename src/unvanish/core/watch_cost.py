@@ -21,6 +21,10 @@ class WatchCost(msgspec.Struct, frozen=True, kw_only=True):
     """By which a sampled step takes longer, the median; None where that is not known."""
     budget: float | None = None
     """The share that was allowed; None where the steps to sample were given."""
+    looks: int = 0
+    """How many of the samples were looked into, for their activations."""
+    look_seconds: float | None = None
+    """By which such a step takes longer, the median; None where that is not known."""
 
     @property
     def share(self) -> float:

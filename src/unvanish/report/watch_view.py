@@ -42,6 +42,8 @@ class WatchView:
         self._live: Live | None = None
         self._rows: deque[Row] = deque(maxlen=COURSE)
         self._header: Header | None = None
+        self._looked: Row | None = None
+        """The last row that has activations: they come less often than the gradients."""
         self._told = -math.inf
         self._lock = threading.Lock()
 
@@ -83,7 +85,10 @@ class WatchView:
             if self._header is not header:
                 self._header = header
                 self._rows.clear()
+                self._looked = None
             self._rows.append(row)
+            if as_recording(header, [row]).looked_into().any():
+                self._looked = row
             now = time.monotonic()
             if self._quiet or now - self._told < (REFRESH if self._drawn else EVERY):
                 return
@@ -109,7 +114,8 @@ class WatchView:
     def _layers(self) -> list[Text]:
         assert self._header is not None  # there is a row
         recording = as_recording(self._header, self._rows)
-        return self._written(layer_lines(recording, min(self._console.width, WIDEST)))
+        into = recording if self._looked is None else as_recording(self._header, [self._looked])
+        return self._written(layer_lines(recording, min(self._console.width, WIDEST), into))
 
     def _written(self, lines: Iterable[Text]) -> list[Text]:
         """Return the lines in what the terminal can write."""

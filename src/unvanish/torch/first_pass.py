@@ -1,4 +1,4 @@
-"""What the layers of a watched model are: seen in its first pass, which is looked into for that, and never again."""
+"""What the layers of a watched model are: seen in its first pass, which is looked into for that."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from unvanish.torch.compiling import Compiling
 from unvanish.torch.info import optimizer_info
 from unvanish.torch.look import Look
 from unvanish.torch.norms import local
+from unvanish.torch.outputs import Outputs
 from unvanish.torch.patches import Patches
 from unvanish.torch.registered import registered
 
@@ -33,7 +34,11 @@ class FirstPass:
         self._model = model
         self._patches = Patches()
         self._why = _why_not(model)
-        self._look = None if self._why else Look(model, eager=False, weights=False)
+        self.outputs = Outputs()
+        """What that pass shows of the layers, and others that are looked into later."""
+        self._look = None if self._why else Look(model, eager=False, weights=False, sums=self.outputs)
+        self.passed = False
+        """Whether the first pass is over, or is not waited for."""
 
     def __enter__(self) -> FirstPass:
         """Be there when the model is called; until then it has no hook, nor has a copy of it that is made meanwhile."""
@@ -45,15 +50,33 @@ class FirstPass:
         return self
 
     def __exit__(self, *_: object) -> None:
+        """Wait for no pass any more; the hooks for the gradients of one that was seen stay until `close`."""
+        self.passed = True
+        if self._look is not None:
+            self._look.rest()
+        self._patches.undo()
+
+    def close(self) -> None:
         """Leave no hook behind; what was seen stays."""
+        self.__exit__()
         if self._look is not None:
             self._look.__exit__(None, None, None)
-        self._patches.undo()
 
     def let_go(self) -> None:
         """Do not look, also in the middle of the pass: something is about to be compiled."""
-        self.__exit__()
+        self.close()
         self._look, self._why = None, COMPILED
+
+    @property
+    def look(self) -> Look | None:
+        """Return what looked into the first pass, and can look into others; None where none was seen."""
+        return self._look if self._look is not None and self._look.seen and self._look.failure is None else None
+
+    @property
+    def why(self) -> str:
+        """Return why there is no look."""
+        failure = None if self._look is None else self._look.failure
+        return self._why or (f"{failure}".splitlines()[0] if f"{failure or ''}" else "no forward pass was seen")
 
     def over(self) -> bool:
         """Stop to listen if a pass was seen, and say so; to be called when a backward pass begins."""
@@ -101,7 +124,7 @@ class FirstPass:
             recording=Recording(layers=(), sizes=(), steps=(), losses=(), rows={}),
             optimizer=optimizer_info(optimizer, clipping=None, dynamic_loss_scale=False),
             loss=LossInfo(kind="other", head=head),
-            data=DataInfo(samples=None),
+            data=DataInfo(samples=None, batch_size=self._look.batch_size or DataInfo(samples=None).batch_size),
         )
 
 

@@ -15,8 +15,9 @@ class Later:
 
     def __init__(self, loss: Number, rows: Rows) -> None:
         """Gather what lies on a device in one tensor there, so that one transfer brings it."""
-        self._shape = len(WATCH_STATS), len(rows[WATCH_STATS[0]])
-        self._numbers: list[Number] = [*(number for stat in WATCH_STATS for number in rows[stat]), loss]
+        nothing = [np.nan] * len(rows[WATCH_STATS[0]])
+        self._shape = len(WATCH_STATS), len(nothing)
+        self._numbers: list[Number] = [*(number for stat in WATCH_STATS for number in rows.get(stat, nothing)), loss]
         self._there: list[tuple[list[int], torch.Tensor]] = []
         places: dict[torch.device, list[int]] = {}
         for i, number in enumerate(self._numbers):

@@ -48,10 +48,13 @@ class Look:
     Passes without gradients (an evaluation under no_grad) are let by.
     """
 
-    def __init__(self, model: torch.nn.Module, *, eager: bool = True, weights: bool = True) -> None:
+    def __init__(
+        self, model: torch.nn.Module, *, eager: bool = True, weights: bool = True, sums: Sums | None = None
+    ) -> None:
         """Keep the model; nothing is hooked before the context is entered.
 
-        weights: listen to the gradients of the parameters too; False leaves them without a hook.
+        weights: listen to the gradients of the parameters too; False leaves them without a hook. sums: what is taken of
+        the layers, where that is not a profile.
 
         eager: let what is compiled run uncompiled meanwhile, in the whole process; to be False while a training runs
         whose passes are not compiled, though other things may be.
@@ -60,7 +63,7 @@ class Look:
         """Forward passes that were seen."""
         self._eager, self._hear_weights = eager, weights
         self._model: torch.nn.Module = uncompiled(model)
-        self._sums = Sums()
+        self._sums = Sums() if sums is None else sums
         self._weights = Weights(self._sums)
         self._recognise = Recogniser()
         self._described: Described | None = None
@@ -139,6 +142,15 @@ class Look:
         """Return the network as the first forward pass showed it. Raise UnsupportedError when none was seen."""
         return self._required().network
 
+    @property
+    def batch_size(self) -> int:
+        """Return the number of samples of the first pass; 0 where it is not known."""
+        return self._batch_size
+
+    def keys(self) -> dict[str, Key]:
+        """Return which call each layer of `network()` is: the same in every pass of one structure."""
+        return {name: key for key, name in self._required().names.items()}
+
     def kernels(self) -> dict[str, torch.Tensor]:
         """Return the parameter that is the kernel of each layer of `network().kernels`, by the layer's name.
 
@@ -187,7 +199,7 @@ class Look:
         sums = self._sums.by_key.get(key)
         if sums is None:  # an input
             return LayerProfile(name=name)
-        found = sums.profile(name)
+        found: LayerProfile = sums.profile(name)
         divided: Mapping[str, Any] = {
             field: None if (number := getattr(found, field)) is None else number / scale for field in _GRADIENTS
         }

@@ -15,11 +15,14 @@ from unvanish.torch.taps import crossings, node_of, on_inputs, on_output
 
 
 class Sums:
-    """Collect the numbers of all layers over several passes, by the layer's key. Activations are not kept."""
+    """Collect the numbers of all layers over several passes, by the layer's key. Activations are not kept.
+
+    What is taken of them is for `_made`, `_forward`, `_left` and `_entered` to say: here all that a profile has.
+    """
 
     def __init__(self) -> None:
         """Start empty."""
-        self.by_key: dict[Key, LayerSums] = {}
+        self.by_key: dict[Key, Any] = {}
         self.backward: set[Key] = set()
         """Layers whose output's gradient arrived."""
         self.without_graph: dict[Key, None] = {}
@@ -33,11 +36,12 @@ class Sums:
         self, call: Call, entering: torch.Tensor | None, outputs: Sequence[torch.Tensor], edges: Sequence[Any]
     ) -> None:
         """Add the forward numbers of a call, and be there when its gradients come."""
-        sums = self.by_key.setdefault(call.key, LayerSums(call.activation, call.parameter))
+        sums = self.by_key.setdefault(call.key, self._made(call))
         output = next((o for o in outputs if o.is_floating_point() or o.is_complex()), None)
         if output is None:
             return
-        self._forward(sums, call, entering, output)
+        if self._wants(call):
+            self._forward(sums, call, entering, output)
         call.without_graph = output.grad_fn is None
         if not call.without_graph:
             self._backward(sums, call, output, outputs, edges)
@@ -70,7 +74,15 @@ class Sums:
         self._handles.clear()
         self.made = {}
 
-    def _forward(self, sums: LayerSums, call: Call, entering: torch.Tensor | None, output: torch.Tensor) -> None:
+    def _wants(self, call: Call) -> bool:  # noqa: ARG002  # for others
+        """Say whether anything is to be taken of a layer."""
+        return True
+
+    def _made(self, call: Call) -> Any:
+        """Return what collects the numbers of a layer."""
+        return LayerSums(call.activation, call.parameter)
+
+    def _forward(self, sums: Any, call: Call, entering: torch.Tensor | None, output: torch.Tensor) -> None:
         after = array(output, channels_first=call.channels_first)
         if call.kind != "activation" or entering is None:
             sums.add_forward(after, after, None)
@@ -78,27 +90,38 @@ class Sums:
         wanted = slopes(call.activation, call.parameter, entering) if sums.wants_slopes else None
         sums.add_forward(array(entering, channels_first=call.channels_first), after, wanted)
 
+    def _left(self, sums: Any, gradient: torch.Tensor, *, elementwise: bool) -> None:
+        """Add dL/d output. elementwise: the layer is an activation alone, whose pre-activation is its input."""
+        after = array(gradient)
+        sums.add_backward([], None if elementwise else after, after)
+
+    def _entered(self, sums: Any, gradients: Sequence[torch.Tensor], *, elementwise: bool) -> None:
+        """Add dL/d input of each input."""
+        entering: list[Array | None] = [array(g) for g in gradients]
+        sums.add_backward(entering, entering[0] if elementwise else None, None)
+
     def _backward(
         self,
-        sums: LayerSums,
+        sums: Any,
         call: Call,
         output: torch.Tensor,
         outputs: Sequence[torch.Tensor],
         edges: Sequence[Any],
     ) -> None:
-        """Hook the nodes of one call. An activation's pre-activation is its input, any other layer's its output."""
+        """Hook the nodes of one call."""
         elementwise = call.kind == "activation"
         made = {edge for o in outputs if (edge := node_of(o, self.made)) is not None}
+        if not self._wants(call):
+            self.made.update((node, call) for node, _ in made)
+            return
         ends = crossings([node for node, _ in made], edges, self.made)
 
         def leaves(gradient: torch.Tensor) -> None:
-            after = array(gradient)
             self.backward.add(call.key)
-            sums.add_backward([], None if elementwise else after, after)
+            self._left(sums, gradient, elementwise=elementwise)
 
         def enters(gradients: dict[int, torch.Tensor]) -> None:
-            entering: list[Array | None] = [array(g) for g in gradients.values()]
-            sums.add_backward(entering, entering[0] if elementwise else None, None)
+            self._entered(sums, list(gradients.values()), elementwise=elementwise)
 
         at = node_of(output, self.made)
         if at is not None:

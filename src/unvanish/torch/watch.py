@@ -45,7 +45,7 @@ class Watch(Readable):
         valid(every, budget)
         stopping.valid(stop_on)
         require_model(model)
-        inner, pace = _inner(model), Pace(every, budget, glances=True)
+        inner, pace = _inner(model), Pace(every, budget, glances=True, looks=True)
         framework = f"PyTorch {torch.__version__.split('+')[0]}"
         home = None if folder is None else Path(folder)
         title = title or type(inner).__name__

@@ -23,6 +23,7 @@ from unvanish.torch.first_pass import FirstPass
 from unvanish.torch.held_passes import HeldPasses
 from unvanish.torch.hooks import Hooks
 from unvanish.torch.later import Later
+from unvanish.torch.looks import Looks
 from unvanish.torch.norms import local
 from unvanish.torch.owned import Owned
 from unvanish.torch.patches import Patches
@@ -73,6 +74,7 @@ class Watching:
         self._held: HeldPasses | None = HeldPasses(model)
         self._clips = Clips(self._reads)
         self._first = FirstPass(model)
+        self._into = Looks(model, self._first, pace, lambda why: takes.says(self.done, "activations", why))
         self._patches = Patches()
         self._look, self._looks = Roots(_nothing, _nothing), Patches()
         self._passes = 0
@@ -97,6 +99,7 @@ class Watching:
         self._clips.install(self._patches)
         if self._held is not None:
             self._held.install(self._patches)  # before the first pass is looked at, whose wrapper goes first
+        self._into.install(self._patches)
         self._stack.enter_context(Hooks(self._before, self._after, self._rhythm.wanted))
         self._stack.enter_context(self._first)
         return self
@@ -111,6 +114,7 @@ class Watching:
     def _end(self) -> None:
         self._rhythm.over = True
         self._let_go()
+        self._into.close()
         if self._paced and self._rhythm.awake:
             self._pace.give_up()  # the sample that was to be next
 
@@ -161,10 +165,12 @@ class Watching:
 
     def add(self, loss: Number, rows: Rows) -> None:
         """Hand a sample on."""
+        self._into.fill(rows)
         self._takes.sample(self._rhythm.done, Later(loss, rows))
 
     def counted(self) -> None:
         """Count the iteration."""
+        self._into.forget()
         self._rhythm.counted()
         self._let_go()
 
@@ -191,6 +197,7 @@ class Watching:
             if self._steps is None:
                 self._steps = self._begin(optimizer)
             self._passes = self._roots.passes
+            self._into.rest()
             self._steps.before(optimizer)
             if self._held is not None and self._steps.spoilt:
                 self._locate(self._held)
@@ -238,6 +245,7 @@ class Watching:
         self._takes.begins(list(kernels), [kernel.numel() for kernel in kernels.values()], type(optimizer).__name__)
         if why:
             self._takes.says(0, "order", f"layers stand in the order in which their modules are registered: {why}")
+        self._into.begin(list(kernels))
         if any(local(kernel) is not kernel for kernel in kernels.values()):
             self._takes.says(0, "shard", "norms and counts are of the part of each kernel that this process holds")
         tally = Tally(list(kernels.values()), movement=False)
@@ -253,7 +261,7 @@ class Watching:
             yield
         except Exception as error:
             self._rhythm.over = True
-            self._first.__exit__()
+            self._into.close()
             self._let_go()
             self._patches.undo()
             self._looks.undo()
