@@ -37,12 +37,23 @@ def diagnose(
 
 
 SHOWN_BY_A_SAMPLE = frozenset({"blocked", "exploding", "nonfinite", "vanishing"})
-"""Verdicts that a single sample's gradients decide. Those on the step and the units need a whole look, as check's."""
+"""Verdicts that a single sample's gradients decide. Those on the step need a whole look, as check's."""
+SHOWN_BY_TWO = frozenset({"dead", "saturated"})
+"""Verdicts on the units: what they are now, and what became of the loss since they were seen first."""
+FEWEST = 8
+"""Samples below which the loss says too little about whether units that are dead or saturated do harm."""
 
 
 def errors_of_a_sample(seen: Observation) -> tuple[Finding, ...]:
-    """Return the errors that one sample of a running training is enough for, the root cause first."""
-    return tuple(f for f in diagnose(seen).findings if f.severity == "error" and f.verdict in SHOWN_BY_A_SAMPLE)
+    """Return the errors that a sample of a running training is enough for, the root cause first.
+
+    seen: with the profile of the sample, last; where it was looked into, that of the first one that was before it.
+    """
+    now = replace(seen, profiles=seen.profiles[-1:])
+    found = [f for f in diagnose(now).findings if f.severity == "error" and f.verdict in SHOWN_BY_A_SAMPLE]
+    if len(seen.profiles) > 1 and len(seen.recording.steps) >= FEWEST:
+        found += [f for f in diagnose(seen).findings if f.severity == "error" and f.verdict in SHOWN_BY_TWO]
+    return tuple(found)
 
 
 def with_forecast(seen: Observation) -> Observation:

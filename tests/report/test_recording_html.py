@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from page import Page, assert_every_reference_has_its_target, assert_strict_policy, assert_whole_and_self_contained
-from runs import FOUND, broken_run, numbers, write_run
+from runs import FOUND, broken_run, looked_into, numbers, write_run
 
 from unvanish.core.recording import Event
 from unvanish.core.recording_file import read
@@ -65,6 +65,21 @@ def test_numbers_of_the_table_are_those_of_the_file(tmp_path: Path, seed: int) -
         ratios = [float(u) / w for u, w in zip(table[:, 2, i], weights, strict=True)]
         expected = (ratios[0], statistics.median(ratios), ratios[-1])
         assert [float(text) for text in row[9:12]] == pytest.approx(expected, rel=0.06, abs=0)
+
+
+def test_activations_of_the_last_look_stand_in_the_table(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", looked_into(numbers(4, 9), [0, 3, 5]))
+    text, (_, table) = page_of(run), of_sqlite(run)
+    assert "the samples that were looked into (3 in all)" in text
+    for i, row in enumerate(cells(text)):
+        _, moment, dead, saturated, passes = table[5, 5:, i]
+        assert float(row[14]) == pytest.approx(float(moment), rel=0.06, abs=0)
+        assert row[15] == ("-" if math.isnan(passes) else f"{passes:.3g}")
+        for shown, share in zip(row[16:], (dead, saturated), strict=True):
+            assert shown == ("-" if math.isnan(share) else f"{100 * share:.0f} %")
+    plain = page_of(write_run(tmp_path / "plain", numbers(4, 9)))
+    assert len(cells(plain)[0]) == 14
+    assert "looked into" not in plain
 
 
 def test_embedded_numbers_are_those_of_the_file(tmp_path: Path) -> None:

@@ -66,9 +66,9 @@ def load(file: Path) -> Record:
 
 def _complete(file: Path, recording: Recording) -> Recording:
     """Return the recording; raise UsageError where it lacks numbers that every watched training has."""
-    from unvanish.core.recording import WATCH_STATS
+    from unvanish.core.recording import STEP_STATS
 
-    missing = [stat for stat in WATCH_STATS if stat not in recording.rows]
+    missing = [stat for stat in STEP_STATS if stat not in recording.rows]
     if missing or not recording.whole:
         raise UsageError(
             f"{file} lacks numbers that a recording has",

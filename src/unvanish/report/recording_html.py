@@ -23,10 +23,12 @@ EMBEDDED = 20_000
 """Numbers of the gradients that are embedded; of a longer recording, fewer samples."""
 
 WORDS = frozenset({"first/last", "gradient RMS", "update/weight"})
+OF_ACTIVATIONS = frozenset({"dead unit", "saturated", "transmission"})
 
 
 def render_recording_html(recording: Recording) -> str:
     """Return the whole page: one file, under the same policy as that of a diagnosis."""
+    looked_into = int(recording.looked_into().sum())
     return page(
         "recording.html.j2",
         ["sort.js", "moving.js"],
@@ -44,8 +46,9 @@ def render_recording_html(recording: Recording) -> str:
         left_out=max(len(recording.events) - EVENTS, 0),
         marked=MARKED_EVENTS,
         courses=recording.courses(),
+        looked_into=looked_into,
         facts=facts(recording),
-        glossary=glossary(),
+        glossary=glossary(activations=looked_into > 0),
     )
 
 
@@ -110,6 +113,7 @@ def facts(recording: Recording) -> list[tuple[str, str]]:
     return [(name, sentence(text)) for name, text in found if text]
 
 
-def glossary() -> list[tuple[str, str]]:
+def glossary(*, activations: bool = False) -> list[tuple[str, str]]:
     """Return the words that the page uses, with their meanings."""
-    return [entry for entry in GLOSSARY if entry[0] in WORDS]
+    words = WORDS | (OF_ACTIVATIONS if activations else frozenset())
+    return [entry for entry in GLOSSARY if entry[0] in words]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections import deque
 
 from msgspec.structs import replace
 
 from unvanish.core.diagnosis import Finding
 from unvanish.core.observation import Observation
+from unvanish.core.profile import Profile
 from unvanish.core.recording import Event
 from unvanish.core.recording_file import Header, Row, as_recording
 from unvanish.core.sampled_profile import sampled_profile
@@ -16,6 +18,8 @@ from unvanish.watching.judges import JUDGES
 
 _KEPT = 20
 """Samples that a rule may look back on."""
+_TAIL = 5
+"""Samples whose median loss stands for where the loss is now: a single batch says little."""
 
 
 def loss_unknown(header: Header, row: Row) -> bool:
@@ -41,25 +45,39 @@ class Stream:
         """start: what is known before the first step, without a profile. dtype: that the layers compute in."""
         self._start, self._dtype = start, dtype
         self._rows: deque[Row] = deque(maxlen=_KEPT)
-        self._samples = 0
+        self._samples = self._looks = 0
+        self._first_look: Profile | None = None
         self._known: set[str] = set()
 
     def hear(self, header: Header, row: Row) -> list[Event]:
-        """Take a sample; judge the samples 1, 2, 4, 8, ...: rules cost, and find what is there at the first.
+        """Take a sample; judge the samples 1, 2, 4, 8, ..., and of those that were looked into the same.
 
-        One that is not finite is not judged: see first_nonfinite.
+        Rules cost, and find what is there at the first. One that is not finite is not judged: see first_nonfinite.
         """
         self._rows.append(row)
         self._samples += 1
-        if not JUDGES or self._samples & (self._samples - 1) or loss_unknown(header, row) or not is_finite(header, row):
+        into = bool(as_recording(header, [row]).looked_into()[0])
+        self._looks += into
+        due = _is_power(self._samples) or (into and _is_power(self._looks))
+        if not JUDGES or not due or loss_unknown(header, row) or not is_finite(header, row):
             return []
         recording = as_recording(header, self._rows)
         size = self._start.data.batch_size
         profile = sampled_profile(self._start.network, recording, -1, batch_size=size, dtype=self._dtype)
-        found = JUDGES[-1](replace(self._start, recording=recording, profiles=(profile,)))
+        profiles: tuple[Profile, ...] = (profile,)
+        if into and self._first_look is not None:
+            usual = [row.loss for row in [*self._rows][-_TAIL:] if math.isfinite(row.loss)]
+            profiles = (self._first_look, replace(profile, loss=statistics.median(usual or [profile.loss])))
+        self._first_look = profile if into and self._first_look is None else self._first_look
+        found = JUDGES[-1](replace(self._start, recording=recording, profiles=profiles))
         new = [finding for finding in found if finding.code not in self._known]
         self._known.update(finding.code for finding in new)
         return [_event(finding, row) for finding in new]
+
+
+def _is_power(count: int) -> bool:
+    """Say whether it is 1, 2, 4, 8, ..."""
+    return count & (count - 1) == 0
 
 
 def _event(finding: Finding, row: Row) -> Event:
