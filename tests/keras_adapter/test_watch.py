@@ -26,7 +26,7 @@ def test_a_fit_is_recorded_and_is_the_fit_that_it_would_have_been(tmp_path):
     assert fitted(model, [watch]).history == history
     assert_same_bits(state(model), values)
     found = unvanish.load(watch.run)
-    assert found == watch.recording
+    assert found.to_json() == watch.recording.to_json()  # nan equals nothing
     assert watch.run.parent == tmp_path / model.name
     assert found.steps == tuple(range(STEPS))
     assert found.total_steps == STEPS

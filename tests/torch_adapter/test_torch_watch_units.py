@@ -1,4 +1,4 @@
-"""Rules on what a running loop shows of its units: dead and saturated layers are told, once, and not of healthy ones."""
+"""Rules on what a running loop shows of its units: dead and saturated layers are told once, healthy ones never."""
 
 from __future__ import annotations
 

@@ -57,12 +57,22 @@ class HeldSteps:
         self._wanted = self._size <= LARGEST and model.steps_per_execution == 1 and not scaled
         self._held: list[Held] = []
 
-    def tapped(self, norms: Any) -> Callable[..., Any]:
-        """Return the tapped train step, which hands out its batch and the weights that it began with, too."""
+    def tapped(self, norms: Any, begins: Callable[[Any], object] | None = None) -> Callable[..., Any]:
+        """Return the tapped train step, which hands out its batch and the weights that it began with, too.
+
+        begins: is given the batch of each step before it, where Python runs there.
+        """
         backend = backends.current()
-        if not self._wanted:
-            return backend.tapped(self._model, norms)
-        return backend.keeping(self._model, norms, self._weights)
+        keeps = self._wanted
+        tap = backend.keeping(self._model, norms, self._weights) if keeps else backend.tapped(self._model, norms)
+        if begins is None or not backend.BEFORE:
+            return tap
+
+        def step(batch: Any) -> Any:
+            begins(batch)
+            return tap(batch)
+
+        return step
 
     def hold(self, step: int, sums: dict[str, Any], numbers: Numbers) -> Numbers | None:
         """Hold a step; return what is to be read of it, None where it is not held.

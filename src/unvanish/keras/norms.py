@@ -73,7 +73,7 @@ class Norms:
         return {"numbers": keras.ops.concatenate([table, last])}
 
     def numbers(self, table: NDArray[Any]) -> tuple[float, NDArray[np.float64]]:
-        """Return the loss and the statistics (stats of core.recording.WATCH_STATS, kernels) from a sample's tensor."""
+        """Return the loss and the statistics (stats of core.recording.STEP_STATS, kernels) from a sample's tensor."""
         table = np.asarray(table, dtype=np.float64)
         loss, scale = table[-1, :2]
         rows = table[:-1]

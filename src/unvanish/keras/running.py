@@ -19,10 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unvanish.core.nonfinite import Spoilt
+from unvanish.core.recording import ACTIVATION_STATS
 from unvanish.errors import UnvanishError
 from unvanish.keras import backends
 from unvanish.keras.backends.protocol import loss_in
 from unvanish.keras.held_steps import HeldSteps
+from unvanish.keras.looks import Looks
 from unvanish.keras.norms import Norms
 from unvanish.keras.steps import compiled
 from unvanish.watching.pace import Pace
@@ -65,15 +67,17 @@ class Running:
         failed: Callable[[BaseException], object],
         plain: Any,
         stops: Callable[[], None],
+        looks: Looks | None = None,
     ) -> None:
         """kernels: variables, one for each layer of the recording. plain: the function Keras compiled; None for none.
 
         takes: is given every sample, whose numbers are read when it likes. failed: is told what a step raised.
-        stops: ends the training, where it is to end; called before steps that are not left alone.
+        stops: ends the training, where it is to end; called before steps that are not left alone. looks: looks into
+        some samples.
         """
         self._model, self._norms, self._pace, self._takes, self._failed = model, Norms(kernels), pace, takes, failed
         self._plain: Any = plain
-        self._stops = stops
+        self._stops, self._looks = stops, looks
         self._tap: Callable[..., Any] | None = None
         self._tapped: Callable[..., Any] | None = None
         self._warm = self._simple = False
@@ -110,7 +114,11 @@ class Running:
         ahead = max(pace.left, 0)
         arguments, taken = backend.counted(self._model, arguments)
         if ahead < self._model.steps_per_execution and pace.stop(first + ahead) and self._can():
+            if self._looks is not None:
+                self._looks.begin()
             result, sums = backend.split(self._sampled(arguments))
+            if self._looks is not None:
+                self._looks.after(sums)
             self.steps += taken()
             self._hand_over(self.steps - 1, sums)
         else:
@@ -159,7 +167,7 @@ class Running:
         """Say whether the step can be tapped; where it can not, say so, and be nothing but the plain function."""
         if self._tap is None:
             try:
-                self._tap = self._held.tapped(self._norms)
+                self._tap = self._held.tapped(self._norms, None if self._looks is None else self._looks.before)
             except UnvanishError as error:
                 self._takes.says(self.steps, "failed", f"{error.what}: {error.found}")
                 self._pace.give_up()
@@ -175,9 +183,12 @@ class Running:
 
     def _hand_over(self, step: int, sums: dict[str, Any]) -> None:
         norms, table = self._norms, sums["numbers"]
+        taken = None if self._looks is None else self._looks.taken()
 
         def numbers() -> tuple[float, NDArray[np.float64]]:
-            return norms.numbers(keras.ops.convert_to_numpy(table))
+            loss, found = norms.numbers(keras.ops.convert_to_numpy(table))
+            nothing = np.full((len(ACTIVATION_STATS), found.shape[1]), np.nan)
+            return loss, np.concatenate([found, nothing if taken is None else taken()])
 
         held = self._held.hold(step, sums, numbers)
         if held is not None:

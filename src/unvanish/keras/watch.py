@@ -17,6 +17,7 @@ from unvanish.keras import compat
 from unvanish.keras.attach import Attached
 from unvanish.keras.before import start_of
 from unvanish.keras.info import compute_dtype, optimizer_info
+from unvanish.keras.looks import Looks, Place, places_of
 from unvanish.keras.named_kernels import kernels_by_name
 from unvanish.keras.requirements import require_watchable
 from unvanish.keras.running import Running
@@ -145,7 +146,7 @@ class Watch(Readable, keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         began = time.perf_counter()
         kernels = kernels_by_name(model)
         require_watchable(model, kernels)
-        pace, before = Pace(self._every, self._budget, glances=True), model.__dict__.get("train_function")
+        pace, before = Pace(self._every, self._budget, glances=True, looks=True), model.__dict__.get("train_function")
         framework = f"Keras {keras.__version__} ({keras.backend.backend()})"
         title = self._title or model.name
         bar = of_fit and (self.params or {}).get("verbose", 0) == 1
@@ -159,9 +160,9 @@ class Watch(Readable, keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         run.begins(list(kernels), sizes, optimizer_info(model.optimizer).name)
         weakref.finalize(self, run.ends)  # a fit that raised beside its steps has no end: at the latest at exit
         self._run = run
-        self._running = Running(
-            model, list(kernels.values()), pace, run, self._failed, before, self._stops(model, of_fit=of_fit)
-        )
+        stops = self._stops(model, of_fit=of_fit)
+        looks = None if start is None else self._looks(model, places_of(model, start.network, list(kernels)), pace)
+        self._running = Running(model, list(kernels.values()), pace, run, self._failed, before, stops, looks)
         self._running.steps = int(waited)
         pace.warmed_up(time.perf_counter() - began)
         self._attached = Attached(model, self._running, self.close if of_fit else None)
@@ -188,6 +189,11 @@ class Watch(Readable, keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
                 raise stopping.Stopped
 
         return stops
+
+    def _looks(self, model: Any, places: list[Place], pace: Pace) -> Looks:
+        """Return what looks into some samples of the run that began."""
+        run = self.begun
+        return Looks(model, places, pace, lambda why: run.says(0, "activations", why), run.of_batches)
 
     def _begin_run(self, run: Run) -> None:
         """Do nothing more; a place for others."""

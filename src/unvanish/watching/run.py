@@ -66,6 +66,7 @@ class Run:
         """Of the losses at the last glance: their sum since Keras began to take means, and how many they are."""
         self._nonfinite = FirstNonfinite(tell)
         self._made: Path | None = None
+        self._stream: Stream | None = None
         self._listeners: list[Hear] = [self._jumps, self._nonfinite.row]
         if view is not None:
             self.show(view)
@@ -81,7 +82,13 @@ class Run:
 
     def judged(self, start: Observation, dtype: str) -> None:
         """Let the rules judge what comes, beginning with what is known before the first step; errors are shown."""
-        self.listen(Stream(start, dtype).hear)
+        self._stream = Stream(start, dtype)
+        self.listen(self._stream.hear)
+
+    def of_batches(self, size: int) -> None:
+        """Be told how many samples a step takes, where that was not known before the first one."""
+        if self._stream is not None:
+            self._stream.of_batches(size)
 
     def listen(self, hear: Hear) -> None:
         """Let somebody hear every sample, in the recorder's thread."""

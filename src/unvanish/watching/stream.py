@@ -49,6 +49,10 @@ class Stream:
         self._first_look: Profile | None = None
         self._known: set[str] = set()
 
+    def of_batches(self, size: int) -> None:
+        """Be told how many samples a step takes."""
+        self._start = replace(self._start, data=replace(self._start.data, batch_size=size))
+
     def hear(self, header: Header, row: Row) -> list[Event]:
         """Take a sample; judge the samples 1, 2, 4, 8, ..., and of those that were looked into the same.
 

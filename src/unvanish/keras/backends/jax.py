@@ -22,6 +22,7 @@ from unvanish.keras.backends.protocol import Array, Looked, Run, as_floats, kept
 from unvanish.keras.shadow import shadowed
 from unvanish.keras.tally import Tally
 
+BEFORE = False
 SUMS = "float32"
 
 
@@ -286,6 +287,16 @@ def tapped(model: Any, tally: Tally) -> Callable[..., Any]:
         return (logs, tally.filled(found)), state
 
     return step
+
+
+def passing(model: Any, run: Callable[[Any], Any], variables: Sequence[Any]) -> Callable[[Any, Sequence[Any]], Any]:
+    """See `protocol.Backend`; compiled as the model's steps are."""
+
+    def forward(inputs: Any, values: Sequence[Any]) -> Any:
+        with keras.StatelessScope(list(zip(variables, values, strict=True)), collect_losses=True):
+            return run(inputs)
+
+    return forward if model.run_eagerly or not model.jit_compile else jax.jit(forward)
 
 
 def keeping(model: Any, tally: Tally, variables: Sequence[Any]) -> Callable[..., Any]:

@@ -54,6 +54,16 @@ class Backend(Protocol):
 
     SUMS: str
     """The dtype in which sums are handed out: float64 where there is one."""
+    BEFORE: bool
+    """Whether Python runs at the beginning of every step; else `begun` has all values that each step began with."""
+
+    def passing(
+        self, model: Any, run: Callable[[Any], Any], variables: Sequence[Any]
+    ) -> Callable[[Any, Sequence[Any]], Any]:
+        """Return a function (inputs, values) -> what `run` makes of the inputs, with these values of the variables.
+
+        Without values, with those that are there. What `run` assigns to Keras' variables goes nowhere.
+        """
 
     def differentiator(self, model: Any, run: Run, variables: Sequence[Any]) -> Callable[[Any, float], Looked]:
         """Return a function (batch, scale) that runs forward and backward and changes no trained variable.

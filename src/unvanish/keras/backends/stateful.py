@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -52,6 +52,16 @@ def tapped(model: Any, tally: Tally, before: Callable[[dict[str, Any]], object] 
         return logs, tally.filled(found)
 
     return step
+
+
+def passing(model: Any, run: Callable[[Any], Any], variables: Sequence[Any]) -> Callable[[Any, Sequence[Any]], Any]:  # noqa: ARG001
+    """See `protocol.Backend`; not compiled, which would take longer than hundreds of passes."""
+
+    def forward(inputs: Any, values: Sequence[Any]) -> Any:
+        with keras.StatelessScope(list(zip(variables, values, strict=bool(values))), collect_losses=True):
+            return run(inputs)
+
+    return forward
 
 
 def split(result: Any) -> tuple[Any, Any]:

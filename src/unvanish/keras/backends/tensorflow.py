@@ -14,10 +14,11 @@ import tensorflow as tf
 from unvanish.keras import compat
 from unvanish.keras.backends.groups import JOINED, groups, order
 from unvanish.keras.backends.protocol import Array, Looked, Run, as_floats, kept, sound, unscaled
-from unvanish.keras.backends.stateful import logs_of, split, tapped
+from unvanish.keras.backends.stateful import logs_of, passing, split, tapped
 
-__all__ = ["logs_of", "split", "tapped"]
+__all__ = ["logs_of", "passing", "split", "tapped"]
 
+BEFORE = False
 SUMS = "float64"
 LARGE = 2**18
 """Gradients of more entries are summed in float32 where that loses nothing."""

@@ -13,11 +13,12 @@ import torch
 
 from unvanish.keras.backends.protocol import Array, Looked, Run, as_floats, kept, sound, unscaled
 from unvanish.keras.backends.stateful import logs_of, split, tapped
+from unvanish.keras.backends.stateful import passing as passing_of
 from unvanish.torch.compat import foreach_norm
 
 __all__ = ["logs_of", "split", "tapped"]
 
-
+BEFORE = True
 SUMS = "float32"
 
 
@@ -145,6 +146,17 @@ def still(value: Any) -> Any:
     """See `protocol.Backend`; nothing is fused, and the copy is one of no entries."""
     value = value.detach()
     return value.to_dense() if value.is_sparse else value
+
+
+def passing(model: Any, run: Callable[[Any], Any], variables: Sequence[Any]) -> Callable[[Any, Sequence[Any]], Any]:
+    """See `protocol.Backend`; no graph is made."""
+    forward = passing_of(model, run, variables)
+
+    def without_gradients(inputs: Any, values: Sequence[Any]) -> Any:
+        with torch.no_grad():
+            return forward(inputs, values)
+
+    return without_gradients
 
 
 def keeping(model: Any, tally: Any, variables: Sequence[Any]) -> Callable[..., Any]:
