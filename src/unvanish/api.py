@@ -269,6 +269,9 @@ def watch(
     the run's own folder is made; `.unvanish` without it. live: show every layer on standard error meanwhile. stop_on:
     "error" leaves the context, before a step is taken, once an error was found.
 
+    Some of the samples are looked into, for what the layers give: with `auto` as many as half of the budget pays for,
+    else at least a hundred steps apart. Transmissions are recorded in PyTorch alone.
+
     Weights, optimizer state and random numbers are those of an unwatched training, to the bit; afterwards nothing is
     left on the model. Return a context manager with `.recording`, `.frame()`, `.cost`, `.run` and `.close()`.
     Raise UnvanishError where there is nothing to watch.

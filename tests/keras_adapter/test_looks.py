@@ -186,6 +186,14 @@ def test_rules_hear_of_dead_units_and_of_how_many_samples_they_saw(rows, tmp_pat
     assert told == ([model.layers[1].name] if rows == 32 else [])
 
 
+def test_samples_between_looks_are_not_looked_into(tmp_path, monkeypatch):
+    monkeypatch.setattr(pace, "LOOK_STEPS", 4)
+    keras.utils.set_random_seed(0)
+    recording = watched(stack(L.Dense(8, "tanh"), L.Dense(1, "sigmoid")), tmp_path, epochs=11)
+    assert list(np.flatnonzero(recording.looked_into())) == [0, 4, 8]
+    assert len(recording.steps) == 11
+
+
 def test_only_sampled_steps_are_looked_into(tmp_path, monkeypatch):
     """Also while unsampled steps run the tapped function, for a second one is not worth its compilation yet."""
     calls = []

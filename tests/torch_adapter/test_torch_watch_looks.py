@@ -98,8 +98,7 @@ def test_the_numbers_are_those_of_float64_by_hand(seed, scale, parts):
     for step, weights in enumerate(before):
         each = [expected(weights, *chunk) for chunk in zip(x.chunk(parts), y.chunk(parts), strict=True)]
         shares = np.mean([one[0] for one in each], axis=0)
-        if parts == 1:  # over several micro-batches those units are dead that are so in all of them
-            agrees(found[2, step], shares[2])
+        agrees(found[2, step], expected(weights, x, y)[0][2])  # those units are dead that are so in all micro-batches
         agrees(found[[0, 1, 3], step], shares[[0, 1, 3]])
         agrees(found[4, step], np.array([np.nan, *np.sqrt(sum(one[1] for one in each) / sum(one[2] for one in each))]))
 
@@ -151,6 +150,62 @@ def test_the_numbers_are_those_of_a_probe():
             agrees(found[stat][position], np.array(np.nan if wanted is None else wanted))
     assert found["dead_share"][0] == pytest.approx(1 / 6, rel=1e-6, abs=0)
     assert np.isfinite(found["transmission"][1:]).all()
+
+
+def test_of_a_closure_the_first_run_counts_which_is_the_one_whose_gradient_is_read():
+    torch.manual_seed(0)
+    net, (x, y) = Plain(), data(32)
+    opt, before = torch.optim.LBFGS(net.parameters(), lr=1.0, max_iter=4), []
+
+    def closure():
+        opt.zero_grad()
+        loss = functional.cross_entropy(net(x), y)
+        loss.backward()
+        return loss
+
+    with watched(net, 1) as seen:
+        for _ in range(3):
+            before.append({name: p.detach().double().numpy().copy() for name, p in net.named_parameters()})
+            opt.step(closure)
+    for step, weights in enumerate(before):
+        table, entered, left = expected(weights, x, y)
+        agrees(np.array([seen.array(stat)[step] for stat in COUNTED]), table)
+        agrees(seen.array("transmission")[step], np.array([np.nan, *np.sqrt(entered / left)]))
+
+
+def compiled_late(net, x, y, graphs):
+    """Train three steps as written, then compiled."""
+
+    def noted(graph, _):
+        graphs.append(graph)
+        return graph.forward
+
+    opt, call = torch.optim.SGD(net.parameters(), lr=0.1), net
+    for step in range(6):
+        call = torch.compile(net, backend=noted) if step == 3 else call
+        opt.zero_grad()
+        functional.cross_entropy(call(x), y).backward()
+        opt.step()
+    return [p.detach().clone() for p in net.parameters()]
+
+
+def test_what_is_compiled_in_the_middle_is_looked_into_no_more():
+    found = []
+    for watch in (False, True):
+        torch._dynamo.reset()
+        torch.manual_seed(0)
+        net, graphs = Plain(), []
+        if watch:
+            with watched(net, 1) as seen:
+                found.append((compiled_late(net, *data(), graphs), len(graphs)))
+        else:
+            found.append((compiled_late(net, *data(), graphs), len(graphs)))
+    (plain, one), (looked, other) = found
+    assert all(torch.equal(a, b) for a, b in zip(plain, looked, strict=True))
+    assert one == other == 1
+    into = ~np.isnan(seen.array("output_second_moment")).all(axis=1)
+    assert list(into) == [True] * 3 + [False] * 3
+    assert [(step, kind) for step, kind, _ in seen.words] == [(3, "activations")]
 
 
 def test_steps_between_looks_are_not_looked_into(monkeypatch):

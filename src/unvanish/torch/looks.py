@@ -63,6 +63,8 @@ class Looks:
         if not self._pace.looks:
             return
         if not self._rows or not outputs.by_key:
+            if self._rows and anything_compiled():
+                self._tell(COMPILED)
             self._pace.not_looked()
             return
         for stat in ACTIVATION_STATS:

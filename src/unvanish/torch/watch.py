@@ -28,6 +28,9 @@ class Watch(Readable):
     Whatever optimizers step the model's parameters are heard. Norms are of the raw gradient of each sampled step:
     before clipping, after unscaling, accumulated; in a process group those of this process's optimizer, which DDP has
     averaged by then. A step that is compiled together with its optimizer is not heard of.
+
+    The passes of some samples are looked into, for what the layers give and pass on of the gradient: see
+    core.recording.ACTIVATION_STATS. Not where anything is compiled.
     """
 
     def __init__(
