@@ -107,3 +107,32 @@ def test_where_there_is_no_terminal_a_line_comes_every_few_seconds(clock: list[f
     ends = [float(number) for number in re.findall(r"([\d.e-]+) in dense_\d", lines[-1])]
     assert ends == pytest.approx([last[0], last[-1]], rel=0.06, abs=0)
     assert "\x1b" not in stream.getvalue()
+
+
+@pytest.mark.parametrize("columns", [80, 200])
+def test_what_the_last_look_showed_stays_while_others_come(
+    columns: int, clock: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    terminal, about = Terminal(), header(3)
+    with WatchView("train.py", terminal) as view:
+        for sample in range(60):  # more than are kept
+            clock[0] += 1.0
+            one = row(3, sample)
+            if sample in (0, 5):
+                one.numbers[5:] = [
+                    [1.0] * 3,
+                    [0.5] * 3,
+                    [np.nan, 0.01 * sample, 0.9],
+                    [0.25, np.nan, np.nan],
+                    [2.0] * 3,
+                ]
+            view.hear(about, one, COST)
+        frame = terminal.frame
+    assert max(map(len, frame.splitlines())) <= columns
+    head, first, second, third = (line.split() for line in frame.splitlines()[-4:])
+    assert head[-5 if columns > 80 else -4 :][:3] == ["passes", "dead", "satur."]
+    assert "25" in first
+    assert "2x" in first
+    assert "5" in second  # of sample 5, not of sample 0
+    assert "90" in third

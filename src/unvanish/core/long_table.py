@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from unvanish.core.recording import Recording
+from unvanish.core.recording import ACTIVATION_STATS, Recording
 from unvanish.errors import UsageError
 
 
@@ -24,14 +24,17 @@ class Entry(NamedTuple):
 
 
 def entries(recording: Recording) -> Iterator[Entry]:
-    """Yield every number of the recording, sample by sample."""
+    """Yield every number of the recording, sample by sample; activations of those samples that were looked into."""
     tables = [("gradient_rms", recording.gradient_rms())]
     tables += [(stat, recording.array(stat)) for stat in recording.stats]
+    into = recording.looked_into()
     for sample, step in enumerate(recording.steps):
         yield Entry(step, "", "loss", recording.losses[sample])
         if recording.seconds:
             yield Entry(step, "", "seconds", recording.seconds[sample])
         for quantity, table in tables:
+            if quantity in ACTIVATION_STATS and not into[sample]:
+                continue
             for layer, value in zip(recording.layers, table[sample].tolist(), strict=True):
                 yield Entry(step, layer, quantity, value)
 

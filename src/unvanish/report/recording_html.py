@@ -100,12 +100,13 @@ def embedded(recording: Recording, numbers: int) -> Recording:
 
 def facts(recording: Recording) -> list[tuple[str, str]]:
     """Return in what surroundings the numbers were taken, as (name, text)."""
-    about = recording.about
+    about, looks = recording.about, int(recording.looked_into().sum())
     found = [
         ("framework", "" if about is None else about.framework),
         ("optimizer", "" if about is None else about.optimizer),
         ("began", "" if about is None else about.started),
         ("samples", seen(recording)),
+        ("looked into", f"{looks} of them, for the activations" if looks else ""),
         ("cost", cost_words(recording.cost)),
         ("recorded", ", ".join(stat.replace("_", " ") for stat in recording.stats)),
         ("by unvanish", "" if about is None else about.version),
