@@ -193,6 +193,18 @@ def test_with_given_steps_a_look_comes_a_hundred_steps_after_the_last(every, wan
     assert training.looks == list(range(0, 1_500, wanted))
 
 
+class Disturbed(Looked):
+    """Whose first look that can be measured takes a hundred times as long as the others."""
+
+    look = property(lambda self: 1.0 if len(self.looks) == 1 else 1e-2, lambda self, _: None)
+
+
+def test_one_look_that_something_else_made_longer_does_not_put_off_the_next_ones():
+    training = Disturbed(None, step=1e-2, sample=1e-3)
+    training.run(with_looks(training), 20_000)
+    assert len(training.looks) > 20
+
+
 def test_a_sample_that_was_not_looked_into_is_one_like_the_others():
     training = Training(step=1e-2, sample=1e-3)
     pace = with_looks(training)

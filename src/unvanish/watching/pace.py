@@ -215,7 +215,7 @@ class Pace:
             return step >= self._look_from
         if not self._looked:
             return True
-        if not self._look_windows:
+        if len(self._look_windows) < 2:
             return self._window is not None and not self._in_look
         return (self._looked + 1) * self._each_look() <= LOOKS * self._budget * (now - self._began)
 
@@ -244,14 +244,17 @@ class Pace:
     def _each_look(self) -> float:
         """Return what a sample costs that is looked into."""
         least = (self._each() or self._direct()) + (self._looked_into / self._looked if self._looked else 0.0)
-        return max(self._longer(self._look_windows) or 0.0, least)
+        few = len(self._look_windows) < 3  # one that something else made longer would put the next look far off
+        return max(self._longer(self._look_windows, min if few else statistics.median) or 0.0, least)
 
-    def _longer(self, windows: deque[tuple[float, int]]) -> float | None:
-        """Return the median by which windows were longer than plain steps; None where that is not known."""
+    def _longer(
+        self, windows: deque[tuple[float, int]], usual: Callable[[list[float]], float] = statistics.median
+    ) -> float | None:
+        """Return by how much windows are usually longer than plain steps; None where that is not known."""
         step = self._step()
         if step is None or not windows:
             return None
-        return max(statistics.median(took - steps * step for took, steps in windows), self._direct())
+        return max(usual([took - steps * step for took, steps in windows]), self._direct())
 
     def _direct(self) -> float:
         return (self._charged + self._taken) / self._samples if self._samples else 0.0
