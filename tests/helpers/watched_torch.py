@@ -28,6 +28,9 @@ class Kept:
     def sample(self, step, numbers):
         self.samples.append((step, numbers))
 
+    def scaled(self):
+        pass
+
     def spoilt(self, spoilt, values):
         self.located = spoilt
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import threading
 
@@ -202,3 +203,31 @@ def test_only_this_process_is_watched(capfd):
                 opt.step()
     assert watch.recording.steps == (0, 1, 2, 3)
     assert "unvanish" not in capfd.readouterr().err, sys.platform
+
+
+@pytest.mark.parametrize("fault", [None, 12])
+def test_a_gradient_scaler_that_looks_for_its_scale(fault, tmp_path):
+    """Its first steps overflow and are skipped: nothing to tell. A batch that is no number is told."""
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 1))
+    optimizer, scaler = torch.optim.SGD(net.parameters(), 1e-2), torch.amp.GradScaler("cpu", init_scale=2.0**22)
+    taken = 0
+    with unvanish.watch(net, every=1, stop_on="error") as watch:
+        for step in range(30):
+            x = torch.randn(16, 8) * (math.nan if step == fault else 1.0)
+            with torch.autocast("cpu", torch.float16):
+                loss = net(x).float().add(50).pow(2).mean()
+            optimizer.zero_grad()
+            scaler.scale(loss).backward()
+            scaler.step(optimizer)
+            scaler.update()
+            taken += 1
+    recording = watch.recording
+    assert (recording.array("gradient_nonfinite")[0] > 0).any(), "it overflows at first"
+    told = [event for event in recording.events if event.kind in ("nonfinite", "finding")]
+    if fault is None:
+        assert told == []
+        assert taken == 30
+    else:
+        assert [(event.kind, event.step) for event in told] == [("nonfinite", fault)]
+        assert taken <= fault + 4  # the reader's thread tells it

@@ -11,6 +11,7 @@ import pytest
 from unvanish.core import spoilt_file
 from unvanish.core.nonfinite import Located, Magnitudes, Spoilt
 from unvanish.core.recording import WATCH_STATS
+from unvanish.watching.first_nonfinite import SEARCH
 from unvanish.watching.pace import Pace
 from unvanish.watching.run import Run
 
@@ -163,3 +164,44 @@ def test_a_healthy_training_tells_nothing(tmp_path):
     for step in range(5):
         one.sample(step, awaited=True)
     assert one.events() == []
+
+
+def overflows(training, steps, loss=0.5):
+    for step in steps:
+        training.run.sample(step, lambda: (loss, numbers(bad=True)[1]))
+
+
+def test_the_search_of_a_loss_scale_is_no_error(tmp_path):
+    """It overflows at the start and whenever it has grown; what comes later is told with its own step."""
+    training = Training(tmp_path)
+    training.run.scaled()
+    overflows(training, range(12))
+    for step in range(12, 40):
+        training.sample(step)
+    overflows(training, [40])
+    training.sample(41)
+    training.sample(42, bad=True)
+    assert [event.step for event in training.events()] == [42]
+
+
+def test_without_a_loss_scale_the_first_overflow_is_told(tmp_path):
+    training = Training(tmp_path)
+    overflows(training, range(12))
+    assert [event.step for event in training.events()] == [0]
+
+
+def test_a_search_that_never_ends_is_told(tmp_path):
+    """Gradients that are no numbers at any scale: told after more steps than a scale can be halved."""
+    training = Training(tmp_path)
+    training.run.scaled()
+    training.sample(0)
+    overflows(training, range(1, SEARCH + 3))
+    assert [event.step for event in training.events()] == [SEARCH + 2]
+
+
+@pytest.mark.parametrize(("steps", "told"), [([500, 1000], []), ([500, 1000, 1500], [1500])])
+def test_two_samples_far_apart_may_both_be_of_a_scale_that_grew(steps, told, tmp_path):
+    training = Training(tmp_path)
+    training.run.scaled()
+    overflows(training, steps)
+    assert [event.step for event in training.events()] == told

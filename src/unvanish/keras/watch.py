@@ -160,7 +160,10 @@ class Watch(Readable, keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         if start is not None:
             run.judged(start, compute_dtype(model))
         self._begin_run(run)
-        run.begins(list(kernels), sizes, optimizer_info(model.optimizer).name)
+        optimizer = optimizer_info(model.optimizer)
+        run.begins(list(kernels), sizes, optimizer.name)
+        if optimizer.dynamic_loss_scale:
+            run.scaled()
         weakref.finalize(self, run.ends)  # a fit that raised beside its steps has no end: at the latest at exit
         self._run = run
         stops = self._stops(model, of_fit=of_fit)

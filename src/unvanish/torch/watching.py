@@ -58,6 +58,9 @@ class Takes(Protocol):
     def stops(self) -> bool:
         """Say whether the training is to end before the step that comes."""
 
+    def scaled(self) -> None:
+        """Be told, before the sample of a step, that a dynamic loss scale is at work."""
+
     def spoilt(self, spoilt: Spoilt, values: Mapping[str, NDArray[Any]]) -> None:
         """Take where the first value comes from that is not finite, and what a replay of its step needs."""
 
@@ -166,6 +169,8 @@ class Watching:
     def add(self, loss: Number, rows: Rows) -> None:
         """Hand a sample on."""
         self._into.fill(rows)
+        if self._roots.dynamic_scale:
+            self._takes.scaled()
         self._takes.sample(self._rhythm.done, Later(loss, rows))
 
     def counted(self) -> None:

@@ -14,7 +14,11 @@ from msgspec.structs import replace
 from unvanish.core.nonfinite import Spoilt, since
 from unvanish.core.recording import Event
 from unvanish.core.recording_file import Header, Row
-from unvanish.watching.stream import is_finite, nonfinite_layers
+from unvanish.watching.stream import is_finite, loss_unknown, nonfinite_layers
+
+SEARCH, SEEN = 256, 3
+"""Steps that a dynamic loss scale may skip on end: it halves each time, and float32 has 254 powers of two. And how many
+samples have to have shown more than that: two that are far apart may both be of a scale that grows anew."""
 
 
 class FirstNonfinite:
@@ -22,6 +26,10 @@ class FirstNonfinite:
 
     def __init__(self, tell: Callable[[str], object]) -> None:
         """tell: shows a line that the user must see."""
+        self.scaled = False
+        """Whether a dynamic loss scale is at work, whose search lets gradients overflow and skips their steps."""
+        self._overflows: list[int] = []
+        """The steps of the last samples, all of which overflowed under that scale."""
         self._tell = tell
         self._awaited: set[int] = set()
         self._finite = 0
@@ -57,12 +65,22 @@ class FirstNonfinite:
         awaited = row.step in self._awaited
         self._awaited.discard(row.step)
         if is_finite(header, row):
+            self._overflows.clear()
             self._passed(row.step)
+            return []
+        if self._is_search(header, row):
             return []
         if self._told or self._sampled:  # what is pending waits for the place of its own step
             return []
         self._sampled, self._pending = True, self._symptom(header, row)
         return [] if awaited else self.unlocated()
+
+    def _is_search(self, header: Header, row: Row) -> bool:
+        """Say whether gradients alone are no finite numbers, as a loss scale looks for itself; not for ever."""
+        if not self.scaled or not (math.isfinite(row.loss) or loss_unknown(header, row)):
+            return False
+        self._overflows = [*self._overflows[:SEEN], row.step]
+        return row.step - self._overflows[0] <= SEARCH or len(self._overflows) < SEEN
 
     def located(self, spoilt: Spoilt, seconds: float) -> tuple[Spoilt | None, list[Event]]:
         """Take its place; return what is to be kept, None for a later one than was told, and what is to be recorded."""

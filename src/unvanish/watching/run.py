@@ -90,6 +90,12 @@ class Run:
         if self._stream is not None:
             self._stream.of_batches(size)
 
+    def scaled(self) -> None:
+        """Be told, before the sample of a step, that a dynamic loss scale is at work: its search is no error."""
+        self._nonfinite.scaled = True
+        if self._stream is not None:
+            self._stream.scaled()
+
     def listen(self, hear: Hear) -> None:
         """Let somebody hear every sample, in the recorder's thread."""
         self._listeners.append(hear)

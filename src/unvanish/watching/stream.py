@@ -53,6 +53,11 @@ class Stream:
         """Be told how many samples a step takes."""
         self._start = replace(self._start, data=replace(self._start.data, batch_size=size))
 
+    def scaled(self) -> None:
+        """Be told that a dynamic loss scale is at work."""
+        if not self._start.optimizer.dynamic_loss_scale:
+            self._start = replace(self._start, optimizer=replace(self._start.optimizer, dynamic_loss_scale=True))
+
     def hear(self, header: Header, row: Row) -> list[Event]:
         """Take a sample; judge the samples 1, 2, 4, 8, ..., and of those that were looked into the same.
 
