@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
+import weakref
 from collections.abc import Callable
 from types import FrameType
 
@@ -12,7 +13,7 @@ import pytest
 from msgspec.structs import replace
 
 from unvanish.spec.build import build
-from unvanish.theory import axis, profile, recursion, tap_sums
+from unvanish.theory import axis, profile, recursion, tap_sums, way_back
 from unvanish.theory.recursion import Pass, applies, walk
 from unvanish.theory.signal import Signal, moments_of
 
@@ -194,12 +195,41 @@ def test_what_follows_from_an_axis_is_let_go_where_layers_have_not_settled(
     assert [axis.held is None for axis in (unsettled[0], behind[0]) if axis] == [False, True]
 
 
-@pytest.mark.parametrize("recipe", ["dense(8, tanh)*{}", "dense(8, relu)*{}", RESIDUAL])
+@pytest.mark.parametrize("by_layer", [False, True])
+@pytest.mark.parametrize(
+    "recipe", [PLAIN, STRIDED, RESIDUAL, "conv(8, 3, same)*{}", "(conv(8, 3, relu, same), batch_norm, relu)*{}"]
+)
+def test_no_axis_outlives_what_it_was_made_for(monkeypatch: pytest.MonkeyPatch, recipe: str, by_layer: bool) -> None:
+    """The collector does not look at them: one that led back to itself would stay for good."""
+    made: list[weakref.ref[axis.Axis]] = []
+
+    class Watched(axis.Axis, weakref=True, eq=False, gc=True):
+        def __post_init__(self) -> None:
+            made.append(weakref.ref(self))
+
+    for module in (axis, way_back):
+        monkeypatch.setattr(module, "Axis", Watched)
+    if by_layer:
+        monkeypatch.setattr(profile, "can_be_run_through", lambda axes: False)
+    gc.disable()
+    try:
+        passes = walked("6, 6", recipe, 300)
+        assert any(of() is not None for of in made)
+        del passes
+        for results in (profile._taps_again, profile.handed_back, axis._product):
+            results.cache_clear()
+        assert not [of for of in made if of() is not None]
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("recipe", ["dense(8, tanh)*{}", "dense(8, relu)*{}", PLAIN, STRIDED, RESIDUAL])
 def test_no_layer_is_walked_through_by_a_collection_of_garbage(recipe: str) -> None:
     """Full collections took as long as the forecast of ten thousand layers, whose moments are kept."""
     passes = walked("12, 12", recipe, 10).values()
     held = [of for at in passes for of in (at, at.before, at.leaving, at.d_before, at.d_arriving)]
     held += [moments_of(at.before, applies(at.layer), None) for at in passes]
+    held += [of for at in passes for of in (*at.taps.found, *(at.taps.profile or ()), *(at.leaving.profile or ()))]
     assert not any(gc.is_tracked(of) for of in held)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -31,12 +32,16 @@ LEAST = 1e-12
 """Of a q and of a c, so that they have logarithms."""
 ROUNDING = 1e-14
 """What two exponents, or two axes in their own units, differ by and are still the same."""
+SETTLED = 16
+"""Results that are kept, of layers that find the profiles of an earlier one again: those that take turns in a block."""
 
 
-class Axis(Struct, eq=False):
+class Axis(Struct, eq=False, gc=False):
     """Hold one number for each pair of places (theory.packed), in units of the mean of the diagonal.
 
-    It is never changed, and told from others by what it is. What is asked for more than once is kept.
+    It is never changed, and told from others by what it is. What is asked for more than once is kept. A network has a
+    few for each layer: the collector is not to walk through them, and never has to, since no axis leads back to itself.
+    `of` leads to one that was there before; what `bent` leads to is made from none, nor does it come from there.
     """
 
     held: Array | None
@@ -49,11 +54,7 @@ class Axis(Struct, eq=False):
     again: bool = False
     """Whether layers that have settled found it again: what follows from it is kept, which else would fill memory."""
     bent: tuple[float, float, Axis] | None = None
-    """The last exponents that it was bent by, and what that made of it."""
-    product: tuple[Axis, Axis] | None = None
-    """The last axis that it was multiplied by, and the product."""
-    found: Reached | None = None
-    """What the last windows found of it."""
+    """The last exponents that it was bent by, and what that made of it: one that holds its numbers."""
     of: Axis | None = None
     """What the numbers are made from, with these exponents of its q and c."""
     one: float = 1.0
@@ -144,7 +145,7 @@ def is_small(axis: Windows) -> bool:
     return max(axis.before, axis.after) <= LARGEST
 
 
-class Reached(NamedTuple):
+class Reached(Struct, frozen=True, eq=False, gc=False):
     """Hold what the taps of a convolution find along one axis."""
 
     windows: Windows
@@ -166,14 +167,11 @@ def gathered(axis: Windows, of: Axis | None, before: Axis | None = None) -> Reac
     if not is_small(axis):
         return Reached(axis, axis.tapped, axis.tapped, None, 1.0)
     of = of or uniform(axis.before)
-    if of.found is not None and of.found.windows == axis:
-        return of.found
     sums, (one, every, of_one, of_all) = over_windows(axis, of.once())
     unit, mean = of.told(one, every)
     share = of_one / axis.after / axis.length / unit
     own = _as_before(_of_sums(sums, axis.after, of_one, of_all), before)
-    of.found = Reached(axis, share, share * own.mean, own, mean)
-    return of.found
+    return Reached(axis, share, share * own.mean, own, mean)
 
 
 def _as_before(own: Axis, before: Axis | None) -> Axis:
@@ -253,9 +251,10 @@ def bent(axis: Axis | None, one: float, pair: float) -> Axis | None:
         return None
     if axis.bent is not None and max(abs(one - axis.bent[0]), abs(pair - axis.bent[1])) <= ROUNDING:
         return axis.bent[2]
-    found = Axis(None, axis.places, of=axis, one=one, pair=pair)
-    if axis.again:
-        axis.bent = one, pair, found
+    if not axis.again:
+        return Axis(None, axis.places, of=axis, one=one, pair=pair)
+    found = Axis(raised(axis, one, pair), axis.places)
+    axis.bent = one, pair, found
     return found
 
 
@@ -283,12 +282,13 @@ def bent_times(axis: Axis | None, one: float, pair: float, other: Axis | None) -
     by = bent(axis, one, pair)
     if by is None or other is None:
         return by
-    if by.product is None or by.product[0] is not other:
-        product = Axis(by.pairs * other.pairs, axis.places)
-        if not other.again:
-            return product
-        by.product = other, product
-    return by.product[1]
+    return _product(by, other) if other.again else Axis(by.pairs * other.pairs, axis.places)
+
+
+@lru_cache(maxsize=SETTLED)
+def _product(one: Axis, other: Axis) -> Axis:
+    """Return the product of two axes that are found again, which is then found again, too."""
+    return Axis(one.pairs * other.pairs, one.places)
 
 
 def evened(axis: Axis | None, by: Axis | None) -> Axis | None:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from unvanish.core.network import Layer
 from unvanish.theory import axis as along_axis
-from unvanish.theory.axis import Axis, Reached
+from unvanish.theory.axis import SETTLED, Axis, Reached
 from unvanish.theory.geometry import Windows, places, space
 from unvanish.theory.signal import Profile, Signal, moments_of, weights_moments
 from unvanish.theory.way_back import Slopes, scattered_over
@@ -58,8 +58,6 @@ class HandedBack(Struct, frozen=True, eq=False, gc=False):
 
 
 NO_TAPS, NOTHING_HANDED_BACK = Taps(), HandedBack()
-SETTLED = 16
-"""Results that are kept, of layers that find the profiles of an earlier one again: those that take turns in a block."""
 
 
 def taps(axes: tuple[Windows, ...], h: Profile, before: Profile) -> Taps:

@@ -49,18 +49,18 @@ def scattered_over(layers: Iterable[tuple[Reached, Slopes | None]], of: Axis) ->
                 if not slopes[0].again:
                     slopes[0].known_logs = None
             d *= kept
-        windows, share, _, reached, _ = found
+        reached = found.profile
         assert reached is not None
-        table, taps, weights = to_places(windows)
+        table, taps, weights = to_places(found.windows)
         totals: list[float] = weights.dot(d).tolist()
         pairs = reached.pairs
-        rows.append((*totals, pairs[:count].dot(d[:count]), pairs.dot(d), reached.unit, share))
+        rows.append((*totals, pairs[:count].dot(d[:count]), pairs.dot(d), reached.unit, found.share))
         taps.dot(padded.take(table), out=d)
         if not 1 / FAR < totals[0] < FAR:
             d /= max(totals[0], 1e-300)
     one, every, of_one, of_all, same, both, unit, share = np.array(rows).T
     one = np.maximum(one, 1e-300)
-    scale, unit = one * windows.length, unit * one
+    scale, unit = one * found.windows.length, unit * one
     over_layers = Totals(
         share=of_one / scale,
         shared=of_all / scale / count,
