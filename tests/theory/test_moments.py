@@ -101,7 +101,7 @@ def assert_equals_quadrature(name, parameter, mean, variance):
 def test_moments_equal_adaptive_quadrature(name, variance):
     if name in SHRINKS and variance == 1e-4:  # 50 standard deviations to the kink: e^-1250
         of = moments(name, variance=variance)
-        assert (of.variance, of.slope_second, of.spread(0.3)) == (0.0, 0.0, 0.0)
+        assert (of.variance, of.slope_second, of.pair(0.3).spread) == (0.0, 0.0, 0.0)
     else:
         assert_equals_quadrature(name, None, 0.0, variance)
 
@@ -177,9 +177,9 @@ def test_the_closed_form_of_two_straight_lines_equals_the_integral(below, varian
     for one, other in zip(astuple(closed.degrees), astuple(integral.degrees), strict=True):
         assert_near(other, one, 1e-9, max(variance, 1.0))
     for gap in (1e-8, 1e-4, 0.01, 0.3, 1.0, 1.5, 1.9, 2.0):
-        assert closed.spread(gap) == pytest.approx(integral.spread(gap), rel=1e-10, abs=0)
-        assert_near(integral.slope_pair(gap), closed.slope_pair(gap), 1e-10, 1.0)
-        assert_near(integral.slope_kurtosis_pair(gap), closed.slope_kurtosis_pair(gap), 1e-10, 1.0)
+        assert closed.pair(gap).spread == pytest.approx(integral.pair(gap).spread, rel=1e-10, abs=0)
+        assert_near(integral.pair(gap).slope, closed.pair(gap).slope, 1e-10, 1.0)
+        assert_near(integral.pair(gap).slope_kurtosis, closed.pair(gap).slope_kurtosis, 1e-10, 1.0)
 
 
 @pytest.mark.parametrize("gap", [1e-3, 0.4, 1.2])
@@ -188,9 +188,9 @@ def test_the_exponential_is_log_normal(gap):
     for field in PLAIN:
         assert getattr(closed, field) == pytest.approx(getattr(series, field), rel=1e-8, abs=0), field
     assert astuple(closed.degrees) == pytest.approx(astuple(series.degrees), rel=1e-7, abs=0)
-    assert closed.spread(gap) == pytest.approx(series.spread(gap), rel=1e-8, abs=0)
-    assert closed.slope_pair(gap) == pytest.approx(series.slope_pair(gap), rel=1e-8, abs=0)
-    assert closed.slope_kurtosis_pair(gap) == pytest.approx(series.slope_kurtosis_pair(gap), rel=1e-7, abs=0)
+    assert closed.pair(gap).spread == pytest.approx(series.pair(gap).spread, rel=1e-8, abs=0)
+    assert closed.pair(gap).slope == pytest.approx(series.pair(gap).slope, rel=1e-8, abs=0)
+    assert closed.pair(gap).slope_kurtosis == pytest.approx(series.pair(gap).slope_kurtosis, rel=1e-7, abs=0)
 
 
 OVERFLOWS = {
@@ -221,8 +221,8 @@ def test_what_overflows_is_inf_and_what_does_not_exist_is_nan():
 def test_without_variance_every_unit_is_the_same_number():
     of = moments("sigmoid", mean=2.0, variance=0.0)
     assert of.mean == pytest.approx(1 / (1 + math.exp(-2)), rel=1e-12, abs=0)
-    assert (of.variance, of.spread(0.3)) == (0.0, 0.0)
-    assert of.slope_pair(0.3) == of.slope_second == pytest.approx(of.slope**2, rel=1e-12, abs=0)
+    assert (of.variance, of.pair(0.3).spread) == (0.0, 0.0)
+    assert of.pair(0.3).slope == of.slope_second == pytest.approx(of.slope**2, rel=1e-12, abs=0)
     assert moments("relu", variance=0.0).slope_second == 0.0  # f'(0) = 0, as every framework has it
 
 
@@ -243,12 +243,12 @@ def test_moments_are_sane_from_tiny_to_huge_signals(name, variance):
     assert of.slope**2 <= of.slope_second * (1 + 1e-9)
     assert of.kurtosis >= 1 - 1e-9
     assert of.slope_kurtosis >= 1 - 1e-9
-    spreads = [of.spread(gap) for gap in (0.0, 1e-12, 1e-4, 0.1, 0.5, 1.0)]
+    spreads = [of.pair(gap).spread for gap in (0.0, 1e-12, 1e-4, 0.1, 0.5, 1.0)]
     assert spreads[0] == 0
     assert all(a <= b * (1 + 1e-6) for a, b in itertools.pairwise(spreads))
-    assert of.spread(1.0) == pytest.approx(of.variance, rel=1e-6, abs=0)
-    assert of.slope_pair(0.0) == pytest.approx(of.slope_second, rel=1e-9, abs=0)
-    assert of.slope_pair(1.0) == pytest.approx(of.slope**2, rel=1e-6, abs=0)
+    assert of.pair(1.0).spread == pytest.approx(of.variance, rel=1e-6, abs=0)
+    assert of.pair(0.0).slope == pytest.approx(of.slope_second, rel=1e-9, abs=0)
+    assert of.pair(1.0).slope == pytest.approx(of.slope**2, rel=1e-6, abs=0)
 
 
 @given(
@@ -259,9 +259,9 @@ def test_moments_are_sane_from_tiny_to_huge_signals(name, variance):
 )
 def test_the_spread_is_the_integral_of_the_slopes(name, variance, mean, gap):
     of = moments(name, mean=mean, variance=variance)  # Price's theorem bounds it from both sides
-    spread, bound = of.spread(gap), variance * gap
+    spread, bound = of.pair(gap).spread, variance * gap
     slack = 1e-2 * bound * of.slope_second
-    assert bound * of.slope_pair(gap) - slack <= spread <= bound * of.slope_second + slack
+    assert bound * of.pair(gap).slope - slack <= spread <= bound * of.slope_second + slack
     assert spread <= of.variance * (1 + 1e-6)
 
 
@@ -291,11 +291,11 @@ def test_a_batch_that_is_normalised_is_not_quite_gaussian(name):
     seen = {
         "mean": (f.mean(), of.mean, shifts.mean),
         "variance": (f.var(), of.variance, shifts.variance),
-        "spread": (second - pair, of.spread(gap), shifts.spread),
+        "spread": (second - pair, of.pair(gap).spread, shifts.spread),
         "slope_second": ((slope * slope).mean(), of.slope_second, shifts.slope_second),
     }
     for field, (found, gaussian, shift) in seen.items():
         noise = 0.005 * math.sqrt(second) if field == "mean" else 0
         assert gaussian + shift == pytest.approx(found, rel=1e-2, abs=noise), field
     if name == "tanh":
-        assert abs(of.spread(gap) / (second - pair) - 1) > 0.02  # without the shift it would be off
+        assert abs(of.pair(gap).spread / (second - pair) - 1) > 0.02  # without the shift it would be off

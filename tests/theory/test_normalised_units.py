@@ -31,7 +31,7 @@ def simulated(activation, variance, gap, epsilon, instances, units=20_000):
 
 
 def theory(activation, variance, gap, epsilon, instances):
-    spread = moments(activation, variance=variance).spread(gap)
+    spread = moments(activation, variance=variance).pair(gap).spread
     return normalised_units(activation, None, 0.0, variance, gap, spread=spread, epsilon=epsilon, instances=instances)
 
 
@@ -59,7 +59,7 @@ def test_at_the_first_layer_units_differ(activation, variance, gap):
 @pytest.mark.parametrize(("variance", "gap", "ratio"), [(1.0, 0.3, 1.28), (0.156, 0.05, 0.71)])
 def test_averages_are_of_the_quotient_not_the_quotient_of_averages(variance, gap, ratio):
     of = moments("relu", variance=variance)
-    naive = of.slope_second / (of.spread(gap) + 1e-3)
+    naive = of.slope_second / (of.pair(gap).spread + 1e-3)
     assert theory("relu", variance, gap, 1e-3, 1e9).through == pytest.approx(ratio * naive, rel=0.01, abs=0)
 
 

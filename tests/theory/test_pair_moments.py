@@ -1,12 +1,14 @@
 """Gaussian moments of a pair against nested adaptive quadrature of conditional expectations, and closed forms."""
 
 import math
+from types import ModuleType
 
 import numpy as np
 import pytest
 from scipy import integrate
 
 from unvanish.core.activations import DEFAULT_PARAMETER, FUNCTIONS, derivative, value
+from unvanish.theory import closed_forms, general
 from unvanish.theory.general import close, integrated, kinks_of
 from unvanish.theory.moments import moments
 
@@ -53,7 +55,7 @@ def nested(name, parameter, mean, variance, gap, scales):
 def assert_equals_nested(name, variance, gap, parameter=None, mean=0.0):
     """Compare relatively; E f' f' and E f'^2 f'^2, which may pass through 0, on the scale of gap 0."""
     of = moments(name, parameter, mean=mean, variance=variance)
-    found = [of.spread(gap), of.slope_pair(gap), of.slope_kurtosis_pair(gap) * of.slope_second**2]
+    found = [of.pair(gap).spread, of.pair(gap).slope, of.pair(gap).slope_kurtosis * of.slope_second**2]
     scales = np.array([found[0], of.slope_second, of.slope_kurtosis * of.slope_second**2])
     spread, slope, square = nested(name, parameter, mean, variance, gap, scales)
     assert found[0] == pytest.approx(spread, rel=1e-6, abs=0)
@@ -105,11 +107,11 @@ def test_pairs_of_erf_equal_the_closed_form(variance, gap):
     product = x * math.sqrt(1 - y * y) + y * math.sqrt(1 - x * x)
     differ = 2 * variance * variance * gap * (1 + c)
     difference = math.asin(x * x * gap * (1 + c) / product) if y > 0 else math.asin(x) - math.asin(y)
-    assert of.spread(gap) == pytest.approx(2 / math.pi * difference, rel=1e-10, abs=0)
+    assert of.pair(gap).spread == pytest.approx(2 / math.pi * difference, rel=1e-10, abs=0)
     slope = 4 / math.pi / math.sqrt(1 + 4 * variance + 2 * differ)
-    assert of.slope_pair(gap) == pytest.approx(slope, rel=1e-10, abs=0)
+    assert of.pair(gap).slope == pytest.approx(slope, rel=1e-10, abs=0)
     square = 16 / math.pi**2 / math.sqrt(1 + 8 * variance + 8 * differ)
-    assert of.slope_kurtosis_pair(gap) * of.slope_second**2 == pytest.approx(square, rel=1e-10, abs=0)
+    assert of.pair(gap).slope_kurtosis * of.slope_second**2 == pytest.approx(square, rel=1e-10, abs=0)
 
 
 @pytest.mark.parametrize("variance", SIZES)
@@ -118,8 +120,8 @@ def test_both_integrals_equal_the_closed_form_of_erf(variance, gap):
     of, exact = integrated("erf", 0.0, 0.0, variance), moments("erf", variance=variance)
     direct = close("erf", 0.0, 0.0, variance, gap, of)
     for found in (direct, of.pair(gap)):
-        assert found.spread == pytest.approx(exact.spread(gap), rel=3e-9, abs=0)
-        assert found.slope == pytest.approx(exact.slope_pair(gap), rel=0, abs=3e-9 * exact.slope_second)
+        assert found.spread == pytest.approx(exact.pair(gap).spread, rel=3e-9, abs=0)
+        assert found.slope == pytest.approx(exact.pair(gap).slope, rel=0, abs=3e-9 * exact.slope_second)
 
 
 @pytest.mark.parametrize("variance", SIZES)
@@ -132,15 +134,15 @@ def test_pairs_of_relu_equal_the_arc_cosine_kernels(variance, gap, below):
     if gap < 1e-3:  # sin(a) - a cos(a) = a^3/3 - a^5/30 + ...
         bent = math.pi * gap - (angle**3 / 3 - angle**5 / 30 + angle**7 / 840)
     bow = (1 - below) ** 2 / (2 * math.pi)
-    assert of.spread(gap) == pytest.approx(variance * (bow * bent + below * gap), rel=1e-10, abs=0)
-    assert of.slope_pair(gap) == pytest.approx(bow * (math.pi - angle) + below, rel=1e-10, abs=0)
+    assert of.pair(gap).spread == pytest.approx(variance * (bow * bent + below * gap), rel=1e-10, abs=0)
+    assert of.pair(gap).slope == pytest.approx(bow * (math.pi - angle) + below, rel=1e-10, abs=0)
 
 
 @pytest.mark.parametrize("gap", GAPS)
 def test_a_pair_through_a_line_stays_as_it_is(gap):
     of = moments("linear", mean=0.4, variance=7.0)
-    assert of.spread(gap) == pytest.approx(7.0 * gap, rel=1e-10, abs=0)
-    assert (of.slope_pair(gap), of.slope_kurtosis_pair(gap)) == pytest.approx((1.0, 1.0), rel=1e-10, abs=0)
+    assert of.pair(gap).spread == pytest.approx(7.0 * gap, rel=1e-10, abs=0)
+    assert (of.pair(gap).slope, of.pair(gap).slope_kurtosis) == pytest.approx((1.0, 1.0), rel=1e-10, abs=0)
 
 
 @pytest.mark.parametrize("variance", [1e-13, 1e-9, 1e9, 1e13, 1e200])
@@ -156,17 +158,17 @@ def test_tiny_and_huge_signals_see_two_straight_lines(name, variance):
     if above > 0.1:
         for gap in (1e-4, 0.3, 1.5):
             near = {"rel": 5 * max(variance**0.5 if variance < 1 else variance**-0.5, 2e-9), "abs": 0}
-            assert of.spread(gap) == pytest.approx(lines.spread(gap), **near)
-            pair = above**2 * lines.slope_pair(gap)
-            assert of.slope_pair(gap) == pytest.approx(pair, rel=near["rel"], abs=near["rel"] * of.slope_second)
+            assert of.pair(gap).spread == pytest.approx(lines.pair(gap).spread, **near)
+            pair = above**2 * lines.pair(gap).slope
+            assert of.pair(gap).slope == pytest.approx(pair, rel=near["rel"], abs=near["rel"] * of.slope_second)
 
 
 @pytest.mark.parametrize("name", FINITE)
 def test_what_is_found_does_not_depend_on_what_was_asked_before(name):
     first, second = moments(name, variance=1.7), moments(name, variance=1.7000001)
     for gap in (1e-5, 0.02, 0.119, 0.121, 0.7, 1.99):
-        assert first.spread(gap) == pytest.approx(second.spread(gap), rel=3e-7, abs=0)
-        assert first.slope_pair(gap) == pytest.approx(second.slope_pair(gap), rel=3e-7, abs=3e-7 * first.slope_second)
+        assert first.pair(gap).spread == pytest.approx(second.pair(gap).spread, rel=3e-7, abs=0)
+        assert first.pair(gap).slope == pytest.approx(second.pair(gap).slope, rel=3e-7, abs=3e-7 * first.slope_second)
 
 
 @pytest.mark.soak
@@ -194,7 +196,21 @@ def test_moments_agree_with_monte_carlo_of_ten_million_samples(name, variance):
     mean = sums / count
     error = np.sqrt(np.maximum(squares / count - mean**2, 0) / count)
     second = of.mean**2 + of.variance
-    expected = [of.mean, of.variance, of.slope, of.slope_second, of.elasticity * second, of.spread(gap)]
-    expected += [of.slope_pair(gap), of.slope_kurtosis_pair(gap) * of.slope_second**2]
+    expected = [of.mean, of.variance, of.slope, of.slope_second, of.elasticity * second, of.pair(gap).spread]
+    expected += [of.pair(gap).slope, of.pair(gap).slope_kurtosis * of.slope_second**2]
     for found, right, allowed in zip(mean, np.nan_to_num(expected), error, strict=True):
         assert abs(found - right) <= 4 * allowed + 1e-9 * abs(right)
+
+
+@pytest.mark.parametrize(("name", "module"), [("relu", closed_forms), ("silu", general)])
+def test_only_so_many_pairs_are_remembered(monkeypatch: pytest.MonkeyPatch, name: str, module: ModuleType) -> None:
+    """One variance is that of every layer of some networks, of which a process may forecast many."""
+    monkeypatch.setattr(module, "MOST", 3)
+    of = moments(name, variance=1.2345)
+    assert isinstance(of, closed_forms.PiecewiseLinear | general.General)
+    first = of.pair(0.1)
+    assert of.pair(0.1) is first
+    for gap in np.linspace(0.2, 0.9, 20).tolist():
+        of.pair(gap)
+        assert 0 < len(of.known) <= 4
+    assert of.pair(0.1) == first

@@ -45,11 +45,11 @@ def back_through_activation(
     """
     u = d.chosen or u
     of, gap = moments_of(u, activation, parameter), u.gap
-    second, slope_pair = of.slope_second, of.slope_pair(gap)
+    second, told = of.slope_second, of.pair(gap)
     factor = second + Shifts.of(of, u.batch, u.within).slope_second
     kept = together = lean = 0.0
     if second > 0:
-        kept, together, lean = slope_pair / second, of.slope**2 / second, of.slope_tilt**2 / second
+        kept, together, lean = told.slope / second, of.slope**2 / second, of.slope_tilt**2 / second
     pair = kept
     norm = d.over_batch or d.over_units
     if norm is not None:
@@ -61,12 +61,12 @@ def back_through_activation(
     alike = d.alike.nearer_to_one(kept)
     other = kept
     if u.across is not None and norm is None:
-        other = of.slope_pair(gap_of(apart(u), u.variance)) / (second or 1.0)
-    mask = _mask_noise(d, of.slope_kurtosis, of.slope_kurtosis_pair(gap), batch_size)
+        other = of.pair(gap_of(apart(u), u.variance)).slope / (second or 1.0)
+    mask = _mask_noise(d, of.slope_kurtosis, told.slope_kurtosis, batch_size)
     return Cotangent(  # as far as `echo` by place: Python passes more than fifteen names by way of a dictionary
         d.log.plus(ln(factor) + gain),
         alike,
-        d.pairs * pair * slide(slope_pair, u.spread, of.spread(gap)),
+        d.pairs * pair * slide(told.slope, u.spread, told.spread),
         kept_places(d, alike, other),
         1 + (d.within - 1) * other,
         profile,

@@ -42,6 +42,17 @@ class Pair(Struct, frozen=True, gc=False):
     """E f'(u)^2 f'(w)^2."""
 
 
+class PairMoments(Struct, frozen=True, gc=False):
+    """Hold the same as moments.Moments give it: with a ratio where a plain moment would underflow."""
+
+    spread: float
+    """E f^2 - E f(u) f(w), without cancellation."""
+    slope: float
+    """E f'(u) f'(w)."""
+    slope_kurtosis: float
+    """E f'(u)^2 f'(w)^2 / (E f'^2)^2."""
+
+
 def pair(
     name: str, parameter: float, mean: float, variance: float, gap: float, kinks: tuple[float, ...], *, bends: bool
 ) -> Pair:

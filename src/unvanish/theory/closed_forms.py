@@ -7,11 +7,12 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from msgspec import Struct
+from msgspec import Struct, field
 
 from unvanish.core.activations import derivative, value
-from unvanish.theory.close_pairs import Pair
+from unvanish.theory.close_pairs import Pair, PairMoments
 from unvanish.theory.finite_batch import Degrees
+from unvanish.theory.general import MOST
 
 
 class PiecewiseLinear(Struct, frozen=True, eq=False, gc=False):
@@ -34,15 +35,17 @@ class PiecewiseLinear(Struct, frozen=True, eq=False, gc=False):
     slope_tilt: float
     elasticity: float = 1.0
     slope_along: float = 1.0
+    known: dict[float, PairMoments] = field(default_factory=dict)
+    """Those of pairs that were worked out: settled layers ask for the same again, and all do on the way back."""
 
     @classmethod
     def at(cls, below: float, mean: float, variance: float) -> PiecewiseLinear:
         """Return the moments at u ~ N(mean, variance); the mean must be 0 unless below is 1."""
-        kurtosis, *rest = _of_slopes(below)
+        of = _of_slopes(below)
         if below == 1:
-            return cls(mean, variance, variance, _kurtosis(mean, variance), below, *rest)
+            return cls(mean, variance, variance, _kurtosis(mean, variance), below, *of[1:])
         mean = (1 - below) * math.sqrt(variance / (2 * math.pi))
-        return cls(mean, variance * (1 + below * below) / 2 - mean * mean, variance, kurtosis, below, *rest)
+        return cls(mean, variance * (1 + below * below) / 2 - mean * mean, variance, of[0], below, *of[1:])
 
     @property
     def degrees(self) -> Degrees:
@@ -50,17 +53,24 @@ class PiecewiseLinear(Struct, frozen=True, eq=False, gc=False):
         kink = self.slope_tilt * math.sqrt(self.of)
         return Degrees(kink, -kink, 0.0, 0.0)
 
-    def spread(self, gap: float) -> float:
-        """Return E f^2 - E f(u) f(w): the arc-cosine kernel of degree 1, subtracted from its value at angle 0."""
-        return self.of * _of_pair(self.below, gap)[0]
+    def pair(self, gap: float) -> PairMoments:
+        """Return the moments of a pair: arc-cosine kernels of degrees 1 and 0, the first less its value at angle 0.
 
-    def slope_pair(self, gap: float) -> float:
-        """Return E f'(u) f'(w): the arc-cosine kernel of degree 0."""
-        return _of_pair(self.below, gap)[1]
-
-    def slope_kurtosis_pair(self, gap: float) -> float:
-        """Return E f'(u)^2 f'(w)^2 / (E f'^2)^2; the square of f' is again piecewise constant."""
-        return _of_pair(self.below, gap)[2] / self.slope_second**2
+        The square of f' is again piecewise constant.
+        """
+        found = self.known.get(gap)
+        if found is None:
+            if len(self.known) > MOST:
+                self.known.clear()
+            cosine, sine, below = 1 - gap, math.sqrt(max(gap * (2 - gap), 0.0)), self.below
+            angle = math.atan2(sine, cosine)  # exact for tiny gaps, where the arc of the cosine is not
+            above, square, both = 1 - below, below * below, (math.pi - angle) / (2 * math.pi)  # P(u and w above 0)
+            bent = math.pi * gap + angle * cosine - sine
+            spread = above * above * bent / (2 * math.pi) + below * gap
+            slopes = (1 - square) * (1 - square) * both + square
+            found = PairMoments(self.of * spread, above * above * both + below, slopes / self.slope_second**2)
+            self.known[gap] = found
+        return found
 
 
 @lru_cache(maxsize=64)
@@ -70,17 +80,6 @@ def _of_slopes(below: float) -> tuple[float, float, float, float, float, float]:
     kurtosis, steepness = 6 * (1 + fourth) / (1 + square) ** 2, 2 * (1 + fourth) / (1 + square) ** 2
     tilt = (1 - below) / math.sqrt(2 * math.pi)
     return kurtosis, _central_kurtosis(below), (1 + below) / 2, (1 + square) / 2, steepness, tilt
-
-
-@lru_cache(maxsize=2**15)  # asked for again on the way back, of as many layers
-def _of_pair(below: float, gap: float) -> tuple[float, float, float]:
-    """Return E f^2 - E f(u) f(w) for u of variance 1, E f'(u) f'(w) and E f'(u)^2 f'(w)^2: of any variance and gap."""
-    angle = _angle(gap)
-    bent = math.pi * gap + angle * math.cos(angle) - math.sin(angle)
-    spread = (1 - below) ** 2 * bent / (2 * math.pi) + below * gap
-    both = (math.pi - angle) / (2 * math.pi)  # P(u and w above 0)
-    square = below * below
-    return spread, (1 - below) ** 2 * both + below, (1 - square) ** 2 * both + square
 
 
 class Exponential:
@@ -100,17 +99,14 @@ class Exponential:
         v, whole = variance, self.slope_second
         self.degrees = Degrees(v * self.mean, v * v * self.mean, 16 * v * v * whole, 16 * v * v * whole)
 
-    def spread(self, gap: float) -> float:
-        """Return E f^2 - E f(u) f(w)."""
-        return self.slope_second * -math.expm1(-self._variance * gap)
-
-    def slope_pair(self, gap: float) -> float:
-        """Return E f'(u) f'(w)."""
-        return _exp(2 * self._mean + self._variance * (2 - gap))
-
-    def slope_kurtosis_pair(self, gap: float) -> float:
-        """Return E f'(u)^2 f'(w)^2 / (E f'^2)^2."""
-        return _exp(4 * self._variance * (1 - gap))
+    def pair(self, gap: float) -> PairMoments:
+        """Return the moments of a pair."""
+        mean, variance = self._mean, self._variance
+        return PairMoments(
+            self.slope_second * -math.expm1(-variance * gap),
+            _exp(2 * mean + variance * (2 - gap)),
+            _exp(4 * variance * (1 - gap)),
+        )
 
 
 def erf_pair(variance: float, gap: float) -> Pair:
@@ -151,22 +147,10 @@ class Point(NamedTuple):
             f, slope = (float(of(name, np.array([u]), parameter)[0]) for of in (value, derivative))
         return cls(f, slope, 0.0, slope * slope)
 
-    def spread(self, gap: float) -> float:
-        """Return 0: there is no spread to pass on (nan for a u that overflowed)."""
-        return self.slope_second * 0.0 * gap
-
-    def slope_pair(self, gap: float) -> float:
-        """Return f'^2."""
-        return self.slope_second + 0.0 * gap
-
-    def slope_kurtosis_pair(self, gap: float) -> float:
-        """Return 1."""
-        return self.slope_kurtosis + 0.0 * gap
-
-
-def _angle(gap: float) -> float:
-    """Return arccos(1 - gap), exact for tiny gaps."""
-    return 2 * math.asin(math.sqrt(min(max(gap / 2, 0.0), 1.0))) if gap == gap else math.nan
+    def pair(self, gap: float) -> PairMoments:
+        """Return 0, f'^2 and 1: there is no spread to pass on (nan for a u that overflowed)."""
+        none = 0.0 * gap
+        return PairMoments(self.slope_second * none, self.slope_second + none, self.slope_kurtosis + none)
 
 
 def _kurtosis(mean: float, variance: float) -> float:

@@ -74,7 +74,8 @@ def through_activation(
     """
     of, gap = moments_of(u, activation, parameter), u.gap
     shifts = Shifts.of(of, u.batch, u.within, gap)
-    spread = of.spread(gap) + shifts.spread
+    told = of.pair(gap)
+    spread = told.spread + shifts.spread
     elasticity = of.elasticity if math.isfinite(of.elasticity) else 1.0
     sizes, more, level = None, 0.0, 0.0
     if u.sizes is not None and (curve := curves(activation, parameter)).runs_away:
@@ -85,7 +86,7 @@ def through_activation(
         across = through_activation(pair, activation, parameter, units).spread
     elif u.across is not None:
         apart = gap_of(u.across, u.variance)
-        across = of.spread(apart) + Shifts.of(of, u.batch, u.within, apart).spread + more
+        across = of.pair(apart).spread + Shifts.of(of, u.batch, u.within, apart).spread + more
     return Signal(
         mean=of.mean + shifts.mean + level,
         variance=of.variance + shifts.variance + more,
@@ -94,7 +95,7 @@ def through_activation(
         noise=elasticity * elasticity * u.noise + activation_noise(of, units),
         across=across,
         profile=profile,
-        pairs=u.pairs.through_activation(slide(of.slope_pair(gap), u.spread, spread), units),
+        pairs=u.pairs.through_activation(slide(told.slope, u.spread, spread), units),
         sizes=sizes,
         made_by=(activation, parameter, u if u.made_by is None else replace(u, made_by=None)),
     )

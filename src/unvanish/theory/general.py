@@ -11,7 +11,7 @@ from msgspec.structs import astuple
 
 from unvanish.core.activations import derivative
 from unvanish.theory import close_pairs
-from unvanish.theory.close_pairs import Pair
+from unvanish.theory.close_pairs import Pair, PairMoments
 from unvanish.theory.kinked_pairs import Kinked, steps_of
 from unvanish.theory.series import OneSample, Sampled, is_complete, series_pair
 
@@ -43,32 +43,22 @@ class General(OneSample, frozen=True, eq=False, gc=False, kw_only=True):
     """
 
     pairs: Callable[[OneSample, float], Pair]
-    known: dict[float, Pair] = field(default_factory=dict)
-    """Those that were worked out."""
+    known: dict[float, PairMoments] = field(default_factory=dict)
+    """Those that were worked out: layers ask for them forward and backward."""
 
-    def spread(self, gap: float) -> float:
-        """Return E f^2 - E f(u) f(w)."""
-        return (self.known.get(gap) or self.pair(gap)).spread
-
-    def slope_pair(self, gap: float) -> float:
-        """Return E f'(u) f'(w)."""
-        return (self.known.get(gap) or self.pair(gap)).slope
-
-    def slope_kurtosis_pair(self, gap: float) -> float:
-        """Return E f'(u)^2 f'(w)^2 / (E f'^2)^2."""
-        return (self.known.get(gap) or self.pair(gap)).slope_square / (self.slope_second**2 or math.nan)
-
-    def pair(self, gap: float) -> Pair:
-        """Return the three at once: layers ask for each of them, forward and backward."""
+    def pair(self, gap: float) -> PairMoments:
+        """Return the moments of a pair."""
         found = self.known.get(gap)
         if found is None:
             if math.isnan(gap):
-                return Pair(math.nan, math.nan, math.nan)
-            if gap == 0:
-                return Pair(0.0, self.slope_second, self.slope_fourth)
+                return PairMoments(math.nan, math.nan, math.nan)
+            of = Pair(0.0, self.slope_second, self.slope_fourth)
+            if gap != 0:
+                of = self.pairs(self, min(max(gap, 0.0), 2.0))
             if len(self.known) > MOST:
                 self.known.clear()
-            found = self.known[gap] = self.pairs(self, min(max(gap, 0.0), 2.0))
+            found = PairMoments(of.spread, of.slope, of.slope_square / (self.slope_second**2 or math.nan))
+            self.known[gap] = found
         return found
 
 

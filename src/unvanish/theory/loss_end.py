@@ -55,7 +55,7 @@ def follows_pairs(head: Signal, activation: str, units: int) -> float:
         rho = predicted / (1 + predicted) * head.gap
     elif activation == "sigmoid":
         of = moments("sigmoid", mean=head.mean, variance=head.variance)
-        rho = of.slope_pair(head.gap) * head.spread / (of.variance + (of.mean - 0.5) ** 2 + 0.25)
+        rho = of.pair(head.gap).slope * head.spread / (of.variance + (of.mean - 0.5) ** 2 + 0.25)
     else:
         rho = head.spread / (head.second + 1)
     return rho if rho == rho else 0.0
@@ -78,7 +78,7 @@ def residual_correlation(head: Signal, activation: str, units: int) -> float:
     elif activation == "sigmoid":
         of = moments("sigmoid", mean=head.mean, variance=head.variance)
         centred = of.variance + (of.mean - 0.5) ** 2
-        rho = (centred - of.spread(head.gap)) / (centred + 0.25)
+        rho = (centred - of.pair(head.gap).spread) / (centred + 0.25)
     else:
         rho = (head.second - head.spread) / (head.second + 1)
     return max(rho, 0.0) if rho == rho else 0.0

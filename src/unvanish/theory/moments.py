@@ -14,6 +14,7 @@ from typing import Protocol
 from msgspec.structs import astuple
 
 from unvanish.core.activations import DEFAULT_PARAMETER, FUNCTIONS
+from unvanish.theory.close_pairs import PairMoments
 from unvanish.theory.closed_forms import Exponential, PiecewiseLinear, Point, erf_pair
 from unvanish.theory.finite_batch import Degrees
 from unvanish.theory.general import HIGHEST, LOWEST, General, integrated, kinks_of
@@ -68,14 +69,8 @@ class Moments(Protocol):
     def degrees(self) -> Degrees:
         """How f, f^2 and f'^2 bend."""
 
-    def spread(self, gap: float) -> float:
-        """Return E f^2 - E f(u) f(w) for a pair of correlation 1 - gap, without cancellation."""
-
-    def slope_pair(self, gap: float) -> float:
-        """Return E f'(u) f'(w) for a pair of correlation 1 - gap."""
-
-    def slope_kurtosis_pair(self, gap: float) -> float:
-        """Return E f'(u)^2 f'(w)^2 / (E f'^2)^2 for a pair of correlation 1 - gap."""
+    def pair(self, gap: float) -> PairMoments:
+        """Return the moments of a pair (u, w) of correlation 1 - gap."""
 
 
 LARGEST = 1e140

@@ -284,8 +284,9 @@ def _bends(u: Signal, layer: Layer) -> tuple[Bends, Bends]:
     if not 0 < low < high:
         return (of.elasticity, 0.0), (along, 0.0)
     second, over = of.mean * of.mean + of.variance, math.log(high / low)
-    of_f = _power(second - of.spread(1 - low), second - of.spread(1 - high), over)
-    return (of.elasticity, of_f), (along, _power(of.slope_pair(1 - low), of.slope_pair(1 - high), over))
+    far, close = of.pair(1 - low), of.pair(1 - high)
+    of_f = _power(second - far.spread, second - close.spread, over)
+    return (of.elasticity, of_f), (along, _power(far.slope, close.slope, over))
 
 
 def _correlation_of_places(u: Signal) -> float:

@@ -77,7 +77,7 @@ def back_through_time(
     whole = _summed(parts)
     if every:
         of = moments_of(steps[-1].before, str(layer.state), None)
-        kept = of.slope_pair(between(steps[-1].before).gap) / of.slope_second if of.slope_second > 0 else 0.0
+        kept = of.pair(between(steps[-1].before).gap).slope / of.slope_second if of.slope_second > 0 else 0.0
         whole = replace(whole, places=1 + (d.places - 1) * kept, within=1 + (d.within - 1) * kept)
     return whole, back_through_kernel(whole, h, _kernel(layer), 1.0, 1.0, batch_size)
 
