@@ -95,18 +95,14 @@ def outlook_of(
     from unvanish.theory.depths import depths, first_rms
     from unvanish.theory.forecast import forecast_network
     from unvanish.theory.learns import learns
-    from unvanish.theory.outlook import apart, assumed_loss, on_the_line, typical, verdict
+    from unvanish.theory.outlook import apart, assumed_loss, beside_a_shortcut, on_the_line, typical, verdict
 
     given: dict[str, Any] = {"batch_size": batch_size, "second_moment": moments[0], "cross_moment": moments[1]}
     expected = forecast_network(network, **given)
     rms, below = first_rms(network, expected)
     curve = None if reach is None else depths(network, *(USUAL if reach == "usual" else reach), **given)
     if isinstance(reach, tuple) and curve is None:
-        raise UsageError(
-            "this network has no other depth",
-            found=f"{len(network.kernels)} layers with weights, and no block of layers that is repeated",
-            hint='a block that is repeated is what makes a recipe: "dense(64, tanh)*10", "(dense(64), relu)*10"',
-        )
+        raise _no_other_depth(network)
     word, reason = verdict(network, expected)
     first, last = apart(network, expected)
     return Outlook(
@@ -118,13 +114,14 @@ def outlook_of(
         features=features,
         batch_size=batch_size,
         loss=assumed_loss(network),
-        notes=tuple(notes),
+        notes=(*notes, *_of_time(network)),
         verdict=word,
         reason=reason,
         decades=DECADES,
         on_the_line=on_the_line(word, expected),
         kernels=len(network.kernels),
-        typical=typical(network),
+        typical=(middle := typical(network)),
+        beside_a_shortcut=middle is not None and beside_a_shortcut(network, middle),
         apart_first=first,
         apart_last=last,
         learning=learns(network, expected, batch_size=batch_size),
@@ -178,6 +175,23 @@ def _no_forecast(found: str) -> DataError:
     return DataError(
         "there is no forecast for these inputs", found=found, hint="look at what loads and scales the data"
     )
+
+
+def _no_other_depth(network: Network) -> UsageError:
+    return UsageError(
+        "this network has no other depth",
+        found=f"{len(network.kernels)} layers with weights, and no block of layers that is repeated",
+        hint='a block that is repeated is what makes a recipe: "dense(64, tanh)*10", "(dense(64), relu)*10"',
+    )
+
+
+def _of_time(network: Network) -> list[str]:
+    """Return what the forecast leaves out of a recurrent network."""
+    if not any(layer.kind == "recurrent" and layer.modelled for layer in network.layers):
+        return []
+    return [
+        "how far a recurrent layer carries the gradient back through time is not told: `unvanish check` measures it"
+    ]
 
 
 def _fits(seen: Observation, network: Network) -> bool:

@@ -11,7 +11,7 @@ from unvanish.core.forecast import Forecast, LayerForecast
 from unvanish.core.network import Layer, Network, WeightStats
 from unvanish.spec.build import build
 from unvanish.theory.forecast import forecast_network
-from unvanish.theory.outlook import apart, on_the_line, typical, verdict
+from unvanish.theory.outlook import apart, beside_a_shortcut, on_the_line, typical, verdict
 
 KERNEL = WeightStats(mean=0.0, variance=1.0, size=1)
 
@@ -114,3 +114,32 @@ def test_a_batch_normalisation_of_a_few_values_is_not_modelled(batch: int, word:
 )
 def test_a_line_within_the_band(word: str, change: float, sd: float, expected: bool) -> None:
     assert on_the_line(word, replace(forecast(change), log10_sd=sd)) is expected  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("spec", "beside"),
+    [
+        ("residual(dense(64, tanh))*5, dense(10)", True),
+        ("residual(layer_norm, dense(64, relu), dense(64))*5, dense(1)", True),
+        ("dense(64, tanh)*5, dense(1)", False),
+        ("residual(dense(64))*2, dense(64, tanh)*9, dense(1)", False),
+    ],
+)
+def test_a_kernel_beside_a_shortcut(spec: str, beside: bool) -> None:
+    found = build(spec)
+    middle = typical(found)
+    assert middle is not None
+    assert beside_a_shortcut(found, middle) is beside
+
+
+def test_beside_a_shortcut_a_larger_gain_makes_the_gradient_grow(networks) -> None:
+    """Drawn in float64, four times at each gain."""
+    factors = {}
+    for gain in (1.0, 2.0, 2.85):
+        build_it = networks.stack(12, "tanh", gain, block="residual", width=48)
+        made, passes = networks.measured(build_it, 4, shape=(48,))
+        names = [layer.name for layer in made[0].kernels][1:-1]
+        ends = [[math.log10(networks.gradient_norm(p[name])) for name in (names[0], names[-1])] for p in passes]
+        factors[gain] = sum(first - last for first, last in ends) / len(ends)
+    assert factors[1.0] < factors[2.0] < factors[2.85]
+    assert factors[2.85] > 0.3

@@ -231,3 +231,13 @@ def test_a_gradient_scaler_that_looks_for_its_scale(fault, tmp_path):
     else:
         assert [(event.kind, event.step) for event in told] == [("nonfinite", fault)]
         assert taken <= fault + 4  # the reader's thread tells it
+
+
+@pytest.mark.parametrize("steps", [0, 1])
+def test_a_loop_without_a_step_is_said_to_be_recorded_nowhere(steps, capsys):
+    net, (x, y) = Net(), data()
+    with unvanish.watch(net):
+        functional.cross_entropy(net(x), y).backward()
+        for _ in range(steps):
+            torch.optim.SGD(net.parameters(), 0.1).step()
+    assert ("nothing was recorded" in capsys.readouterr().err) == (steps == 0)

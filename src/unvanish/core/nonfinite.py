@@ -42,17 +42,18 @@ class Located(msgspec.Struct, frozen=True, kw_only=True):
     gradient: Magnitudes | None = None
     """Of `backward`: the gradient that came into the layer."""
 
+    def _rest(self) -> str:
+        """Return what the finite entries are; empty where there are none."""
+        return "" if self.inputs is None or self.inputs.largest is None else f", the rest has {self.inputs}"
+
     def __str__(self) -> str:
         """Return it in words, one line."""
         by = f" ({self.operation})" if self.operation and self.operation not in self.layer.split(".") else ""
         count = "" if self.inputs is None else f"{self.inputs.nonfinite} of {self.inputs.entries}"
         if self.where == "data":
-            return f"in the data: {count} entries of the batch are no finite numbers, the rest has {self.inputs}"
+            return f"in the data: {count} entries of the batch are no finite numbers{self._rest()}"
         if self.where == "weights":
-            return (
-                f"in the weights of {self.layer}: {count} are no finite numbers when the step begins, the rest has "
-                f"{self.inputs}"
-            )
+            return f"in the weights of {self.layer}: {count} are no finite numbers when the step begins{self._rest()}"
         if self.where == "forward":
             return f"forward in {self.layer}{by}: its inputs are finite, {self.inputs}, and its output is not"
         if self.where == "loss":

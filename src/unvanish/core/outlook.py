@@ -49,6 +49,8 @@ class Outlook(msgspec.Struct, frozen=True, kw_only=True):
     """Layers with weights."""
     typical: str | None = None
     """Name of the hidden kernel in the middle, whose gains stand for the recipe's; None without a hidden one."""
+    beside_a_shortcut: bool = False
+    """Whether that kernel is in a branch that is added to its input, where no gain is critical."""
     apart_first: float | None = None
     """1 - c of two inputs' pre-activations in the first kernel."""
     apart_last: float | None = None

@@ -133,7 +133,9 @@ def _gain(outlook: Outlook) -> Facts:
         return []
     layer = outlook.forecast.layer(outlook.typical)
     critical = f"{plain(layer.critical_gain)} would pass the gradient on unchanged (critical)"
-    if layer.critical_gain is None:
+    if outlook.beside_a_shortcut:
+        critical = "none is critical beside a shortcut, past which the gradient goes by itself"
+    elif layer.critical_gain is None:
         critical = "none is critical, a normalisation takes it out again"
     return [("gain", f"{plain(layer.gain)} in this recipe; {critical}, at {outlook.typical}")]
 

@@ -149,7 +149,7 @@ def _loss(recording: Recording) -> str:
 def _events(events: Sequence[Event], width: int) -> list[Text]:
     lines: list[Text] = []
     for event in events[:EVENTS]:
-        lines += wrap(Text(inert(event.text)), width, f"  {event.kind:<10}", " " * 12, style="bold")
+        lines += wrap(Text(inert(event.text)), width, f"  {event.kind:<9} ", " " * 12, style="bold")
     left_out = len(events) - EVENTS
     return [*lines, Text(f"  ... {counted(left_out, 'more event')}", style="dim")] if left_out > 0 else lines
 

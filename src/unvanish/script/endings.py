@@ -59,6 +59,8 @@ def _interrupted(run: ScriptRun) -> ScriptError:
     hint = f"unvanish check {_quoted(run.script)} --steps 20 needs fewer steps"
     if run.command == "forecast":
         hint = "a forecast ends the script before its first training step; what comes before that takes its time"
+    if run.command == "watch":
+        hint = "a run is recorded from its first training step on, and kept whenever it ends"
     if run.command == "cure":
         hint = "trials begin when the script calls fit: Ctrl-C from then on keeps what was measured"
     return ScriptError(

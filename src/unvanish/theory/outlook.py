@@ -72,6 +72,19 @@ def typical(network: Network) -> str | None:
     return hidden[len(hidden) // 2].name if hidden else None
 
 
+def beside_a_shortcut(network: Network, name: str) -> bool:
+    """Say whether all that the layer makes is added to something: then no gain of its kernel is critical.
+
+    Past an addition the gradient goes through the shortcut, whatever the branch's gain, which only adds to it.
+    """
+    kinds = {layer.name: layer.kind for layer in network.layers}
+    while len(targets := [edge.target for edge in network.edges if edge.source == name]) == 1:
+        name = targets[0]
+        if kinds[name] == "add":
+            return True
+    return False
+
+
 def apart(network: Network, forecast: Forecast) -> tuple[float | None, float | None]:
     """Return 1 - c of two inputs in the first kernel and in the last hidden one; None where it is not known."""
     found = [forecast.layer(layer.name).correlation for layer in _ends(network)]

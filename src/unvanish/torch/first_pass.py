@@ -21,7 +21,7 @@ from unvanish.torch.outputs import Outputs
 from unvanish.torch.patches import Patches
 from unvanish.torch.registered import registered
 
-COMPILED = "something is compiled"
+COMPILED = "something in this process is compiled, and would be compiled anew where it were heard"
 
 
 class FirstPass:

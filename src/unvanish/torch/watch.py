@@ -16,6 +16,8 @@ from unvanish.watching.readable import Readable
 from unvanish.watching.run import Run, to_stream
 from unvanish.watching.views import view_of
 
+NOTHING = "nothing was recorded: no optimizer took a step with this model's gradients"
+
 
 class Watch(Readable):
     """Record gradient, weight and update norms of every layer while the model is trained, within a budget.
@@ -71,6 +73,8 @@ class Watch(Readable):
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> bool:
         """Watch no more; a training that was stopped ends here."""
         self.close()
+        if kind is None and not self._watching.done:
+            to_stream(sys.stderr)(NOTHING)
         return kind is stopping.Stopped
 
 
