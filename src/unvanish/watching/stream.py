@@ -61,14 +61,17 @@ class Stream:
     def hear(self, header: Header, row: Row) -> list[Event]:
         """Take a sample; judge the samples 1, 2, 4, 8, ..., and of those that were looked into the same.
 
-        Rules cost, and find what is there at the first. One that is not finite is not judged: see first_nonfinite.
+        Rules cost, and find what is there at the first. One that is not finite is no part of what they see, then or
+        later: see first_nonfinite, which tells it.
         """
-        self._rows.append(row)
         self._samples += 1
+        if not is_finite(header, row):
+            return []
+        self._rows.append(row)
         into = bool(as_recording(header, [row]).looked_into()[0])
         self._looks += into
         due = _is_power(self._samples) or (into and _is_power(self._looks))
-        if not JUDGES or not due or loss_unknown(header, row) or not is_finite(header, row):
+        if not JUDGES or not due or loss_unknown(header, row):
             return []
         recording = as_recording(header, self._rows)
         size = self._start.data.batch_size
