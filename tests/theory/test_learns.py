@@ -93,7 +93,9 @@ def test_steps_that_may_not_be_larger() -> None:
     assert short.scatter is not None
     thrown = math.sqrt(300) * short.rate * 10**short.scatter
     assert thrown == pytest.approx(SHARE * short.loss, rel=1e-9, abs=0)
-    assert long.travel == pytest.approx(100 * short.travel, rel=1e-6, abs=0), "they walk at random: the root of 10,000"
+    assert None not in (long.travel, long.share, short.travel, short.share)
+    far, near = long.travel / long.share, short.travel / short.share  # type: ignore[operator]
+    assert far == pytest.approx(100 * near, rel=1e-9, abs=0), "they walk at random: the root of 10,000"
     assert told(growing, "he_normal", steps=3_000_000, largest_rate=short.rate / 20_000).learns is False
 
 

@@ -15,10 +15,7 @@ def applied(network: Network) -> dict[str, str]:
     that several layers read. Nothing is changed.
     """
     layers = {layer.name: layer for layer in network.layers}
-    targets: dict[str, list[str]] = {}
-    for edge in network.edges:
-        targets.setdefault(edge.source, []).append(edge.target)
-    found = {}
+    targets, found = network.targets(), {}
     for layer in network.kernels:
         found[layer.name] = at = layer.name
         while layer.activation == "linear" and at not in network.outputs and len(targets.get(at, ())) == 1:

@@ -164,6 +164,13 @@ class Network(msgspec.Struct, frozen=True, kw_only=True):
                 return layer
         raise KeyError(name)
 
+    def targets(self) -> dict[str, list[str]]:
+        """Return, for each layer that another one reads, the names of those that do."""
+        found: dict[str, list[str]] = {}
+        for edge in self.edges:
+            found.setdefault(edge.source, []).append(edge.target)
+        return found
+
     def sources(self, name: str) -> tuple[str, ...]:
         """Return the names of the layers that feed `name`, in the order of its inputs."""
         return tuple(edge.source for edge in self.edges if edge.target == name)

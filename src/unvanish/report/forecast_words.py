@@ -32,8 +32,8 @@ def sentence(outlook: Outlook) -> str:
     band = f"fine: within 10^±{outlook.decades:g}"
     if _told_by_ends(outlook):
         text = f"first/last gradient {ends} over {outlook.kernels} weight layers"
-        told = f"{text}{'' if factor is None else f', x {plain(factor)} per layer towards the input'} ({band})"
-        return told + _on_the_line(outlook)
+        text += "" if factor is None else f", x {plain(factor)} per layer towards the input"
+        return f"{text} ({band}){_on_the_line(outlook)}"
     change = 0.0 if not factor else math.log10(factor) * outlook.kernels
     over = f"x {plain(factor)} per layer towards the input, 10^{power(change)} over {outlook.kernels} of them"
     return f"{over} ({band}); with what the first and the last layer add, first/last gradient {ends}"

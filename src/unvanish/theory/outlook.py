@@ -77,9 +77,9 @@ def beside_a_shortcut(network: Network, name: str) -> bool:
 
     Past an addition the gradient goes through the shortcut, whatever the branch's gain, which only adds to it.
     """
-    kinds = {layer.name: layer.kind for layer in network.layers}
-    while len(targets := [edge.target for edge in network.edges if edge.source == name]) == 1:
-        name = targets[0]
+    kinds, targets = {layer.name: layer.kind for layer in network.layers}, network.targets()
+    while len(reading := targets.get(name, [])) == 1:
+        name = reading[0]
         if kinds[name] == "add":
             return True
     return False
