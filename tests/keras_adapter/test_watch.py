@@ -198,6 +198,9 @@ def test_a_model_that_its_first_step_builds_is_watched_from_there(make, tmp_path
     assert found.steps[0] in (0, 1)
     assert len(found.layers) == 2
     assert (found.array("gradient_norm") > 0).all()
+    unseen = [event.text for event in found.events if event.kind == "activations"]
+    assert unseen == (["activations are not recorded: the forward pass is not known as a graph"] * (make is Subclassed))
+    assert found.looked_into().any() == (make is not Subclassed)
 
 
 def test_what_cannot_be_watched_is_trained_all_the_same_and_told(tmp_path, capsys):

@@ -20,17 +20,8 @@ from unvanish.torch.looks import NO_GRADIENT
 from unvanish.torch.probe import probe
 from unvanish.watching import pace
 
-pytestmark = pytest.mark.torch
+pytestmark = [pytest.mark.torch, pytest.mark.usefixtures("every_sample")]
 COUNTED = ("preactivation_second_moment", "output_second_moment", "dead_share", "saturated_share")
-
-
-@pytest.fixture(autouse=True)
-def every_sample(monkeypatch):
-    """Look into every sampled step; forget what other tests compiled."""
-    monkeypatch.setattr(pace, "LOOK_STEPS", 1)
-    torch._dynamo.reset()
-    yield
-    torch._dynamo.reset()
 
 
 class Plain(nn.Module):

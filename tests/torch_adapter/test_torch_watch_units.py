@@ -8,18 +8,9 @@ from torch import nn
 from torch.nn import functional
 
 import unvanish
-from unvanish.watching import pace
 
-pytestmark = pytest.mark.torch
+pytestmark = [pytest.mark.torch, pytest.mark.usefixtures("every_sample")]
 STEPS = 40
-
-
-@pytest.fixture(autouse=True)
-def every_sample(monkeypatch):
-    monkeypatch.setattr(pace, "LOOK_STEPS", 1)
-    torch._dynamo.reset()
-    yield
-    torch._dynamo.reset()
 
 
 def stack(activation, norm=False, depth=4):

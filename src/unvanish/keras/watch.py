@@ -164,6 +164,8 @@ class Watch(Readable, keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         run.begins(list(kernels), sizes, optimizer.name)
         if optimizer.dynamic_loss_scale:
             run.scaled()
+        if start is None:
+            run.says(0, "activations", "activations are not recorded: the forward pass is not known as a graph")
         weakref.finalize(self, run.ends)  # a fit that raised beside its steps has no end: at the latest at exit
         self._run = run
         stops = self._stops(model, of_fit=of_fit)
