@@ -157,7 +157,8 @@ def compare(
 
     before, after: each a Diagnosis, a Cure (then its cured network), or a model, which is checked first. The other
     arguments are for models, as for `check`, and the same for both; a torch.nn.Module is stepped by Adam. Or both a
-    Recording: then what is compared is each layer's gradient over the samples, and the loss at the same steps.
+    Recording: then what is compared is what was told of them, each layer's gradient over the samples, and the loss at
+    the same steps.
 
     Models are left as they were, to the bit. Raise as `check` does, and UsageError for one recording alone.
     """

@@ -97,7 +97,7 @@ def runs(tmp_path: Path) -> None:
 def test_two_recordings(runs: None, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["compare", "run-1", "run-2/recording.sqlite", "--html", "page.html", "--json", "pair.json"]) == 0
     out = capsys.readouterr().out
-    assert "✗ step 0: VANISHING" in out
+    assert "went    · step 0: VANISHING" in out
     assert "loss at step 0" in out
     found = document.decode(Path("pair.json").read_bytes(), RunComparison)
     assert found.after.to_json() == read(Path("run-2")).to_json()  # nan equals nothing
@@ -135,11 +135,15 @@ def test_recordings_that_cannot_be_read(runs: None, capsys: pytest.CaptureFixtur
     Path("uneven.json").write_text(json.dumps(lacking))
     del lacking["record"]["rows"]["gradient_norm"]
     Path("lacking.json").write_text(json.dumps(lacking))
+    earlier = json.loads(read(Path("run-1")).to_json())
+    del earlier["record"]["events"][0]["code"]
+    Path("earlier.json").write_text(json.dumps(earlier))
     for name, told in (
         ("run-3", "is not a recording that can be read"),
         ("run-4", "there is no recording 'run-4'"),
         ("lacking.json", "lacks numbers that a recording has"),
         ("uneven.json", "lacks numbers that a recording has"),
+        ("earlier.json", "names no rule for what was found"),
     ):
         assert run(["compare", "run-2", name]) == 2
         err = capsys.readouterr().err

@@ -7,12 +7,13 @@ import sqlite3
 import numpy as np
 import pytest
 
-from unvanish.core.course import NOT_RECORDED
-from unvanish.core.recording import STEP_STATS, WATCH_STATS, About, Event
-from unvanish.core.recording_file import LARGEST, Header, RecordingFile, Row, read
+from unvanish.core.nonfinite import CODE, VERDICT
+from unvanish.core.recording import WATCH_STATS, About, Event
+from unvanish.core.recording_file import LARGEST, SCHEMA, Header, RecordingFile, Row, read
 from unvanish.core.run_folder import make_run_folder
 from unvanish.core.watch_cost import WatchCost
 from unvanish.errors import DataError, UnvanishError, UsageError
+from unvanish.rules import gf401_non_finite_values
 
 ABOUT = About(title="train.py", framework="Keras", optimizer="Adam", started="2026-01-01T00:00:00+00:00")
 
@@ -146,7 +147,7 @@ def test_another_database_is_one_error(tmp_path):
     connection.execute("CREATE TABLE meta (key, value)")
     connection.commit()
     connection.close()
-    with pytest.raises(DataError, match="expected schema 1"):
+    with pytest.raises(DataError, match="a database of application 0x0"):
         read(path)
 
 
@@ -218,16 +219,27 @@ def test_ten_thousand_corruptions(tmp_path):
     assert 0 < survive(tmp_path, 10_000, seed=2) < 10_000
 
 
-def test_a_recording_from_before_there_were_activations_is_read(tmp_path):
-    old = Header(about=ABOUT, layers=("a", "b"), sizes=(8, 8), stats=STEP_STATS)
-    file = RecordingFile(tmp_path / "recording.sqlite", old)
-    table = np.random.default_rng(0).random((5, 2)).astype("f4")
-    file.append([Row(0, 0.0, 0.5, table)])
-    file.finish(3, None)
+@pytest.mark.parametrize("schema", [1, SCHEMA + 1])
+def test_a_recording_of_another_schema_is_one_error(schema, tmp_path):
+    written(tmp_path / "recording.sqlite", 3).close()
+    connection = sqlite3.connect(tmp_path / "recording.sqlite")
+    connection.execute(f"PRAGMA user_version={schema}")
+    connection.commit()
+    connection.close()
+    with pytest.raises(DataError, match="is not a recording that can be read") as caught:
+        read(tmp_path)
+    assert caught.value.found == f"a recording of schema {schema}; this version reads schema {SCHEMA} alone"
+
+
+def test_what_is_wrong_is_kept_with_its_rule(tmp_path):
+    file = RecordingFile(tmp_path / "recording.sqlite", header())
+    found = Event(step=1, seconds=0.1, kind="finding", text="x", layer="a", code="GF101", verdict="vanishing")
+    file.append([row(1)], [found])
     file.close()
-    found = read(tmp_path)
-    assert found.stats == STEP_STATS
-    np.testing.assert_array_equal(found.array("gradient_norm")[0], table[0])
-    assert not found.looked_into().any()
-    assert found.courses()[0].dead_share == NOT_RECORDED
-    assert str(found)
+    assert read(tmp_path).events == (found,)
+    assert read(tmp_path).alarm == found
+
+
+def test_a_value_that_is_no_number_is_the_matter_of_a_rule_that_there_is():
+    assert CODE == gf401_non_finite_values.CODE
+    assert VERDICT == "nonfinite"

@@ -1,5 +1,6 @@
 """Two recordings side by side, against plain Python on what was written into them."""
 
+import json
 import math
 import statistics
 
@@ -9,6 +10,7 @@ from runs import broken_run, numbers, write_run
 
 import unvanish
 from unvanish.core import document
+from unvanish.core.recording import Event
 from unvanish.core.recording_file import read
 from unvanish.core.run_comparison import RunComparison
 from unvanish.errors import UsageError
@@ -108,3 +110,65 @@ def test_a_recording_is_compared_with_another_alone(tmp_path):
         with pytest.raises(UsageError, match="another recording alone") as caught:
             unvanish.compare(one, other)
         assert found in str(caught.value)
+
+
+def finding(step, code, kind="finding"):
+    return Event(step=step, seconds=0.0, kind=kind, text=f"step {step}: [{code}]", code=code)
+
+
+BEFORE = (
+    finding(0, "GF101"),
+    finding(2, "GF202"),
+    Event(step=3, seconds=0.0, kind="jump", text="a jump"),
+    finding(9, "GF401", "nonfinite"),
+    finding(9, "GF101"),
+)
+AFTER = (finding(4, "GF202"), finding(8, "GF102"))
+
+
+def with_events(tmp_path, before, after, samples=(3, 3)):
+    runs = [
+        write_run(tmp_path / place, numbers(2, count), events=events)
+        for place, events, count in (("before", before, samples[0]), ("after", after, samples[1]))
+    ]
+    return unvanish.compare(*map(unvanish.load, runs))
+
+
+def steps_of(told):
+    return {
+        word: [(t.code, t.before and t.before.step, t.after and t.after.step) for t in findings]
+        for word, findings in told.items()
+    }
+
+
+def test_findings_that_went_came_and_stayed_are_told_with_their_first_steps(tmp_path):
+    pair = with_events(tmp_path, BEFORE, AFTER)
+    assert steps_of(pair.told) == {
+        "went": [("GF101", 0, None), ("GF401", 9, None)],
+        "came": [("GF102", None, 8)],
+        "stayed": [("GF202", 2, 4)],
+    }
+    back = unvanish.compare(pair.after, pair.before)
+    assert [t.code for t in back.told["came"]] == ["GF101", "GF401"]
+    assert [t.code for t in back.told["went"]] == ["GF102"]
+    same = unvanish.compare(pair.before, pair.before)
+    assert {word: len(found) for word, found in same.told.items()} == {"went": 0, "came": 0, "stayed": 3}
+
+
+def test_the_json_says_which_findings_went_came_and_stayed(tmp_path):
+    pair = with_events(tmp_path, BEFORE, AFTER)
+    told = json.loads(pair.to_json())["record"]["told"]
+    assert {word: [one["code"] for one in found] for word, found in told.items()} == {
+        "went": ["GF101", "GF401"],
+        "came": ["GF102"],
+        "stayed": ["GF202"],
+    }
+    assert told["stayed"][0]["before"]["step"] == 2
+    assert told["went"][0]["after"] is None
+
+
+@pytest.mark.parametrize("samples", [(0, 3), (3, 0)])
+def test_of_a_run_without_a_sample_no_finding_is_said_to_have_gone(samples, tmp_path):
+    pair = with_events(tmp_path, BEFORE if samples[0] else (), AFTER if samples[1] else (), samples)
+    assert pair.told is None
+    assert "findings: not compared" in str(pair)

@@ -86,7 +86,7 @@ def broken_run(folder: Path, *, samples: int = 8, layers: int = 5) -> Path:
     losses = [2.0 / (1 + i) for i in range(samples)]
     losses[5] = np.nan
     events = (
-        Event(step=0, seconds=0.0, kind="finding", text=FOUND, layer="dense_0"),
-        Event(step=50, seconds=0.5, kind="nonfinite", text=BROKEN, layer="dense_4"),
+        Event(step=0, seconds=0.0, kind="finding", text=FOUND, layer="dense_0", code="GF101", verdict="vanishing"),
+        Event(step=50, seconds=0.5, kind="nonfinite", text=BROKEN, layer="dense_4", code="GF401", verdict="nonfinite"),
     )
     return write_run(folder, table, losses=losses, events=events)

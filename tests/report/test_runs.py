@@ -9,11 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from page import assert_every_reference_has_its_target, assert_strict_policy, assert_whole_and_self_contained
 from rich.console import Console
 from runs import broken_run, looked_into, numbers, write_run
 
 import unvanish
+from unvanish.core.recording import Event
 from unvanish.core.recording_file import read
 from unvanish.core.run_comparison import RunComparison
 from unvanish.report.figures import by_step
@@ -45,6 +47,50 @@ def test_no_line_is_too_wide_and_every_number_is_there(pair: RunComparison, widt
         before, after, change = map(float, line.split()[1:4])
         assert (before, after) == pytest.approx((layer.before, layer.after), rel=0.06, abs=0)
         assert change == pytest.approx(layer.decades, rel=0, abs=0.051)
+
+
+FINDINGS = {
+    "went": ["step 3: DEAD [GF202] most units"],
+    "came": ["step 2: EXPLODING [GF102] more and more"],
+    "stayed": ["step 7: VANISHING [GF101] less and less (before: at step 1)"],
+}
+
+
+@pytest.fixture
+def told(tmp_path: Path) -> RunComparison:
+    def event(step: int, word: str, code: str, rest: str) -> Event:
+        return Event(
+            step=step, seconds=0.0, kind="finding", text=f"step {step}: {word}  [{code}] {rest}", layer="a", code=code
+        )
+
+    jump = Event(step=4, seconds=0.0, kind="jump", text="the loss jumped")
+    before = event(1, "VANISHING", "GF101", "less and less"), event(3, "DEAD", "GF202", "most units"), jump
+    after = event(2, "EXPLODING", "GF102", "more and more"), event(7, "VANISHING", "GF101", "less and less")
+    return RunComparison(
+        before=read(write_run(tmp_path / "b", numbers(2, 3), events=before)),
+        after=read(write_run(tmp_path / "a", numbers(2, 3), events=after)),
+    )
+
+
+def test_the_text_says_once_what_went_came_and_stayed_with_its_step(told: RunComparison) -> None:
+    lines = render_run_comparison(told, width=110).splitlines()
+    for word, mark in (("went", "·"), ("came", "✗"), ("stayed", "✗")):
+        assert [line for line in lines if line.startswith(word)] == [f"{word:<8}{mark} {FINDINGS[word][0]}"]
+    assert sum("GF101" in line for line in lines) == 1
+    assert "        · the loss jumped" in lines
+    same = RunComparison(before=told.before, after=told.before)
+    assert {"went    nothing", "came    nothing"} <= set(render_run_comparison(same).splitlines())
+    quiet = RunComparison(before=replace(told.before, events=()), after=replace(told.after, events=()))
+    assert "no findings, before or after" in render_run_comparison(quiet).splitlines()
+
+
+def test_the_page_says_what_went_came_and_stayed_with_its_step(told: RunComparison) -> None:
+    part = render_run_comparison_html(told).partition('<section id="findings">')[2].partition("</section>")[0]
+    found = {
+        word: re.findall(r"</b> ([^<]*)</li>", block)
+        for word, block in re.findall(r"<h3>(\w+)</h3>(.*?)(?=<h3>|$)", part, flags=re.DOTALL)
+    }
+    assert found == FINDINGS
 
 
 def test_a_terminal_without_unicode(pair: RunComparison) -> None:

@@ -34,7 +34,9 @@ def told(net, tmp_path, rate=0.05, seed=0):
             functional.cross_entropy(net(x), y).backward()
             opt.step()
     assert watch.recording.looked_into().all()
-    return [event for event in watch.recording.events if event.kind == "finding"]
+    found = [event for event in watch.recording.events if event.kind == "finding"]
+    assert all(f"{event.verdict.upper()}  [{event.code}] " in event.text for event in found)
+    return found
 
 
 @pytest.mark.parametrize("seed", range(3))

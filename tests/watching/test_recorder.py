@@ -175,10 +175,10 @@ def test_a_clock_that_goes_back_is_none_of_ours():
 
 def test_what_hears_a_sample_has_its_say_recorded():
     file = Kept()
-    one = recorder(file, hear=lambda row: [Event(step=row.step, seconds=row.seconds, kind="finding", text="!")])
+    one = recorder(file, hear=lambda row: [Event(step=row.step, seconds=row.seconds, kind="jump", text="!")])
     one.put(7, numbers())
     one.close(8, lambda: None)
-    assert [(event.step, event.kind) for event in file.events] == [(7, "finding")]
+    assert [(event.step, event.kind) for event in file.events] == [(7, "jump")]
 
 
 KILLED = """

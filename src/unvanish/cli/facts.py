@@ -65,7 +65,7 @@ def load(file: Path) -> Record:
 
 
 def _complete(file: Path, recording: Recording) -> Recording:
-    """Return the recording; raise UsageError where it lacks numbers that every watched training has."""
+    """Return the recording; raise UsageError where it lacks what that of every watched training has."""
     from unvanish.core.recording import STEP_STATS
 
     missing = [stat for stat in STEP_STATS if stat not in recording.rows]
@@ -75,6 +75,13 @@ def _complete(file: Path, recording: Recording) -> Recording:
             found=f"no {', '.join(missing)}" if missing else "not one for each sample and layer",
             numbers={"samples": len(recording.steps)},
             hint="a recording that `unvanish watch` wrote",
+        )
+    if recording.unnamed:
+        raise UsageError(
+            f"{file} names no rule for what was found while it ran",
+            found=f"step {recording.unnamed[0].step}: {recording.unnamed[0].kind}, as an earlier version wrote it",
+            numbers={"events without a rule": len(recording.unnamed)},
+            hint="a recording that `unvanish watch` of this version wrote",
         )
     return recording
 

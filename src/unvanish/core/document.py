@@ -12,9 +12,13 @@ SCHEMA = 1
 T = TypeVar("T")
 
 
-def encode(record: msgspec.Struct) -> bytes:
-    """Return `{"schema": 1, "kind": ..., "record": ...}` as UTF-8 JSON; inf and nan become "inf", "nan"."""
-    document = {"schema": SCHEMA, "kind": type(record).__name__, "record": _plain(msgspec.to_builtins(record))}
+def encode(record: msgspec.Struct, **said: Any) -> bytes:
+    """Return `{"schema": 1, "kind": ..., "record": ...}` as UTF-8 JSON; inf and nan become "inf", "nan".
+
+    said: what follows from the record, to be found beside its fields; it is not read again.
+    """
+    plain = _plain(msgspec.to_builtins(record) | msgspec.to_builtins(said))
+    document = {"schema": SCHEMA, "kind": type(record).__name__, "record": plain}
     return msgspec.json.format(msgspec.json.encode(document), indent=1)
 
 

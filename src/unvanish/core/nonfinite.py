@@ -8,6 +8,9 @@ import msgspec
 
 from unvanish.core import document
 
+CODE, VERDICT = "GF401", "nonfinite"
+"""The rule that such a value is for, and its word: it is told as it comes, without a judgment."""
+
 Where = Literal["data", "weights", "forward", "loss", "backward", "unknown"]
 """data: the batch holds it. loss: the outputs are finite, what comes back from the loss is not. unknown: run again, the
 same batch gave finite values only."""

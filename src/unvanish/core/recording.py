@@ -40,7 +40,11 @@ activation|, what lies between included. All over the batch of the step, with th
 """
 
 WATCH_STATS = (*STEP_STATS, *ACTIVATION_STATS)
-"""What a new recording has; an older one has STEP_STATS alone."""
+"""What the recording of a running training has."""
+
+
+ERRORS = ("finding", "nonfinite")
+"""Kinds of events that say what is wrong with the network: a rule finds it, or a value is no finite number."""
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,6 +58,10 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     text: str
     """One line, as it was told."""
     layer: str = ""
+    code: str = ""
+    """The rule that says so, as `GF101`, where something is wrong with the network; empty for everything else."""
+    verdict: str = ""
+    """The word that it argues for, as a diagnosis has it: `vanishing`."""
 
 
 class About(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,6 +96,11 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True):
     """When each sample was taken, since the recording began; empty where that was not kept."""
     about: About | None = None
     cost: WatchCost | None = None
+
+    @property
+    def unnamed(self) -> tuple[Event, ...]:
+        """Return the errors that were told without their rule, as earlier versions wrote them."""
+        return tuple(event for event in self.events if event.kind in ERRORS and not event.code)
 
     @property
     def whole(self) -> bool:
@@ -201,7 +214,7 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def alarm(self) -> Event | None:
         """Return the first event that says that something is wrong with the network: a finding, or no number."""
-        return next((event for event in self.events if event.kind in ("finding", "nonfinite")), None)
+        return next((event for event in self.events if event.code), None)
 
     def sample_at(self, step: int) -> int | None:
         """Return the last sample that was taken at the step or before it; None where there is none."""

@@ -27,7 +27,8 @@ from unvanish.errors import DataError, UsageError
 
 APPLICATION = 0x756E7673
 """What stands in the file's header: `unvs`."""
-SCHEMA = 1
+SCHEMA = 2
+"""What was written under another one is not read."""
 LARGEST = 64 * 2**20
 """Bytes of samples that a recording holds at most: then every second one is dropped, and so on. Events stay."""
 MOST_EVENTS = 10_000
@@ -171,8 +172,10 @@ def _read(file: Path) -> Recording:
     with _opened(file) as connection:
         application = connection.execute("PRAGMA application_id").fetchone()[0]
         schema = connection.execute("PRAGMA user_version").fetchone()[0]
-        if application != APPLICATION or schema != SCHEMA:
-            raise ValueError(f"a database of application {application:#x}, schema {schema}; expected schema {SCHEMA}")
+        if application != APPLICATION:
+            raise ValueError(f"a database of application {application:#x}; a recording has {APPLICATION:#x}")
+        if schema != SCHEMA:
+            raise ValueError(f"a recording of schema {schema}; this version reads schema {SCHEMA} alone")
         tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         if not {"meta", "samples", "events"} <= tables:  # a view of that name may be a query that never ends
             raise ValueError(f"the tables {', '.join(sorted(map(str, tables)))[:200]}")

@@ -12,6 +12,7 @@ from unvanish.core import document
 from unvanish.core.recording import Recording
 from unvanish.core.renderers import render
 from unvanish.core.saving import save
+from unvanish.core.told import CHANGES, Change, Told, told_of
 
 LOSSES = 6
 """Steps at which the losses are put side by side, at most."""
@@ -75,6 +76,12 @@ class RunComparison(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(LayerPair(name=n, before=old.get(n), after=new.get(n)) for n in dict.fromkeys([*old, *new]))
 
     @property
+    def told(self) -> dict[Change, tuple[Told, ...]] | None:
+        """Return the findings that went, came and stayed; None where one training has no sample to tell any of."""
+        found = told_of(self.before, self.after)
+        return None if found is None else {word: tuple(t for t in found if t.change == word) for word in CHANGES}
+
+    @property
     def first_over_last(self) -> tuple[float | None, float | None]:
         """Return of each the median over the samples of the first kernel's gradient norm over the output kernel's."""
         return self.before.first_over_last_course().median, self.after.first_over_last_course().median
@@ -102,8 +109,8 @@ class RunComparison(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(self._at(shared[place]) for place in places)
 
     def to_json(self) -> str:
-        """Return the record as JSON, with its schema version."""
-        return document.encode(self).decode()
+        """Return the record as JSON, with its schema version, and which findings went, came and stayed: `told`."""
+        return document.encode(self, told=self.told).decode()
 
     def save(self, path: str | Path) -> Path:
         """Write the report to a file; its ending chooses the form: .html, .json or .txt. Return the path.

@@ -12,7 +12,7 @@ from unvanish.report.pictures import of_runs
 from unvanish.report.raw_data import compact
 from unvanish.report.recording_html import EMBEDDED, EVENTS, drawn, embedded, glossary, title
 from unvanish.report.recording_words import cost_words, named, seen
-from unvanish.report.run_comparison_text import change, footnote, higher, loss_label, times
+from unvanish.report.run_comparison_text import UNKNOWN, change, footnote, higher, loss_label, times, told_words
 from unvanish.report.template import page
 
 
@@ -34,6 +34,9 @@ def render_run_comparison_html(pair: RunComparison) -> str:
         picture=of_runs(pair),
         drawn=[(place, text) for place, text in (("before", drawn(pair.before)), ("after", drawn(pair.after))) if text],
         marked=MARKED_EVENTS,
+        told=pair.told,
+        words=told_words,
+        unknown=UNKNOWN,
         layers=pair.layers,
         change=change,
         footnote=footnote(pair),

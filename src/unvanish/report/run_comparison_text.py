@@ -10,9 +10,10 @@ from rich.text import Text
 
 from unvanish.core.recording import Recording
 from unvanish.core.run_comparison import LayerPair, LossPair, RunComparison
+from unvanish.core.told import Told
 from unvanish.report.dumbbell import LONGEST_NAME, Pair, dumbbells_of
 from unvanish.report.fold import fold
-from unvanish.report.inert import cells, inert, shorten
+from unvanish.report.inert import cells, inert, sentence, shorten
 from unvanish.report.lines import as_text, print_lines, wrap
 from unvanish.report.numbers import MISSING, counted, plain, scientific
 from unvanish.report.recording_words import named, seen
@@ -22,6 +23,7 @@ GLYPHS = "✗·…●○◉→"
 EVENTS = 4
 """Events of each that are shown."""
 
+UNKNOWN = "findings: not compared (of one of the two there is no sample)"
 FOOTNOTE = "layers: gradient RMS of the kernel, the median over the samples; change in decades: log10(after / before)"
 
 
@@ -65,7 +67,7 @@ def loss_label(pair: LossPair) -> str:
 
 def _lines(comparison: RunComparison, width: int) -> list[Text]:
     lines = [*_side("before", comparison.before, width), *_side("after", comparison.after, width)]
-    for block in (_numbers(comparison, width), _layers(comparison, width)):
+    for block in (told_lines(comparison, width), _numbers(comparison, width), _layers(comparison, width)):
         lines += [Text(), *block] if block else []
     return lines
 
@@ -73,14 +75,36 @@ def _lines(comparison: RunComparison, width: int) -> list[Text]:
 def _side(place: str, recording: Recording, width: int) -> list[Text]:
     told = inert(" · ".join([*named(recording), seen(recording)]))
     lines = wrap(Text(told), width, f"{place:<8}", " " * 8, style="bold")
-    for event in recording.events[:EVENTS]:
-        bad = event.kind in ("finding", "nonfinite")
-        head = f"        {'✗' if bad else '·'} "
-        lines += wrap(Text(inert(event.text)), width, head, " " * 10, style="bold red" if bad else "dim")
-    left_out = len(recording.events) - EVENTS
+    others = [event for event in recording.events if not event.code]
+    for event in others[:EVENTS]:
+        lines += wrap(Text(inert(event.text), style="dim"), width, "        · ", " " * 10)
+    left_out = len(others) - EVENTS
     if left_out > 0:
         lines.append(Text(f"        ... {counted(left_out, 'more event')}", "dim"))
     return lines if recording.events else [*lines, Text("        nothing was told while it ran", "dim")]
+
+
+def told_lines(comparison: RunComparison, width: int) -> list[Text]:
+    """Return the findings that went, came and stayed, each with the step at which it was told."""
+    told = comparison.told
+    if told is None:
+        return wrap(Text(UNKNOWN, style="dim"), width, "", "  ")
+    if not any(told.values()):
+        return [Text("no findings, before or after", style="dim")]
+    lines: list[Text] = []
+    for word, findings in told.items():
+        lines += [] if findings else [Text(f"{word:<8}nothing", style="dim")]
+        for number, one in enumerate(findings):
+            head = f"{'' if number else word:<8}{'·' if word == 'went' else '✗'} "
+            style = "dim" if word == "went" else "bold red"
+            lines += wrap(Text(sentence(told_words(one))), width, head, " " * 10, style=style)
+    return lines
+
+
+def told_words(told: Told) -> str:
+    """Return what was told, as it was; of a finding that stayed also the step at which it came before."""
+    stayed = told.before is not None and told.after is not None
+    return f"{told.last.text} (before: at step {told.before.step})" if stayed and told.before else told.last.text
 
 
 def _numbers(comparison: RunComparison, width: int) -> list[Text]:

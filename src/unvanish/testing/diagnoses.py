@@ -170,7 +170,7 @@ def nonfinite() -> Diagnosis:
         seen.recording,
         rows=rows,
         losses=losses,
-        events=(Event(step=21, seconds=0.5, kind="nonfinite", text="the loss is nan"),),
+        events=(Event(step=21, seconds=0.5, kind="nonfinite", text="the loss is nan", code="GF401"),),
     )
     return replace(
         sick(),

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
-from unvanish.core.nonfinite import Spoilt, since
+from unvanish.core.nonfinite import CODE, VERDICT, Spoilt, since
 from unvanish.core.recording import Event
 from unvanish.core.recording_file import Header, Row
 from unvanish.watching.stream import is_finite, loss_unknown, nonfinite_layers
@@ -58,7 +58,7 @@ class FirstNonfinite:
         elif not self.known:
             self._glanced = step
             text = f"step {step}: the loss is no finite number ({loss:.3g}), {since(self._finite, step)}"
-            self._pending = Event(step=step, seconds=seconds, kind="nonfinite", text=text)
+            self._pending = _event(step, seconds, text)
 
     def row(self, header: Header, row: Row) -> list[Event]:
         """Take a sample; return what is to be recorded of it."""
@@ -89,7 +89,7 @@ class FirstNonfinite:
         until = spoilt.step - 1 if self._glanced is None else self._glanced
         spoilt = replace(spoilt, since=(self._finite, max(until, self._finite)))
         layer = spoilt.located.layer
-        self._pending = Event(step=spoilt.step, seconds=seconds, kind="nonfinite", text=f"{spoilt}", layer=layer)
+        self._pending = _event(spoilt.step, seconds, f"{spoilt}", layer)
         return spoilt, self.unlocated()
 
     def unlocated(self) -> list[Event]:
@@ -108,8 +108,12 @@ class FirstNonfinite:
         if row.step > self._finite + 1:
             text += f", {since(self._finite, row.step if self._glanced is None else self._glanced)}"
         last = (layers or [""])[-1]
-        return Event(step=row.step, seconds=row.seconds, kind="nonfinite", text=text, layer=last)
+        return _event(row.step, row.seconds, text, last)
 
     def _passed(self, step: int) -> None:
         if not self.known:
             self._finite = max(self._finite, step)
+
+
+def _event(step: int, seconds: float, text: str, layer: str = "") -> Event:
+    return Event(step=step, seconds=seconds, kind="nonfinite", text=text, layer=layer, code=CODE, verdict=VERDICT)

@@ -12,9 +12,6 @@ from unvanish.watching.session import Enough
 
 Severity = Literal["error"]
 
-ERRORS = ("finding", "nonfinite")
-"""Kinds of events that are errors: what the rules find in single samples, and values that are no finite numbers."""
-
 
 class Stopped(Enough):
     """End a loop that is watched, before the step that comes. The context of the watch swallows it."""
@@ -43,7 +40,7 @@ class StopOn:
         """Take events; return the one to add where they stop the training."""
         if self._severity is None or self.due:
             return []
-        error = next((event for event in events if event.kind in ERRORS), None)
+        error = next((event for event in events if event.code), None)
         if error is None:
             return []
         self.due = True

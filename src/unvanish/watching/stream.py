@@ -95,4 +95,5 @@ def _is_power(count: int) -> bool:
 def _event(finding: Finding, row: Row) -> Event:
     text = f"step {row.step}: {(finding.verdict or finding.name).upper()}  [{finding.code}] {finding.message}"
     layer = finding.layers[0] if finding.layers else ""
-    return Event(step=row.step, seconds=row.seconds, kind="finding", text=text, layer=layer)
+    of_rule = {"code": finding.code, "verdict": finding.verdict or ""}
+    return Event(step=row.step, seconds=row.seconds, kind="finding", text=text, layer=layer, **of_rule)
