@@ -6,11 +6,11 @@ import statistics
 
 import numpy as np
 import pytest
-from runs import broken_run, numbers, write_run
+from runs import broken_run, looked_into, numbers, write_run
 
 import unvanish
 from unvanish.core import document
-from unvanish.core.recording import Event
+from unvanish.core.recording import ACTIVATION_STATS, WATCH_STATS, Event
 from unvanish.core.recording_file import read
 from unvanish.core.run_comparison import RunComparison
 from unvanish.errors import UsageError
@@ -172,3 +172,29 @@ def test_of_a_run_without_a_sample_no_finding_is_said_to_have_gone(samples, tmp_
     pair = with_events(tmp_path, BEFORE if samples[0] else (), AFTER if samples[1] else (), samples)
     assert pair.told is None
     assert "findings: not compared" in str(pair)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_else_is_compared_of_every_layer(tmp_path, seed):
+    tables = [
+        looked_into(numbers(4, 7, seed=seed), [0, 2, 4]).astype("f4").astype(float),
+        looked_into(numbers(4, 9, seed=seed + 9), [1]).astype("f4").astype(float),
+    ]
+    pair = compared(tmp_path, *tables)
+    assert pair.compared == ("update_ratio", *ACTIVATION_STATS)
+    last = (4, 1)
+    for i, layer in enumerate(pair.layers):
+        ratios = [statistics.median((table[:, 2, i] / table[:, 1, i]).tolist()) for table in tables]
+        assert layer.stats["update_ratio"] == pytest.approx(ratios, rel=1e-6, abs=0)
+        for stat in ACTIVATION_STATS:
+            for side in (0, 1):
+                expected, found = tables[side][last[side], WATCH_STATS.index(stat), i], layer.stats[stat][side]
+                assert found is None if math.isnan(expected) else found == expected
+
+
+def test_of_a_layer_that_one_run_alone_has_nothing_is_compared(tmp_path):
+    tables = looked_into(numbers(3, 4), [0]), looked_into(numbers(2, 4), [0])
+    last = compared(tmp_path, *tables).layers[-1]
+    assert last.name == "dense_2"
+    assert {side[1] for side in last.stats.values()} == {None}
+    assert last.stats["transmission"][0] == pytest.approx(0.24, rel=1e-6, abs=0)

@@ -43,7 +43,7 @@ def test_no_line_is_too_wide_and_every_number_is_there(pair: RunComparison, widt
     for layer in pair.layers:
         assert layer.before is not None
         assert layer.decades is not None
-        (line,) = (line for line in text.splitlines() if line.startswith(f"  {layer.name} "))
+        line = next(line for line in text.splitlines() if line.startswith(f"  {layer.name} "))
         before, after, change = map(float, line.split()[1:4])
         assert (before, after) == pytest.approx((layer.before, layer.after), rel=0.06, abs=0)
         assert change == pytest.approx(layer.decades, rel=0, abs=0.051)
@@ -114,10 +114,62 @@ def test_page(pair: RunComparison) -> None:
     body = text[text.index('<table id="layer-table"') :].partition("<tbody>")[2].partition("</tbody>")[0]
     rows = [re.findall(r"<td>([^<]*)", row) for row in body.split("<tr>")[1:]]
     assert [row[1] for row in rows] == [layer.name for layer in pair.layers]
-    shown = [[float(text) for text in row[2:]] for row in rows]
-    for (before, after, change), layer in zip(shown, pair.layers, strict=True):
+    shown = [[float(text) for text in row[2:5]] for row in rows]
+    for (before, after, change, *_), layer in zip(shown, pair.layers, strict=True):
         assert (before, after) == pytest.approx((layer.before, layer.after), rel=0.06, abs=0)
         assert change == pytest.approx(layer.decades, rel=0, abs=0.051)
+
+
+@pytest.fixture
+def looked(tmp_path: Path) -> RunComparison:
+    before, after = looked_into(numbers(4, 9), [0, 3]), looked_into(numbers(4, 6, seed=1), [0, 1, 2])
+    return RunComparison(before=read(write_run(tmp_path / "b", before)), after=read(write_run(tmp_path / "a", after)))
+
+
+def test_activations_of_the_last_looks_stand_beside_each_other(looked: RunComparison) -> None:
+    first, second, third, _ = (
+        line
+        for line in render_run_comparison(looked, width=110).splitlines()
+        if line.startswith("  dense_") and "→" in line
+    )
+    assert "40 % → 50 %" in first  # saturated: .3 and .1 more with each look
+    assert "- → -" in first  # nothing passes on
+    assert "90 % → 90 %" in second
+    assert "0.48x → 0.72x" in third
+    assert third.split("  ")[-3] == "5.0e-03 → 3.3e-03"  # mean square: .01 by the number of looks
+
+
+@pytest.mark.parametrize(("width", "left_out"), [(60, True), (80, True), (110, False)])
+def test_columns_give_way_where_there_is_no_room_and_that_is_said(
+    looked: RunComparison, width: int, left_out: bool
+) -> None:
+    text = render_run_comparison(looked, width=width)
+    assert max(map(len, text.splitlines())) <= width
+    assert "passes" in text
+    assert ("no room for" in " ".join(text.split())) is left_out
+
+
+def test_activations_are_in_the_table_of_the_page(looked: RunComparison) -> None:
+    text = render_run_comparison_html(looked)
+    assert_whole_and_self_contained(text)
+    head, _, body = text[text.index('<table id="layer-table"') :].partition("</table>")[0].partition("<tbody>")
+    groups = re.findall(r'colspan="\d">([^<]*)</th>', head)
+    assert groups[1:] == ["passes", "dead", "saturated", "mean square", "update/W", "before activation"]
+    rows = [re.findall(r"<td>([^<]*)", row) for row in body.split("<tr>")[1:]]
+    assert rows[2][5:11] == ["0.48x", "0.72x", "10 %", "10 %", "-", "-"]
+    for row, layer in zip(rows, looked.layers, strict=True):
+        both = layer.stats["output_second_moment"]
+        assert [float(text) for text in row[11:13]] == pytest.approx(both, rel=0.06, abs=0)
+
+
+def test_activations_that_one_run_alone_has_are_not_compared(tmp_path: Path) -> None:
+    runs = [
+        write_run(tmp_path / f"{i}", table) for i, table in enumerate((looked_into(numbers(3, 4), [0]), numbers(3, 4)))
+    ]
+    pair = unvanish.compare(*map(unvanish.load, runs))
+    assert pair.compared == ("update_ratio",)
+    assert "passes" not in str(pair)
+    assert "passes" not in re.sub(r"<dl>.*?</dl>", "", render_run_comparison_html(pair), flags=re.DOTALL)
 
 
 def test_both_pictures_have_one_scale_and_one_step_axis(pair: RunComparison) -> None:

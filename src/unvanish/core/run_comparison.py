@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from unvanish.core import document
-from unvanish.core.recording import Recording
+from unvanish.core.recording import ACTIVATION_STATS, Recording
 from unvanish.core.renderers import render
 from unvanish.core.saving import save
 from unvanish.core.told import CHANGES, Change, Told, told_of
 
+if TYPE_CHECKING:
+    from unvanish.core.course import Course, LayerCourse
+
 LOSSES = 6
 """Steps at which the losses are put side by side, at most."""
+
+
+COMPARED = ("update_ratio", *ACTIVATION_STATS)
+"""What is compared of a layer beside its gradient."""
+
+Both = tuple[float | None, float | None]
+"""A number before and after; None: there is none."""
 
 
 class LayerPair(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,6 +34,8 @@ class LayerPair(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     before: float | None
     after: float | None
+    stats: dict[str, Both] = {}
+    """For each of COMPARED: the ratio is the median too, activations are those of the last sample looked into."""
 
     @property
     def decades(self) -> float | None:
@@ -64,16 +76,15 @@ class RunComparison(msgspec.Struct, frozen=True, kw_only=True):
         """Return a pair for each layer: in the order of the first recording, then what only the second has."""
         first, second = self.before.courses(), self.after.courses()
         if self.by_position:
-            return tuple(
-                LayerPair(
-                    name=one.name if one.name == other.name else f"{one.name} / {other.name}",
-                    before=one.gradient_rms.median,
-                    after=other.gradient_rms.median,
-                )
-                for one, other in zip(first, second, strict=True)
-            )
-        old, new = ({one.name: one.gradient_rms.median for one in courses} for courses in (first, second))
-        return tuple(LayerPair(name=n, before=old.get(n), after=new.get(n)) for n in dict.fromkeys([*old, *new]))
+            return tuple(_pair(one, other) for one, other in zip(first, second, strict=True))
+        old, new = ({one.name: one for one in courses} for courses in (first, second))
+        return tuple(_pair(old.get(name), new.get(name)) for name in dict.fromkeys([*old, *new]))
+
+    @property
+    def compared(self) -> tuple[str, ...]:
+        """Return which of COMPARED both recordings know, of the same layer."""
+        pairs = self.layers
+        return tuple(stat for stat in COMPARED if any(None not in pair.stats[stat] for pair in pairs))
 
     @property
     def told(self) -> dict[Change, tuple[Told, ...]] | None:
@@ -130,3 +141,21 @@ class RunComparison(msgspec.Struct, frozen=True, kw_only=True):
             assert sample is not None  # the step is not before the first sample of either
             found |= {place: recording.losses[sample], f"{place}_step": recording.steps[sample]}
         return LossPair(step=step, **found)
+
+
+def _pair(one: LayerCourse | None, other: LayerCourse | None) -> LayerPair:
+    """Return a layer that one of the two may not have."""
+    names = dict.fromkeys(course.name for course in (one, other) if course is not None)
+    return LayerPair(
+        name=" / ".join(names),
+        before=_of("gradient_rms", one),
+        after=_of("gradient_rms", other),
+        stats={stat: (_of(stat, one), _of(stat, other)) for stat in COMPARED},
+    )
+
+
+def _of(stat: str, layer: LayerCourse | None) -> float | None:
+    if layer is None:
+        return None
+    course: Course = getattr(layer, stat)
+    return course.last if stat in ACTIVATION_STATS else course.median

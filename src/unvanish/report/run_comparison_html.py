@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from unvanish.core.recording import ACTIVATION_STATS
 from unvanish.core.run_comparison import LossPair, RunComparison
 from unvanish.report.before_after import Line
 from unvanish.report.figures.by_step import MARKED_EVENTS
@@ -12,12 +13,14 @@ from unvanish.report.pictures import of_runs
 from unvanish.report.raw_data import compact
 from unvanish.report.recording_html import EMBEDDED, EVENTS, drawn, embedded, glossary, title
 from unvanish.report.recording_words import cost_words, named, seen
+from unvanish.report.run_comparison_columns import cells_of, columns_of, footnote_of
 from unvanish.report.run_comparison_text import UNKNOWN, change, footnote, higher, loss_label, times, told_words
 from unvanish.report.template import page
 
 
 def render_run_comparison_html(pair: RunComparison) -> str:
     """Return the whole page: one file, under the same policy as that of a diagnosis."""
+    columns = columns_of(pair)
     small = replace(pair, before=embedded(pair.before, EMBEDDED // 2), after=embedded(pair.after, EMBEDDED // 2))
     return page(
         "runs.html.j2",
@@ -40,7 +43,10 @@ def render_run_comparison_html(pair: RunComparison) -> str:
         layers=pair.layers,
         change=change,
         footnote=footnote(pair),
-        glossary=glossary(),
+        columns=columns,
+        beside=footnote_of(columns),
+        cells=cells_of,
+        glossary=glossary(activations=any(column.stat in ACTIVATION_STATS for column in columns)),
     )
 
 

@@ -17,6 +17,7 @@ from unvanish.report.inert import cells, inert, sentence, shorten
 from unvanish.report.lines import as_text, print_lines, wrap
 from unvanish.report.numbers import MISSING, counted, plain, scientific
 from unvanish.report.recording_words import named, seen
+from unvanish.report.run_comparison_columns import cells_of, columns_of, footnote_of
 
 WIDEST = 110
 GLYPHS = "✗·…●○◉→"
@@ -67,7 +68,13 @@ def loss_label(pair: LossPair) -> str:
 
 def _lines(comparison: RunComparison, width: int) -> list[Text]:
     lines = [*_side("before", comparison.before, width), *_side("after", comparison.after, width)]
-    for block in (told_lines(comparison, width), _numbers(comparison, width), _layers(comparison, width)):
+    blocks = (
+        told_lines(comparison, width),
+        _numbers(comparison, width),
+        _layers(comparison, width),
+        _beside_gradients(comparison, width),
+    )
+    for block in blocks:
         lines += [Text(), *block] if block else []
     return lines
 
@@ -137,16 +144,42 @@ def _layers(comparison: RunComparison, width: int) -> list[Text]:
 
 def _bare(pairs: Sequence[Pair], heading: str) -> list[Text]:
     """Return the numbers alone, for a terminal that has no room for the dots."""
-    names = [shorten(pair.name, LONGEST_NAME) for pair in pairs]
-    wide = max(len("layer"), *map(cells, names))
-    lines, positions = [Text(f"  {'layer':<{wide}}{heading}", "dim")], fold(len(pairs))
+    return _listed([pair.name for pair in pairs], heading, [pair.beside for pair in pairs])
+
+
+def _listed(names: Sequence[str], heading: str, beside: Sequence[str]) -> list[Text]:
+    """Return a line for each layer, its name and the text beside it; long lists folded."""
+    short = [shorten(name, LONGEST_NAME) for name in names]
+    wide = max(len("layer"), *map(cells, short))
+    lines, positions = [Text(f"  {'layer':<{wide}}{heading}", "dim")], fold(len(names))
     for place, i in enumerate(positions):
         if i == "...":
             left_out = int(positions[place + 1]) - int(positions[place - 1]) - 1
             lines.append(Text(f"  ... {counted(left_out, 'layer')}", "dim"))
         else:
-            lines.append(Text(f"  {names[i]}{' ' * (wide - cells(names[i]))}{pairs[i].beside}"))
+            lines.append(Text(f"  {short[i]}{' ' * (wide - cells(short[i]))}{beside[i]}".rstrip()))
     return lines
+
+
+def _beside_gradients(comparison: RunComparison, width: int) -> list[Text]:
+    """Return what else both know of every layer, in as many columns as there is room for; the page has all."""
+    pairs, columns = comparison.layers, columns_of(comparison)
+    names = [inert(pair.name) for pair in pairs]
+    room = width - 2 - max([len("layer"), *(cells(shorten(name, LONGEST_NAME)) for name in names)])
+    heading, beside, shown = "", [""] * len(pairs), 0
+    for column in columns:
+        both = [" → ".join(cells_of(column, pair)) for pair in pairs]
+        wide = max(map(cells, [column.title, *both]))
+        if cells(heading) + wide + 2 > room:
+            break
+        heading += f"  {column.title:>{wide}}"
+        beside = [text + f"  {one:>{wide}}" for text, one in zip(beside, both, strict=True)]
+        shown += 1
+    if not shown:
+        return []
+    left_out = ", ".join(column.title for column in columns[shown:])
+    note = footnote_of(columns[:shown]) + (f"; no room for {left_out}" if left_out else "")
+    return [*_listed(names, heading, beside), *wrap(Text(note, "dim"), width, "  ", "  ")]
 
 
 def _beside(pair: LayerPair) -> str:
