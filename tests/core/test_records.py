@@ -22,6 +22,7 @@ from unvanish.core.network import Edge, Layer, Network, WeightStats
 from unvanish.core.observation import DataInfo, LossInfo, Observation, OptimizerInfo
 from unvanish.core.profile import LayerProfile, Profile
 from unvanish.core.recording import Recording
+from unvanish.errors import UsageError
 
 
 def record_classes() -> list[type[msgspec.Struct]]:
@@ -201,8 +202,27 @@ def test_a_recording_gives_arrays() -> None:
     assert (array.shape, array.dtype) == ((3, 2), np.float64)
     assert np.array_equal(array, np.array([[1, math.inf], [math.nan, 4], [5, 6]]), equal_nan=True)
     assert recording.stats == ("gradient_norm", "movement")
-    with pytest.raises(KeyError, match="update_norm"):
-        recording.array("update_norm")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "hint"),
+    [
+        ("gradient_norms", "recording.array('gradient_norm')"),
+        ("zzz", "one of these, or recording.frame() for all of them"),
+    ],
+)
+def test_a_statistic_that_was_not_recorded_is_refused_with_those_that_were(wanted: str, hint: str) -> None:
+    rows = {"gradient_norm": ((1.0, 2.0),), "movement": ((0.0, 0.0),)}
+    recording = Recording(layers=("a", "b"), sizes=(4, 9), steps=(0,), losses=(1.0,), rows=rows)
+    with pytest.raises(UsageError) as caught:
+        recording.array(wanted)
+    assert str(caught.value).splitlines() == [
+        f"the recording has no statistic {wanted!r}",
+        "  found:  those that were recorded: gradient_norm, movement",
+        "  samples: 1",
+        "  layers: 2",
+        f"  try:    {hint}",
+    ]
 
 
 @pytest.mark.parametrize(("steps", "layers"), [(0, 2), (3, 0), (0, 0)])

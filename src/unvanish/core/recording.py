@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from unvanish.core import document
 from unvanish.core.renderers import render
 from unvanish.core.saving import save
 from unvanish.core.watch_cost import WatchCost
+from unvanish.errors import UsageError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -123,9 +125,17 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(self.rows)
 
     def array(self, stat: str) -> NDArray[np.float64]:
-        """Return one statistic as a float64 array of shape (samples, layers); raise KeyError if not recorded."""
+        """Return one statistic as a float64 array of shape (samples, layers); raise UsageError if not recorded."""
         import numpy as np  # here, because it alone takes longer to import than all of unvanish
 
+        if stat not in self.rows:
+            near = difflib.get_close_matches(str(stat), self.rows, n=1)
+            raise UsageError(
+                f"the recording has no statistic {stat!r}",
+                found=f"those that were recorded: {', '.join(self.rows) or 'none'}",
+                numbers={"samples": len(self.steps), "layers": len(self.layers)},
+                hint=f"recording.array({near[0]!r})" if near else "one of these, or recording.frame() for all of them",
+            )
         return np.asarray(self.rows[stat], dtype=np.float64).reshape(len(self.steps), len(self.layers))
 
     def gradient_rms(self) -> NDArray[np.float64]:
