@@ -66,5 +66,98 @@ def test_layers_that_were_not_seen_at_work_have_the_same_names(name):
         out = net(x)
         (out[0] if isinstance(out, tuple) else out).sum().backward()
         opt.step()
-    assert seen.words == []
+    assert [kind for _, kind, _ in seen.words] == (["left out"] if name in ("normed", "words") else [])
     assert list(registered(net)) == seen.layers
+
+
+def told_of(net, x, opt=None):
+    opt = torch.optim.SGD(net.parameters(), lr=0.1) if opt is None else opt
+    with watched(net, 1) as seen:
+        for _ in range(3):
+            opt.zero_grad()
+            net(x).square().mean().backward()
+            opt.step()
+    assert all((step, kind) == (0, "left out") for step, kind, _ in seen.words)
+    return seen.layers, [text for _, _, text in seen.words]
+
+
+class Own(nn.Module):
+    """Has matrices of its own: one that is used as it is, one that is changed first, one that nothing uses."""
+
+    def __init__(self):
+        super().__init__()
+        self.plain, self.changed = nn.Parameter(torch.randn(6, 6)), nn.Parameter(torch.randn(6, 6))
+        self.shift, self.unused = nn.Parameter(torch.zeros(1, 6)), nn.Linear(6, 6)
+
+    def forward(self, x):
+        return (x @ self.plain + self.shift) @ (2 * self.changed)
+
+
+class Listed(nn.Module):
+    """Keeps layers where PyTorch does not find them."""
+
+    def __init__(self):
+        super().__init__()
+        self.hidden, self.head = [nn.Linear(6, 6) for _ in range(2)], nn.Linear(6, 2)
+
+    def forward(self, x):
+        for layer in self.hidden:
+            x = torch.relu(layer(x))
+        return self.head(x)
+
+    def everything(self):
+        return [*self.parameters(), *(p for layer in self.hidden for p in layer.parameters())]
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_a_table_that_is_looked_up_is_said_to_have_no_row(sparse):
+    net = nn.Sequential(nn.Embedding(11, 6, sparse=sparse), nn.LayerNorm((5, 6)), nn.Linear(6, 2))
+    layers, told = told_of(net, torch.randint(0, 11, (3, 5)))
+    assert layers == ["2"]
+    assert told == ["not in the table: 0 (a table that is looked up)"]
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm.*:FutureWarning")
+@pytest.mark.parametrize(
+    "computed",
+    [
+        nn.utils.parametrizations.weight_norm,
+        nn.utils.parametrizations.spectral_norm,
+        nn.utils.parametrizations.orthogonal,
+        nn.utils.weight_norm,
+    ],
+)
+def test_a_kernel_that_is_computed_is_said_to_have_no_row(computed):
+    layers, told = told_of(nn.Sequential(computed(nn.Linear(6, 6)), nn.Tanh(), nn.Linear(6, 2)), torch.randn(3, 6))
+    assert layers == ["2"]
+    assert told == ["not in the table: 0 (weights computed from other parameters)"]
+
+
+def test_a_matrix_that_no_layer_multiplies_by_as_it_is_is_said_to_have_no_row():
+    layers, told = told_of(Own(), torch.randn(3, 6))
+    assert layers == ["plain"]
+    assert told == ["not in the table: changed, unused (no kernel of a layer in the first pass)"]
+
+
+def test_of_many_layers_the_first_are_named():
+    net = nn.Sequential(*(nn.utils.parametrizations.weight_norm(nn.Linear(6, 6)) for _ in range(9)), nn.Linear(6, 2))
+    _, (told,) = told_of(net, torch.randn(3, 6))
+    assert told == "not in the table: 0, 1, 2, 3 and 5 more (weights computed from other parameters)"
+
+
+def test_layers_that_the_optimizer_alone_knows_are_said_to_have_no_row():
+    net = Listed()
+    layers, (told,) = told_of(net, torch.randn(3, 6), torch.optim.SGD(net.everything(), lr=0.1))
+    assert layers == ["head"]
+    assert told.startswith("not in the table: 2 matrices that SGD steps and the model does not know")
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_nothing_is_said_of_a_layer_that_has_a_row_or_is_not_trained(frozen):
+    net = nn.Sequential(nn.Embedding(11, 6), nn.Linear(6, 6), nn.RNNCell(6, 4))
+    net[0].weight.requires_grad_(False)
+    net[1].weight.requires_grad_(not frozen)
+    assert told_of(net[1:], torch.randn(3, 6))[1] == []
+    tied = nn.Sequential(nn.Embedding(11, 6), nn.Linear(6, 11, bias=False))
+    tied[0].weight = tied[1].weight
+    assert told_of(tied, torch.randint(0, 11, (3,)))[1] == []

@@ -9,15 +9,10 @@ import torch
 from unvanish.torch.compat import BATCH_NORM
 from unvanish.torch.names import owners_of
 
-_NO_KERNEL = (
-    BATCH_NORM,
-    torch.nn.Embedding,
-    torch.nn.EmbeddingBag,
-    torch.nn.GroupNorm,
-    torch.nn.LayerNorm,
-    torch.nn.RMSNorm,
-)
-"""Modules whose weights scale or are looked up: what has more than one axis there is no matrix."""
+LOOK_UPS = (torch.nn.Embedding, torch.nn.EmbeddingBag)
+"""Modules whose weights are looked up."""
+NORMS = (BATCH_NORM, torch.nn.GroupNorm, torch.nn.LayerNorm, torch.nn.RMSNorm)
+"""Modules whose weights scale and shift: what has more than one axis there is no matrix."""
 
 
 def registered(model: torch.nn.Module) -> dict[str, torch.Tensor]:
@@ -32,7 +27,7 @@ def registered(model: torch.nn.Module) -> dict[str, torch.Tensor]:
         path, local = owners[id(parameter)]
         module = modules.get(path, model)
         computed = "parametrizations." in name or local.endswith(("_g", "_v"))
-        if parameter.ndim < 2 or computed or isinstance(module, _NO_KERNEL):
+        if parameter.ndim < 2 or computed or isinstance(module, (*LOOK_UPS, *NORMS)):
             continue
         if isinstance(module, torch.nn.RNNBase) and local != "weight_ih_l0":
             continue

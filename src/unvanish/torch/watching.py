@@ -23,6 +23,7 @@ from unvanish.torch.first_pass import FirstPass
 from unvanish.torch.held_passes import HeldPasses
 from unvanish.torch.hooks import Hooks
 from unvanish.torch.later import Later
+from unvanish.torch.left_out import left_out
 from unvanish.torch.looks import Looks
 from unvanish.torch.norms import local
 from unvanish.torch.owned import Owned
@@ -250,6 +251,8 @@ class Watching:
         self._takes.begins(list(kernels), [kernel.numel() for kernel in kernels.values()], type(optimizer).__name__)
         if why:
             self._takes.says(0, "order", f"layers stand in the order in which their modules are registered: {why}")
+        for line in left_out(self._model, kernels.values(), optimizer):
+            self._takes.says(0, "left out", line)
         self._into.begin(list(kernels))
         if any(local(kernel) is not kernel for kernel in kernels.values()):
             self._takes.says(0, "shard", "norms and counts are of the part of each kernel that this process holds")
