@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from msgspec.structs import replace
 from unvanish.adapters import BACKENDS, is_installed, missing_backend
 from unvanish.errors import ScriptError, UnvanishError
 from unvanish.script.gate import legacy_refused, wants_legacy
+from unvanish.script.no_module import hint_of
 from unvanish.script.outcome import ScriptRun
 from unvanish.script.trace import last_line, own_traceback
 from unvanish.watching.session import Enough
@@ -103,8 +103,8 @@ def _raised(run: ScriptRun, failure: BaseException) -> ScriptError:
     hint = f"run `python {_quoted(run.script)}` by itself until it trains, then {run.command} it again"
     if run.observation is not None:
         hint = f"the report covers what was measured until then; repair the error, then {run.command} again"
-    if isinstance(failure, ModuleNotFoundError) and failure.name:
-        hint = f"the script runs in the Python of unvanish: {_quoted(sys.executable)} -m pip install {failure.name}"
+    if isinstance(failure, ModuleNotFoundError) and failure.name and "." not in failure.name:
+        hint = hint_of(failure.name, run.script, run.command)
     if isinstance(failure, EOFError) or kind == "BdbQuit":
         hint = "a script that asks for input needs --verbose, which shows what it writes and lets it read"
     return ScriptError(
