@@ -83,3 +83,19 @@ def test_live_tells_each_layer_and_where_the_recording_is(tmp_path, monkeypatch)
     lines = stream.getvalue().splitlines()
     assert "step 0  loss " in lines[0]
     assert lines[-1] == f"recording: {watch.run}"
+
+
+def test_units_that_are_dead_are_told_at_the_end_of_a_fit_and_stop_nothing(tmp_path, capsys):
+    keras.utils.set_random_seed(0)
+    hidden = [keras.layers.Dense(32, "relu", kernel_initializer="he_normal") for _ in range(4)]
+    model = keras.Sequential([keras.Input((8,)), *hidden, keras.layers.Dense(1, "sigmoid")])
+    model.compile(keras.optimizers.SGD(0.01), "binary_crossentropy")
+    hidden[2].bias.assign(np.r_[np.full(31, -30.0), 0.0].astype("float32"))
+    x = np.random.default_rng(0).normal(size=(32, 8)).astype("float32")
+    watch = unvanish.keras.Watch(every=1, stop_on="error", folder=tmp_path)
+    model.fit(x, (x[:, 0] > 0).astype("float32"), batch_size=32, epochs=20, verbose=0, callbacks=[watch])
+    found = watch.recording
+    assert found.total_steps == 20
+    assert found.looked_into().sum() == 1
+    assert [(event.kind, event.code, event.step) for event in found.events] == [("finding", "GF202", 0)]
+    assert capsys.readouterr().err.count("[GF202]") == 1

@@ -139,6 +139,20 @@ class Run:
         events = self._nonfinite.unlocated()
         return [*events, *self._stops(events)]
 
+    def _judged_at_the_end(self) -> list[Event]:
+        """Have the rules judge what the last samples show; nothing is stopped by that any more."""
+        if self._stream is None or self._header is None:
+            return []
+        events = self._stream.end(self._header)
+        self._tell_first(events)
+        return events
+
+    def _tell_first(self, events: Sequence[Event]) -> None:
+        """Tell the first finding: of several the root cause."""
+        found = next((event for event in events if event.kind == "finding"), None)
+        if found is not None:
+            self._tell(found.text)
+
     def _stops(self, events: Sequence[Event]) -> list[Event]:
         """Return the event that the training is stopped, where these stop it; it is told."""
         stopped = self._stop.hears(events)
@@ -162,9 +176,16 @@ class Run:
     def ends(self, steps: int | None = None) -> None:
         """Write what is left. May be called again. steps: that were taken; None where nobody counted to the end."""
         recorder, self._recorder = self._recorder, None
+
+        def charged() -> WatchCost:
+            if recorder is not None:
+                self.pace.charged(recorder.spent)
+            return self.cost
+
         if recorder is not None:
             recorder.do(self._unlocated)
-        if recorder is not None and not recorder.close(self._last + 1 if steps is None else steps, lambda: self.cost):
+            recorder.do(self._judged_at_the_end)
+        if recorder is not None and not recorder.close(self._last + 1 if steps is None else steps, charged):
             self._tell("the last samples are still being read: the recording ends before them")
         view, self._view = self._view, None
         if view is not None:
@@ -208,9 +229,7 @@ class Run:
         if self._recorder is not None:
             self.pace.charged(self._recorder.spent)
         events = [event for hear in self._listeners for event in hear(header, row)]
-        found = next((event for event in events if event.kind == "finding"), None)
-        if found is not None:  # of several the first: the root cause
-            self._tell(found.text)
+        self._tell_first(events)
         return [*events, *self._stops(events)]
 
     def glance(self, step: int, mean: Callable[[], float], steps: int) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import statistics
+import time
 from collections import deque
+from collections.abc import Collection
 
 from msgspec.structs import replace
 
@@ -20,6 +22,13 @@ _KEPT = 20
 """Samples that a rule may look back on."""
 _TAIL = 5
 """Samples whose median loss stands for where the loss is now: a single batch says little."""
+
+
+PATIENCE = 2.0
+"""Seconds of a judgment from which on none is made at the end, where it is waited for: 100 layers take less than 1."""
+LASTS = frozenset({"blocked", "dead", "saturated"})
+"""Verdicts on what stays as it is. How steep the gradients are over the depth changes while a network learns: at the
+end of a training that went well they may be steeper than they ever were, and do no harm."""
 
 
 def loss_unknown(header: Header, row: Row) -> bool:
@@ -47,6 +56,12 @@ class Stream:
         self._rows: deque[Row] = deque(maxlen=_KEPT)
         self._samples = self._looks = 0
         self._first_look: Profile | None = None
+        self._look: Row | None = None
+        """The last sample that was looked into."""
+        self._judged: Row | None = None
+        """The last sample that was judged."""
+        self._took = 0.0
+        """Seconds of the last judgment."""
         self._known: set[str] = set()
 
     def of_batches(self, size: int) -> None:
@@ -70,19 +85,43 @@ class Stream:
         self._rows.append(row)
         into = bool(as_recording(header, [row]).looked_into()[0])
         self._looks += into
+        self._look = row if into else self._look
         due = _is_power(self._samples) or (into and _is_power(self._looks))
-        if not JUDGES or not due or loss_unknown(header, row):
+        return self._judge(header, row) if due else []
+
+    def end(self, header: Header) -> list[Event]:
+        """Judge once more, now that no sample comes any more: the last one, and the last that was looked into.
+
+        Told is what LASTS and came up since they were judged, and what the units do, now that the loss has had its
+        time. An event has the step of the sample that shows it.
+        """
+        last = self._rows[-1] if self._rows else None
+        rows = [None if last is self._judged else last, None if last is self._look else self._look]
+        if last is not None and self._took > PATIENCE and any(row is not None for row in rows):
+            text = f"the last samples are not judged: with so many layers that takes {self._took:.1f} s or more"
+            return [Event(step=last.step, seconds=last.seconds, kind="unjudged", text=text)]
+        return [event for row in rows if row is not None for event in self._judge(header, row, LASTS)]
+
+    def _judge(self, header: Header, row: Row, words: Collection[str] | None = None) -> list[Event]:
+        """Let the rules judge a sample, with the latest ones; return what they had not found before.
+
+        words: verdicts to leave it at; None for all.
+        """
+        if not JUDGES or loss_unknown(header, row):
             return []
-        recording = as_recording(header, self._rows)
+        self._judged, began = row, time.perf_counter()
+        own, recent = as_recording(header, [row]), as_recording(header, self._rows)
         size = self._start.data.batch_size
-        profile = sampled_profile(self._start.network, recording, -1, batch_size=size, dtype=self._dtype)
+        profile = sampled_profile(self._start.network, own, 0, batch_size=size, dtype=self._dtype)
         profiles: tuple[Profile, ...] = (profile,)
-        if into and self._first_look is not None:
-            usual = [row.loss for row in [*self._rows][-_TAIL:] if math.isfinite(row.loss)]
-            profiles = (self._first_look, replace(profile, loss=statistics.median(usual or [profile.loss])))
-        self._first_look = profile if into and self._first_look is None else self._first_look
-        found = JUDGES[-1](replace(self._start, recording=recording, profiles=profiles))
-        new = [finding for finding in found if finding.code not in self._known]
+        if row is self._look:
+            if self._first_look is not None:
+                usual = [row.loss for row in [*self._rows][-_TAIL:] if math.isfinite(row.loss)]
+                profiles = (self._first_look, replace(profile, loss=statistics.median(usual or [profile.loss])))
+            self._first_look = self._first_look or profile
+        found = JUDGES[-1](replace(self._start, recording=recent, profiles=profiles))
+        self._took = time.perf_counter() - began
+        new = [f for f in found if f.code not in self._known and (words is None or f.verdict in words)]
         self._known.update(finding.code for finding in new)
         return [_event(finding, row) for finding in new]
 
