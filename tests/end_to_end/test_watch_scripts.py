@@ -105,3 +105,30 @@ def test_what_cannot_be_watched_is_said(text, arguments, code, told, tmp_path):
     done = run(tmp_path, "-m", "unvanish", "watch", "train.py", *arguments)
     assert done.returncode == code, done.stderr
     assert told in done.stderr
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(("ending", "code"), [("", 2), ("raise ValueError('no')\n", 3)])
+def test_what_could_not_be_recorded_is_said_with_the_steps_that_ran(ending, code, tmp_path):
+    (tmp_path / "train.py").write_text(LOOP.replace("step in range(8)", "step in range(300)") + ending)
+    (tmp_path / ".unvanish").write_text("in the way")
+    done = run(tmp_path, "-m", "unvanish", "watch", "train.py")
+    assert done.returncode == code
+    assert done.stderr.count("unvanish: nothing can be recorded: ") == 1
+    told = done.stderr[done.stderr.rindex("error: train.py") :]
+    if ending:
+        assert told.startswith("error: train.py raised an error after 300 training steps\n")
+    else:
+        assert "  found:  [Errno " in told
+        assert "  training steps seen: 300\n" in told
+    assert "  try:    run it where .unvanish can be made and written" in told
+
+
+@pytest.mark.torch
+def test_a_script_that_fails_between_two_samples_is_said_to_have_taken_all_its_steps(tmp_path):
+    (tmp_path / "train.py").write_text(
+        LOOP.replace("step in range(8)", "step in range(300)") + "raise ValueError('no')\n"
+    )
+    done = run(tmp_path, "-m", "unvanish", "watch", "train.py")
+    assert "error: train.py raised an error after 300 training steps\n" in done.stderr
+    assert unvanish.load(tmp_path / ".unvanish" / "train" / "run-1").total_steps == 300

@@ -14,6 +14,7 @@ from torch.nn import functional
 from torch_loops import LOOPS, STEPS, Net, data, patched
 
 import unvanish
+from unvanish.errors import UsageError
 
 pytestmark = pytest.mark.torch
 
@@ -241,3 +242,22 @@ def test_a_loop_without_a_step_is_said_to_be_recorded_nowhere(steps, capsys):
         for _ in range(steps):
             torch.optim.SGD(net.parameters(), 0.1).step()
     assert ("nothing was recorded" in capsys.readouterr().err) == (steps == 0)
+
+
+def test_a_recording_that_could_not_be_written_says_why_and_how_many_steps_ran(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    net, (x, y) = Net(), data()
+    opt = torch.optim.SGD(net.parameters(), 0.1)
+    with unvanish.watch(net, folder=tmp_path / "file") as watch:
+        for _ in range(123):
+            opt.zero_grad()
+            functional.cross_entropy(net(x), y).backward()
+            opt.step()
+    assert watch.run is None
+    with pytest.raises(UsageError) as caught:
+        _ = watch.recording
+    error = caught.value
+    assert error.what == "nothing of the training could be recorded"
+    assert str(tmp_path / "file") in error.found
+    assert error.numbers == {"steps": 123}
+    assert error.hint == "folder=..., one that can be made and written"

@@ -128,6 +128,7 @@ def test_a_file_that_cannot_be_made_is_told_once(tmp_path):
     one.put(0, numbers())
     assert one.close(1, lambda: None)
     assert len(told) == 1
+    assert told[0].startswith("nothing can be recorded: ")
 
 
 def test_a_full_database_is_told_once_and_what_was_committed_stays(tmp_path, monkeypatch):

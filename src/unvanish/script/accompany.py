@@ -62,7 +62,7 @@ def _told(found: ScriptRun, runs: list[Run]) -> ScriptRun:
     if found.outcome == "finished":
         error: UnvanishError = UsageError(
             f"{found.script.name} was trained, and nothing of it could be recorded",
-            found="see the line above that says why",
+            found=next((run.unwritten for run in runs if run.unwritten), "see the line above that says why"),
             numbers={"training steps seen": sum(run.steps for run in runs)},
             hint="run it where .unvanish can be made and written",
         )

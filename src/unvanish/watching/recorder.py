@@ -183,7 +183,7 @@ class Recorder:
             write(self._file)
         except Exception as error:  # full disk, no rights, a folder that is gone
             self._broken = True
-            self._fail(f"the recording ends here: {error}")
+            self._fail(f"{'nothing can be recorded' if self._file is None else 'the recording ends here'}: {error}")
 
     def _fail(self, text: str) -> None:
         with contextlib.suppress(Exception):

@@ -57,10 +57,12 @@ class Run:
         self._view, tell = view, tell if view is None else view.tell
         self.folder: Path | None = None
         """Where the recording is, once it is begun."""
+        self.unwritten = ""
+        """Why there is none, where none could be begun."""
         self._title, self._framework, self._home, self._tell = title, framework, home, tell
         self._header: Header | None = None
         self._recorder: Recorder | None = None
-        self._last = -1
+        self._last, self._steps = -1, 0
         self._losses: list[float] = []
         self._mean = (0.0, 0)
         """Of the losses at the last glance: their sum since Keras began to take means, and how many they are."""
@@ -176,6 +178,7 @@ class Run:
     def ends(self, steps: int | None = None) -> None:
         """Write what is left. May be called again. steps: that were taken; None where nobody counted to the end."""
         recorder, self._recorder = self._recorder, None
+        self._steps = self._steps if steps is None else steps
 
         def charged() -> WatchCost:
             if recorder is not None:
@@ -185,7 +188,7 @@ class Run:
         if recorder is not None:
             recorder.do(self._unlocated)
             recorder.do(self._judged_at_the_end)
-        if recorder is not None and not recorder.close(self._last + 1 if steps is None else steps, charged):
+        if recorder is not None and not recorder.close(self.steps if steps is None else steps, charged):
             self._tell("the last samples are still being read: the recording ends before them")
         view, self._view = self._view, None
         if view is not None:
@@ -193,8 +196,8 @@ class Run:
 
     @property
     def steps(self) -> int:
-        """Return the number of steps up to the last sample."""
-        return self._last + 1
+        """Return how many steps were taken; before the end, and where nobody counted, up to the last sample."""
+        return max(self._steps, self._last + 1)
 
     @property
     def cost(self) -> WatchCost:
@@ -203,7 +206,14 @@ class Run:
 
     @property
     def recording(self) -> Recording:
-        """Return what was recorded; raise UsageError before the first sample was written."""
+        """Return what was recorded; raise UsageError before the first sample was written, or where none can be."""
+        if self.unwritten:
+            raise UsageError(
+                "nothing of the training could be recorded",
+                found=self.unwritten,
+                numbers={"steps": self.steps},
+                hint="folder=..., one that can be made and written",
+            )
         if self.folder is None:
             raise UsageError(
                 "nothing was recorded yet",
@@ -213,8 +223,12 @@ class Run:
         return read(self.folder)
 
     def _file(self, header: Header) -> RecordingFile:
-        made = self._own_folder()
-        file = RecordingFile(made / "recording.sqlite", header)
+        try:
+            made = self._own_folder()
+            file = RecordingFile(made / "recording.sqlite", header)
+        except Exception as error:  # the recorder tells it
+            self.unwritten = f"{error}"
+            raise
         self.folder = made
         return file
 
