@@ -137,7 +137,7 @@ def test_a_loop_without_an_end_is_ended():
 
 SUMS = {
     "one": gradient_sums,
-    "several": lambda g: sums_of([g, 2 * g, g[:2]], zeros=True),
+    "several": lambda g: sums_of([g, 2 * g, g[:2]], [g, 2 * g, g[:2]]),
     "moved": lambda g: moved_of([g, g[:2]], [2 * g, 3 * g[:2]]),
 }
 

@@ -24,7 +24,7 @@ from stepped import (
 )
 
 from unvanish.core.recording import STEP_STATS, WATCH_STATS
-from unvanish.keras import norms as norms_module
+from unvanish.keras import spaced as spaced_module
 from unvanish.keras.running import Running
 from unvanish.keras.shadow import shadowed
 from unvanish.watching.pace import Pace
@@ -180,8 +180,8 @@ def test_zeros_and_entries_that_are_not_numbers_are_counted():
 
 
 def test_large_kernels_are_sampled_without_bias(monkeypatch):
-    monkeypatch.setattr(norms_module, "EXACT_TOTAL", 100)
-    monkeypatch.setattr("unvanish.keras.tally.SAMPLE", 1024)
+    monkeypatch.setattr(spaced_module, "EXACT_TOTAL", 100)
+    monkeypatch.setattr(spaced_module, "SAMPLE", 1024)
     model = keras.Sequential([keras.Input((80,)), L.Dense(60, use_bias=False), L.Dense(3)])
     model.compile(keras.optimizers.SGD(0.1), "mse")
     rng = np.random.default_rng(0)

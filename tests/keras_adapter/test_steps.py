@@ -25,7 +25,7 @@ from stepped import (
 
 from unvanish.core.recording import LAYER_STATS
 from unvanish.keras import backends
-from unvanish.keras import tally as tally_module
+from unvanish.keras import spaced as spaced_module
 from unvanish.keras.steps import watched
 from unvanish.watching.session import Enough, Plan, Session
 
@@ -157,8 +157,8 @@ def test_entries_that_are_not_numbers_are_counted(large, monkeypatch):
 
 
 def test_large_kernels_are_sampled_without_bias(monkeypatch):
-    monkeypatch.setattr(tally_module, "EXACT_TOTAL", 100)
-    monkeypatch.setattr(tally_module, "SAMPLE", 1024)
+    monkeypatch.setattr(spaced_module, "EXACT_TOTAL", 100)
+    monkeypatch.setattr(spaced_module, "SAMPLE", 1024)
     model = keras.Sequential([keras.Input((80,)), L.Dense(60, use_bias=False), L.Dense(1)])
     model.compile(keras.optimizers.SGD(0.1), "mse")
     rng = np.random.default_rng(0)

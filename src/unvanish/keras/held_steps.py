@@ -56,15 +56,16 @@ class HeldSteps:
         )  # its gradients overflow as it searches
         self._wanted = self._size <= LARGEST and model.steps_per_execution == 1 and not scaled
         self._held: list[Held] = []
+        self._keeper: backends.Keeper | None = None
 
     def tapped(self, norms: Any, begins: Callable[[Any], object] | None = None) -> Callable[..., Any]:
-        """Return the tapped train step, which hands out its batch and the weights that it began with, too.
+        """Return the tapped train step, which hands out its batch and keeps the weights that it began with, too.
 
         begins: is given the batch of each step before it, where Python runs there.
         """
         backend = backends.current()
-        keeps = self._wanted
-        tap = backend.keeping(self._model, norms, self._weights) if keeps else backend.tapped(self._model, norms)
+        self._keeper = backend.keeping(self._model, norms, self._weights) if self._wanted else None
+        tap = backend.tapped(self._model, norms) if self._keeper is None else self._keeper.step
         if begins is None or not backend.BEFORE:
             return tap
 
@@ -73,6 +74,19 @@ class HeldSteps:
             return tap(batch)
 
         return step
+
+    @property
+    def waits(self) -> bool:
+        """Say whether what is held must be read before a tapped step is taken."""
+        return self._keeper is not None and self._keeper.waits and bool(self._held)
+
+    def run(self, function: Callable[..., Any], arguments: tuple[Any, ...], *, look: bool = False) -> Any:
+        """Take a tapped step; `function` is compiled of it. look: whether what it begins with is wanted anyway."""
+        return function(*arguments) if self._keeper is None else self._keeper.run(function, arguments, look=look)
+
+    def begun(self, sums: dict[str, Any]) -> list[Any] | None:
+        """Return what the step began with that handed this out; None where that is not kept."""
+        return self._keeper.begun(sums) if self._keeper is not None and "weights" in sums else None
 
     def hold(self, step: int, sums: dict[str, Any], numbers: Numbers) -> Numbers | None:
         """Hold a step; return what is to be read of it, None where it is not held.
@@ -104,7 +118,7 @@ class HeldSteps:
                 return None
             if first.spoilt:
                 self._held, self._wanted = [], False
-                weights = backends.current().begun(first.sums, self._weights)
+                weights = self._keeper.begun(first.sums) if self._keeper is not None else []
                 return self._kept(first, weights, locate(self._model, first.batch, weights))
         return None
 

@@ -72,32 +72,34 @@ class Looks:
         self._shapes: Any = None
         """Of the first batch: one of another shape, as an epoch's last, would be compiled for anew."""
         self._table: Any = None
-        self._over = self._due = False
+        self._over = self.due = False
+        """due: whether the step that comes, or is over, is looked into."""
         why = _why_not(model)
         if why:
             self._give_up(why)
 
     def begin(self) -> None:
         """Be told that the step that comes is sampled."""
-        self._due = self._pace.looks and not self._over
+        self.due = self._pace.looks and not self._over
 
     def before(self, batch: Any) -> None:
         """Be told of a step that begins, with its batch; the variables are as it finds them."""
-        if self._due:
+        if self.due:
             self._guarded(batch, ())
 
-    def after(self, sums: dict[str, Any]) -> None:
-        """Be told of a sampled step that is over, with what it handed out."""
-        if not self._due or backends.current().BEFORE:
+    def after(self, sums: dict[str, Any], begun: Callable[[dict[str, Any]], Sequence[Any] | None]) -> None:
+        """Be told of a sampled step that is over, with what it handed out. begun: gives what it began with."""
+        if not self.due or backends.current().BEFORE:
             return
-        if "weights" not in sums:
+        values = begun(sums)
+        if values is None:
             self._give_up("a step of this training does not hand out what it began with")
             return
-        self._guarded(sums["batch"], backends.current().begun(sums, self._variables))
+        self._guarded(sums["batch"], values)
 
     def taken(self) -> Callable[[], NDArray[np.float64]] | None:
         """Return what reads the numbers of the last step, of shape (ACTIVATION_STATS, kernels); None: not looked at."""
-        table, self._table, self._due = self._table, None, False
+        table, self._table, self.due = self._table, None, False
         if table is None:
             self._pace.not_looked()
             return None
@@ -135,7 +137,7 @@ class Looks:
         return _table([_seen(place, taps, marked) for place in self._places], self._places)
 
     def _give_up(self, why: str) -> None:
-        self._over, self._due, self._table = True, False, None
+        self._over, self.due, self._table = True, False, None
         self._says(f"activations are not recorded: {why}")
 
 
@@ -168,7 +170,7 @@ def _table(seen: Sequence[_Seen], places: Sequence[Place]) -> Any:
     """
     backend, ops = backends.current(), keras.ops
     tensors = [one.made for one in seen] + [one.given for one in seen]
-    sums = ops.cast(backend.sums_of([backend.still(value) for value in tensors], zeros=False), backend.SUMS)
+    sums = ops.cast(backend.sums_of([backend.still(value) for value in tensors]), backend.SUMS)
     counts = np.array([[max(int(np.prod(value.shape)), 1)] for value in tensors], dtype=np.float64)
     moments = ops.concatenate([sums[:, :1], sums[:, 1:2] / ops.cast(counts, backend.SUMS)], axis=1)
     shares = [[_dead(one, place), _saturated(one, place)] for one, place in zip(seen, places, strict=True)]

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unvanish.keras import backends
-from unvanish.keras.tally import EXACT_TOTAL, Sums, stride
+from unvanish.keras.spaced import spaced
+from unvanish.keras.tally import Sums
 
 Row = Sequence[float]
 
@@ -30,11 +31,9 @@ class Norms:
     """Take the sums for a list of kernels; meets what `backends.tapped` asks of a Tally. Holds no arrays."""
 
     def __init__(self, kernels: Sequence[Any]) -> None:
-        """kernels: variables. Of large networks the weights and updates are sampled as a Tally does."""
+        """kernels: variables. Of large networks a choice of entries stands for all, but in the gradient's norm."""
         self.kernels = list(kernels)
-        self._sizes = [int(np.prod(kernel.shape, dtype=np.int64)) for kernel in self.kernels]
-        exact = sum(self._sizes) <= EXACT_TOTAL
-        self._strides = [1 if exact else stride(size) for size in self._sizes]
+        self._spaced = spaced([kernel.shape for kernel in self.kernels])
 
     def read(self) -> tuple[Any, ...]:
         """Return the chosen entries of the kernels as they are now (copies, not the live variables)."""
@@ -43,8 +42,7 @@ class Norms:
 
     def chosen(self, index: int, value: Any) -> Any:
         """Return the value (a tensor) of the kernel of that index, or of a large network a choice of its entries."""
-        value = backends.current().still(value)
-        return value if self._strides[index] == 1 else keras.ops.reshape(value, (-1,))[:: self._strides[index]]
+        return self._spaced[index].of(backends.current().still(value))
 
     def gradients(self, gradients: Mapping[int, Any]) -> Any:
         """Return (kernels, 4): scale, squares, non-finite, zeros of each kernel's gradient, id(variable) -> gradient.
@@ -54,10 +52,11 @@ class Norms:
         backend, keys = backends.current(), [id(kernel) for kernel in self.kernels]
         values = [gradients.get(key) for key in keys]
         still = [None if value is None else backend.still(value) for value in values]
+        chosen = [p.of(value) for p, value in zip(self._spaced, still, strict=True) if value is not None]
         none = [
-            (1.0, 0.0, 0.0, size) if key in gradients else _NAN for key, size in zip(keys, self._sizes, strict=True)
+            (1.0, 0.0, 0.0, p.entries) if key in gradients else _NAN for key, p in zip(keys, self._spaced, strict=True)
         ]
-        return _rows(still, none, lambda there: backend.sums_of(there, zeros=True))
+        return _rows(still, none, lambda there: backend.sums_of(there, chosen))
 
     def filled(self, found: Sums) -> Sums:
         """Return one tensor (kernels + 1, columns), of whose last row the first are the loss and its scale."""
@@ -72,16 +71,23 @@ class Norms:
         table = _beside([gradient, moved])
         return {"numbers": keras.ops.concatenate([table, last])}
 
+    def as_of_a_step(self, values: Sequence[Any]) -> Any:
+        """Return the tensor of a sample whose gradients, weights and updates are all these, one for each kernel."""
+        gradients = self.gradients({id(kernel): value for kernel, value in zip(self.kernels, values, strict=True)})
+        before = tuple(self.chosen(index, value) for index, value in enumerate(values))
+        after = tuple(2 * value for value in before)
+        return self.filled({"gradients": gradients, "before": before, "after": after})["numbers"]
+
     def numbers(self, table: NDArray[Any]) -> tuple[float, NDArray[np.float64]]:
         """Return the loss and the statistics (stats of core.recording.STEP_STATS, kernels) from a sample's tensor."""
         table = np.asarray(table, dtype=np.float64)
         loss, scale = table[-1, :2]
         rows = table[:-1]
-        share = np.sqrt([math.ceil(n / step) / n for n, step in zip(self._sizes, self._strides, strict=True)])
+        share = np.array([places.entries / places.size for places in self._spaced])
         with np.errstate(invalid="ignore", over="ignore"):
             gradient = rows[:, 0] * np.sqrt(rows[:, 1]) / scale
-            weight, update = (rows[:, at] * np.sqrt(rows[:, at + 1]) / share for at in (4, 7))
-        return float(loss), np.stack([gradient, weight, update, rows[:, 3], rows[:, 2]])
+            weight, update = (rows[:, at] * np.sqrt(rows[:, at + 1] / share) for at in (4, 7))
+        return float(loss), np.stack([gradient, weight, update, np.rint(rows[:, 3] / share), rows[:, 2]])
 
 
 def _rows(values: Sequence[Any], none: Sequence[Row], sums: Callable[[list[Any]], Any]) -> Any:

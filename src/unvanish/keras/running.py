@@ -10,6 +10,7 @@ rule of who does not know how long to rent before buying; Karlin et al. 1988, Al
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
@@ -26,14 +27,13 @@ from unvanish.keras.backends.protocol import loss_in
 from unvanish.keras.held_steps import HeldSteps
 from unvanish.keras.looks import Looks
 from unvanish.keras.norms import Norms
-from unvanish.keras.steps import compiled
+from unvanish.keras.steps import compiled, plain_function
+from unvanish.keras.tried import tried
 from unvanish.watching.pace import Pace
 from unvanish.watching.recorder import Numbers
 
-TAP = 0.3
-"""By which share a tapped step is taken to be longer than a plain one, until plain ones show it. Measured on two shared
-cores, medians of 40 interleaved blocks, 12 dense layers of 64 and 1024 units: TensorFlow .37 and .15, JAX .86 and .15.
-"""
+LASTS = 10
+"""A training that has lasted so many times as long as compiling its step pays for finding out what a sample takes."""
 
 
 class Takes(Protocol):
@@ -84,7 +84,10 @@ class Running:
         """Whether the plain function has run, whose first call compiles it; and whether a call of it is one step."""
         self._price, self._paid = 0.0, 0.0
         """Seconds that a compilation takes, and that tapped steps took longer in its place."""
+        self._rented = math.inf
+        """When the last step ended that was tapped in place of a plain one; since then none that was not."""
         self._held = HeldSteps(model)
+        self._tried = False
         self.steps = 0
         self._since = 0
         """The step from which on Keras takes the mean of its losses."""
@@ -108,7 +111,7 @@ class Running:
             raise
 
     def _stop(self, arguments: tuple[Any, ...]) -> Any:
-        pace, backend, first = self._pace, backends.current(), self.steps
+        pace, backend, first, began = self._pace, backends.current(), self.steps, time.perf_counter()
         self.settle(wait=False)
         self._stops()
         ahead = max(pace.left, 0)
@@ -116,11 +119,15 @@ class Running:
         if ahead < self._model.steps_per_execution and pace.stop(first + ahead) and self._can():
             if self._looks is not None:
                 self._looks.begin()
+            called = time.perf_counter()
             result, sums = backend.split(self._sampled(arguments))
             if self._looks is not None:
-                self._looks.after(sums)
+                self._looks.after(sums, self._held.begun)
+            returned = time.perf_counter()
             self.steps += taken()
             self._hand_over(self.steps - 1, sums)
+            pace.took(time.perf_counter() - returned + called - began)
+            self._try(result)
         else:
             result = self._unsampled(arguments)
             self.steps += taken()
@@ -135,33 +142,55 @@ class Running:
             return self._plain(*arguments)
         began = time.perf_counter()
         if self._tapped is not None and self._paid < self._price:
-            result, _ = backends.current().split(self._tapped(*arguments))
-            longer = TAP * (time.perf_counter() - began)
-            self._paid += longer
-            self._pace.rented(longer)
+            self._known()
+            result, _ = backends.current().split(self._held.run(self._tapped, arguments))
+            now = self._pace.now  # from step to step: a call may come back before its step is done
+            self._paid += self._pace.rented(max(now - self._rented, time.perf_counter() - began))
+            self._rented = now
             return result
         self._warm, self._simple = True, self._model.steps_per_execution == 1
         self._pace.leave()
         if self._plain is None:
-            self._plain = compiled(self._model, self._model.train_step)
+            self._plain = plain_function(self._model)
         result = self._plain(*arguments)
         self._pace.enter()
         self._pace.renew(time.perf_counter() - began if self._tapped is not None else 0.0)
         return result
 
     def _sampled(self, arguments: tuple[Any, ...]) -> Any:
+        look = self._looks is not None and self._looks.due
         if self._tapped is not None:
-            return self._tapped(*arguments)
+            self._known()
+            return self._held.run(self._tapped, arguments, look=look)
         assert self._tap is not None  # _can made it
         began = time.perf_counter()
         self._pace.leave()  # the training compiles its step, with a tap or without
         self._tapped = compiled(self._model, self._tap)
-        result = self._tapped(*arguments)
+        result = self._held.run(self._tapped, arguments, look=look)
         self._pace.enter()
         self._price = time.perf_counter() - began
         if self._warm:  # it had compiled one already
             self._pace.warmed_up(self._price)
         return result
+
+    def _known(self) -> None:
+        """Know what the held steps show, where the next tapped one takes what they began with."""
+        if self._held.waits:
+            self.settle(wait=True)
+
+    def _try(self, result: Any) -> None:
+        """Try out what the numbers of a sample take, where no plain step shows it, in a training that lasts."""
+        if self._tried or not self._pace.dense or self._pace.cost.seconds < LASTS * self._price:
+            return
+        began, self._tried = time.perf_counter(), True
+        try:
+            seconds = tried(self._model, self._norms, result)
+            if seconds is not None:
+                self._pace.inside(seconds)
+        except Exception as error:
+            self._takes.says(self.steps, "cost", f"what a sample takes is not known: {type(error).__name__}: {error}")
+        finally:
+            self._pace.warmed_up(time.perf_counter() - began)
 
     def _can(self) -> bool:
         """Say whether the step can be tapped; where it can not, say so, and be nothing but the plain function."""

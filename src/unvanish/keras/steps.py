@@ -16,7 +16,8 @@ import numpy as np
 
 from unvanish.keras import backends
 from unvanish.keras.shadow import shadowed
-from unvanish.keras.tally import EXACT_TOTAL, Tally
+from unvanish.keras.spaced import EXACT_TOTAL
+from unvanish.keras.tally import Tally
 from unvanish.watching.session import Enough, Session
 
 SHORT, SHORT_AND_SMALL = 200, 5000
@@ -80,7 +81,7 @@ class WatchedSteps:
 
     def _plain_function(self) -> Callable[..., Any]:
         if self._plain is None:
-            self._plain = compiled(self._model, self._model.train_step)
+            self._plain = plain_function(self._model)
         return self._plain  # type: ignore[no-any-return]  # it may be one of Keras' own
 
     def _watched_function(self) -> Callable[..., Any]:
@@ -89,11 +90,17 @@ class WatchedSteps:
         return self._watched
 
 
+def plain_function(model: Any) -> Callable[..., Any]:
+    """Return what Keras compiles of the model's own train step."""
+    with shadowed(model, train_function=None):
+        type(model).make_train_function(model, force=True)  # the class's: a watched model has one of our own over it
+        return model.train_function  # type: ignore[no-any-return]  # Keras has no types
+
+
 def compiled(model: Any, step: Callable[..., Any]) -> Callable[..., Any]:
     """Return what Keras compiles of a train step, by its own way and settings."""
     with shadowed(model, train_step=step, train_function=None):
-        type(model).make_train_function(model, force=True)  # the class's: a watched model has one of our own over it
-        function = model.train_function
+        function = plain_function(model)
 
     def compiled(*arguments: Any) -> Any:
         with shadowed(model, train_step=step):  # on torch it is looked up at every step

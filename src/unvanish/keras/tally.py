@@ -7,7 +7,6 @@ Nothing is fed back, no variable is made.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,13 +15,7 @@ import numpy as np
 
 from unvanish.core.measures.norm import norm
 from unvanish.keras import backends
-
-EXACT_TOTAL = 2**20
-"""With up to so many kernel entries in all, every norm is taken over all entries."""
-SAMPLE = 2**16
-"""Above it, norms of weights and updates use about so many entries of a kernel, evenly spaced: relative sd 0.3 % where
-entries are normal, more where few of them move, as after a sparse gradient.
-Spaced, since a list of places would be a constant of the compiled step, several times over."""
+from unvanish.keras.spaced import spaced
 
 Sums = dict[str, Any]
 """loss, scale: scalars. gradients: (scale, sum of squares of gradient / scale, non-finite entries) of each kernel.
@@ -31,18 +24,14 @@ The sums of kernels are tuples: TensorFlow's loops take a list for one tensor.""
 
 
 class Tally:
-    """Take the sums for a list of kernels; holds their initial values (4 bytes an entry, sampled above SAMPLE)."""
+    """Take the sums for a list of kernels; holds their initial values (4 bytes an entry, a choice of large ones)."""
 
     def __init__(self, kernels: Sequence[Any]) -> None:
         """Remember where the kernels start."""
         self.kernels = list(kernels)
-        sizes = [int(np.prod(kernel.shape, dtype=np.int64)) for kernel in self.kernels]
-        exact = sum(sizes) <= EXACT_TOTAL
-        self._strides = [1 if exact else stride(size) for size in sizes]
-        values = (
-            (backends.current().view(kernel), step) for kernel, step in zip(self.kernels, self._strides, strict=True)
-        )
-        self.initial = [np.ravel(value)[::step].copy() for value, step in values]
+        self._spaced = spaced([kernel.shape for kernel in self.kernels])
+        values = [backends.current().view(kernel) for kernel in self.kernels]
+        self.initial = [np.ravel(places.of(v)).copy() for places, v in zip(self._spaced, values, strict=True)]
         """The chosen entries of each kernel at the start."""
 
     def read(self) -> tuple[Any, ...]:
@@ -52,7 +41,7 @@ class Tally:
 
     def chosen(self, index: int, value: Any) -> Any:
         """Return the entries of the value (a tensor) of the kernel of that index, or a choice of them, as a vector."""
-        return keras.ops.reshape(value, (-1,))[:: self._strides[index]]
+        return keras.ops.reshape(self._spaced[index].of(value), (-1,))
 
     def gradients(self, gradients: Mapping[int, Any]) -> tuple[Any, ...]:
         """Return the sums of the gradients, id(kernel variable) -> gradient; of one that is not among them nan.
@@ -81,7 +70,7 @@ class Tally:
     def _row(self, index: int, sums: Sums, scale: float) -> dict[str, float]:
         initial = _single(self.initial[index])
         before, after = (initial if (v := sums[key][index]) is None else _single(v) for key in ("before", "after"))
-        root = (len(initial) / np.prod(self.kernels[index].shape)) ** 0.5
+        root = (self._spaced[index].entries / self._spaced[index].size) ** 0.5
         largest, squares, nonfinite = (float(number) for number in sums["gradients"][index])
         moved, start = norm(before - initial), norm(initial)
         return {
@@ -100,11 +89,6 @@ class Tally:
 
 
 _STATS = ("gradient_norm", "weight_norm", "update_norm", "movement", "gradient_nonfinite")
-
-
-def stride(size: int) -> int:
-    """Return the step between the chosen entries of a flat kernel; coprime to its size, it meets every column."""
-    return next(step for step in range(max(1, size // SAMPLE), 0, -1) if math.gcd(step, size) == 1)
 
 
 def _single(value: Any) -> Any:

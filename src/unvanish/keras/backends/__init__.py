@@ -9,7 +9,7 @@ from typing import cast
 import keras
 
 from unvanish.errors import UnsupportedError
-from unvanish.keras.backends.protocol import Backend, Looked, Mark, Run, as_floats
+from unvanish.keras.backends.protocol import Backend, Keeper, Looked, Mark, Run, as_floats
 
 BACKENDS: tuple[str, ...] = ("jax", "tensorflow", "torch")
 """Keras' names of the backends that can be looked at; each is a module here."""
@@ -29,4 +29,4 @@ def current() -> Backend:
     return cast(Backend, importlib.import_module(f"unvanish.keras.backends.{name}"))
 
 
-__all__ = ["BACKENDS", "Backend", "Looked", "Mark", "Run", "as_floats", "current"]
+__all__ = ["BACKENDS", "Backend", "Keeper", "Looked", "Mark", "Run", "as_floats", "current"]

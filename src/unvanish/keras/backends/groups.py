@@ -6,16 +6,15 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-JOINED = 2**16
-"""Tensors of up to so many entries are joined: to copy larger ones would take longer than an operation for each, and
-keep them longer in memory."""
 
+def groups(values: Sequence[Any], joined: int) -> list[list[int]]:
+    """Return the places of the tensors to be joined, those of one shape and dtype together; large ones alone.
 
-def groups(values: Sequence[Any]) -> list[list[int]]:
-    """Return the places of the tensors to be joined, those of one shape and dtype together; large ones alone."""
+    joined: the most entries of those that are: to copy larger ones would take longer than an operation for each.
+    """
     found: dict[Any, list[int]] = {}
     for place, value in enumerate(values):
-        large = math.prod(value.shape) > JOINED
+        large = math.prod(value.shape) > joined
         found.setdefault(place if large else (tuple(value.shape), value.dtype), []).append(place)
     return list(found.values())
 

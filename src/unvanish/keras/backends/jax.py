@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import itertools
-import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -17,13 +16,16 @@ from jax import numpy as jnp
 from unvanish.errors import UnsupportedError
 from unvanish.keras import compat
 from unvanish.keras.backends.dependence import depend
-from unvanish.keras.backends.groups import JOINED, groups, order
-from unvanish.keras.backends.protocol import Array, Looked, Run, as_floats, kept, loss_in, sound, unscaled
+from unvanish.keras.backends.groups import groups, order
+from unvanish.keras.backends.jax_keeping import Copies, Spare
+from unvanish.keras.backends.protocol import Array, Keeper, Looked, Run, as_floats, kept, loss_in, sound, unscaled
 from unvanish.keras.shadow import shadowed
 from unvanish.keras.tally import Tally
 
 BEFORE = False
 SUMS = "float32"
+JOINED = 2**14
+"""Tensors of up to so many entries are joined to be summed."""
 
 
 def differentiator(model: Any, run: Run, variables: Sequence[Any]) -> Callable[[Any, float], Looked]:
@@ -130,7 +132,7 @@ def _exact(gradient: Any) -> Any:
 _alone = jax.jit(_sums_of_one)
 
 
-def sums_of(values: Sequence[Any], *, zeros: bool) -> Any:
+def sums_of(values: Sequence[Any], zeros: Sequence[Any] | None = None) -> Any:
     """See `protocol.Backend`; small tensors are joined, and decide together whether plain sums are taken.
 
     A branch costs as much as the sums of several small kernels. Large ones decide for themselves: one decision for all
@@ -139,8 +141,8 @@ def sums_of(values: Sequence[Any], *, zeros: bool) -> Any:
     found = _groups(values)
     joined = [_joined(values, group) for group in found]
     table = _sums(joined)
-    if zeros:
-        counts = jnp.concatenate([_counted(stack) for stack in joined])
+    if zeros is not None:
+        counts = jnp.concatenate([_counted(_joined(zeros, group)) for group in found])
         table = jnp.concatenate([table, counts.astype(table.dtype)[:, None]], axis=1)
     return _in_order(table, found)
 
@@ -166,7 +168,7 @@ def _in_order(table: Any, found: list[list[int]]) -> Any:
 
 def _groups(values: Sequence[Any]) -> list[list[int]]:
     """Return which tensors are joined; none where they lie on several devices, between which nothing is moved."""
-    return groups(values) if keras.distribution.distribution() is None else [[i] for i in range(len(values))]
+    return groups(values, JOINED) if keras.distribution.distribution() is None else [[i] for i in range(len(values))]
 
 
 def _sums_of_small(stacks: list[Any]) -> list[Any]:
@@ -237,6 +239,11 @@ def read(variable: Any) -> Any:
     return variable.value
 
 
+def runs(value: Any, run: int, step: int) -> Any:
+    """See `protocol.Backend`."""
+    return jnp.reshape(value, (-1, run))[::step]
+
+
 def still(value: Any) -> Any:
     """See `protocol.Backend`: a barrier, beyond which nothing is fused."""
     return jax.lax.optimization_barrier(value)
@@ -299,46 +306,22 @@ def passing(model: Any, run: Callable[[Any], Any], variables: Sequence[Any]) -> 
     return forward if model.run_eagerly or not model.jit_compile else jax.jit(forward)
 
 
-def keeping(model: Any, tally: Tally, variables: Sequence[Any]) -> Callable[..., Any]:
-    """See `protocol.Backend`; the state of a step begins with the values of its variables, in their order.
-
-    Small ones leave it as one vector for each dtype: each tensor that leaves a step costs.
-    """
-    tap = tapped(model, tally)
-    joined = _joined_places(variables)
-
-    def step(state: Any, data: Any) -> Any:
-        values = [*state[0], *state[1]]
-        vectors = [jnp.concatenate([jnp.ravel(values[place]) for place in group]) for group in joined]
-        inside = {place for group in joined for place in group}
-        alone = [value for place, value in enumerate(values) if place not in inside]
-        (logs, sums), state = tap(state, data)
-        return (logs, {**sums, "batch": data, "weights": (vectors, alone)}), state
-
-    return step
-
-
-def begun(sums: dict[str, Any], variables: Sequence[Any]) -> list[Any]:
+def keeping(model: Any, tally: Tally, variables: Sequence[Any]) -> Keeper:
     """See `protocol.Backend`."""
-    (vectors, rest), found = sums["weights"], {}
-    joined = _joined_places(variables)
-    for group, vector in zip(joined, vectors, strict=True):
-        ends = list(itertools.accumulate(math.prod(variables[place].shape) for place in group))
-        for place, part in zip(group, jnp.split(vector, ends[:-1]), strict=True):
-            found[place] = jnp.reshape(part, variables[place].shape)
-    alone = iter(rest)
-    return [found[place] if place in found else next(alone) for place in range(len(variables))]
+    return (Spare if Spare.fits(model, variables) else Copies)(model, tapped(model, tally), variables)
 
 
-def _joined_places(variables: Sequence[Any]) -> list[list[int]]:
-    """Return which variables leave a step in one vector; none where they lie on several devices."""
-    if keras.distribution.distribution() is not None:
-        return []
-    by_dtype: dict[str, list[int]] = {}
-    for place, variable in enumerate(variables):
-        if math.prod(variable.shape) <= JOINED:
-            by_dtype.setdefault(variable.dtype, []).append(place)
-    return list(by_dtype.values())
+def function(model: Any, compute: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """See `protocol.Backend`."""
+    return compute if model.run_eagerly or not model.jit_compile else jax.jit(compute)
+
+
+def values_after(model: Any, result: Any, variables: Sequence[Any]) -> list[Any]:
+    """See `protocol.Backend`; the state has them."""
+    known = [*model.trainable_variables, *model.non_trainable_variables]
+    places = {id(variable): place for place, variable in enumerate(known)}
+    values = [*result[1][0], *result[1][1]]
+    return [values[places[id(variable)]] for variable in variables]
 
 
 def split(result: Any) -> tuple[Any, Any]:

@@ -49,6 +49,28 @@ def sound(squares: Any) -> Any:
     return (squares > _LOWEST) & (squares < _HIGHEST)
 
 
+class Keeper(Protocol):
+    """Tap a step so that its sums have its batch, and keep the values of the variables that it began with."""
+
+    waits: bool
+    """Whether the values of a step are gone with the next one that is run: who may want them must know before."""
+
+    def step(self, *given: Any) -> Any:
+        """Take a step, to be compiled in place of the model's own, and returning what `split` takes apart."""
+
+    def run(self, function: Callable[..., Any], arguments: tuple[Any, ...], *, look: bool) -> Any:
+        """Take a step of what was compiled of `step`, with the arguments of a train function; return what that does.
+
+        look: whether the values are wanted whatever it shows.
+        """
+
+    def begun(self, sums: dict[str, Any]) -> list[Any]:
+        """Return the values that the variables began a step with, in their order, from its sums.
+
+        Of a step that shows a value that is not finite, or was to be looked into; of others they may not be there.
+        """
+
+
 class Backend(Protocol):
     """Look, watch and train on one backend of Keras."""
 
@@ -80,10 +102,11 @@ class Backend(Protocol):
     def gradient_sums(self, gradient: Any) -> Any:
         """Return the tensor (scale, sum of squares of gradient / scale, non-finite entries); no under- or overflow."""
 
-    def sums_of(self, values: Sequence[Any], *, zeros: bool) -> Any:
+    def sums_of(self, values: Sequence[Any], zeros: Sequence[Any] | None = None) -> Any:
         """Return the `gradient_sums` of dense tensors, one at least, as the rows of a tensor; nothing is changed.
 
-        zeros: whether to tell in a fourth column how many entries are zero.
+        zeros: of each of them the part in which to count the entries that are zero, told in a fourth column. Of those
+        of one shape it is of one shape.
         """
 
     def moved_of(self, before: Sequence[Any], after: Sequence[Any]) -> Any:
@@ -101,17 +124,20 @@ class Backend(Protocol):
     def tapped(self, model: Any, tally: Any) -> Callable[..., Any]:
         """Return the model's train step, made to return what `split` takes apart; runs while it is traced."""
 
-    def keeping(self, model: Any, tally: Any, variables: Sequence[Any]) -> Callable[..., Any]:
-        """Return a tapped step whose sums have its batch, and what `begun` needs to know of where it began.
+    def keeping(self, model: Any, tally: Any, variables: Sequence[Any]) -> Keeper:
+        """Return what taps a step and keeps what it begins with.
 
         variables: the trained ones, then others, in the order in which Keras hands them to a step.
         """
 
-    def begun(self, sums: dict[str, Any], variables: Sequence[Any]) -> list[Any]:
-        """Return the values that the variables began a step with, in their order, from its sums.
+    def runs(self, value: Any, run: int, step: int) -> Any:
+        """Return of a tensor, whose size is a multiple of `run`, every so many runs of so many entries, (runs, run)."""
 
-        Of a step that shows a value that is not finite; of others they may be None.
-        """
+    def function(self, model: Any, compute: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """Return a function of tensors, compiled as the model's steps are."""
+
+    def values_after(self, model: Any, result: Any, variables: Sequence[Any]) -> list[Any]:
+        """Return the values of the variables after the step whose train function returned this."""
 
     def split(self, result: Any) -> tuple[Any, Any]:
         """Return (what Keras expects of a train function, the sums of the tapped step)."""

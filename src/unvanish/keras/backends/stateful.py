@@ -64,6 +64,11 @@ def passing(model: Any, run: Callable[[Any], Any], variables: Sequence[Any]) -> 
     return forward
 
 
+def values_after(model: Any, result: Any, variables: Sequence[Any]) -> list[Any]:  # noqa: ARG001
+    """Return the values of the variables, which have them at any time."""
+    return [variable.value for variable in variables]
+
+
 def split(result: Any) -> tuple[Any, Any]:
     """Return (logs, sums)."""
     logs, sums = result

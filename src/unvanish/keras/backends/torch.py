@@ -11,12 +11,12 @@ import keras
 import numpy as np
 import torch
 
-from unvanish.keras.backends.protocol import Array, Looked, Run, as_floats, kept, sound, unscaled
-from unvanish.keras.backends.stateful import logs_of, split, tapped
+from unvanish.keras.backends.protocol import Array, Keeper, Looked, Run, as_floats, kept, sound, unscaled
+from unvanish.keras.backends.stateful import logs_of, split, tapped, values_after
 from unvanish.keras.backends.stateful import passing as passing_of
 from unvanish.torch.compat import foreach_norm
 
-__all__ = ["logs_of", "split", "tapped"]
+__all__ = ["logs_of", "split", "tapped", "values_after"]
 
 BEFORE = True
 SUMS = "float32"
@@ -98,22 +98,22 @@ def gradient_sums(gradient: Any) -> Any:
     return torch.stack([scale, torch.linalg.vector_norm(scaled) ** 2, nonfinite.to(scale.dtype)])
 
 
-def sums_of(values: Sequence[Any], *, zeros: bool) -> Any:
+def sums_of(values: Sequence[Any], zeros: Sequence[Any] | None = None) -> Any:
     """See `protocol.Backend`; on a processor plain norms of all are taken in one call and looked at together."""
     values = [value.float() if value.dtype.itemsize < 4 else value for value in values]
     table = _plain(values)
     if table is None:
         table = torch.stack([gradient_sums(value).to(torch.float32) for value in values])
-    if not zeros:
+    if zeros is None:
         return table
-    counts = torch.stack([_zeros(value) for value in values])
+    counts = torch.stack([_zeros(value) for value in zeros])
     return torch.cat([table, counts.to(table.dtype)[:, None]], 1)
 
 
 def moved_of(before: Sequence[Any], after: Sequence[Any]) -> Any:
     """See `protocol.Backend`."""
     old, new = ([v.float() if v.dtype.itemsize < 4 else v for v in values] for values in (before, after))
-    table = sums_of([*old, *(b - a for a, b in zip(old, new, strict=True))], zeros=False)
+    table = sums_of([*old, *(b - a for a, b in zip(old, new, strict=True))])
     return torch.cat(torch.chunk(table, 2), 1)
 
 
@@ -159,32 +159,54 @@ def passing(model: Any, run: Callable[[Any], Any], variables: Sequence[Any]) -> 
     return without_gradients
 
 
-def keeping(model: Any, tally: Any, variables: Sequence[Any]) -> Callable[..., Any]:
-    """See `protocol.Backend`; trained weights are copied where the step shows a value that is not finite, else None.
+def keeping(model: Any, tally: Any, variables: Sequence[Any]) -> Keeper:
+    """See `protocol.Backend`."""
+    return Kept(model, tally, variables)
 
-    On another device than a processor they are copied at once: to look would wait for that device.
+
+class Kept:
+    """Copy trained weights where the step shows a value that is not finite; others at its beginning.
+
+    On another device than a processor all are copied at once: to look would wait for that device.
     """
-    trained = {id(variable) for variable in model.trainable_variables}
-    values: list[Any] = []
 
-    def before(found: dict[str, Any]) -> None:
+    waits = False
+
+    def __init__(self, model: Any, tally: Any, variables: Sequence[Any]) -> None:
+        """Arguments as of `protocol.Backend.keeping`."""
+        self._variables, self._trained = variables, {id(variable) for variable in model.trainable_variables}
+        self._values: list[Any] = []
+        self._tap = tapped(model, tally, self._before)
+
+    def step(self, data: Any) -> Any:
+        """Take a step."""
+        self._values = [None if id(v) in self._trained else read(v) for v in self._variables]
+        logs, sums = self._tap(data)
+        return logs, {**sums, "batch": data, "weights": tuple(self._values)}
+
+    def run(self, function: Callable[..., Any], arguments: tuple[Any, ...], *, look: bool) -> Any:  # noqa: ARG002
+        """See `protocol.Keeper`; who looks has looked before the step."""
+        return function(*arguments)
+
+    def begun(self, sums: dict[str, Any]) -> list[Any]:
+        """See `protocol.Keeper`."""
+        return list(sums["weights"])
+
+    def _before(self, found: dict[str, Any]) -> None:
         loss, nonfinite = found.get("loss", torch.zeros(())), found["gradients"][:, 2]
         if not (loss.is_cpu and nonfinite.is_cpu) or not math.isfinite(loss) or bool((nonfinite > 0).any()):
-            values[:] = [v if v is not None else read(w) for v, w in zip(values, variables, strict=True)]
-
-    tap = tapped(model, tally, before)
-
-    def step(data: Any) -> Any:
-        values[:] = [None if id(variable) in trained else read(variable) for variable in variables]
-        logs, sums = tap(data)
-        return logs, {**sums, "batch": data, "weights": tuple(values)}
-
-    return step
+            pairs = zip(self._values, self._variables, strict=True)
+            self._values = [read(variable) if value is None else value for value, variable in pairs]
 
 
-def begun(sums: dict[str, Any], variables: Sequence[Any]) -> list[Any]:  # noqa: ARG001
+def runs(value: Any, run: int, step: int) -> Any:
     """See `protocol.Backend`."""
-    return list(sums["weights"])
+    return value.reshape(-1, run)[::step]
+
+
+def function(model: Any, compute: Callable[[Any], Any]) -> Callable[[Any], Any]:  # noqa: ARG001
+    """See `protocol.Backend`; nothing is compiled, and no graph is made."""
+    return torch.no_grad()(compute)
 
 
 def counted(model: Any, arguments: tuple[Any, ...]) -> tuple[tuple[Any, ...], Callable[[], int]]:  # noqa: ARG001

@@ -26,7 +26,8 @@ from unvanish.keras.backends.jax import gradient_sums
 from unvanish.keras.loop_data import LoopData
 from unvanish.keras.loops.handing import hand_out
 from unvanish.keras.loops.protocol import Left
-from unvanish.keras.tally import EXACT_TOTAL, Tally
+from unvanish.keras.spaced import EXACT_TOTAL
+from unvanish.keras.tally import Tally
 
 Losses = deque[float]
 """What one call of a loss gave, step after step."""
