@@ -1,6 +1,6 @@
 """Measure what watching costs: watched over plain steps.
 
-    python bench/overhead.py FRAMEWORK [--blocks 30] [--seconds 2] [--case TEXT] [--way TEXT] [--json FILE]
+    python bench/overhead.py FRAMEWORK [--blocks 30] [--seconds 2] [--case TEXT] [--way WAY]... [--json FILE]
     python bench/overhead.py FRAMEWORK --quick
 
 A framework's trainings and ways to watch them stand in data/overhead_FRAMEWORK.py, those of all backends of Keras in
@@ -232,7 +232,7 @@ def main() -> None:
     parser.add_argument("--blocks", type=int, default=30)
     parser.add_argument("--seconds", type=float, default=2.0, help="that a plain block takes")
     parser.add_argument("--case", default="", help="only cases with this text in their name")
-    parser.add_argument("--way", default="", help="only ways with this text in their name, beside the plain ones")
+    parser.add_argument("--way", action="append", default=[], help="only this way beside the plain ones, or these")
     parser.add_argument("--json", type=Path, help="write every block to this file")
     parser.add_argument("--quick", action="store_true", help="a few short blocks of the first case: does it run?")
     parser.add_argument("--worker", metavar="WAY", help=argparse.SUPPRESS)
@@ -247,7 +247,7 @@ def main() -> None:
     if asked.quick:
         cases, asked.blocks, asked.seconds = cases[:1], 3, 0.05
     missing = {way: need for way, need in module.NEEDS.items() if importlib.util.find_spec(need) is None}
-    ways = [way for way in module.WAYS if way not in missing and (asked.way in way or way.startswith("plain"))]
+    ways = [way for way in module.WAYS if way not in missing and (way in asked.way or not asked.way or way.startswith("plain"))]
     facts = []
     for case in cases:
         steps = steps_for(asked.framework, case, asked.seconds, quick=asked.quick)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -16,13 +15,17 @@ import numpy as np
 from keras import layers
 
 import unvanish.keras
+from unvanish.keras import running
+from unvanish.watching import pace
 
 BACKEND = keras.backend.backend()
 VERSIONS = f"Keras {keras.__version__} ({BACKEND})"
-SHARED = 6.0
-"""So many times the time of the first epoch, which compiles, before the epochs of a watch are timed. A watch shares one
-compiled step until that has cost as much as a second one would, and takes it to cost .3 of a step: it has compiled the
-other one after 1 + 1 / .3 + 1 times the time of a compilation."""
+running.LASTS, pace.TAP = 0, 1e3
+"""A watch shares one compiled step, and does not find out what a sample takes within it, until the training has lasted
+some times as long as a compilation takes. Here both come at once, before anything is timed.
+"""
+WARM_UP = 3
+"""Epochs, at least, before anything is timed."""
 
 
 class Training(NamedTuple):
@@ -108,14 +111,9 @@ class Epochs(keras.callbacks.Callback):
     def __init__(self, turns: Any, watch: Any) -> None:
         super().__init__()
         self._turns, self._watch = turns, watch
-        self._began, self._first = time.perf_counter(), 0.0
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
-        took = time.perf_counter() - self._began
-        self._first = self._first or took
-        shared = self._watch is not None and not self._turns.quick
-        warm = epoch > 0 and took > SHARED * self._first if shared else epoch > 0
-        if warm and not self._turns.wait(self._watch):
+        if epoch >= WARM_UP - 1 and not self._turns.wait(self._watch):
             self.model.stop_training = True
 
 
