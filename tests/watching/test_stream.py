@@ -7,9 +7,10 @@ import math
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from unvanish.core.diagnosis import Finding
-from unvanish.core.network import Layer, Network
+from unvanish.core.network import Edge, Layer, Network
 from unvanish.core.observation import DataInfo, LossInfo, Observation, OptimizerInfo
 from unvanish.core.recording import STEP_STATS, WATCH_STATS, About, Recording
 from unvanish.core.recording_file import Header, Row
@@ -154,3 +155,49 @@ def test_a_stream_of_nothing_has_nothing_to_judge(stream_of):
     stream.hear(HEADER, row(0, bad=True, loss=math.nan))
     assert stream.end(HEADER) == []
     assert judge.seen == []
+
+
+CHAIN = tuple(f"d{i}" for i in range(12))
+DEEP = Header(about=About(title="t", framework="f"), layers=CHAIN, sizes=(4096,) * 12)
+
+
+def steep(step, loss):
+    table = np.full((len(WATCH_STATS), 12), math.nan, dtype="f4")
+    table[STEP_STATS.index("gradient_norm")] = 1.6 ** -np.arange(12.0)  # 1.6x at every layer towards the input
+    table[STEP_STATS.index("weight_norm")], table[STEP_STATS.index("update_norm")] = 8.0, 1e-3
+    table[STEP_STATS.index("gradient_zeros")] = table[STEP_STATS.index("gradient_nonfinite")] = 0
+    return Row(step, step / 10, loss, table)
+
+
+def deep_stream():
+    layers = [
+        Layer(name=name, kind="dense", type="Dense", activation="relu", units=64, kernel=KERNEL, trainable=True)
+        for name in CHAIN
+    ]
+    network = Network(
+        name="n",
+        framework="f",
+        layers=tuple(layers),
+        edges=tuple(Edge(*pair) for pair in itertools.pairwise(CHAIN)),
+        outputs=(CHAIN[-1],),
+    )
+    return Stream(replace(START, network=network), "float32")
+
+
+def told(losses):
+    stream = deep_stream()
+    events = [stream.hear(DEEP, steep(step, loss) if step > 40 else flat(step, loss)) for step, loss in losses]
+    return [event.code for found in events for event in found]
+
+
+def flat(step, loss):
+    made = steep(step, loss)
+    made.numbers[STEP_STATS.index("gradient_norm")] = 1.0
+    return made
+
+
+def test_steep_gradients_are_an_error_of_a_network_that_does_not_learn_alone():
+    import unvanish.api  # noqa: F401  # whose rules judge
+
+    assert "GF102" in told((step, 2.3) for step in range(130))
+    assert told((step, 2.3 * 0.97**step) for step in range(130)) == []

@@ -55,6 +55,8 @@ class Stream:
         self._start, self._dtype = start, dtype
         self._rows: deque[Row] = deque(maxlen=_KEPT)
         self._samples = self._looks = 0
+        self._first_losses: list[float] = []
+        """What the training is held against: a network that has learned is not ill, however steep its gradients are."""
         self._first_look: Profile | None = None
         self._look: Row | None = None
         """The last sample that was looked into."""
@@ -83,6 +85,8 @@ class Stream:
         if not is_finite(header, row):
             return []
         self._rows.append(row)
+        if len(self._first_losses) < _TAIL and math.isfinite(row.loss):
+            self._first_losses.append(row.loss)
         into = bool(as_recording(header, [row]).looked_into()[0])
         self._looks += into
         self._look = row if into else self._look
@@ -113,12 +117,13 @@ class Stream:
         own, recent = as_recording(header, [row]), as_recording(header, self._rows)
         size = self._start.data.batch_size
         profile = sampled_profile(self._start.network, own, 0, batch_size=size, dtype=self._dtype)
-        profiles: tuple[Profile, ...] = (profile,)
+        first = statistics.median(self._first_losses or [profile.loss])
+        profiles: tuple[Profile, ...] = (replace(profile, loss=first),)
         if row is self._look:
             if self._first_look is not None:
                 usual = [row.loss for row in [*self._rows][-_TAIL:] if math.isfinite(row.loss)]
                 profiles = (self._first_look, replace(profile, loss=statistics.median(usual or [profile.loss])))
-            self._first_look = self._first_look or profile
+            self._first_look = self._first_look or profiles[0]
         found = JUDGES[-1](replace(self._start, recording=recent, profiles=profiles))
         self._took = time.perf_counter() - began
         new = [f for f in found if f.code not in self._known and (words is None or f.verdict in words)]
