@@ -8,6 +8,8 @@ part of a dense kernel's gradient is the product of the layer's cotangents and i
 from __future__ import annotations
 
 import math
+from collections import Counter
+from collections.abc import Sequence
 
 from unvanish.core.network import Layer
 from unvanish.core.observation import Observation
@@ -23,32 +25,43 @@ def without_penalty(seen: Observation, profile: Profile, norms: dict[str, float]
     norms: kernel name -> norm, as the probe saw them; not changed. Kernels without a known bound stay as they are.
     """
     found = {layer.name: layer for layer in profile.layers}
+    entering = _entering(seen, profile)
     cut = dict(norms)
-    for layer in seen.network.kernels:
-        norm, cotangent = norms.get(layer.name), None
-        if layer.name in found:
-            cotangent = found[layer.name].preactivation_gradient_norm
-        entering = _entering(seen, profile, layer)
-        if norm is None or cotangent is None or entering is None:
+    for name, norm in norms.items():
+        cotangent = found[name].preactivation_gradient_norm if name in found else None
+        if cotangent is None or name not in entering:
             continue
-        bound = cotangent * entering
+        bound = cotangent * entering[name]
         if bound > 0 and norm > CERTAIN * bound:
-            cut[layer.name] = bound
+            cut[name] = bound
     return cut
 
 
-def _entering(seen: Observation, profile: Profile, layer: Layer) -> float | None:
-    """Return the norm of what enters a kernel, over the whole batch, once per position of the kernel; None: unknown."""
-    sources = seen.network.sources(layer.name)
-    shared = sum(other.kernel == layer.kernel for other in seen.network.kernels) > 1  # its gradient sums several calls
-    if len(sources) != 1 or not layer.fan_in or shared:
-        return None
-    source = seen.network.layer(sources[0])
-    square = next((p.output_second_moment for p in profile.layers if p.name == source.name), None)
-    if square is None and source.kind == "input":
-        square = seen.data.input_second_moment
-    if square is None or not source.shape or any(size is None for size in source.shape):
-        return None
-    features = math.prod(size or 1 for size in source.shape)
-    positions = layer.fan_in / max(source.shape[-1] or 1, 1) if layer.kind == "conv" else 1.0
-    return math.sqrt(profile.batch_size * features * positions * square)
+def _entering(seen: Observation, profile: Profile) -> dict[str, float]:
+    """Return the norm of what enters each kernel, over the whole batch, once per position; unknown ones are left out.
+
+    Of kernels that several layers share none is known: their gradient sums several calls.
+    """
+    network, sources = seen.network, dict[str, list[str]]()
+    for edge in network.edges:
+        sources.setdefault(edge.target, []).append(edge.source)
+    layers = {layer.name: layer for layer in network.layers}
+    given = {layer.name: layer.output_second_moment for layer in profile.layers}
+    times = Counter(layer.kernel for layer in network.kernels)
+    found = {}
+    for layer in network.kernels:
+        before = sources.get(layer.name, [])
+        if len(before) == 1 and layer.fan_in and times[layer.kernel] == 1:
+            source = layers[before[0]]
+            square = given.get(source.name)
+            if square is None and source.kind == "input":
+                square = seen.data.input_second_moment
+            if square is not None and source.shape and all(size is not None for size in source.shape):
+                found[layer.name] = _norm(profile.batch_size, layer, source.shape, square)
+    return found
+
+
+def _norm(batch_size: int, layer: Layer, shape: Sequence[int | None], square: float) -> float:
+    features = math.prod(size or 1 for size in shape)
+    positions = layer.fan_in / max(shape[-1] or 1, 1) if layer.fan_in and layer.kind == "conv" else 1.0
+    return math.sqrt(batch_size * features * positions * square)

@@ -68,7 +68,9 @@ def judge(seen: Observation) -> Verdict:
         if all(kernel.name in unreached for kernel in moving_kernels(seen)):
             return Clear(code=CODE, name=NAME, not_applicable="no path leads from the loss to any kernel: see GF501")
         return Undecided(code=CODE, name=NAME, reason="no kernel's gradient was seen")
-    zero = [name for name, norm in gradients.items() if norm == 0 and name not in _excused(seen)]
+    zero = [name for name, norm in gradients.items() if norm == 0]
+    excused = _excused(seen) if zero else frozenset()
+    zero = [name for name in zero if name not in excused]
     started = of_profile(seen, seen.profiles[0]).norm
     evidence = {
         "kernels_zero": float(len(zero)),
