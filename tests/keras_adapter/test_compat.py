@@ -215,7 +215,8 @@ def test_a_recurrent_layer_can_be_asked_for_its_last_state():
 def test_what_a_compiled_function_is_and_what_its_tapes_are_asked_for():
     assert isinstance(tf.function(lambda: None), compat.compiled_function())
     gradient = tf.GradientTape.gradient
-    with compat.tape_targets() as targets, tf.GradientTape() as tape:
+    targets = []
+    with compat.tape_targets(targets.append), tf.GradientTape() as tape:
         variable = tf.Variable(2.0)
         loss = variable * variable
         assert float(tape.gradient(loss, variable)) == 4.0

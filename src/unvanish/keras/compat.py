@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -94,24 +94,35 @@ def optimised_by(optimizer: Any) -> list[Any]:
 
 
 @contextmanager
-def tape_targets() -> Iterator[list[Any]]:
-    """Note, in the context, what gradients are taken of by `tf.GradientTape.gradient`; nothing on other backends."""
+def tape_targets(note: Callable[[Any], object]) -> Iterator[None]:
+    """Have noted, in the context, what gradients are taken of by `tf.GradientTape.gradient`; on TensorFlow alone."""
     if keras.backend.backend() != "tensorflow":
-        yield []
+        yield
         return
     import tensorflow as tf
 
-    gradient, targets = tf.GradientTape.gradient, []
+    gradient = tf.GradientTape.gradient
 
     def noted(tape: Any, target: Any, *args: Any, **kwargs: Any) -> Any:
-        targets.append(target)
+        note(target)
         return gradient(tape, target, *args, **kwargs)
 
     tf.GradientTape.gradient = noted
     try:
-        yield targets
+        yield
     finally:
         tf.GradientTape.gradient = gradient
+
+
+def merges(context: Any) -> bool:
+    """Say whether the replicas of this context are all in this process, and can meet in one place: `merge_call`.
+
+    Those that XLA compiles cannot (`strategy_supports_no_merge_call`).
+    """
+    import tensorflow as tf
+
+    apart = tf.__internal__.distribute.strategy_supports_no_merge_call
+    return isinstance(context.strategy, tf.distribute.MirroredStrategy) and not apart()
 
 
 def compiled_function() -> type:
@@ -277,18 +288,19 @@ def optimised(optimizer: Any, model: Any) -> list[Any]:
 
 def state_of(model: Any) -> tuple[list[Any], ...]:
     """Return what a train function on JAX is given and returns: the values of all variables, in Keras' order."""
-    return tuple([variable.value for variable in group] for group in _groups(model))
+    return tuple([variable.value for variable in group] for group in state_variables(model))
 
 
 def take_state(model: Any, state: Any) -> None:
     """Give the model's variables these values, and tell Keras that it need not (`_jax_state_synced`)."""
-    for group, values in zip(_groups(model), state, strict=True):
+    for group, values in zip(state_variables(model), state, strict=True):
         for variable, value in zip(group, values, strict=True):
             variable.assign(value)
     model._jax_state_synced = True
 
 
-def _groups(model: Any) -> tuple[list[Any], ...]:
+def state_variables(model: Any) -> tuple[list[Any], ...]:
+    """Return the variables whose values a train function on JAX is given, in its order."""
     variables = (model.trainable_variables, model.non_trainable_variables)
     return (*variables, model.optimizer.variables, model.metrics_variables)
 

@@ -19,6 +19,7 @@ from unvanish.core.nonfinite import Located, Spoilt
 from unvanish.core.recording import WATCH_STATS
 from unvanish.core.spoilt_file import LARGEST, this_script, too_large
 from unvanish.keras import backends
+from unvanish.keras.info import replicas_of
 from unvanish.keras.nonfinite import locate, weights_of
 from unvanish.watching.recorder import Numbers
 
@@ -51,12 +52,20 @@ class HeldSteps:
         self._model = model
         self._weights = weights_of(model)
         self._size = sum(math.prod(v.shape) * np.dtype(_wide(v.dtype)).itemsize for v in self._weights)
-        scaled = isinstance(
-            model.optimizer, keras.optimizers.LossScaleOptimizer
-        )  # its gradients overflow as it searches
-        self._wanted = self._size <= LARGEST and model.steps_per_execution == 1 and not scaled
+        self.why_not = self._why_not()
+        """Why no step is held, and no place looked for; empty where they are."""
+        self._wanted = not self.why_not
         self._held: list[Held] = []
         self._keeper: backends.Keeper | None = None
+
+    def _why_not(self) -> str:
+        if isinstance(self._model.optimizer, keras.optimizers.LossScaleOptimizer):
+            return "the gradients of a dynamic loss scale overflow as it searches"
+        if self._model.steps_per_execution != 1:
+            return "a call takes several steps, whose batches stay inside"
+        if replicas_of(self._model) > 1:  # of what each of them hands out, Keras gives the mean
+            return "several replicas train the model, each with a part of the batch"
+        return f"weights and states take more than {LARGEST / 2**20:.0f} MiB" if self._size > LARGEST else ""
 
     def tapped(self, norms: Any, begins: Callable[[Any], object] | None = None) -> Callable[..., Any]:
         """Return the tapped train step, which hands out its batch and keeps the weights that it began with, too.

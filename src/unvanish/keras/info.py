@@ -81,6 +81,11 @@ def fixed_batch(model: Any) -> int | None:
     return next((int(size) for size in sizes if size), None)
 
 
+def replicas_of(model: Any) -> int:
+    """Return how many replicas take each step of the model together, each with a part of the batch."""
+    return int(getattr(getattr(model, "distribute_strategy", None), "num_replicas_in_sync", 1))
+
+
 def state_size(model: Any) -> int | None:
     """Return the number of samples for which the model's stateful layers remember a state; None without any."""
     layers = [layer for layer in compat.flat_layers(model) if getattr(layer, "stateful", False) is True]

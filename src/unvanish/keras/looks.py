@@ -23,6 +23,7 @@ from unvanish.core.recording import ACTIVATION_STATS
 from unvanish.keras import backends, compat
 from unvanish.keras.attributes import same_attributes
 from unvanish.keras.graph import Leaf, forward, leaves
+from unvanish.keras.info import replicas_of
 from unvanish.keras.kinds import kind_of
 from unvanish.keras.nonfinite import weights_of
 from unvanish.keras.state import strays
@@ -220,6 +221,8 @@ def _why_not(model: Any) -> str:
         return f"the layer {foreign[0].name} is not Keras' own, and may do more in a pass than compute"
     if strays(model):
         return "a layer keeps a variable that Keras does not know of"
+    if replicas_of(model) > 1:
+        return "several replicas train the model, each with a part of the batch"
     if keras.distribution.distribution() is not None:
         return "the model is spread over several devices"
     if keras.backend.backend() == "torch" and model.jit_compile:

@@ -14,7 +14,7 @@ from unvanish.core.observation import LossInfo
 from unvanish.errors import DataError, UnsupportedError, UsageError
 from unvanish.keras import compat
 from unvanish.keras.batches import Batches, is_stream
-from unvanish.keras.info import state_size
+from unvanish.keras.info import replicas_of, state_size
 
 
 def require_model(model: Any) -> None:
@@ -42,7 +42,7 @@ def require_model(model: Any) -> None:
 
 def require_one_replica(model: Any) -> None:
     """Raise UnsupportedError for a model that is trained by several replicas at once."""
-    replicas = getattr(getattr(model, "distribute_strategy", None), "num_replicas_in_sync", 1)
+    replicas = replicas_of(model)
     if replicas > 1:
         raise UnsupportedError(
             f"the model {getattr(model, 'name', '?')!r} is trained by {replicas} replicas at once",
@@ -54,7 +54,6 @@ def require_one_replica(model: Any) -> None:
 
 def require_watchable(model: Any, kernels: Collection[Any]) -> None:
     """Raise UnsupportedError for a training of which no step could be read."""
-    require_one_replica(model)
     if not kernels:
         raise UnsupportedError(
             f"the model {model.name!r} has no kernel to watch",

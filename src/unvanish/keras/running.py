@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from unvanish.core.nonfinite import Spoilt
 from unvanish.core.recording import ACTIVATION_STATS
 from unvanish.errors import UnvanishError
-from unvanish.keras import backends
+from unvanish.keras import backends, beside
 from unvanish.keras.backends.protocol import loss_in
 from unvanish.keras.held_steps import HeldSteps
 from unvanish.keras.looks import Looks
@@ -88,6 +88,9 @@ class Running:
         """When the last step ended that was tapped in place of a plain one; since then none that was not."""
         self._held = HeldSteps(model)
         self._tried = False
+        if self._held.why_not:
+            text = f"where the first value that is no finite number arises is not looked for: {self._held.why_not}"
+            takes.says(0, "unlocated", text)
         self.steps = 0
         self._since = 0
         """The step from which on Keras takes the mean of its losses."""
@@ -148,14 +151,18 @@ class Running:
             self._paid += self._pace.rented(max(now - self._rented, time.perf_counter() - began))
             self._rented = now
             return result
-        self._warm, self._simple = True, self._model.steps_per_execution == 1
         self._pace.leave()
-        if self._plain is None:
-            self._plain = plain_function(self._model)
-        result = self._plain(*arguments)
+        result = self._made_plain(arguments)(*arguments)
         self._pace.enter()
         self._pace.renew(time.perf_counter() - began if self._tapped is not None else 0.0)
         return result
+
+    def _made_plain(self, arguments: tuple[Any, ...]) -> Any:
+        """Return the plain function, which all steps that are not sampled take from here on."""
+        self._warm, self._simple = True, self._model.steps_per_execution == 1
+        if self._plain is None:
+            self._plain = plain_function(self._model, arguments)
+        return self._plain
 
     def _sampled(self, arguments: tuple[Any, ...]) -> Any:
         look = self._looks is not None and self._looks.due
@@ -165,7 +172,13 @@ class Running:
         assert self._tap is not None  # _can made it
         began = time.perf_counter()
         self._pace.leave()  # the training compiles its step, with a tap or without
-        self._tapped = compiled(self._model, self._tap)
+        if beside.is_needed(self._model):
+            self._tapped = other = beside.Beside(self._model, self._tap, self._made_plain(arguments))
+            result = self._held.run(self._tapped, arguments, look=look)
+            self._pace.enter()
+            self._pace.warmed_up(other.seconds)
+            return result
+        self._tapped = compiled(self._model, self._tap, arguments)
         result = self._held.run(self._tapped, arguments, look=look)
         self._pace.enter()
         self._price = time.perf_counter() - began

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import keras
 import numpy as np
 
-from unvanish.keras import backends
+from unvanish.keras import backends, compat
 from unvanish.keras.shadow import shadowed
 from unvanish.keras.spaced import EXACT_TOTAL
 from unvanish.keras.tally import Tally
@@ -63,11 +63,11 @@ class WatchedSteps:
         arguments, taken = backend.counted(self._model, arguments)
         started = time.perf_counter()
         if wanted or not self._two:
-            result, sums = backend.split(self._watched_function()(*arguments))
+            result, sums = backend.split(self._watched_function(arguments)(*arguments))
             seen = keras.tree.map_structure(_array, sums) if wanted else None  # waits for the step
             self.watched_seconds.append(time.perf_counter() - started)
         else:
-            result, seen = self._plain_function()(*arguments), None
+            result, seen = self._plain_function(arguments)(*arguments), None
             self.plain_seconds.append(time.perf_counter() - started)
         steps = taken()
         if seen is not None:
@@ -79,34 +79,45 @@ class WatchedSteps:
             raise Enough
         return result
 
-    def _plain_function(self) -> Callable[..., Any]:
+    def _plain_function(self, arguments: tuple[Any, ...]) -> Callable[..., Any]:
         if self._plain is None:
-            self._plain = plain_function(self._model)
+            self._plain = plain_function(self._model, arguments)
         return self._plain  # type: ignore[no-any-return]  # it may be one of Keras' own
 
-    def _watched_function(self) -> Callable[..., Any]:
+    def _watched_function(self, arguments: tuple[Any, ...]) -> Callable[..., Any]:
         if self._watched is None:
-            self._watched = compiled(self._model, backends.current().tapped(self._model, self._tally))
+            self._watched = compiled(self._model, backends.current().tapped(self._model, self._tally), arguments)
         return self._watched
 
 
-def plain_function(model: Any) -> Callable[..., Any]:
-    """Return what Keras compiles of the model's own train step."""
-    with shadowed(model, train_function=None):
+def plain_function(model: Any, arguments: tuple[Any, ...]) -> Callable[..., Any]:
+    """Return what Keras compiles of the model's own train step. arguments: of the step that comes."""
+    with _at_hand(model, arguments), shadowed(model, train_function=None):
         type(model).make_train_function(model, force=True)  # the class's: a watched model has one of our own over it
         return model.train_function  # type: ignore[no-any-return]  # Keras has no types
 
 
-def compiled(model: Any, step: Callable[..., Any]) -> Callable[..., Any]:
-    """Return what Keras compiles of a train step, by its own way and settings."""
+def compiled(model: Any, step: Callable[..., Any], arguments: tuple[Any, ...]) -> Callable[..., Any]:
+    """Return what Keras compiles of a train step, by its own way and settings. arguments: of the step that comes."""
     with shadowed(model, train_step=step, train_function=None):
-        function = plain_function(model)
+        function = plain_function(model, arguments)
 
     def compiled(*arguments: Any) -> Any:
         with shadowed(model, train_step=step):  # on torch it is looked up at every step
             return function(*arguments)
 
     return compiled
+
+
+def _at_hand(model: Any, arguments: tuple[Any, ...]) -> AbstractContextManager[None]:
+    """Let the model's variables have their values, which Keras asks on which devices they lie.
+
+    On JAX they have none in mid-training: the step is given them.
+    """
+    if keras.backend.backend() != "jax" or keras.distribution.distribution() is None:
+        return nullcontext()
+    groups = zip(compat.state_variables(model), arguments[0], strict=True)
+    return compat.lent([pair for group in groups for pair in zip(*group, strict=True)])
 
 
 def _array(tensor: Any) -> Any:

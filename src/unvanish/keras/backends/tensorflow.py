@@ -11,12 +11,13 @@ import numpy as np
 import tensorflow as tf
 
 from unvanish.keras import compat
+from unvanish.keras.backends import stateful
 from unvanish.keras.backends.groups import groups, order
 from unvanish.keras.backends.protocol import Array, Keeper, Looked, Run, as_floats, kept, sound, unscaled
-from unvanish.keras.backends.stateful import logs_of, passing, split, tapped, values_after
+from unvanish.keras.backends.stateful import logs_of, passing, split, values_after
 from unvanish.keras.backends.tensorflow_keeping import Kept
 
-__all__ = ["logs_of", "passing", "split", "tapped", "values_after"]
+__all__ = ["logs_of", "passing", "split", "values_after"]
 
 BEFORE = False
 SUMS = "float64"
@@ -183,6 +184,31 @@ def read(variable: Any) -> Any:
     return tf.identity(variable.value)
 
 
+def tapped(model: Any, tally: Any) -> Callable[..., Any]:
+    """See `protocol.Backend`; of several replicas each one sees the gradient of the whole batch."""
+    return stateful.tapped(model, tally, together=_together)
+
+
+def _together(function: Callable[[Sequence[Any]], Any], tensors: Sequence[Any]) -> Any:
+    """Return the function of the tensors' sums over the replicas that take a step together.
+
+    Those sums are our own: what the optimizer adds up was clipped already, by each replica for itself. Replicas of one
+    process have them, and the function of them, made once for all in one place. A collective sum would be numbered as
+    those of the training are: another strategy of the process, whose numbers begin anew, could meet one of ours.
+    """
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return function(tensors)
+    dense = [tf.convert_to_tensor(tensor) for tensor in tensors]
+    if not compat.merges(context):
+        return function(context.all_reduce(tf.distribute.ReduceOp.SUM, dense) if dense else dense)
+
+    def added(strategy: Any, parts: Sequence[Any]) -> Any:
+        return function([tf.add_n(strategy.experimental_local_results(part)) for part in parts])
+
+    return context.merge_call(added, args=(dense,))
+
+
 def keeping(model: Any, tally: Any, variables: Sequence[Any]) -> Keeper:
     """See `protocol.Backend`."""
     return Kept(model, tally, variables)
@@ -208,8 +234,9 @@ def counted(model: Any, arguments: tuple[Any, ...]) -> tuple[tuple[Any, ...], Ca
     """See `protocol.Backend`; the steps of one call are a loop of the graph, and the optimizer counts them."""
     if model.steps_per_execution == 1:
         return arguments, lambda: 1
-    before = int(model.optimizer.iterations)
-    return arguments, lambda: max(int(model.optimizer.iterations) - before, 1)
+    iterations = model.optimizer.iterations
+    before = int(iterations.numpy())  # a variable that replicas have, each its own, is no number to int
+    return arguments, lambda: max(int(iterations.numpy()) - before, 1)
 
 
 def hand_back(model: Any, result: Any) -> None:

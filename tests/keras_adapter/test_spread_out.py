@@ -1,0 +1,155 @@
+"""Trainings over several devices, watched: the same bits, and the gradient of the whole batch, raw, against numpy."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from typing import Any
+
+import numpy as np
+import pytest
+import spread_out
+from spread_out import BATCH, FEATURES, INF, UNITS
+from stepped import BACKEND, NETS, OPTIMIZERS
+
+pytestmark = [
+    pytest.mark.keras,
+    pytest.mark.every_backend,
+    pytest.mark.skipif(BACKEND == "torch", reason="Keras distributes nothing on torch"),
+]
+
+QUICK = ("1", "auto", "inf")
+MORE = ("5", "normalised", "scaled", "words", "eager", "several")
+FIRST, HOWS = {
+    "jax": ("data", ("data", "model")),
+    "tensorflow": ("replicas", ("replicas", "reducing", "one replica", "one device")),
+}.get(BACKEND, ("", ()))
+REPLICAS = ("replicas", "reducing")
+STEPS = 12
+
+
+@functools.cache
+def trained(how: str, *cases: str) -> dict[str, Any]:
+    """Return what a process of its own prints, in which there are two devices."""
+    with tempfile.TemporaryDirectory() as folder:
+        done = subprocess.run(
+            [sys.executable, spread_out.__file__, how, folder, *cases],
+            env={**os.environ, "KERAS_BACKEND": BACKEND},
+            capture_output=True,
+            text=True,
+            timeout=500,
+            check=False,
+        )
+    assert done.returncode == 0, done.stderr[-3000:]
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def parts_of(how: str, rows: slice, count: int) -> list[slice]:
+    """Return the rows that each replica is given of a batch: the first ones are given one more."""
+    begin, end = rows.start, min(rows.stop, count)
+    if how not in REPLICAS:
+        return [slice(begin, end)]
+    middle = begin + (end - begin + 1) // 2
+    return [slice(begin, middle), slice(middle, end)]
+
+
+def expected(how: str, weights: list[list[Any]], step: int) -> tuple[float, dict[str, list[float]]]:
+    """Return loss and statistics of a step by float64 numpy: the mean over the replicas of the means of their parts."""
+    x, y = (part.astype(np.float64) for part in spread_out.data(how))
+    before, after = ([np.array(v, np.float64) for v in weights[at]] for at in (step, step + 1))
+    w1, b1, w2, b2 = before
+    first = step % -(-len(x) // BATCH) * BATCH
+    parts = parts_of(how, slice(first, first + BATCH), len(x))
+    loss, g1, g2 = 0.0, np.zeros_like(w1), np.zeros_like(w2)
+    for part in parts:
+        h = np.tanh(x[part] @ w1 + b1)
+        error = h @ w2 + b2 - y[part]
+        back = 2 * error / len(error) / len(parts)
+        loss += np.mean(error**2) / len(parts)
+        g2 += h.T @ back
+        g1 += x[part].T @ (back @ w2.T * (1 - h**2))
+    norm = np.linalg.norm
+    return float(loss), {
+        "gradient_norm": [norm(g1), norm(g2)],
+        "weight_norm": [norm(w1), norm(w2)],
+        "update_norm": [norm(after[0] - w1), norm(after[2] - w2)],
+        "gradient_zeros": [UNITS, 0],  # of the feature that is always zero
+        "gradient_nonfinite": [0, 0],
+    }
+
+
+def assert_true(how: str, found: dict[str, Any], weights: list[list[Any]]) -> None:
+    for row, step in enumerate(found["steps"]):
+        loss, stats = expected(how, weights, step)
+        assert found["losses"][row] == pytest.approx(loss, rel=1e-5, abs=0), step
+        for stat, numbers in stats.items():
+            rel = 1e-3 if stat == "update_norm" else 1e-5  # the difference of two float32 weights
+            assert found["stats"][stat][row] == pytest.approx(numbers, rel=rel, abs=0), (stat, step)
+
+
+def words_of(found: dict[str, Any]) -> list[str]:
+    return [kind for kind, _ in found["words"]]
+
+
+@pytest.mark.parametrize("case", QUICK)
+def test_watching_changes_no_bit_of_what_two_devices_train(case):
+    found = trained(FIRST, *QUICK)[case]
+    assert (found["bits"], found["history"]) == (True, True)
+    assert found["steps"][:3] == [0, 1, 2]
+    assert len(found["steps"]) == STEPS or case == "auto"
+
+
+@pytest.mark.parametrize("case", ["1", "auto"])
+def test_numbers_are_those_of_the_whole_batch_raw_before_clipping(case):
+    seen = trained(FIRST, *QUICK)
+    assert_true(FIRST, seen[case], seen["weights"])
+
+
+def test_what_is_not_recorded_over_several_devices_is_said_once():
+    seen = trained(FIRST, *QUICK)
+    told = dict(seen["1"]["words"])
+    why = "several replicas train the model" if BACKEND == "tensorflow" else "the model is spread over several devices"
+    assert told["activations"].startswith(f"activations are not recorded: {why}")
+    if BACKEND == "tensorflow":
+        assert told["unlocated"].startswith("where the first value that is no finite number arises is not looked for")
+    assert len(words_of(seen["1"])) == len(told)
+    assert np.isnan(seen["1"]["stats"]["output_second_moment"]).all()
+
+
+def test_a_value_that_is_no_number_is_told_with_its_step():
+    found = trained(FIRST, *QUICK)["inf"]
+    (text,) = [text for kind, text in found["words"] if kind == "nonfinite"]
+    assert text.startswith(f"step {INF // BATCH}: ")
+    assert found["losses"][INF // BATCH] == np.inf
+    assert found["stats"]["gradient_nonfinite"][INF // BATCH] == [FEATURES * UNITS, UNITS]
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("how", HOWS)
+def test_each_way_to_train_over_devices(how):
+    cases = [case for case in ("1", *MORE) if (how, case) != ("replicas", "several")]  # where TensorFlow itself fails
+    cases += ["own"] if how == "replicas" else []
+    seen = trained(how, *cases)
+    for case in cases:
+        assert (seen[case]["bits"], seen[case]["history"]) == (True, True), case
+    for case in {"1", "5", "own"} & set(cases):
+        assert_true(how, seen[case], seen["weights"])
+    assert seen["5"]["steps"] == [0, 5, 10]
+    assert seen["several"]["steps"] == [2, 3, 6, 7, 10, 11] if "several" in cases else True
+    alone = seen["scaled"]["stats"]["gradient_norm"][0]  # another optimizer, and the same first gradient
+    assert alone == pytest.approx(seen["1"]["stats"]["gradient_norm"][0], rel=1e-5, abs=0)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("net", NETS)
+def test_each_network_with_each_optimizer(net):
+    """Gradients cannot be accumulated by replicas, which Keras says itself."""
+    optimizers = [name for name in OPTIMIZERS if BACKEND == "jax" or name != "accumulating"]
+    cases = [f"{net}:{optimizer}" for optimizer in optimizers]
+    seen = trained(FIRST, *cases)
+    assert {case: (seen[case]["bits"], seen[case]["history"]) for case in cases} == dict.fromkeys(cases, (True, True))
