@@ -224,6 +224,12 @@ def test_what_a_compiled_function_is_and_what_its_tapes_are_asked_for():
     assert tf.GradientTape.gradient is gradient
 
 
+def test_replicas_can_meet_unless_there_is_but_one():
+    assert not compat.merges()  # without a strategy there is nothing to meet
+    strategy = tf.distribute.MirroredStrategy(["CPU:0"])
+    assert strategy.run(compat.merges) is True
+
+
 def test_what_has_a_loss():
     model = functional()
     assert compat.has_loss(model)

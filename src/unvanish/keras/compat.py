@@ -114,15 +114,11 @@ def tape_targets(note: Callable[[Any], object]) -> Iterator[None]:
         tf.GradientTape.gradient = gradient
 
 
-def merges(context: Any) -> bool:
-    """Say whether the replicas of this context are all in this process, and can meet in one place: `merge_call`.
-
-    Those that XLA compiles cannot (`strategy_supports_no_merge_call`).
-    """
+def merges() -> bool:
+    """Say whether replicas can meet in one place: those that XLA compiles cannot."""
     import tensorflow as tf
 
-    apart = tf.__internal__.distribute.strategy_supports_no_merge_call
-    return isinstance(context.strategy, tf.distribute.MirroredStrategy) and not apart()
+    return not tf.__internal__.distribute.strategy_supports_no_merge_call()
 
 
 def compiled_function() -> type:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from typing import Any
 
@@ -84,6 +85,12 @@ def fixed_batch(model: Any) -> int | None:
 def replicas_of(model: Any) -> int:
     """Return how many replicas take each step of the model together, each with a part of the batch."""
     return int(getattr(getattr(model, "distribute_strategy", None), "num_replicas_in_sync", 1))
+
+
+def is_mirrored(strategy: Any) -> bool:
+    """Say whether a strategy has all its replicas in this process, each with variables of its own."""
+    mirrored = getattr(getattr(sys.modules.get("tensorflow"), "distribute", None), "MirroredStrategy", ())
+    return isinstance(strategy, mirrored)
 
 
 def state_size(model: Any) -> int | None:

@@ -14,7 +14,7 @@ from unvanish.core.observation import LossInfo
 from unvanish.errors import DataError, UnsupportedError, UsageError
 from unvanish.keras import compat
 from unvanish.keras.batches import Batches, is_stream
-from unvanish.keras.info import replicas_of, state_size
+from unvanish.keras.info import is_mirrored, replicas_of, state_size
 
 
 def require_model(model: Any) -> None:
@@ -54,6 +54,14 @@ def require_one_replica(model: Any) -> None:
 
 def require_watchable(model: Any, kernels: Collection[Any]) -> None:
     """Raise UnsupportedError for a training of which no step could be read."""
+    replicas, strategy = replicas_of(model), getattr(model, "distribute_strategy", None)
+    if replicas > 1 and not is_mirrored(strategy):
+        raise UnsupportedError(
+            f"the model {model.name!r} is trained by {replicas} replicas of a {type(strategy).__name__}",
+            found="replicas of several processes, or of a TPU: their gradients are not read",
+            numbers={"replicas": replicas},
+            hint="tf.distribute.MirroredStrategy is watched, and keras.distribution on JAX",
+        )
     if not kernels:
         raise UnsupportedError(
             f"the model {model.name!r} has no kernel to watch",

@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 from unvanish.core.nonfinite import Spoilt
 from unvanish.core.recording import ACTIVATION_STATS
 from unvanish.errors import UnvanishError
-from unvanish.keras import backends, beside
+from unvanish.keras import backends
+from unvanish.keras.backends import beside
 from unvanish.keras.backends.protocol import loss_in
 from unvanish.keras.held_steps import HeldSteps
 from unvanish.keras.looks import Looks

@@ -33,8 +33,8 @@ class Watch(Readable, keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
 
     Use it as a callback, `model.fit(x, y, callbacks=[unvanish.keras.Watch()])`, or around steps of your own,
     `with unvanish.watch(model): model.train_on_batch(x, y)`. Norms are of the raw gradient of each sampled step: before
-    clipping, after unscaling, of the whole batch. Weights, optimizer state and random numbers are those of an unwatched
-    training, to the bit; afterwards nothing is left on the model.
+    clipping, after unscaling, of the whole batch, also where several devices share it. Weights, optimizer state and
+    random numbers are those of an unwatched training, to the bit; afterwards nothing is left on the model.
 
     Some samples are looked into, for what the layers give: see core.recording.ACTIVATION_STATS. Transmissions are not
     recorded: gradients of activations stay inside the compiled step, and would take a second backward pass.

@@ -200,7 +200,7 @@ def _together(function: Callable[[Sequence[Any]], Any], tensors: Sequence[Any]) 
     if context is None or context.num_replicas_in_sync == 1:
         return function(tensors)
     dense = [tf.convert_to_tensor(tensor) for tensor in tensors]
-    if not compat.merges(context):
+    if not compat.merges():
         return function(context.all_reduce(tf.distribute.ReduceOp.SUM, dense) if dense else dense)
 
     def added(strategy: Any, parts: Sequence[Any]) -> Any:

@@ -14,7 +14,7 @@ from typing import Any
 
 import keras
 
-from unvanish.keras import backends
+from unvanish.keras.backends import current
 
 
 def is_needed(model: Any) -> bool:
@@ -33,7 +33,7 @@ class Beside:
 
         def look(state: Any, data: Any) -> Any:
             (_, sums), _ = tap(state, data)
-            return jax.tree.map(backends.current().still, sums)  # a copy: the step uses up the arrays that it is given
+            return jax.tree.map(current().still, sums)  # a copy: the step uses up the arrays that it is given
 
         self._model, self._look, self._plain = model, jax.jit(look), plain
         self.seconds = 0.0
