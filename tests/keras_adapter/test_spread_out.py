@@ -21,18 +21,17 @@ from stepped import BACKEND, NETS, OPTIMIZERS, made
 import unvanish
 from unvanish.keras.backends.shared import Shared
 
-pytestmark = [
-    pytest.mark.keras,
-    pytest.mark.every_backend,
-    pytest.mark.skipif(BACKEND == "torch", reason="Keras distributes nothing on torch"),
-]
+if BACKEND == "torch":
+    pytest.skip("Keras distributes nothing on torch", allow_module_level=True)
+
+pytestmark = [pytest.mark.keras, pytest.mark.every_backend]
 
 QUICK = ("1", "auto", "inf")
 MORE = ("5", "normalised", "scaled", "words", "eager", "several")
 FIRST, HOWS = {
     "jax": ("data", ("data", "model")),
     "tensorflow": ("replicas", ("replicas", "reducing", "one replica", "one device")),
-}.get(BACKEND, ("", ()))
+}[BACKEND]
 REPLICAS = ("replicas", "reducing")
 STEPS = 12
 
@@ -134,18 +133,18 @@ def test_a_value_that_is_no_number_is_told_with_its_step():
     assert found["stats"]["gradient_nonfinite"][INF // BATCH] == [FEATURES * UNITS, UNITS]
 
 
-@pytest.mark.skipif(BACKEND != "tensorflow", reason="strategies are TensorFlow's")
-def test_replicas_that_nobody_tried_are_trained_unwatched_and_that_is_said(tmp_path, capsys):
-    model = made("residual", "adam")
-    watch = unvanish.keras.Watch(every=1, folder=tmp_path)
-    watch.set_model(model)
-    model._distribute_strategy = SimpleNamespace(num_replicas_in_sync=2)
-    watch.on_train_begin()
-    assert "is trained unwatched" in capsys.readouterr().err
-    assert "train_function" not in vars(model) or model.train_function is None
+if BACKEND == "tensorflow":
+
+    def test_replicas_that_nobody_tried_are_trained_unwatched_and_that_is_said(tmp_path, capsys):
+        model = made("residual", "adam")
+        watch = unvanish.keras.Watch(every=1, folder=tmp_path)
+        watch.set_model(model)
+        model._distribute_strategy = SimpleNamespace(num_replicas_in_sync=2)
+        watch.on_train_begin()
+        assert "is trained unwatched" in capsys.readouterr().err
+        assert "train_function" not in vars(model) or model.train_function is None
 
 
-@pytest.mark.skipif(BACKEND != "tensorflow", reason="replicas are TensorFlow's")
 def test_taps_of_steps_that_overlap_are_laid_once_and_taken_away_by_the_last():
     """As threads of two replicas do, which take turns within their steps."""
     laid = []
