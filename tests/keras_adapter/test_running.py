@@ -23,8 +23,8 @@ from stepped import (
     unwatched,
 )
 
+from unvanish.core import spaced as spaced_module
 from unvanish.core.recording import STEP_STATS, WATCH_STATS
-from unvanish.keras import spaced as spaced_module
 from unvanish.keras.running import Running
 from unvanish.keras.shadow import shadowed
 from unvanish.watching.pace import Pace

@@ -23,9 +23,9 @@ from stepped import (
     unwatched,
 )
 
+from unvanish.core import spaced as spaced_module
 from unvanish.core.recording import LAYER_STATS
 from unvanish.keras import backends
-from unvanish.keras import spaced as spaced_module
 from unvanish.keras.steps import watched
 from unvanish.watching.session import Enough, Plan, Session
 

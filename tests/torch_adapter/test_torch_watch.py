@@ -323,7 +323,7 @@ def test_what_goes_wrong_in_watching_ends_it_and_not_the_training(monkeypatch):
     before = trace(loop.net)
     with watched(loop.net, 1) as seen:
         loop.run(1)
-        monkeypatch.setattr("unvanish.torch.steps.gradients_of", broken)
+        monkeypatch.setattr("unvanish.torch.tally.gradients_of", broken)
         loop.run(3)
     assert trace(loop.net) == before
     assert seen.words == [(1, "failed", "ValueError: planted")]
@@ -357,3 +357,28 @@ def test_a_model_that_is_not_called_itself_is_watched():
     assert seen.layers == ["first", "hidden.0", "head"]
     assert [kind for _, kind, _ in seen.words] == ["order", "activations"]
     assert (seen.array("update_norm") > 0).all()
+
+
+def test_large_kernels_are_sampled_without_bias(monkeypatch):
+    monkeypatch.setattr("unvanish.core.spaced.EXACT_TOTAL", 100)
+    monkeypatch.setattr("unvanish.core.spaced.SAMPLE", 1024)
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(80, 60), nn.ReLU(), nn.Linear(60, 3))
+    opt, weights = torch.optim.SGD(net.parameters(), lr=0.1), []
+    x, y = torch.randn(16, 80), torch.randn(16, 3)
+    x[:, ::5] = 0  # a fifth of the first kernel's columns has no gradient
+    with watched(net, 1) as seen:
+        for _ in range(2):
+            opt.zero_grad()
+            functional.mse_loss(net(x), y).backward()
+            weights.append([net[i].weight.detach().double().clone() for i in (0, 2)])
+            grads = [net[i].weight.grad.double() for i in (0, 2)]
+            opt.step()
+    after = [net[i].weight.detach().double() for i in (0, 2)]
+    for layer, tolerance in enumerate([0.1, 1e-5]):  # 4800 entries, of which 1600 are looked at, and 180
+        before, grad = weights[1][layer], grads[layer]
+        found = {stat: seen.array(stat)[1, layer] for stat in ("weight_norm", "update_norm", "gradient_zeros")}
+        assert found["weight_norm"] == pytest.approx(float(before.norm()), rel=tolerance, abs=0)
+        assert found["update_norm"] == pytest.approx(float((after[layer] - before).norm()), rel=tolerance, abs=0)
+        assert found["gradient_zeros"] == pytest.approx(float((grad == 0).sum()), rel=tolerance, abs=0)
+        assert seen.array("gradient_norm")[1, layer] == pytest.approx(float(grad.norm()), rel=1e-6, abs=0)

@@ -14,9 +14,9 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from unvanish.core.spaced import spaced
 from unvanish.keras import backends
-from unvanish.keras.spaced import spaced
-from unvanish.keras.tally import Sums
+from unvanish.keras.tally import Sums, chosen
 
 Row = Sequence[float]
 
@@ -42,7 +42,7 @@ class Norms:
 
     def chosen(self, index: int, value: Any) -> Any:
         """Return the value (a tensor) of the kernel of that index, or of a large network a choice of its entries."""
-        return self._spaced[index].of(backends.current().still(value))
+        return chosen(self._spaced[index], backends.current().still(value))
 
     def gradients(self, gradients: Mapping[int, Any]) -> Any:
         """Return (kernels, 4): scale, squares, non-finite, zeros of each kernel's gradient, id(variable) -> gradient.
@@ -52,11 +52,11 @@ class Norms:
         backend, keys = backends.current(), [id(kernel) for kernel in self.kernels]
         values = [gradients.get(key) for key in keys]
         still = [None if value is None else backend.still(value) for value in values]
-        chosen = [p.of(value) for p, value in zip(self._spaced, still, strict=True) if value is not None]
+        parts = [chosen(p, v) for p, v in zip(self._spaced, still, strict=True) if v is not None]
         none = [
             (1.0, 0.0, 0.0, p.entries) if key in gradients else _NAN for key, p in zip(keys, self._spaced, strict=True)
         ]
-        return _rows(still, none, lambda there: backend.sums_of(there, chosen))
+        return _rows(still, none, lambda there: backend.sums_of(there, parts))
 
     def filled(self, found: Sums) -> Sums:
         """Return one tensor (kernels + 1, columns), of whose last row the first are the loss and its scale."""

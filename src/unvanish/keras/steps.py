@@ -14,9 +14,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from unvanish.core.spaced import EXACT_TOTAL
 from unvanish.keras import backends, compat
 from unvanish.keras.shadow import shadowed
-from unvanish.keras.spaced import EXACT_TOTAL
 from unvanish.keras.tally import Tally
 from unvanish.watching.session import Enough, Session
 

@@ -14,8 +14,8 @@ import keras
 import numpy as np
 
 from unvanish.core.measures.norm import norm
+from unvanish.core.spaced import Spaced, spaced
 from unvanish.keras import backends
-from unvanish.keras.spaced import spaced
 
 Sums = dict[str, Any]
 """loss, scale: scalars. gradients: (scale, sum of squares of gradient / scale, non-finite entries) of each kernel.
@@ -41,7 +41,7 @@ class Tally:
 
     def chosen(self, index: int, value: Any) -> Any:
         """Return the entries of the value (a tensor) of the kernel of that index, or a choice of them, as a vector."""
-        return keras.ops.reshape(self._spaced[index].of(value), (-1,))
+        return keras.ops.reshape(chosen(self._spaced[index], value), (-1,))
 
     def gradients(self, gradients: Mapping[int, Any]) -> tuple[Any, ...]:
         """Return the sums of the gradients, id(kernel variable) -> gradient; of one that is not among them nan.
@@ -89,6 +89,11 @@ class Tally:
 
 
 _STATS = ("gradient_norm", "weight_norm", "update_norm", "movement", "gradient_nonfinite")
+
+
+def chosen(places: Spaced, value: Any) -> Any:
+    """Return the chosen entries of a kernel's value, a tensor."""
+    return value if places.whole else backends.current().runs(value, places.run, places.step)
 
 
 def _single(value: Any) -> Any:

@@ -18,7 +18,7 @@ import torch
 from unvanish.torch.clips import Clips
 from unvanish.torch.owned import Owned
 from unvanish.torch.roots import Roots
-from unvanish.torch.tally import Number, Rows, Tally, empty_rows, gradients_of
+from unvanish.torch.tally import Number, Rows, Tally, empty_rows
 
 
 class Samples(Protocol):
@@ -162,7 +162,7 @@ class Steps:
         scale = getattr(optimizer, "grad_scale", None)  # set for the step of a fused optimizer
         positions = self._held(self._owned.by(optimizer))
         kernels = [self._tally.kernels[position] for position in positions]
-        for position, kernel, at_step in zip(positions, kernels, gradients_of(kernels), strict=True):
+        for position, kernel, at_step in zip(positions, kernels, self._tally.gradients(positions), strict=True):
             raw = self._clips.raw(kernel, at_step)
             opened.rows["gradient_norm"][position] = raw.norm if scale is None else raw.norm / scale
             opened.rows["gradient_zeros"][position] = raw.zeros

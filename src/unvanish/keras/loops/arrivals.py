@@ -21,12 +21,12 @@ from jax import numpy as jnp
 from numpy.typing import NDArray
 
 from unvanish.core.measures.norm import norm
+from unvanish.core.spaced import EXACT_TOTAL
 from unvanish.keras import compat
 from unvanish.keras.backends.jax import gradient_sums
 from unvanish.keras.loop_data import LoopData
 from unvanish.keras.loops.handing import hand_out
 from unvanish.keras.loops.protocol import Left
-from unvanish.keras.spaced import EXACT_TOTAL
 from unvanish.keras.tally import Tally
 
 Losses = deque[float]

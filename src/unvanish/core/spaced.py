@@ -7,10 +7,6 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from unvanish.keras import backends
-
 EXACT_TOTAL = 2**20
 """With up to so many kernel entries in all, every entry is chosen."""
 SAMPLE = 2**15
@@ -39,13 +35,14 @@ class Spaced(NamedTuple):
         """Return how many entries are."""
         return math.ceil(self.size // self.run / self.step) * self.run
 
+    @property
+    def times(self) -> float:
+        """Return how many times as many there are."""
+        return self.size / self.entries
+
     def of(self, value: Any) -> Any:
-        """Return the chosen entries of the kernel's value, a tensor or an array."""
-        if self.whole:
-            return value
-        if isinstance(value, np.ndarray):
-            return value.reshape(-1, self.run)[:: self.step]
-        return backends.current().runs(value, self.run, self.step)
+        """Return the chosen entries of the kernel's value, an array or a tensor that can be cut as one."""
+        return value if self.whole else value.reshape(-1, self.run)[:: self.step]
 
 
 def spaced(shapes: Sequence[Sequence[int]]) -> list[Spaced]:
