@@ -9,8 +9,8 @@ one. Each way trains in a process of its own, which stays, so that a watch lives
 same number of steps, one process at a time, in an order that is drawn anew. What is shown is the mean of (way - plain)
 over the blocks, divided by the plain mean, with the half-width of its 95 % interval (Student's t): of the time on the
 wall, of the training thread's processor time, and of that of all threads. `plain again` is a second plain training:
-what it differs by is the noise. `own` is the cost that the watch tells of these blocks, and beside it how many times
-what was measured on the wall that is, where that is more than three times the noise.
+what it differs by is the noise. `own` is the cost that the watch tells of its training, what it took once left out, and
+beside it how many times what was measured on the wall that is, where that is more than three times the noise.
 
 A watch keeps to a share of the time that its training runs. While a training waits for its turn its watch is told that
 something else is done, as of a validation: else it would have the time of all the others to spend, too.
@@ -78,7 +78,8 @@ class Turns:
             self._answer(warm_up=time.perf_counter() - self._began)
         else:
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-            self._answer(**{name: now[name] - first[name] for name in now}, peak=peak)
+            took = {name: now[name] - first[name] for name in now}
+            self._answer(**took, peak=peak, **({} if watch is None else {"own": told(watch.cost)}))
         if not sys.stdin.readline():
             return False
         if watch is not None:
@@ -90,12 +91,17 @@ class Turns:
         clocks = {"wall": time.perf_counter(), "thread": time.thread_time(), "process": time.process_time()}
         if watch is None:
             return clocks
-        cost = watch.cost
-        return {**clocks, "samples": cost.samples, "seconds": cost.seconds, "added": cost.added_seconds}
+        return {**clocks, "samples": watch.cost.samples}
 
     def _answer(self, **facts: float) -> None:
         self._told.write(json.dumps(facts) + "\n")
         self._told.flush()
+
+
+def told(cost: Any) -> float:
+    """Return the share of the training's own time that its watch says it added, but for what it took once."""
+    each = cost.added_seconds - cost.warm_up_seconds
+    return float(each / (cost.seconds - cost.added_seconds))
 
 
 class Worker:
@@ -184,17 +190,9 @@ def measure(framework: str, case: str, ways: list[str], blocks: int, steps: int,
             worker.close()
 
 
-def own(blocks: list[dict[str, Any]]) -> float | None:
-    """Return the share of the training's own time that its watch says it added in these blocks; None without one."""
-    if "added" not in blocks[0]:
-        return None
-    added, seconds = (math.fsum(block[name] for block in blocks) for name in ("added", "seconds"))
-    return added / (seconds - added)
-
-
-def told_over_measured(told: float | None, wall: Ratio, noise: float) -> str:
+def told_over_measured(own: float | None, wall: Ratio, noise: float) -> str:
     """Return how many times the measured cost the told one is; a dash where too little was measured to say so."""
-    return "-" if told is None or wall.value - 1 <= 3 * noise else f"{told / (wall.value - 1):.2f}"
+    return "-" if own is None or wall.value - 1 <= 3 * noise else f"{own / (wall.value - 1):.2f}"
 
 
 def shown(facts: dict[str, Any]) -> list[str]:
@@ -215,11 +213,11 @@ def shown(facts: dict[str, Any]) -> list[str]:
     for way, found in facts["ways"].items():
         blocks = found["blocks"]
         wall, thread, process = (ratio([block[key] for block in blocks], each[key]) for key in clocks)
-        memory, told = blocks[-1]["peak"] / each["peak"][-1], own(blocks)
+        memory, own = blocks[-1]["peak"] / each["peak"][-1], blocks[-1].get("own")
         samples = sum(block.get("samples", 0) for block in blocks)
         lines.append(
             f"  {way:24}{wall!s:>14}  {thread!s:>14}  {process!s:>14}{memory:8.3f}"
-            f"{'-' if told is None else f'{1 + told:.3f}':>7}{told_over_measured(told, wall, spread):>6}"
+            f"{'-' if own is None else f'{1 + own:.3f}':>7}{told_over_measured(own, wall, spread):>6}"
             f"{samples:8d}{found['warm_up'] - plain['warm_up']:11.2f}"
         )
     return lines
@@ -247,7 +245,11 @@ def main() -> None:
     if asked.quick:
         cases, asked.blocks, asked.seconds = cases[:1], 3, 0.05
     missing = {way: need for way, need in module.NEEDS.items() if importlib.util.find_spec(need) is None}
-    ways = [way for way in module.WAYS if way not in missing and (way in asked.way or not asked.way or way.startswith("plain"))]
+    ways = [
+        way
+        for way in module.WAYS
+        if way not in missing and (way in asked.way or not asked.way or way.startswith("plain"))
+    ]
     facts = []
     for case in cases:
         steps = steps_for(asked.framework, case, asked.seconds, quick=asked.quick)

@@ -25,6 +25,8 @@ from stepped import (
 
 from unvanish.core import spaced as spaced_module
 from unvanish.core.recording import STEP_STATS, WATCH_STATS
+from unvanish.keras import norms as norms_module
+from unvanish.keras import running as running_module
 from unvanish.keras.running import Running
 from unvanish.keras.shadow import shadowed
 from unvanish.watching.pace import Pace
@@ -250,6 +252,31 @@ def test_a_second_function_is_compiled_once_the_tap_has_cost_as_much():
     assert len(tapped) == 3  # the sample of step 0, and two whose tap had not cost the price yet
     assert len(plain) == 5
     assert run.steps == 8
+
+
+@pytest.mark.parametrize("every", [1, 5])
+def test_what_the_numbers_take_within_a_step_is_tried_out_where_no_step_is_plain(every, monkeypatch):
+    monkeypatch.setattr(running_module, "LASTS", 0)
+    values, history = unwatched("residual", "adam")
+    model, pace, taken = made("residual", "adam"), Pace(every), Taken()
+    run = Running(model, kernels_of(model), pace, taken, lambda error: None, None, lambda: None)
+    with shadowed(model, train_function=run):
+        assert fitted(model).history == history
+    assert_same_bits(state(model), values)
+    assert taken.words == []
+    assert (pace.cost.samples, pace._inside > 0) == ((STEPS, True) if every == 1 else (3, False))
+
+
+def test_what_is_tried_out_are_the_numbers_of_a_sample():
+    rng = np.random.default_rng(0)
+    kernels = [keras.Variable(rng.normal(size=shape).astype("float32")) for shape in [(7, 5), (7, 5), (3, 4)]]
+    norms = norms_module.Norms(kernels)
+    table = keras.ops.convert_to_numpy(norms.as_of_a_step([kernel.value for kernel in kernels]))
+    sizes = [np.linalg.norm(kernel.numpy().astype(np.float64)) for kernel in kernels]
+    loss, found = norms.numbers(table)
+    assert math.isnan(loss)
+    for stat in ("gradient_norm", "weight_norm", "update_norm"):
+        assert found[STEP_STATS.index(stat)] == pytest.approx(sizes, rel=1e-5, abs=0)
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])

@@ -70,7 +70,7 @@ def test_the_clock_of_a_watch_stands_still_while_others_train(overhead, monkeypa
     for seconds in (1.0, 3.0, 4.0):  # the first is the warm-up's
         clock.now += seconds
         assert turns.wait(watch)
-    assert [json.loads(answer).get("seconds") for answer in told.getvalue().splitlines()] == [None, 3.0, 4.0]
+    assert ["own" in json.loads(answer) for answer in told.getvalue().splitlines()] == [False, True, True]
     assert run.cost.seconds == 8.0  # out of which it has a share to spend
 
 
@@ -85,9 +85,8 @@ def test_the_interval_holds_the_true_ratio_nineteen_times_of_twenty(overhead):
 
 
 def test_what_a_watch_tells_is_set_against_what_was_measured(overhead):
-    blocks = [{"added": 0.1, "seconds": 1.1}, {"added": 0.3, "seconds": 1.3}]
-    assert overhead.own(blocks) == pytest.approx(0.2, rel=1e-12, abs=0)  # .4 more than 2.0
-    assert overhead.own([{"wall": 1.0}]) is None
+    cost = SimpleNamespace(seconds=2.9, added_seconds=0.9, warm_up_seconds=0.5)
+    assert overhead.told(cost) == pytest.approx(0.2, rel=1e-12, abs=0)  # .4 more than 2.0, but for what it took once
     assert overhead.told_over_measured(0.2, overhead.Ratio(1.1, 0.01), 0.03) == "2.00"
     assert overhead.told_over_measured(0.2, overhead.Ratio(1.1, 0.01), 0.04) == "-"
     assert overhead.told_over_measured(None, overhead.Ratio(1.1, 0.01), 0.01) == "-"

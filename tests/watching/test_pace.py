@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from unvanish.watching.pace import FLOOR_SECONDS, FLOOR_STEPS, WINDOW, Pace
+from unvanish.watching.pace import FLOOR_SECONDS, FLOOR_STEPS, TAP, WINDOW, Pace
 
 
 class Training:
@@ -113,8 +113,53 @@ def test_every_step_has_no_plain_one_to_be_compared_with():
     training.run(pace := paced(training, 1), 50)
     assert training.sampled == list(range(50))
     assert pace.cost.step_seconds is pace.cost.sample_seconds is None
-    pace.charged(0.5)
-    assert pace.cost.added_seconds == 0.5
+    pace.charged(0.05)
+    assert pace.cost.added_seconds == 0.05
+    pace.charged(0.5)  # in 0.15 s, of which a thread can take half
+    assert pace.cost.added_seconds == pytest.approx(pace.cost.seconds / 2, rel=1e-12, abs=0)
+
+
+def test_what_numbers_take_within_a_step_is_the_cost_of_every_sample():
+    training = Training(step=1e-3, sample=4e-4)
+    training.run(pace := paced(training, 1), 500)
+    assert pace.dense
+    assert pace.cost.added_seconds == 0
+    pace.inside(4e-4)
+    cost = pace.cost
+    assert cost.sample_seconds == pytest.approx(4e-4, rel=1e-12, abs=0)
+    assert cost.added_seconds == pytest.approx(training.added, rel=1e-12, abs=0)
+    assert cost.share == pytest.approx(0.4, rel=0.01, abs=0)
+
+
+def test_steps_that_are_tapped_in_place_of_plain_ones_are_charged_by_what_plain_ones_show():
+    clock = type("Clock", (), {"now": 0.0})()
+    pace = Pace(10, clock=lambda: clock.now)
+    rented = 0
+    for step in range(400):
+        if step == 100:
+            pace.renew(0.0)
+        due = pace.left == 0 and pace.stop(step)
+        pace.left = max(pace.left - (not due), 0)
+        took = 1e-3 + (5e-4 if step < 100 or due else 0.0)
+        clock.now += took
+        if step < 100 and not due:
+            rented += 1
+            assert pace.rented(took) == pytest.approx(took * TAP / (1 + TAP), rel=1e-12, abs=0)
+    assert pace.cost.step_seconds == pytest.approx(1e-3, rel=1e-9, abs=0)
+    assert pace._rent() == pytest.approx(rented * 5e-4, rel=1e-6, abs=0)
+
+
+def test_time_stands_still_while_the_training_does_something_else():
+    clock = type("Clock", (), {"now": 0.0})()
+    pace = Pace(10, clock=lambda: clock.now)
+    pace.stop(0)
+    clock.now = 2.0
+    pace.leave()
+    clock.now = 50.0
+    assert (pace.now, pace.cost.seconds) == (2.0, 2.0)
+    pace.enter()
+    clock.now = 51.0
+    assert (pace.now, pace.cost.seconds) == (3.0, 3.0)
 
 
 @pytest.mark.parametrize("every", ["auto", 1000])

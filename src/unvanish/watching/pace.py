@@ -293,7 +293,9 @@ class Pace:
     def _spent(self) -> float:
         each, known = self._each(), self._warm_up + self._rent()
         if each is None:
-            return known + self._direct() * self._samples + self._looked_into
+            ours = known + self._taken + self._inside * self._samples + self._looked_into
+            elapsed = 0.0 if math.isnan(self._began) else self._now() - self._began
+            return ours + min(self._charged, max(elapsed - ours, 0.0) / 2)  # of two threads neither is starved
         return known + each * (self._samples - self._looked) + self._each_look() * self._looked
 
     def _now(self) -> float:
