@@ -37,8 +37,8 @@ class Norms:
 
     def read(self) -> tuple[Any, ...]:
         """Return the chosen entries of the kernels as they are now (copies, not the live variables)."""
-        read = backends.current().read
-        return tuple(self.chosen(index, read(kernel)) for index, kernel in enumerate(self.kernels))
+        copied = backends.current().copied
+        return tuple(copied(self.chosen(index, kernel.value)) for index, kernel in enumerate(self.kernels))
 
     def chosen(self, index: int, value: Any) -> Any:
         """Return the value (a tensor) of the kernel of that index, or of a large network a choice of its entries."""

@@ -118,6 +118,9 @@ class Backend(Protocol):
     def read(self, variable: Any) -> Any:
         """Return a copy of the variable's value as it is now, as a tensor."""
 
+    def copied(self, value: Any) -> Any:
+        """Return a tensor of the same entries, which stays as it is when a variable is assigned to."""
+
     def still(self, value: Any) -> Any:
         """Return a dense tensor of the same entries; what is computed of it does not change how they are computed."""
 

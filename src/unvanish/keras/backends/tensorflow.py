@@ -220,6 +220,11 @@ def runs(value: Any, run: int, step: int) -> Any:
     return tf.gather(rows, tf.range(0, rows.shape[0], step))
 
 
+def copied(value: Any) -> Any:
+    """See `protocol.Backend`; tensors are immutable."""
+    return value
+
+
 def still(value: Any) -> Any:
     """See `protocol.Backend`."""
     return tf.identity(tf.convert_to_tensor(value))

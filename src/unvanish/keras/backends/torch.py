@@ -142,6 +142,11 @@ def read(variable: Any) -> Any:
     return variable.value.detach().clone()
 
 
+def copied(value: Any) -> Any:
+    """See `protocol.Backend`."""
+    return value.clone()
+
+
 def still(value: Any) -> Any:
     """See `protocol.Backend`; nothing is fused, and the copy is one of no entries."""
     value = value.detach()
