@@ -21,7 +21,7 @@ print("end", float(np.square(model.get_weights()[0]).sum()))
 """
 
 ELSEWHERE = [] if os.environ["KERAS_BACKEND"] == "tensorflow" else [pytest.mark.soak]
-"""Of the other backends the quick suite has a script watched and replayed in test_nonfinite, the bits in test_watch."""
+"""Of the other backends the quick suite has the bits in test_watch, and what a replay needs in test_nonfinite."""
 
 LOOP = """
 import torch

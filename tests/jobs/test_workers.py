@@ -31,7 +31,6 @@ def pooled(run: ScriptRun, *arguments: str, count: int = 1) -> Iterator[Pool]:
         yield pool
 
 
-@pytest.mark.every_backend
 def test_workers_give_what_one_process_gives_and_one_that_is_killed_costs_a_retry(script: ScriptRun) -> None:
     with pooled(script, "7", count=2) as pool:
         first, *others = pool(JOBS)
