@@ -43,6 +43,9 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 NEEDS = {"keras": BACKEND, "torch": "torch", "browser": "browser", "parquet": "pyarrow", "ray": "ray"}
 """Marker -> the name by which UNVANISH_REQUIRE asks for what the marked tests need."""
 
+SAME_BITS = "same bits"
+"""Recorded by a test as (which training, how often it was sampled), where it ended as it does unwatched."""
+BITS: dict[str, list[str]] = {}
 REQUIRED = frozenset(filter(None, os.environ.get("UNVANISH_REQUIRE", "").replace(" ", "").split(",")))
 PASSED: Counter[str] = Counter()
 
@@ -92,6 +95,10 @@ def pytest_runtest_makereport(item: pytest.Item, call: Any) -> Generator[None, p
         report.outcome, report.longrepr = "failed", f"UNVANISH_REQUIRE={','.join(sorted(REQUIRED))}: {reason}"
     if report.passed and report.when == "call":
         PASSED.update(needs)
+        for name, value in report.user_properties:
+            if name == SAME_BITS:
+                training, every = value
+                BITS.setdefault(training, []).append(every)
     return report
 
 
@@ -124,6 +131,8 @@ def fixed_seeds(request: pytest.FixtureRequest) -> None:
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     terminalreporter.section("what was exercised")
     terminalreporter.line(f"python {sys.version.split()[0]}, numpy {np.__version__}")
+    for training, how in sorted(BITS.items()):
+        terminalreporter.line(f"the same bits as unwatched: {training}, every {', '.join(dict.fromkeys(how))}")
     for marker, need in NEEDS.items():
         lack = missing(need)
         served = f"{lack}; install it, or see README.md" if lack else version(need)

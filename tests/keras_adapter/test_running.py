@@ -94,13 +94,14 @@ def watched(model, every, train):
 
 
 @pytest.mark.parametrize(("net", "optimizer", "every"), GRID)
-def test_watching_changes_no_bit(net, optimizer, every):
+def test_watching_changes_no_bit(net, optimizer, every, record_property):
     values, history = unwatched(net, optimizer)
     model = made(net, optimizer)
     seen, steps, losses, _ = watched(model, every, lambda: fitted(model).history)
     assert_same_bits(state(model), values)
     assert seen == history
     assert steps == {1: list(range(STEPS)), 5: [0, 5, 10], "auto": steps}[every]
+    record_property("same bits", (f"Keras on {BACKEND}, {net}, {optimizer}", str(every)))
     assert np.isfinite(losses).all()
     assert steps[:3] == [0, 1, 2] or every == 5
 
@@ -111,7 +112,7 @@ if BACKEND == "torch":  # where Keras takes one step a call
 
 
 @pytest.mark.parametrize(("every", "expected"), SEVERAL.items())
-def test_several_steps_a_call(every, expected):
+def test_several_steps_a_call(every, expected, record_property):
     settings = () if BACKEND == "torch" else (("steps_per_execution", 3),)
     values, history = unwatched("residual", "adam", settings)
     model = made("residual", "adam", **dict(settings))
@@ -119,6 +120,7 @@ def test_several_steps_a_call(every, expected):
     assert_same_bits(state(model), values)
     assert seen == history
     assert steps == expected
+    record_property("same bits", (f"Keras on {BACKEND}, residual, adam, three steps a call", str(every)))
 
 
 def weights_of(model):

@@ -101,9 +101,12 @@ def words_of(found: dict[str, Any]) -> list[str]:
 
 
 @pytest.mark.parametrize("case", QUICK)
-def test_watching_changes_no_bit_of_what_two_devices_train(case):
+def test_watching_changes_no_bit_of_what_two_devices_train(case, record_property):
     found = trained(FIRST, *QUICK)[case]
     assert (found["bits"], found["history"]) == (True, True)
+    record_property(
+        "same bits", (f"Keras on {BACKEND}, two devices ({FIRST})", "1, no number" if case == "inf" else case)
+    )
     assert found["steps"][:3] == [0, 1, 2]
     assert len(found["steps"]) == STEPS or case == "auto"
 
@@ -169,12 +172,13 @@ def test_taps_of_steps_that_overlap_are_laid_once_and_taken_away_by_the_last():
 
 @pytest.mark.soak
 @pytest.mark.parametrize("how", HOWS)
-def test_each_way_to_train_over_devices(how):
+def test_each_way_to_train_over_devices(how, record_property):
     cases = [case for case in ("1", *MORE) if (how, case) != ("replicas", "several")]  # where TensorFlow itself fails
     cases += ["own"] if how == "replicas" else []
     seen = trained(how, *cases)
     for case in cases:
         assert (seen[case]["bits"], seen[case]["history"]) == (True, True), case
+        record_property("same bits", (f"Keras on {BACKEND}, devices ({how})", case))
     for case in ("1", "5"):
         assert_true(how, seen[case], seen["weights"])
     assert seen["5"]["steps"] == [0, 5, 10]

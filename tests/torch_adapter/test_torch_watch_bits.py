@@ -115,13 +115,14 @@ def trained(loop, every):
 
 
 @pytest.mark.parametrize("loop", ALL, ids=lambda loop: loop.__name__)
-def test_a_watched_loop_is_the_loop_that_it_would_have_been(loop):
+def test_a_watched_loop_is_the_loop_that_it_would_have_been(loop, record_property):
     plain, _ = trained(loop, None)
     again, _ = trained(loop, None)
     assert plain == again, "the loop itself does not repeat"
     for every in (1, 5, "auto"):
         found, seen = trained(loop, every)
         assert found == plain, every
+        record_property("same bits", (f"PyTorch, {loop.__name__}", str(every)))
         assert [word for word in seen.words if word[1] not in ("order", "activations")] == []
         if loop is compiled_step:  # it is not heard of
             continue
