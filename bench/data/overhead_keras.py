@@ -16,11 +16,10 @@ from keras import layers
 
 import unvanish.keras
 from unvanish.keras import running
-from unvanish.watching import pace
 
 BACKEND = keras.backend.backend()
 VERSIONS = f"Keras {keras.__version__} ({BACKEND})"
-running.LASTS, pace.TAP = 0, 1e3
+running.LASTS, running.RENTS = 0, 0.0
 """A watch shares one compiled step, and does not find out what a sample takes within it, until the training has lasted
 some times as long as a compilation takes. Here both come at once, before anything is timed.
 """

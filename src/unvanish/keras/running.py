@@ -33,6 +33,8 @@ from unvanish.keras.tried import tried
 from unvanish.watching.pace import Pace
 from unvanish.watching.recorder import Numbers
 
+RENTS = 1.0
+"""So many times the price of a second function is paid for doing without one."""
 LASTS = 10
 """A training that has lasted so many times as long as compiling its step pays for finding out what a sample takes."""
 
@@ -145,7 +147,7 @@ class Running:
         if self._warm:
             return self._plain(*arguments)
         began = time.perf_counter()
-        if self._tapped is not None and self._paid < self._price:
+        if self._tapped is not None and self._paid < RENTS * self._price:
             self._known()
             result, _ = backends.current().split(self._held.run(self._tapped, arguments))
             now = self._pace.now  # from step to step: a call may come back before its step is done
