@@ -1,11 +1,12 @@
 """Watched training: the same bits, the true numbers, and no trace."""
 
 import math
+from contextlib import nullcontext
 
 import keras
 import numpy as np
 import pytest
-from own_steps import Own
+from own_steps import Enclosed, Own
 from stepped import (
     BACKEND,
     EACH,
@@ -274,6 +275,29 @@ def test_a_train_step_of_the_users_own_is_tapped_too():
     assert recording.array("gradient_norm")[0, 0] == pytest.approx(expected, rel=1e-5, abs=0)
     x, y = (part.astype(np.float64) for part in data())  # its loss never passes through compute_loss: read off the logs
     assert recording.losses[0] == pytest.approx(np.mean((x @ start - y) ** 2), rel=1e-5, abs=0)
+
+
+@pytest.mark.parametrize("kind", Enclosed)
+@pytest.mark.parametrize("settings", [{"jit_compile": False}, {"run_eagerly": True}, {}])
+def test_a_step_that_is_taken_where_no_tensor_leaves_is_trained_all_the_same(kind, settings):
+    def trained(watching):
+        keras.utils.set_random_seed(3)
+        inputs = keras.Input((4,))
+        model = kind(inputs, L.Dense(3, use_bias=False)(inputs))
+        model.layers[1].kernel.assign(np.random.default_rng(1).normal(size=(4, 3)))
+        model.compile(keras.optimizers.Adam(0.1), "mse", **settings)
+        session = session_of(model, planned=None, steps=9)
+        with watched(model, session, kernels_of(model)) if watching else nullcontext():
+            history = model.fit(*data(), epochs=3, verbose=0).history
+        return state(model), history, session.recording()
+
+    (values, history, _), (expected, same, _) = trained(True), trained(False)
+    assert_same_bits(values, expected)
+    assert history == same
+    recording = trained(True)[2]
+    assert list(recording.losses) == pytest.approx(history["mine"], rel=1e-6, abs=0)
+    seen = settings.get("run_eagerly") and BACKEND == "tensorflow" and "Branching" in kind.__name__
+    assert np.isnan(recording.array("gradient_norm")).all() != bool(seen)
 
 
 def test_a_model_without_kernels_can_be_watched():

@@ -19,6 +19,7 @@ from unvanish.keras.backends.dependence import depend
 from unvanish.keras.backends.groups import groups, order
 from unvanish.keras.backends.jax_keeping import Copies, Spare
 from unvanish.keras.backends.protocol import Array, Keeper, Looked, Run, as_floats, kept, loss_in, sound, unscaled
+from unvanish.keras.current_trace import current_trace
 from unvanish.keras.shadow import shadowed
 from unvanish.keras.tally import Tally
 
@@ -259,8 +260,8 @@ def tapped(model: Any, tally: Tally) -> Callable[..., Any]:
 
     The loss is read where the loss tracker takes it: what passes through `compute_loss` is inside of jax.grad, which
     nothing may leave. Gradients are read where `stateless_apply` takes them, outside of its branches for the same
-    reason: raw, before clipping. A train step of the user's own that calls neither gives nan; its loss is then the one
-    that it tells.
+    reason: raw, before clipping. A train step of the user's own that calls neither, or within a transformation of its
+    own (`jit`, `cond`, `scan`), gives nan; its loss is then the one that it tells.
     """
     if compat.steps_by_class():
         raise UnsupportedError(
@@ -274,13 +275,17 @@ def tapped(model: Any, tally: Tally) -> Callable[..., Any]:
         optimizer, tracker = model.optimizer, compat.loss_tracker(model)
         stateless_apply, update_state = optimizer.stateless_apply, tracker.update_state
         found: dict[str, Any] = {}
+        outside = current_trace()
 
         def tapped_update(values: Any, *args: Any, **kwargs: Any) -> Any:
-            found.setdefault("loss", values)
+            if current_trace() == outside:
+                found.setdefault("loss", values)
             return update_state(values, *args, **kwargs)
 
         def tapped_apply(optimizer_variables: Any, grads: Any, trainable_variables: Any) -> Any:
             result = stateless_apply(optimizer_variables, grads, trainable_variables)
+            if current_trace() != outside:
+                return result
             mapping = list(zip(optimizer.variables, optimizer_variables, strict=True))
             with keras.StatelessScope(state_mapping=mapping):
                 found["scale"] = optimizer.scale_loss(jnp.ones(()))

@@ -12,6 +12,7 @@ import keras
 from unvanish.keras import compat
 from unvanish.keras.backends.protocol import loss_in
 from unvanish.keras.backends.shared import Shared
+from unvanish.keras.current_trace import current_trace
 from unvanish.keras.shadow import shadowed
 from unvanish.keras.tally import Tally
 
@@ -24,6 +25,13 @@ class Here(threading.local):
 
     found: dict[str, Any] | None = None
     """None outside of one."""
+    trace: Any = None
+    """In which the step is; from another, as of a `tf.function`, a branch or a loop of its own, no tensor leaves."""
+
+    @property
+    def reached(self) -> dict[str, Any] | None:
+        """Return where to note what is known here; None where nothing can be."""
+        return self.found if self.found is not None and current_trace() is self.trace else None
 
 
 def _alone(function: Callable[[Sequence[Any]], Any], tensors: Sequence[Any]) -> Any:
@@ -36,6 +44,7 @@ def tapped(
     """Return the model's train step, returning (logs, sums).
 
     `compute_loss` and the optimizer's `apply` are shadowed while it runs: gradients are seen raw, before clipping.
+    What the step calls in a trace of its own is left alone.
     before: is given what was found of a step, before its gradients are applied. together: returns a function
     of tensors, summed up over the replicas that take the step together, each in a thread of its own.
     """
@@ -44,12 +53,12 @@ def tapped(
 
     def step(data: Any) -> Any:
         found: dict[str, Any] = {}
-        here.found = found
+        here.found, here.trace = found, current_trace()
         try:
             with taps.held():
                 logs = train_step(data)
         finally:
-            here.found = None
+            here.found = here.trace = None
         return logs, tally.filled(_with_loss(found, logs, together))
 
     return step
@@ -63,17 +72,19 @@ def _taps(model: Any, tally: Tally, here: Here, before: Before, together: Togeth
 
     def tapped_loss(*args: Any, **kwargs: Any) -> Any:
         loss = compute_loss(*args, **kwargs)
-        if here.found is not None:
-            here.found.setdefault("loss", keras.ops.stop_gradient(loss))
+        found = here.reached
+        if found is not None:
+            found.setdefault("loss", keras.ops.stop_gradient(loss))
         return loss
 
     def tapped_target(target: Any) -> None:
-        if here.found is not None:
-            here.found["target"] = target
+        found = here.reached
+        if found is not None:
+            found["target"] = target
 
     def tapped_apply(grads: Any, trainable_variables: Any = None) -> None:
-        found = here.found
-        if found is None:  # a train step's own call from where its replicas meet
+        found = here.reached
+        if found is None:  # a train step's own call from where its replicas meet, or from a function of its own
             apply(grads, trainable_variables)
             return
         grads = list(grads)
