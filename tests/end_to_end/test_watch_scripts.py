@@ -132,3 +132,26 @@ def test_a_script_that_fails_between_two_samples_is_said_to_have_taken_all_its_s
     done = run(tmp_path, "-m", "unvanish", "watch", "train.py")
     assert "error: train.py raised an error after 300 training steps\n" in done.stderr
     assert unvanish.load(tmp_path / ".unvanish" / "train" / "run-1").total_steps == 300
+
+
+OWN = FIT.replace(
+    "epochs=2, verbose=0)",
+    """epochs=2, verbose=0, callbacks=[unvanish.keras.Watch(every=1)])
+model.fit(x, x[:, :1], epochs=1, verbose=0)
+with unvanish.watch(model, every=2):
+    for _ in range(4): model.train_on_batch(x, x[:, :1])
+""",
+).replace("import keras,", "import keras, unvanish,")
+
+
+@pytest.mark.keras
+def test_what_a_script_watches_itself_is_told_of_and_watched_once(tmp_path):
+    (tmp_path / "train.py").write_text(OWN)
+    found, alone = run(tmp_path, "-m", "unvanish", "watch", "train.py"), run(tmp_path, "train.py")
+    assert found.returncode == 0, found.stderr
+    assert "watched already" not in found.stderr
+    assert next(line for line in found.stdout.splitlines() if line.startswith("end")) == alone.stdout.strip()
+    runs = sorted((tmp_path / ".unvanish").rglob("recording.sqlite"))
+    steps = [unvanish.load(path.parent).steps for path in runs]
+    assert len(steps) == 5  # three of them watched by the command, two of them by the script alone
+    assert [found.stdout.count(f"of {taken} steps") for taken in (8, 4)] == [1, 2]

@@ -52,6 +52,31 @@ def test_a_second_fit_is_a_run_of_its_own(tmp_path):
     assert unvanish.load(first).steps == unvanish.load(watch.run).steps == tuple(range(STEPS))
 
 
+def test_of_two_watches_the_first_sees_all_steps_and_nothing_is_left(tmp_path, capsys):
+    values, history = unwatched("residual", "sgd")
+    model = made("residual", "sgd")
+    first, second = (unvanish.keras.Watch(every=1, folder=tmp_path) for _ in range(2))
+    before = attributes(model)
+    assert fitted(model, [first, second]).history == history
+    assert_same_bits(state(model), values)
+    assert first.recording.steps == tuple(range(STEPS))
+    assert "is trained unwatched: the model is watched already" in capsys.readouterr().err
+    assert set(attributes(model)) == set(before)
+    fitted(model)
+    with unvanish.watch(model, folder=tmp_path), pytest.raises(UsageError, match="watched already"):
+        unvanish.watch(model, folder=tmp_path).__enter__()
+
+
+def test_a_context_goes_before_what_a_fit_that_raised_has_left(tmp_path):
+    model = made("residual", "sgd")
+    with pytest.raises(ValueError, match="beside"):
+        fitted(model, [unvanish.keras.Watch(folder=tmp_path), Raise(ValueError("beside"))])
+    with unvanish.watch(model, every=1, folder=tmp_path) as watch:
+        model.train_on_batch(np.zeros((4, 5), "float32"), np.zeros((4, 1), "float32"))
+    assert watch.recording.steps == (0,)
+    assert watching() == []
+
+
 def attributes(model):
     return {name: id(value) for name, value in model.__dict__.items() if "function" in name}
 

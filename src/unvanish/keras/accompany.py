@@ -10,13 +10,15 @@ import keras
 
 from unvanish.keras.capture import bound
 from unvanish.keras.patches import Patches, defining
-from unvanish.keras.watch import Watch
-from unvanish.watching.run import Run
+from unvanish.keras.watch import Watch, in_a_context
 from unvanish.watching.wanted import Wanted
 
 
 class Accompany:
-    """Give every fit of the script a Watch of its own, and every loop of `train_on_batch`."""
+    """Give every fit of the script a Watch of its own, and every loop of `train_on_batch`.
+
+    What the script watches itself is left to its own Watch, whose runs are told of as ours are.
+    """
 
     def __init__(self, wanted: Wanted) -> None:
         """Patch nothing yet."""
@@ -28,6 +30,7 @@ class Accompany:
         """Patch the ways to train where Keras defines them."""
         self._patches.patch(defining(keras.Model, "fit"), "fit", self._fit)
         self._patches.patch(defining(keras.Model, "train_on_batch"), "train_on_batch", self._train_on_batch)
+        self._patches.patch(Watch, "_begin_run", lambda _original, _watch, run: self._wanted.begins(run))
         return self
 
     def __exit__(
@@ -42,15 +45,17 @@ class Accompany:
         arguments = bound(original, model, args, kwargs)
         if arguments is None or self._inside:
             return original(model, *args, **kwargs)
+        loop = self._loops.pop(id(model), None)
+        if loop is not None:
+            loop.close()
+        if _watched_itself(model, arguments["callbacks"]):
+            return original(model, *args, **kwargs)
         callbacks, watch = arguments["callbacks"], self._watch()
         if isinstance(callbacks, keras.callbacks.CallbackList):
             callbacks.append(watch)
             watch.set_model(model)
         else:
             arguments["callbacks"] = [*keras.tree.flatten(callbacks or []), watch]
-        loop = self._loops.pop(id(model), None)
-        if loop is not None:
-            loop.close()
         self._inside = True
         try:
             return original(model, **arguments)
@@ -59,21 +64,18 @@ class Accompany:
             watch.close()
 
     def _train_on_batch(self, original: Callable[..., Any], model: Any, *args: Any, **kwargs: Any) -> Any:
-        if not self._inside and id(model) not in self._loops and model.built and getattr(model, "compiled", False):
+        known = self._inside or id(model) in self._loops or in_a_context(model)
+        if not known and model.built and getattr(model, "compiled", False):
             self._loops[id(model)] = self._watch(model).__enter__()
         return original(model, *args, **kwargs)
 
     def _watch(self, model: Any = None) -> Watch:
-        every, budget, title, folder, begins = self._wanted
-        return _Told(begins, every=every, budget=budget, title=title, folder=folder, model=model)
+        every, budget, title, folder, _ = self._wanted
+        return Watch(every=every, budget=budget, title=title, folder=folder, model=model)
 
 
-class _Told(Watch):
-    """Tell somebody of the run."""
-
-    def __init__(self, begins: Callable[[Run], object], **settings: Any) -> None:
-        super().__init__(**settings)
-        self._begins = begins
-
-    def _begin_run(self, run: Run) -> None:
-        self._begins(run)
+def _watched_itself(model: Any, callbacks: Any) -> bool:
+    given = (
+        callbacks.callbacks if isinstance(callbacks, keras.callbacks.CallbackList) else keras.tree.flatten(callbacks)
+    )
+    return in_a_context(model) or any(isinstance(callback, Watch) for callback in given)

@@ -40,9 +40,19 @@ class Attached:
             else:
                 del own[name]
 
-    def _make(self, *args: Any, **kwargs: Any) -> Any:
+    def give_way(self) -> None:
+        """Be told that another training begins."""
         made_anew = self._made_anew
         self.detach()
         if made_anew is not None:
             made_anew()
+
+    def _make(self, *args: Any, **kwargs: Any) -> Any:
+        self.give_way()
         return getattr(self._model, _MAKES)(*args, **kwargs)
+
+
+def of_a_fit(model: Any) -> Attached | None:
+    """Return what a fit that is watched, or that raised while it was, has put in place; None for none."""
+    made = getattr(model.__dict__.get(_MAKES), "__self__", None)
+    return made if isinstance(made, Attached) else None

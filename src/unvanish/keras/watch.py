@@ -14,7 +14,7 @@ import keras
 
 from unvanish.errors import UnvanishError, UsageError
 from unvanish.keras import compat
-from unvanish.keras.attach import Attached
+from unvanish.keras.attach import Attached, of_a_fit
 from unvanish.keras.before import start_of
 from unvanish.keras.info import compute_dtype, optimizer_info
 from unvanish.keras.looks import Looks, Place, places_of
@@ -143,6 +143,7 @@ class Watch(Readable, keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         """Begin a run; of a fit whose model is built by its first step, after that. waited: it was taken."""
         self.close()
         self._run = self._running = None
+        _alone(model, of_fit=of_fit)
         if of_fit and not waited and not all(layer.built for layer in compat.flat_layers(model)):
             self._attached = Attached(model, self._first(model), self.close)
             return
@@ -210,3 +211,21 @@ class Watch(Readable, keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         """Leave nothing behind: a fit that raised does not end."""
         if self._watched is None:
             self.close()
+
+
+def _alone(model: Any, *, of_fit: bool) -> None:
+    """Raise UsageError where another watch is at the model: of two, each would see a part of the steps."""
+    other = of_a_fit(model)
+    if other is not None and not of_fit:
+        other.give_way()  # of a fit that raised: it was over
+    elif other is not None or in_a_context(model):
+        raise UsageError(
+            "the model is watched already",
+            found="a second Watch of the same training",
+            hint="leave one of them out; one more model has a Watch of its own",
+        )
+
+
+def in_a_context(model: Any) -> bool:
+    """Say whether the model's steps are watched in a context."""
+    return isinstance(model.__dict__.get("train_function"), Running) and of_a_fit(model) is None
