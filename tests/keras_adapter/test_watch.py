@@ -77,6 +77,20 @@ def test_a_context_goes_before_what_a_fit_that_raised_has_left(tmp_path):
     assert watching() == []
 
 
+@pytest.mark.parametrize("every", [1, 2, 3])
+def test_where_the_batches_end_unforeseen_each_step_is_counted_and_sampled_as_asked(every, tmp_path):
+    tf = pytest.importorskip("tensorflow")
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(12, 5)).astype("float32"), np.zeros((12, 1), "float32")
+    batches = tf.data.Dataset.from_tensor_slices((x, y)).batch(4).filter(lambda *_: True)
+    model, watch = made("residual", "sgd"), unvanish.keras.Watch(every=every, folder=tmp_path)
+    model.fit(batches, epochs=20, verbose=0, callbacks=[watch])
+    assert watch.recording.total_steps == 60
+    missing = set(range(0, 60, every)) - set(watch.recording.steps)
+    assert not missing
+    assert watch.cost.samples == len(watch.recording.steps)
+
+
 def attributes(model):
     return {name: id(value) for name, value in model.__dict__.items() if "function" in name}
 

@@ -1,5 +1,7 @@
 """The pace against simulated trainings whose costs are known, by a clock of their own."""
 
+import itertools
+import math
 import random
 
 import pytest
@@ -280,3 +282,37 @@ def test_looks_are_charged_where_no_step_is_plain():
         pace.took(0.01)
     pace.looked(0.5)
     assert pace.cost.added_seconds == pytest.approx(0.55, rel=1e-9, abs=0)
+
+
+@pytest.mark.parametrize("every", [1, 2, 7, 100])
+def test_a_step_that_was_not_taken_is_asked_for_again_and_counted_once(every):
+    pace = Pace(every, clock=itertools.count().__next__, looks=True)
+    asked, looked = [], 0
+    for step in range(200):
+        if pace.left:
+            pace.left -= 1
+            continue
+        if pace.stop(step):
+            pace.not_taken(step)
+            again = pace.stop(step)
+            assert again
+            asked.append(step)
+            looked += pace.looks
+        else:
+            pace.not_taken(step)
+    assert asked == list(range(0, 200, every))
+    assert pace.cost.samples == len(asked)
+    assert pace.cost.looks == looked == 2
+
+
+def test_what_is_estimated_is_never_more_than_the_time_that_went_by():
+    training = Training(step=1e-3, sample=0.0)
+    pace = paced(training, 10)
+    pace.warmed_up(2.0)  # before the first step
+    training.run(pace, 20)
+    cost = pace.cost
+    assert cost.seconds == pytest.approx(2.0 + training.now, rel=1e-6, abs=0)
+    assert cost.share == pytest.approx(2.0 / training.now, rel=1e-6, abs=0)
+    pace.took(100.0)
+    assert pace.cost.added_seconds == pace.cost.seconds
+    assert pace.cost.share == math.inf

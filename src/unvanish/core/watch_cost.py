@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import msgspec
 
 
@@ -28,6 +30,6 @@ class WatchCost(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def share(self) -> float:
-        """Return the part of the training's own time that watching added; 0 before anything ran."""
+        """Return the part of the training's own time that watching added; 0 before anything ran, inf where all was."""
         plain = self.seconds - self.added_seconds
-        return self.added_seconds / plain if plain > 0 else 0.0
+        return self.added_seconds / plain if plain > 0 else math.inf if self.added_seconds else 0.0

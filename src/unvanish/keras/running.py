@@ -104,7 +104,7 @@ class Running:
 
     def __call__(self, *arguments: Any) -> Any:
         """Take the next step (or `steps_per_execution` steps), return what Keras expects of a train function."""
-        pace = self._pace
+        pace, first, left = self._pace, self.steps, self._pace.left
         try:
             if pace.left > 0 and self._simple:
                 pace.left -= 1
@@ -114,6 +114,10 @@ class Running:
         except BaseException as error:
             if not _ran_out(error):
                 self._failed(error)
+            elif left > 0 and self._simple:
+                self.steps, pace.left = first, left
+            else:
+                pace.not_taken(first)
             raise
 
     def _stop(self, arguments: tuple[Any, ...]) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from unvanish.core.recording import Recording
 from unvanish.core.watch_cost import WatchCost
 from unvanish.report.numbers import counted, percent, seconds
@@ -33,5 +35,7 @@ def cost_words(cost: WatchCost | None) -> str:
 
 
 def share(number: float) -> str:
-    """Return a share of 1 with its first two digits where it is small: `0.42 %`, `1.3 %`, `25 %`."""
+    """Return a share of 1 with its first two digits where it is small: `0.42 %`, `1.3 %`, `25 %`; in words for inf."""
+    if math.isinf(number):
+        return "almost all of it"
     return f"{100 * number:.2g} %" if number < 0.1 else percent(number)

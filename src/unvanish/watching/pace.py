@@ -88,7 +88,7 @@ class Pace:
         self.left = 0
         """Steps that may be taken before `stop` has to be called for the next one."""
         self._every, self._budget, self._clock = every, budget, clock
-        self._began = math.nan
+        self._began, self._early = math.nan, 0.0
         self._away, self._left_at = 0.0, math.nan
         self._mark: float = math.inf
         self._window: tuple[float, int] | None = None
@@ -97,7 +97,7 @@ class Pace:
         self._plain: deque[float] = deque(maxlen=REMEMBERED)
         self._warm_up = self._charged = self._taken = self._inside = 0.0
         self._rented, self._rents, self._known_plain = 0.0, 0, False
-        self._samples = 0
+        self._samples, self._asked = 0, -1
         self._look_windows: deque[tuple[float, int]] = deque(maxlen=REMEMBERED)
         self._looked = 0
         self._looked_into, self._look_from = 0.0, 0
@@ -113,6 +113,7 @@ class Pace:
             self._close_window(now, step)
         sampled = step >= self._next
         if sampled:
+            self._asked = step
             self._close_stretch(now, step)
             self._open_window(now, step)
         self.glance = step >= self._look
@@ -125,6 +126,7 @@ class Pace:
         """Be told what compiling and reading took before the first sample, or in it: charged, and no sample's cost."""
         self._warm_up += seconds
         self._window = None
+        self._early += seconds if math.isnan(self._began) else 0.0
 
     def rented(self, seconds: float) -> float:
         """Be told how long a step took that is not sampled, and yet no plain one; return by how much that is longer."""
@@ -161,6 +163,16 @@ class Pace:
         """Be told that the last sample was not looked into, though it was to be: it is one like the others."""
         self._looked, self._in_look, self.looks = max(self._looked - self.looks, 0), False, False
 
+    def not_taken(self, step: int) -> None:
+        """Be told that this step was not taken after all, as where the batches ended: the next one is the same."""
+        if self._asked < step:
+            return
+        if self.looks and self._every != "auto":
+            self._look_from = self._asked
+        self.not_looked()
+        self._samples, self._next, self._asked = self._samples - 1, min(self._next, self._asked), -1
+        self._window, self.left = None, 0
+
     def alarm(self) -> None:
         """Sample the next step: something happened."""
         self._next = self.left = 0
@@ -194,14 +206,14 @@ class Pace:
     @property
     def cost(self) -> WatchCost:
         """Return what watching cost so far."""
-        elapsed = 0.0 if math.isnan(self._began) else self._now() - self._began
+        elapsed = self._elapsed()
         each = self._each()
         if each is None and self._inside:
             each = self._direct()
         return WatchCost(
             samples=self._samples,
             seconds=elapsed,
-            added_seconds=self._spent(),
+            added_seconds=min(self._spent(), elapsed),  # of a few samples that is an estimate
             warm_up_seconds=self._warm_up,
             step_seconds=self._step(),
             sample_seconds=each,
@@ -294,9 +306,12 @@ class Pace:
         each, known = self._each(), self._warm_up + self._rent()
         if each is None:
             ours = known + self._taken + self._inside * self._samples + self._looked_into
-            elapsed = 0.0 if math.isnan(self._began) else self._now() - self._began
-            return ours + min(self._charged, max(elapsed - ours, 0.0) / 2)  # of two threads neither is starved
+            return ours + min(self._charged, max(self._elapsed() - ours, 0.0) / 2)  # of two threads neither is starved
         return known + each * (self._samples - self._looked) + self._each_look() * self._looked
+
+    def _elapsed(self) -> float:
+        """Return the time since the first step, and what was ours before it."""
+        return self._early + (0.0 if math.isnan(self._began) else self._now() - self._began)
 
     def _now(self) -> float:
         return (self._clock() if math.isnan(self._left_at) else self._left_at) - self._away
