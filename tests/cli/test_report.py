@@ -72,6 +72,14 @@ def test_a_folder_without_a_recording(facts: Path, capsys: pytest.CaptureFixture
     assert "  found:  no file recording.sqlite in it\n" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("content", [b"", b"no database"])
+def test_a_run_whose_file_is_no_recording(facts: Path, content: bytes, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("folder").mkdir()
+    Path("folder/recording.sqlite").write_bytes(content)
+    assert run(["report", "folder"]) == 2
+    assert "folder/recording.sqlite is not a recording that can be read" in capsys.readouterr().err
+
+
 def test_full_disk(
     facts: Path, full: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -20,3 +20,9 @@ def test_nothing_is_changed() -> None:
     update_ratio(update, weight)
     assert update.tolist() == [1.0] * 3
     assert weight.tolist() == [2.0] * 3
+
+
+@pytest.mark.filterwarnings("error")
+def test_what_is_infinite_has_no_ratio_and_warns_of_nothing() -> None:
+    assert np.isnan(update_ratio(np.array([np.inf]), np.array([np.inf]))).all()
+    assert update_ratio(np.array([1e300]), np.array([1e-300])).tolist() == [np.inf]

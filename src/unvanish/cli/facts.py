@@ -88,8 +88,10 @@ def _complete(file: Path, recording: Recording) -> Recording:
 
 def is_recording(file: Path) -> bool:
     """Say whether it is a run's folder, or a database."""
+    if file.is_dir():
+        return True
     try:
-        with (file / "recording.sqlite" if file.is_dir() else file).open("rb") as stream:
+        with file.open("rb") as stream:
             return stream.read(16) == b"SQLite format 3\0"
     except OSError:
-        return file.is_dir()
+        return False

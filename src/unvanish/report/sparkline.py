@@ -39,5 +39,6 @@ def _glyph(number: float, place: float, low: float, high: float) -> str:
         return NOT_FINITE
     if not math.isfinite(place):
         return " "
-    share = (place - low) / (high - low) if high > low else 0.5
+    half = 1.0 if math.isfinite(high - low) else 0.5
+    share = (place * half - low * half) / (high * half - low * half) if high > low else 0.5
     return STEPS[min(int(share * len(STEPS)), len(STEPS) - 1)]
