@@ -113,9 +113,8 @@ def _excused(seen: Observation) -> frozenset[str]:
     recording = seen.recording
     rows = recording.rows.get("gradient_norm", ())
     later = [row for step, row in zip(recording.steps, rows, strict=False) if step > 0]
-    if later:
-        last = later[-1]  # the probe's few batches may all miss a kernel that the training's reach
-        names |= {name for name, norm in zip(recording.layers, last, strict=True) if norm > 0}
+    for row in later[-2:]:  # the probe's few batches, or the last one of an epoch, may miss what the training's reach
+        names |= {name for name, norm in zip(recording.layers, row, strict=True) if norm > 0}
     return frozenset(names)
 
 
