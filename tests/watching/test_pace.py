@@ -305,6 +305,14 @@ def test_a_step_that_was_not_taken_is_asked_for_again_and_counted_once(every):
     assert pace.cost.looks == looked == 2
 
 
+def test_of_several_steps_a_call_a_sample_that_was_taken_stays_counted():
+    pace = Pace(1, clock=itertools.count().__next__)
+    pace.stop(8)  # a call of the steps 6 to 8, of which the batches gave one
+    pace.took(1e-3)
+    pace.not_taken(7)
+    assert pace.cost.samples == 1
+
+
 def test_what_is_estimated_is_never_more_than_the_time_that_went_by():
     training = Training(step=1e-3, sample=0.0)
     pace = paced(training, 10)

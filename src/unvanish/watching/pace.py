@@ -154,6 +154,7 @@ class Pace:
     def took(self, seconds: float) -> None:
         """Be told of time of ours at a sampled step: the least that a sample costs, where no step is plain."""
         self._taken += seconds
+        self._asked = -1
 
     def looked(self, seconds: float) -> None:
         """Be told of time of ours that only a sample takes that is looked into: the least that a look costs."""
