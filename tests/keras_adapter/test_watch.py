@@ -240,6 +240,7 @@ def test_a_model_that_its_first_step_builds_is_watched_from_there(make, tmp_path
     unseen = [event.text for event in found.events if event.kind == "activations"]
     assert unseen == (["activations are not recorded: the forward pass is not known as a graph"] * (make is Subclassed))
     assert found.looked_into().any() == (make is not Subclassed)
+    assert bool(callbacks[0].cost.looks) == (make is not Subclassed)
 
 
 def test_what_cannot_be_watched_is_trained_all_the_same_and_told(tmp_path, capsys):

@@ -150,14 +150,14 @@ class Watch(Readable, keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         began = time.perf_counter()
         kernels = kernels_by_name(model)
         require_watchable(model, kernels)
-        pace, before = Pace(self._every, self._budget, glances=True, looks=True), model.__dict__.get("train_function")
+        start, before = start_of(model), model.__dict__.get("train_function")
+        pace = Pace(self._every, self._budget, glances=True, looks=start is not None)
         framework = f"Keras {keras.__version__} ({keras.backend.backend()})"
         title = self._title or model.name
         bar = of_fit and (self.params or {}).get("verbose", 0) == 1
         view = view_of(title, live=self._live, beside=bar)
         run = Run(title, framework, pace, home=self._home, tell=to_stream(sys.stderr), stop_on=self._stop_on, view=view)
         sizes = [math.prod(kernel.shape) for kernel in kernels.values()]
-        start = start_of(model)
         if start is not None:
             run.judged(start, compute_dtype(model))
         self._begin_run(run)
