@@ -12,7 +12,7 @@ import unvanish
 from unvanish.core import document
 from unvanish.core.recording import ACTIVATION_STATS, WATCH_STATS, Event
 from unvanish.core.recording_file import read
-from unvanish.core.run_comparison import RunComparison
+from unvanish.core.run_comparison import LayerPair, RunComparison
 from unvanish.errors import UsageError
 from unvanish.testing.diagnoses import sick
 
@@ -198,3 +198,9 @@ def test_of_a_layer_that_one_run_alone_has_nothing_is_compared(tmp_path):
     assert last.name == "dense_2"
     assert {side[1] for side in last.stats.values()} == {None}
     assert last.stats["transmission"][0] == pytest.approx(0.24, rel=1e-6, abs=0)
+
+
+def test_of_a_broken_recording_there_are_no_decades():
+    assert LayerPair(name="d", before=-1.0, after=2.0).decades is None
+    assert LayerPair(name="d", before=0.5, after=-2.0).decades is None
+    assert LayerPair(name="d", before=0.5, after=5.0).decades == pytest.approx(1.0, rel=1e-12, abs=0)

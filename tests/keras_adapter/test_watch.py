@@ -255,6 +255,21 @@ def test_what_cannot_be_watched_is_trained_all_the_same_and_told(tmp_path, capsy
         pass
 
 
+if BACKEND != "jax":  # where Keras itself refuses
+
+    @pytest.mark.parametrize("watched", [False, True])
+    def test_a_layer_that_is_frozen_without_compiling_is_trained_as_it_would_be(watched, tmp_path, capsys):
+        """TensorFlow goes on with its trace, in which the layer is trained; the other backends look at each fit anew."""
+        model = made("residual", "sgd")
+        fitted(model)
+        first = model.layers[1].get_weights()[0]
+        model.layers[1].trainable = False
+        fitted(model, [unvanish.keras.Watch(every=1, folder=tmp_path)] if watched else [])
+        moved = bool((model.layers[1].get_weights()[0] != first).any())
+        assert moved == (BACKEND == "tensorflow")
+        assert ("were frozen, or let go" in capsys.readouterr().err) == (watched and BACKEND == "tensorflow")
+
+
 def test_a_bug_of_ours_does_not_reach_the_training(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("unvanish.keras.watch.start_of", lambda model: 1 / 0)
     fitted(made("residual", "adam"), [unvanish.keras.Watch(folder=tmp_path)])

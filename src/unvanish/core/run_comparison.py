@@ -39,8 +39,9 @@ class LayerPair(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def decades(self) -> float | None:
-        """Return log10(after / before); None where either is not known or zero."""
-        return math.log10(self.after / self.before) if self.before and self.after else None
+        """Return log10(after / before); None where either is not known or not above zero."""
+        before, after = self.before or 0.0, self.after or 0.0
+        return math.log10(after / before) if before > 0 and after > 0 else None
 
 
 class LossPair(msgspec.Struct, frozen=True, kw_only=True):

@@ -62,12 +62,27 @@ def require_watchable(model: Any, kernels: Collection[Any]) -> None:
             numbers={"replicas": replicas},
             hint="tf.distribute.MirroredStrategy is watched, and keras.distribution on JAX",
         )
+    if _goes_on_as_traced(model):
+        raise UnsupportedError(
+            f"layers of {model.name!r} were frozen, or let go, since it was compiled",
+            found="Keras goes on with the step that it traced before, and a step of ours would be another one",
+            hint="model.compile(...) once more, as Keras asks for after a change of trainable",
+        )
     if not kernels:
         raise UnsupportedError(
             f"the model {model.name!r} has no kernel to watch",
             found="no layer with a weight matrix that is built yet",
             hint="begin it with keras.Input(shape), or call it once on a batch: model(x[:1])",
         )
+
+
+def _goes_on_as_traced(model: Any) -> bool:
+    """Say whether TensorFlow's trace of the step trains other variables than one that is made now would."""
+    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+    if keras.backend.backend() != "tensorflow" or model.run_eagerly or model.__dict__.get("train_function") is None:
+        return False
+    held = {id(variable) for variable in compat.optimised_by(optimizer)}
+    return bool(held) and held != {id(variable) for variable in model.trainable_variables}
 
 
 def require_repeatable(model: Any) -> None:
