@@ -276,6 +276,19 @@ def test_a_bug_of_ours_does_not_reach_the_training(tmp_path, capsys, monkeypatch
     assert "is trained unwatched: ZeroDivisionError" in capsys.readouterr().err
 
 
+def test_a_training_within_the_fit_ends_the_watching_and_that_is_said(tmp_path):
+    class Within(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if batch == 2:
+                self.model.train_on_batch(np.ones((4, 5), "float32"), np.ones((4, 1), "float32"))
+
+    watch = unvanish.keras.Watch(every=1, folder=tmp_path)
+    fitted(made("residual", "sgd"), [watch, Within()])
+    (said,) = [event for event in watch.recording.events if event.kind == "ended"]
+    assert (said.step, said.text) == (3, "watching ends here: another training of the model began")
+    assert watch.recording.steps == (0, 1, 2)
+
+
 def test_nothing_was_watched_yet():
     with pytest.raises(UsageError, match="nothing was watched yet"):
         unvanish.keras.Watch().frame()

@@ -174,7 +174,13 @@ class Watch(Readable, keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         self._running = Running(model, list(kernels.values()), pace, run, self._failed, before, stops, looks)
         self._running.steps = int(waited)
         pace.warmed_up(time.perf_counter() - began)
-        self._attached = Attached(model, self._running, self.close if of_fit else None)
+        self._attached = Attached(model, self._running, self._give_way if of_fit else None)
+
+    def _give_way(self) -> None:
+        """Watch no more, since another training of the model begins, perhaps within this one."""
+        if self._run is not None and self._running is not None:
+            self._run.says(self._running.steps, "ended", "watching ends here: another training of the model began")
+        self.close()
 
     def _first(self, model: Any) -> Callable[..., Any]:
         """Return what takes the first step of a model that is built by it, and has the next ones watched."""
