@@ -39,7 +39,8 @@ def assert_sick(code, out, record):
     assert code == 1
     assert record["verdict"] == "vanishing"
     finding = codes(record, "error")["GF101"]
-    assert 1 / finding["evidence"]["transmission_per_layer"] == pytest.approx(4.2, rel=0.15, abs=0)
+    five_sd = 5 * 0.035  # of 50 draws, whose mean is 4.27: the script has no seed
+    assert 1 / finding["evidence"]["transmission_per_layer"] == pytest.approx(4.27, rel=five_sd, abs=0)
     assert finding["evidence"]["saturated_share"] == 0.0
     assert record["observation"]["forecast"]["transmission_per_layer"] == pytest.approx(0.236, rel=0.05, abs=0)
     assert {"dense"} <= set(codes(record)["GF303"]["layers"])
