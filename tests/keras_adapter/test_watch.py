@@ -259,7 +259,7 @@ if BACKEND != "jax":  # where Keras itself refuses
 
     @pytest.mark.parametrize("watched", [False, True])
     def test_a_layer_that_is_frozen_without_compiling_is_trained_as_it_would_be(watched, tmp_path, capsys):
-        """TensorFlow goes on with its trace, in which the layer is trained; the other backends look at each fit anew."""
+        """TensorFlow goes on with its trace, in which the layer is trained; the others look at each fit anew."""
         model = made("residual", "sgd")
         fitted(model)
         first = model.layers[1].get_weights()[0]
