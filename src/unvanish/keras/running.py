@@ -200,7 +200,8 @@ class Running:
 
     def _try(self, result: Any) -> None:
         """Try out what the numbers of a sample take, where no plain step shows it, in a training that lasts."""
-        if self._tried or not self._pace.dense or self._pace.cost.seconds < LASTS * self._price:
+        aside = beside.is_needed(self._model)  # a sample takes a step more there, which no part of a step shows
+        if self._tried or aside or not self._pace.dense or self._pace.cost.seconds < LASTS * self._price:
             return
         began, self._tried = time.perf_counter(), True
         try:

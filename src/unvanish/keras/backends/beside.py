@@ -1,8 +1,9 @@
-"""Look at a step beside it, on JAX where a distribution spreads the training over devices.
+"""Look at a step beside it, on JAX where to read its gradients would change its last bits.
 
-There, to read a gradient changes how the step is compiled: XLA sums up what clipping needs in another order once
-somebody else reads the gradient, too, and the last bits are others (JAX 0.10.2, two CPU devices, clipnorm). So the step
-is taken by the function that Keras compiled, and a second one computes it once more, whose numbers alone are kept.
+To read a gradient changes how the step is compiled: where the optimizer adds its entries up, as clipping by norms does,
+XLA adds them in another order once somebody else reads the gradient, too (JAX 0.10.2; under a distribution over two
+devices, and on one where the layers compute in half precision). So such a step is taken by the function that Keras
+compiled, and a second one computes it once more, whose numbers alone are kept.
 """
 
 from __future__ import annotations
@@ -16,12 +17,24 @@ import keras
 
 from unvanish.keras.backends import current
 
+ENTRY_BY_ENTRY = frozenset(
+    {"Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "Ftrl", "Lion", "Nadam", "RMSprop", "SGD"}
+)
+"""Optimizers of Keras that add up no gradient's entries, but to clip."""
+
 
 def is_needed(model: Any) -> bool:
     """Say whether the model's steps can only be looked at beside them; what is not compiled stays what it is."""
-    if keras.backend.backend() != "jax" or keras.distribution.distribution() is None:
+    if keras.backend.backend() != "jax" or not model.jit_compile or model.run_eagerly:
         return False
-    return bool(model.jit_compile and not model.run_eagerly)
+    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+    known = type(optimizer) in {getattr(keras.optimizers, name) for name in ENTRY_BY_ENTRY}
+    return keras.distribution.distribution() is not None or not known or clips(optimizer) or clips(model.optimizer)
+
+
+def clips(optimizer: Any) -> bool:
+    """Say whether it clips by a norm."""
+    return any(getattr(optimizer, name, None) is not None for name in ("clipnorm", "global_clipnorm"))
 
 
 class Beside:

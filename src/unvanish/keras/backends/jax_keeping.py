@@ -11,6 +11,8 @@ import jax
 import keras
 from jax import numpy as jnp
 
+from unvanish.keras.backends.beside import is_needed
+
 JOINED = 2**16
 """Tensors of up to so many entries leave a step in one."""
 LARGE = 2**22
@@ -62,7 +64,7 @@ class Spare:
     def fits(model: Any, variables: Sequence[Any]) -> bool:
         """Say whether that is cheaper: elsewhere than on a processor memory is not new, and nobody may wait there."""
         trained = variables[: len(model.trainable_variables)]
-        compiled = model.jit_compile and not model.run_eagerly and keras.distribution.distribution() is None
+        compiled = model.jit_compile and not model.run_eagerly and not is_needed(model)
         size = sum(math.prod(v.shape) * jnp.dtype(v.dtype).itemsize for v in trained)
         return bool(compiled and jax.default_backend() == "cpu" and size > LARGE)
 
