@@ -16,6 +16,7 @@ import numpy as np
 
 from unvanish.core.spaced import EXACT_TOTAL
 from unvanish.keras import backends, compat
+from unvanish.keras.backends import beside
 from unvanish.keras.shadow import shadowed
 from unvanish.keras.tally import Tally
 from unvanish.watching.session import Enough, Session
@@ -86,7 +87,12 @@ class WatchedSteps:
 
     def _watched_function(self, arguments: tuple[Any, ...]) -> Callable[..., Any]:
         if self._watched is None:
-            self._watched = compiled(self._model, backends.current().tapped(self._model, self._tally), arguments)
+            tap = backends.current().tapped(self._model, self._tally)
+            if beside.is_needed(self._model):
+                self._watched = beside.Beside(self._model, tap, self._plain_function(arguments))
+                self._two = True
+            else:
+                self._watched = compiled(self._model, tap, arguments)
         return self._watched
 
 
