@@ -12,16 +12,23 @@ pytestmark = pytest.mark.keras
 PUBLISHED = Path(__file__).parents[2] / "examples" / "published"
 
 
-def run_check(folder, script, *options):
+SEEDED = "import random\nimport numpy\nrandom.seed({0})\nnumpy.random.seed({0})\n"
+"""What Python runs before a script: the published ones have no seed, and one draw in thousands leaves every bound."""
+
+
+def run_check(folder, script, *options, seed=0):
     """Run `unvanish check` in a folder; return (exit code, stdout, stderr, the JSON record or None)."""
     facts = folder / "facts.json"
+    (folder / "before").mkdir(exist_ok=True)
+    (folder / "before" / "sitecustomize.py").write_text(SEEDED.format(seed))
+    path = os.pathsep.join(filter(None, [str(folder / "before"), os.environ.get("PYTHONPATH")]))
     done = subprocess.run(
         [sys.executable, "-m", "unvanish", "check", str(script), "--json", str(facts), *options],
         cwd=folder,
         capture_output=True,
         text=True,
         timeout=300,
-        env={**os.environ, "COLUMNS": "80", "NO_COLOR": "1"},
+        env={**os.environ, "COLUMNS": "80", "NO_COLOR": "1", "PYTHONPATH": path},
     )
     return (
         done.returncode,
@@ -39,8 +46,7 @@ def assert_sick(code, out, record):
     assert code == 1
     assert record["verdict"] == "vanishing"
     finding = codes(record, "error")["GF101"]
-    five_sd = 5 * 0.035  # of 50 draws, whose mean is 4.27: the script has no seed
-    assert 1 / finding["evidence"]["transmission_per_layer"] == pytest.approx(4.27, rel=five_sd, abs=0)
+    assert 1 / finding["evidence"]["transmission_per_layer"] == pytest.approx(4.2, rel=0.15, abs=0)
     assert finding["evidence"]["saturated_share"] == 0.0
     assert record["observation"]["forecast"]["transmission_per_layer"] == pytest.approx(0.236, rel=0.05, abs=0)
     assert {"dense"} <= set(codes(record)["GF303"]["layers"])
@@ -78,9 +84,9 @@ def test_the_lost_indentation_is_pythons_own_syntax_error(tmp_path):
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("repeat", range(10))
-def test_both_verdicts_are_right_every_time(tmp_path, repeat):
-    code, out, _, record = run_check(tmp_path, PUBLISHED / "sick.py")
+@pytest.mark.parametrize("seed", range(10))
+def test_both_verdicts_are_right_every_time(tmp_path, seed):
+    code, out, _, record = run_check(tmp_path, PUBLISHED / "sick.py", seed=seed)
     assert_sick(code, out, record)
-    code, _, _, record = run_check(tmp_path, PUBLISHED / "improved.py")
+    code, _, _, record = run_check(tmp_path, PUBLISHED / "improved.py", seed=seed)
     assert_improved(code, record)
