@@ -6,6 +6,7 @@ They are fits, of which an epoch is a turn. The same on every backend: KERAS_BAC
 from __future__ import annotations
 
 import contextlib
+import math
 import tempfile
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -16,10 +17,11 @@ from keras import layers
 
 import unvanish.keras
 from unvanish.keras import running
+from unvanish.watching import pace
 
 BACKEND = keras.backend.backend()
 VERSIONS = f"Keras {keras.__version__} ({BACKEND})"
-running.LASTS, running.RENTS = 0, 0.0
+running.LASTS, pace.Pace.rented = 0, lambda *_: math.inf
 """A watch shares one compiled step, and does not find out what a sample takes within it, until the training has lasted
 some times as long as a compilation takes. Here both come at once, before anything is timed.
 """

@@ -33,8 +33,6 @@ from unvanish.keras.tried import tried
 from unvanish.watching.pace import Pace
 from unvanish.watching.recorder import Numbers
 
-RENTS = 1.0
-"""So many times the price of a second function is paid for doing without one."""
 LASTS = 10
 """A training that has lasted so many times as long as compiling its step pays for finding out what a sample takes."""
 
@@ -151,7 +149,7 @@ class Running:
         if self._warm:
             return self._plain(*arguments)
         began = time.perf_counter()
-        if self._tapped is not None and self._paid < RENTS * self._price:
+        if self._tapped is not None and self._paid < self._price:
             self._known()
             result, _ = backends.current().split(self._held.run(self._tapped, arguments))
             now = self._pace.now  # from step to step: a call may come back before its step is done
@@ -200,8 +198,9 @@ class Running:
 
     def _try(self, result: Any) -> None:
         """Try out what the numbers of a sample take, where no plain step shows it, in a training that lasts."""
-        aside = beside.is_needed(self._model)  # a sample takes a step more there, which no part of a step shows
-        if self._tried or aside or not self._pace.dense or self._pace.cost.seconds < LASTS * self._price:
+        if self._tried or not self._pace.dense or self._pace.elapsed < LASTS * self._price:
+            return
+        if isinstance(self._tapped, beside.Beside):  # a sample takes a step more, which no part of a step shows
             return
         began, self._tried = time.perf_counter(), True
         try:

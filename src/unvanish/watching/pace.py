@@ -200,6 +200,11 @@ class Pace:
         return self._now()
 
     @property
+    def elapsed(self) -> float:
+        """Return the time since the first step, and what was ours before it."""
+        return self._early + (0.0 if math.isnan(self._began) else self._now() - self._began)
+
+    @property
     def dense(self) -> bool:
         """Say whether there are too few steps between two samples to compare them with."""
         return isinstance(self._every, int) and self._every <= WINDOW
@@ -207,7 +212,7 @@ class Pace:
     @property
     def cost(self) -> WatchCost:
         """Return what watching cost so far."""
-        elapsed = self._elapsed()
+        elapsed = self.elapsed
         each = self._each()
         if each is None and self._inside:
             each = self._direct()
@@ -307,12 +312,8 @@ class Pace:
         each, known = self._each(), self._warm_up + self._rent()
         if each is None:
             ours = known + self._taken + self._inside * self._samples + self._looked_into
-            return ours + min(self._charged, max(self._elapsed() - ours, 0.0) / 2)  # of two threads neither is starved
+            return ours + min(self._charged, max(self.elapsed - ours, 0.0) / 2)  # of two threads neither is starved
         return known + each * (self._samples - self._looked) + self._each_look() * self._looked
-
-    def _elapsed(self) -> float:
-        """Return the time since the first step, and what was ours before it."""
-        return self._early + (0.0 if math.isnan(self._began) else self._now() - self._began)
 
     def _now(self) -> float:
         return (self._clock() if math.isnan(self._left_at) else self._left_at) - self._away

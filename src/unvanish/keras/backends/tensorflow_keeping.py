@@ -30,6 +30,7 @@ class Kept:
         self._always = model.jit_compile or bool(tf.config.list_physical_devices("GPU"))
         with tf.init_scope():
             self._look = tf.Variable(False, trainable=False)  # a value
+        self._looked = False
         self._found: dict[str, Any] = {}
         self._tap = tapped(model, tally, self._before)
 
@@ -48,8 +49,6 @@ class Kept:
             self._look.assign(look)
         self._looked = look
         return function(*arguments)
-
-    _looked = False
 
     def begun(self, sums: dict[str, Any]) -> list[Any]:
         """See `protocol.Keeper`."""
