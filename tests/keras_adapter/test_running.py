@@ -1,5 +1,6 @@
 """A watched training that runs to its end: the same bits, the true numbers, one Python call a step."""
 
+import contextlib
 import math
 import sys
 
@@ -254,6 +255,28 @@ def test_a_second_function_is_compiled_once_the_tap_has_cost_as_much():
     assert len(tapped) == 3  # the sample of step 0, and two whose tap had not cost the price yet
     assert len(plain) == 5
     assert run.steps == 8
+
+
+def test_a_later_trace_heeds_what_the_first_one_did(monkeypatch):
+    monkeypatch.setattr(Pace, "rented", lambda *_: math.inf)
+    x, y = np.random.default_rng(0).normal(size=(64, 5)).astype("float32"), np.ones((64, 1), "float32")
+
+    def trained(every):
+        model = made("normalised", "adam")
+        dropout = next(layer for layer in model.layers if isinstance(layer, L.Dropout))
+
+        def drop(batch, logs):  # noqa: ARG001  # which Keras names
+            dropout.rate = 0.1 * batch
+
+        run = Running(model, kernels_of(model), Pace(every or 1), taken, lambda error: None, None, lambda: None)
+        with shadowed(model, train_function=run) if every else contextlib.nullcontext():
+            model.fit(x, y, batch_size=8, verbose=0, callbacks=[keras.callbacks.LambdaCallback(on_train_batch_end=drop)])
+        assert dropout.rate == pytest.approx(0.7, rel=1e-9, abs=0)
+        return state(model)
+
+    taken = Taken()
+    assert_same_bits(trained(5), trained(0))
+    assert [step for step, _ in taken.samples] == [0, 5]
 
 
 @pytest.mark.parametrize("every", [1, 5])

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any, Protocol
 
 import keras
@@ -25,6 +26,7 @@ from unvanish.errors import UnvanishError
 from unvanish.keras import backends
 from unvanish.keras.backends import beside
 from unvanish.keras.backends.protocol import loss_in
+from unvanish.keras.first_trace import FirstTrace
 from unvanish.keras.held_steps import HeldSteps
 from unvanish.keras.looks import Looks
 from unvanish.keras.norms import Norms
@@ -81,6 +83,7 @@ class Running:
         self._stops, self._looks = stops, looks
         self._tap: Callable[..., Any] | None = None
         self._tapped: Callable[..., Any] | None = None
+        self._first: FirstTrace | None = None
         self._warm = self._simple = False
         """Whether the plain function has run, whose first call compiles it; and whether a call of it is one step."""
         self._price, self._paid = 0.0, 0.0
@@ -157,7 +160,8 @@ class Running:
             self._rented = now
             return result
         self._pace.leave()
-        result = self._made_plain(arguments)(*arguments)
+        with nullcontext() if self._first is None else self._first.again():
+            result = self._made_plain(arguments)(*arguments)
         self._pace.enter()
         self._pace.renew(time.perf_counter() - began if self._tapped is not None else 0.0)
         return result
@@ -185,6 +189,7 @@ class Running:
             return result
         self._tapped = compiled(self._model, self._tap, arguments)
         result = self._held.run(self._tapped, arguments, look=look)
+        self._first = FirstTrace(self._model)
         self._pace.enter()
         self._price = time.perf_counter() - began
         if self._warm:  # it had compiled one already
