@@ -224,6 +224,13 @@ def test_a_converged_network_is_not_blocked() -> None:
     assert isinstance(gf502.judge(seen), Clear)
 
 
+@pytest.mark.parametrize(("chance", "last", "kind"), [(None, 0.0, Undecided), (None, 0.5, Finding), (1.0, 0.0, Clear)])
+def test_a_loss_of_exactly_0_may_be_all_there_is_to_reach(chance: float | None, last: float, kind: type) -> None:
+    seen = with_losses(SPECIMENS["dead_layer"](), 1.0, last)
+    assert isinstance(gf502.judge(replace(seen, loss=replace(seen.loss, chance=chance))), kind)
+
+
+
 def test_zero_by_design_is_undecided_before_the_first_step() -> None:
     verdict = gf502.judge(only_start(SPECIMENS["zero_branches"]()))
     assert isinstance(verdict, Undecided)

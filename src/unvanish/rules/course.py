@@ -92,6 +92,11 @@ class Course(NamedTuple):
         return self.chance is not None and 0 <= now < CONVERGED * self.chance
 
     @property
+    def nothing_left(self) -> bool:
+        """Say whether the loss came down to exactly 0, where what guessing gives is not known."""
+        return self.chance is None and self.last == 0 < self.first
+
+    @property
     def still(self) -> bool:
         """Say whether the loss did not move, in either direction."""
         return self.last is not None and abs(self.last - self.first) < STILL * abs(self.first)

@@ -6,7 +6,8 @@ Kernels that training should move and whose gradient is 0.0 in every entry, on e
 every watched step after the first. Not counted: frozen kernels; kernels to which no path leads from the loss
 (GF501); kernels behind a zero-initialised weight before the first step (that is by design, and over after a step);
 zeros that are underflow at the end of a decaying profile (GF101); zeros of a network whose loss is next to nothing
-(GF903).
+(GF903). Where what guessing gives is not known, a loss of exactly 0 leaves it undecided: a hinge has no slope where
+every margin is kept, and neither has the loss of a silent output.
 
 ## Why it matters
 
@@ -78,8 +79,12 @@ def judge(seen: Observation) -> Verdict:
         "step": float(profile.step),
         "zero_at_start": float(sum(started.get(name) == 0 for name in zero)),
     }
-    if not zero or course(seen).converged:
+    way = course(seen)
+    if not zero or way.converged:
         return Clear(code=CODE, name=NAME, evidence=evidence)
+    if way.nothing_left:
+        reason = "the loss is exactly 0: every margin is kept, or the output that it is of is silent"
+        return Undecided(code=CODE, name=NAME, reason=reason)
     if profile.step == 0 and hidden_by_design(seen):
         reason = f"{len(zero)} kernels are behind weights that start at zero: to be judged after the first steps"
         return Undecided(code=CODE, name=NAME, reason=reason)
