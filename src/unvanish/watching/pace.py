@@ -95,7 +95,7 @@ class Pace:
         self._stretch: tuple[float, int] | None = None
         self._windows: deque[tuple[float, int]] = deque(maxlen=REMEMBERED)
         self._plain: deque[float] = deque(maxlen=REMEMBERED)
-        self._warm_up = self._charged = self._taken = self._inside = 0.0
+        self._warm_up = self._charged = self._once = self._taken = self._inside = 0.0
         self._rented, self._rents, self._known_plain = 0.0, 0, False
         self._samples, self._asked = 0, -1
         self._look_windows: deque[tuple[float, int]] = deque(maxlen=REMEMBERED)
@@ -147,9 +147,12 @@ class Pace:
         """Be told what the numbers of a sample take within its step, as was tried out: the least that it costs."""
         self._inside = seconds
 
-    def charged(self, seconds: float) -> None:
-        """Be told of all processor time of ours, so far, that no step waits for by itself, as of another thread."""
-        self._charged = seconds
+    def charged(self, seconds: float, once: float = 0.0) -> None:
+        """Be told of all processor time of ours, so far, that no step waits for by itself, as of another thread.
+
+        once: what of it comes with the first sample alone, as importing the rules: warm-up, and no sample's cost.
+        """
+        self._charged, self._once = seconds - once, once
 
     def took(self, seconds: float) -> None:
         """Be told of time of ours at a sampled step: the least that a sample costs, where no step is plain."""
@@ -220,7 +223,7 @@ class Pace:
             samples=self._samples,
             seconds=elapsed,
             added_seconds=min(self._spent(), elapsed),  # of a few samples that is an estimate
-            warm_up_seconds=self._warm_up,
+            warm_up_seconds=self._warm_up + self._once,
             step_seconds=self._step(),
             sample_seconds=each,
             budget=self._budget if self._every == "auto" else None,
@@ -309,7 +312,7 @@ class Pace:
         return max(self._rented - self._rents * step, 0.0)
 
     def _spent(self) -> float:
-        each, known = self._each(), self._warm_up + self._rent()
+        each, known = self._each(), self._warm_up + self._once + self._rent()
         if each is None:
             ours = known + self._taken + self._inside * self._samples + self._looked_into
             return ours + min(self._charged, max(self.elapsed - ours, 0.0) / 2)  # of two threads neither is starved

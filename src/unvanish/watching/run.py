@@ -29,6 +29,8 @@ from unvanish.watching.views import View
 
 JUMP = 3.0
 """A loss so many times as large as the largest of the last ones is a jump: those of small batches differ a lot."""
+FROM_NOTHING = 0.01
+"""After losses of exactly 0 one above this part of the largest of all is a jump."""
 _LAST, _FEWEST = 20, 5
 
 Hear = Callable[[Header, Row], Sequence[Event]]
@@ -64,6 +66,7 @@ class Run:
         self._recorder: Recorder | None = None
         self._last, self._steps = -1, 0
         self._losses: list[float] = []
+        self._highest = 0.0
         self._mean = (0.0, 0)
         """Of the losses at the last glance: their sum since Keras began to take means, and how many they are."""
         self._nonfinite = FirstNonfinite(tell)
@@ -182,7 +185,7 @@ class Run:
 
         def charged() -> WatchCost:
             if recorder is not None:
-                self.pace.charged(recorder.spent)
+                self.pace.charged(recorder.spent, recorder.spent_once)
             return self.cost
 
         if recorder is not None:
@@ -241,7 +244,7 @@ class Run:
         header = self._header
         assert header is not None  # set before the recorder, which calls this
         if self._recorder is not None:
-            self.pace.charged(self._recorder.spent)
+            self.pace.charged(self._recorder.spent, self._recorder.spent_once)
         events = [event for hear in self._listeners for event in hear(header, row)]
         self._tell_first(events)
         return [*events, *self._stops(events)]
@@ -278,10 +281,12 @@ class Run:
             return []
         before, self._losses = self._losses, [*self._losses[-_LAST + 1 :], loss]
         most = max(map(abs, before)) if len(before) >= _FEWEST else math.nan
-        if not abs(loss) > JUMP * most:
+        self._highest = max(self._highest, abs(loss))
+        if not abs(loss) > (JUMP * most or FROM_NOTHING * self._highest):
             return []
         self.pace.alarm()
-        text = f"the loss jumped to {loss:.3g}, {abs(loss) / most:.3g} times the largest of those before"
+        times = f"{abs(loss) / most:.3g} times the largest of those before" if most else "the last ones were 0"
+        text = f"the loss jumped to {loss:.3g}, {times}"
         return [Event(step=step, seconds=seconds, kind="jump", text=text)]
 
 
