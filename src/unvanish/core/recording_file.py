@@ -228,6 +228,7 @@ def _opened(file: Path) -> Iterator[sqlite3.Connection]:
 def _connected(file: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(f"{file.absolute().as_uri()}?mode=rw", uri=True, timeout=5.0)
     connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MOST_META)  # a length that a broken file claims
+    connection.text_factory = lambda found: found.decode(errors="replace")  # a broken text spoils its own row alone
     for pragma in ("query_only=1", "trusted_schema=OFF", "cell_size_check=ON", "mmap_size=0"):
         connection.execute(f"PRAGMA {pragma}")
     return connection
