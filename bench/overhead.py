@@ -100,8 +100,8 @@ class Turns:
 
 def told(cost: Any) -> float:
     """Return the share of the training's own time that its watch says it added, but for what it took once."""
-    each = cost.added_seconds - cost.warm_up_seconds
-    return float(each / (cost.seconds - cost.added_seconds))
+    each, own = cost.added_seconds - cost.warm_up_seconds, cost.seconds - cost.added_seconds
+    return float(each / own) if own > 0 else math.inf  # all was ours so far, as after a short first block
 
 
 class Worker:
