@@ -265,12 +265,13 @@ def test_a_later_trace_heeds_what_the_first_one_did(monkeypatch):
         model = made("normalised", "adam")
         dropout = next(layer for layer in model.layers if isinstance(layer, L.Dropout))
 
-        def drop(batch, logs):  # noqa: ARG001  # which Keras names
+        def drop(batch, logs):  # named so by Keras
             dropout.rate = 0.1 * batch
 
         run = Running(model, kernels_of(model), Pace(every or 1), taken, lambda error: None, None, lambda: None)
         with shadowed(model, train_function=run) if every else contextlib.nullcontext():
-            model.fit(x, y, batch_size=8, verbose=0, callbacks=[keras.callbacks.LambdaCallback(on_train_batch_end=drop)])
+            dropping = keras.callbacks.LambdaCallback(on_train_batch_end=drop)
+            model.fit(x, y, batch_size=8, verbose=0, callbacks=[dropping])
         assert dropout.rate == pytest.approx(0.7, rel=1e-9, abs=0)
         return state(model)
 

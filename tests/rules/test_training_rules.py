@@ -230,7 +230,6 @@ def test_a_loss_of_exactly_0_may_be_all_there_is_to_reach(chance: float | None, 
     assert isinstance(gf502.judge(replace(seen, loss=replace(seen.loss, chance=chance))), kind)
 
 
-
 def test_zero_by_design_is_undecided_before_the_first_step() -> None:
     verdict = gf502.judge(only_start(SPECIMENS["zero_branches"]()))
     assert isinstance(verdict, Undecided)
