@@ -13,8 +13,7 @@ what it differs by is the noise. `own` is the cost that the watch tells of its t
 beside it how many times what was measured on the wall that is, where that is more than three times the noise.
 
 All processes keep the memory that they were given (KEEPS_MEMORY). Many short blocks tell more than a few long ones on a
-machine whose speed drifts: --blocks 200 --seconds 0.05. In Keras a block is an epoch, whose own beginning takes time
-too: there --seconds 0.3.
+machine whose speed drifts: --blocks 200 --seconds 0.05.
 
 A watch keeps to a share of the time that its training runs. While a training waits for its turn its watch is told that
 something else is done, as of a validation: else it would have the time of all the others to spend, too.

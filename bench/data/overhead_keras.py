@@ -25,8 +25,12 @@ running.LASTS, pace.Pace.rented = 0, lambda *_: math.inf
 """A watch shares one compiled step, and does not find out what a sample takes within it, until the training has lasted
 some times as long as a compilation takes. Here both come at once, before anything is timed.
 """
-WARM_UP = 3
-"""Epochs, at least, before anything is timed."""
+WARM_UP_EPOCHS, WARM_UP_STEPS = 3, 12
+"""At least, before anything is timed."""
+BATCHES = 200
+"""At least, before the data begin anew: to make an iterator of them takes as long as some steps, and TensorFlow may wait
+for ever for the end of one that was made and let go of many times a second.
+"""
 
 
 class Training(NamedTuple):
@@ -95,7 +99,7 @@ def train(case: str, way: str, turns: Any) -> None:
     """Fit in one way, as long as there are turns."""
     keras.utils.set_random_seed(0)
     model, batch, shape, words = MAKERS[case]()
-    rng, rows = np.random.default_rng(0), turns.steps * batch
+    rng, rows = np.random.default_rng(0), turns.steps * math.ceil(BATCHES / turns.steps) * batch
     x = rng.integers(words, size=(rows, *shape)) if words else rng.standard_normal((rows, *shape), dtype="float32")
     y = rng.integers(10, size=rows)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -103,7 +107,8 @@ def train(case: str, way: str, turns: Any) -> None:
     with tempfile.TemporaryDirectory() as folder, WAYS[way](model, folder) as how:
         model.compile(keras.optimizers.AdamW(1e-4), loss)
         callbacks = [*how.callbacks, Epochs(turns, how.watch)]
-        model.fit(x, y, batch_size=batch, epochs=10**9, shuffle=False, verbose=0, callbacks=callbacks)
+        lasts = {"epochs": 10**9, "steps_per_epoch": turns.steps}
+        model.fit(x, y, batch_size=batch, shuffle=False, verbose=0, callbacks=callbacks, **lasts)
 
 
 class Epochs(keras.callbacks.Callback):
@@ -114,7 +119,8 @@ class Epochs(keras.callbacks.Callback):
         self._turns, self._watch = turns, watch
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
-        if epoch >= WARM_UP - 1 and not self._turns.wait(self._watch):
+        epochs = max(WARM_UP_EPOCHS, math.ceil(WARM_UP_STEPS / self._turns.steps))
+        if epoch >= epochs - 1 and not self._turns.wait(self._watch):
             self.model.stop_training = True
 
 
