@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import math
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -25,11 +26,11 @@ running.LASTS, pace.Pace.rented = 0, lambda *_: math.inf
 """A watch shares one compiled step, and does not find out what a sample takes within it, until the training has lasted
 some times as long as a compilation takes. Here both come at once, before anything is timed.
 """
-WARM_UP_EPOCHS, WARM_UP_STEPS = 3, 12
-"""At least, before anything is timed."""
+WARM_UP_EPOCHS, WARM_UP_SECONDS = 3, 1.0
+"""At least, before anything is timed; the seconds from the end of the first epoch."""
 BATCHES = 200
-"""At least, before the data begin anew: to make an iterator of them takes as long as some steps, and TensorFlow may wait
-for ever for the end of one that was made and let go of many times a second.
+"""At least, before the data begin anew: to make an iterator of them takes as long as some steps, and where it is done many
+times a second TensorFlow may wait for ever for the end of one.
 """
 
 
@@ -117,10 +118,12 @@ class Epochs(keras.callbacks.Callback):
     def __init__(self, turns: Any, watch: Any) -> None:
         super().__init__()
         self._turns, self._watch = turns, watch
+        self._began, self._warm = math.inf, False
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
-        epochs = max(WARM_UP_EPOCHS, math.ceil(WARM_UP_STEPS / self._turns.steps))
-        if epoch >= epochs - 1 and not self._turns.wait(self._watch):
+        self._began = min(self._began, time.perf_counter())
+        self._warm = self._warm or epoch >= WARM_UP_EPOCHS - 1 and time.perf_counter() - self._began > WARM_UP_SECONDS
+        if self._warm and not self._turns.wait(self._watch):
             self.model.stop_training = True
 
 

@@ -286,6 +286,7 @@ def test_what_the_numbers_take_within_a_step_is_tried_out_where_no_step_is_plain
     values, history = unwatched("residual", "adam")
     model, pace, taken = made("residual", "adam"), Pace(every), Taken()
     run = Running(model, kernels_of(model), pace, taken, lambda error: None, None, lambda: None)
+    pace.charged(1e-9, once=1e-9)
     with shadowed(model, train_function=run):
         assert fitted(model).history == history
     assert_same_bits(state(model), values)

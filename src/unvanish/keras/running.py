@@ -203,7 +203,8 @@ class Running:
 
     def _try(self, result: Any) -> None:
         """Try out what the numbers of a sample take, where no plain step shows it, in a training that lasts."""
-        if self._tried or not self._pace.dense or self._pace.elapsed < LASTS * self._price:
+        pace = self._pace
+        if self._tried or not (pace.dense and pace.settled) or pace.elapsed < LASTS * self._price:
             return
         if isinstance(self._tapped, beside.Beside):  # a sample takes a step more, which no part of a step shows
             return

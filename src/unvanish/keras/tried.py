@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -18,9 +17,9 @@ FEWEST = 5
 
 
 def tried(model: Any, norms: Norms, result: Any) -> float | None:
-    """Return how many seconds the numbers of a step take by themselves, the median of some rounds; None: not known.
+    """Return how many seconds the numbers of a step take by themselves, the least of some rounds; None: not known.
 
-    Taken of the weights that a train function left with its `result`, as if they were gradients too; nothing is
+    Whatever else is done meanwhile makes a round longer, and none shorter. Taken of the weights that a train function left with its `result`, as if they were gradients too; nothing is
     changed. It is compiled as the model's step is. What a call takes that computes next to nothing of the same weights
     is taken off: within a step the numbers are no call.
     """
@@ -31,11 +30,12 @@ def tried(model: Any, norms: Norms, result: Any) -> float | None:
     table, nothing = backend.function(model, norms.as_of_a_step), backend.function(model, _corners)
     _seconds(table, values)  # compiles
     _seconds(nothing, values)
-    took: list[float] = []
+    took: list[tuple[float, float]] = []
     began = time.perf_counter()
     while len(took) < FEWEST or (len(took) < ROUNDS and time.perf_counter() - began < SECONDS):
-        took.append(_seconds(table, values) - _seconds(nothing, values))
-    return max(statistics.median(took), 0.0)
+        took.append((_seconds(table, values), _seconds(nothing, values)))
+    whole, call = (min(column) for column in zip(*took, strict=True))
+    return max(whole - call, 0.0)
 
 
 def _corners(values: Sequence[Any]) -> Any:

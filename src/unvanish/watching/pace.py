@@ -213,6 +213,11 @@ class Pace:
         return isinstance(self._every, int) and self._every <= WINDOW
 
     @property
+    def settled(self) -> bool:
+        """Say whether what comes with the first sample alone is over."""
+        return self._once > 0
+
+    @property
     def cost(self) -> WatchCost:
         """Return what watching cost so far."""
         elapsed = self.elapsed
