@@ -29,8 +29,8 @@ some times as long as a compilation takes. Here both come at once, before anythi
 WARM_UP_EPOCHS, WARM_UP_SECONDS = 3, 1.0
 """At least, before anything is timed; the seconds from the end of the first epoch."""
 BATCHES = 200
-"""At least, before the data begin anew: to make an iterator of them takes as long as some steps, and where it is done many
-times a second TensorFlow may wait for ever for the end of one.
+"""At least, before the data begin anew: to make an iterator of them takes as long as some steps, and where that is done
+many times a second TensorFlow may wait for ever for the end of one.
 """
 
 
@@ -122,7 +122,7 @@ class Epochs(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
         self._began = min(self._began, time.perf_counter())
-        self._warm = self._warm or epoch >= WARM_UP_EPOCHS - 1 and time.perf_counter() - self._began > WARM_UP_SECONDS
+        self._warm = self._warm or (epoch >= WARM_UP_EPOCHS - 1 and time.perf_counter() - self._began > WARM_UP_SECONDS)
         if self._warm and not self._turns.wait(self._watch):
             self.model.stop_training = True
 

@@ -19,9 +19,10 @@ FEWEST = 5
 def tried(model: Any, norms: Norms, result: Any) -> float | None:
     """Return how many seconds the numbers of a step take by themselves, the least of some rounds; None: not known.
 
-    Whatever else is done meanwhile makes a round longer, and none shorter. Taken of the weights that a train function left with its `result`, as if they were gradients too; nothing is
-    changed. It is compiled as the model's step is. What a call takes that computes next to nothing of the same weights
-    is taken off: within a step the numbers are no call.
+    Whatever else is done meanwhile makes a round longer, and none shorter. They are taken of the weights that a train
+    function left with its `result`, as if those were gradients too; nothing is changed. It is compiled as the model's
+    step is. What a call takes that computes next to nothing of the same weights is taken off: within a step the numbers
+    are no call.
     """
     if keras.distribution.distribution() is not None:
         return None
