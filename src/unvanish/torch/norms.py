@@ -16,8 +16,8 @@ import torch
 from unvanish.torch.compat import foreach_norm
 
 PIECE = 1 << 17
-"""Entries whose squares are added up in float32: a norm of so many was measured to be right to 7e-7, of twice as many to
-2e-6. Of fewer the norms of millions of entries take longer: each is a call, which the threads of PyTorch share.
+"""Entries whose squares are added up in float32: a norm of so many was measured to be right to 7e-7, of twice as many
+to 2e-6. Of fewer the norms of millions of entries take longer: each is a call, which the threads of PyTorch share.
 """
 LOST = 1e-31
 """A mean square above this lost less than 1e-7 of the norm: a square below 1.2e-38 loses at most itself (derived)."""
