@@ -36,7 +36,7 @@ def tried(model: Any, norms: Norms, result: Any) -> float | None:
     while len(took) < FEWEST or (len(took) < ROUNDS and time.perf_counter() - began < SECONDS):
         took.append((_seconds(table, values), _seconds(nothing, values)))
     whole, call = (min(column) for column in zip(*took, strict=True))
-    return max(whole - call, 0.0)
+    return max(float(whole - call), 0.0)
 
 
 def _corners(values: Sequence[Any]) -> Any:
