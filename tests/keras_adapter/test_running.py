@@ -280,18 +280,18 @@ def test_a_later_trace_heeds_what_the_first_one_did(monkeypatch):
     assert [step for step, _ in taken.samples] == [0, 5]
 
 
-@pytest.mark.parametrize("every", [1, 5])
-def test_what_the_numbers_take_within_a_step_is_tried_out_where_no_step_is_plain(every, monkeypatch):
+@pytest.mark.parametrize(("every", "settled"), [(1, True), (1, False), (5, True)])
+def test_what_the_numbers_take_within_a_step_is_tried_out_where_no_step_is_plain(every, settled, monkeypatch):
     monkeypatch.setattr(running_module, "LASTS", 0)
     values, history = unwatched("residual", "adam")
     model, pace, taken = made("residual", "adam"), Pace(every), Taken()
     run = Running(model, kernels_of(model), pace, taken, lambda error: None, None, lambda: None)
-    pace.charged(1e-9, once=1e-9)
+    pace.charged(1e-9, settled=settled)
     with shadowed(model, train_function=run):
         assert fitted(model).history == history
     assert_same_bits(state(model), values)
     assert taken.words == []
-    assert (pace.cost.samples, pace._inside > 0) == ((STEPS, True) if every == 1 else (3, False))
+    assert (pace.cost.samples, pace._inside > 0) == (STEPS if every == 1 else 3, every == 1 and settled)
 
 
 def test_what_is_tried_out_are_the_numbers_of_a_sample():

@@ -68,7 +68,7 @@ def test_of_a_healthy_loop_nothing_is_told_at_its_end(activation, tmp_path):
 
 def test_what_the_end_takes_is_part_of_the_cost(tmp_path, monkeypatch):
     told = []
-    monkeypatch.setattr("unvanish.watching.pace.Pace.charged", lambda self, seconds, once: told.append(seconds - once))
+    monkeypatch.setattr("unvanish.watching.pace.Pace.charged", lambda self, seconds, settled: told.append(seconds))
     trained(net_of(nn.ReLU), tmp_path)
     assert told == sorted(told)
     assert told[-1] > told[-2] > 0

@@ -121,17 +121,6 @@ def test_every_step_has_no_plain_one_to_be_compared_with():
     assert pace.cost.added_seconds == pytest.approx(pace.cost.seconds / 2, rel=1e-12, abs=0)
 
 
-def test_what_comes_with_the_first_sample_alone_is_warm_up():
-    training = Training()
-    training.run(pace := paced(training, 10), 500)
-    before = pace.cost
-    pace.charged(0.2 + 50e-3, once=0.2)
-    cost = pace.cost
-    assert cost.warm_up_seconds - before.warm_up_seconds == pytest.approx(0.2, rel=1e-9, abs=0)
-    assert cost.sample_seconds == before.sample_seconds  # of which 1 ms each is less
-    assert cost.added_seconds - before.added_seconds == pytest.approx(0.2, rel=1e-9, abs=0)
-
-
 def test_what_numbers_take_within_a_step_is_the_cost_of_every_sample():
     training = Training(step=1e-3, sample=4e-4)
     training.run(pace := paced(training, 1), 500)

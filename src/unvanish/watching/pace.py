@@ -85,6 +85,8 @@ class Pace:
         """Whether the last stop was for a look at the loss."""
         self.looks = False
         """Whether the sample that the last stop asked for is to be looked into."""
+        self.settled = False
+        """Whether what comes with the first sample alone is over, in the other thread."""
         self.left = 0
         """Steps that may be taken before `stop` has to be called for the next one."""
         self._every, self._budget, self._clock = every, budget, clock
@@ -95,7 +97,7 @@ class Pace:
         self._stretch: tuple[float, int] | None = None
         self._windows: deque[tuple[float, int]] = deque(maxlen=REMEMBERED)
         self._plain: deque[float] = deque(maxlen=REMEMBERED)
-        self._warm_up = self._charged = self._once = self._taken = self._inside = 0.0
+        self._warm_up = self._charged = self._taken = self._inside = 0.0
         self._rented, self._rents, self._known_plain = 0.0, 0, False
         self._samples, self._asked = 0, -1
         self._look_windows: deque[tuple[float, int]] = deque(maxlen=REMEMBERED)
@@ -147,12 +149,12 @@ class Pace:
         """Be told what the numbers of a sample take within its step, as was tried out: the least that it costs."""
         self._inside = seconds
 
-    def charged(self, seconds: float, once: float = 0.0) -> None:
+    def charged(self, seconds: float, *, settled: bool = False) -> None:
         """Be told of all processor time of ours, so far, that no step waits for by itself, as of another thread.
 
-        once: what of it comes with the first sample alone, as importing the rules: warm-up, and no sample's cost.
+        settled: whether what comes with the first sample alone is over, as importing the rules.
         """
-        self._charged, self._once = seconds - once, once
+        self._charged, self.settled = seconds, settled
 
     def took(self, seconds: float) -> None:
         """Be told of time of ours at a sampled step: the least that a sample costs, where no step is plain."""
@@ -213,11 +215,6 @@ class Pace:
         return isinstance(self._every, int) and self._every <= WINDOW
 
     @property
-    def settled(self) -> bool:
-        """Say whether what comes with the first sample alone is over."""
-        return self._once > 0
-
-    @property
     def cost(self) -> WatchCost:
         """Return what watching cost so far."""
         elapsed = self.elapsed
@@ -228,7 +225,7 @@ class Pace:
             samples=self._samples,
             seconds=elapsed,
             added_seconds=min(self._spent(), elapsed),  # of a few samples that is an estimate
-            warm_up_seconds=self._warm_up + self._once,
+            warm_up_seconds=self._warm_up,
             step_seconds=self._step(),
             sample_seconds=each,
             budget=self._budget if self._every == "auto" else None,
@@ -317,7 +314,7 @@ class Pace:
         return max(self._rented - self._rents * step, 0.0)
 
     def _spent(self) -> float:
-        each, known = self._each(), self._warm_up + self._once + self._rent()
+        each, known = self._each(), self._warm_up + self._rent()
         if each is None:
             ours = known + self._taken + self._inside * self._samples + self._looked_into
             return ours + min(self._charged, max(self.elapsed - ours, 0.0) / 2)  # of two threads neither is starved

@@ -74,8 +74,8 @@ class Recorder:
         """
         self.spent = 0.0
         """Processor time of the thread, in seconds."""
-        self.spent_once = 0.0
-        """Of it, that with the first sample: what its numbers need is imported, and everything judged first."""
+        self.settled = False
+        """Whether the first sample was taken, with which what judges it is imported."""
         self.dropped = 0
         """Samples for which there was no room."""
         self._make, self._tell, self._hear, self._clock = file, tell, hear, clock
@@ -168,7 +168,7 @@ class Recorder:
             return
         self._rows.append(row)
         self._events += heard
-        self.spent_once = self.spent_once or time.thread_time()
+        self.settled = True
 
     def _commit(self) -> None:
         if not self._rows and not self._events:

@@ -185,7 +185,7 @@ class Run:
 
         def charged() -> WatchCost:
             if recorder is not None:
-                self.pace.charged(recorder.spent, recorder.spent_once)
+                self.pace.charged(recorder.spent, settled=recorder.settled)
             return self.cost
 
         if recorder is not None:
@@ -244,7 +244,7 @@ class Run:
         header = self._header
         assert header is not None  # set before the recorder, which calls this
         if self._recorder is not None:
-            self.pace.charged(self._recorder.spent, self._recorder.spent_once)
+            self.pace.charged(self._recorder.spent, settled=self._recorder.settled)
         events = [event for hear in self._listeners for event in hear(header, row)]
         self._tell_first(events)
         return [*events, *self._stops(events)]
