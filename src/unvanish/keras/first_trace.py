@@ -23,18 +23,19 @@ class FirstTrace:
 
     def __init__(self, model: Any) -> None:
         """Change nothing. Where steps are not traced, there is nothing to hold: each heeds what it finds."""
-        owners = [model, *compat.flat_layers(model), *model.variables, model.optimizer]
+        inner = getattr(model.optimizer, "inner_optimizer", None)
+        owners = [model, *compat.flat_layers(model), *model.variables, model.optimizer, inner]
         traced = keras.backend.backend() != "torch" and not model.run_eagerly
-        self._held = [(owner, _constants(owner)) for owner in owners] if traced else []
+        self._held = [(own, _constants(own)) for own in map(_attributes, owners)] if traced else []
 
     @contextmanager
     def again(self) -> Iterator[None]:
         """Let them be so once more while the context lasts; what was set since is put back."""
         changed = [
-            (owner.__dict__, name, was, owner.__dict__[name])
-            for owner, held in self._held
+            (own, name, was, own[name])
+            for own, held in self._held
             for name, was in held.items()
-            if name in owner.__dict__ and owner.__dict__[name] != was
+            if name in own and not (isinstance(own[name], CONSTANTS) and own[name] == was)
         ]
         for own, name, was, _ in changed:
             own[name] = was
@@ -42,9 +43,14 @@ class FirstTrace:
             yield
         finally:
             for own, name, was, now in changed:
-                if own.get(name) == was:
+                if own.get(name) is was:
                     own[name] = now
 
 
-def _constants(owner: Any) -> dict[str, Any]:
-    return {name: value for name, value in owner.__dict__.items() if isinstance(value, CONSTANTS)}
+def _attributes(owner: Any) -> dict[str, Any]:
+    found: dict[str, Any] = getattr(owner, "__dict__", {})
+    return found
+
+
+def _constants(attributes: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in attributes.items() if isinstance(value, CONSTANTS)}
