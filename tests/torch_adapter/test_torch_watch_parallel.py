@@ -87,7 +87,7 @@ def test_of_a_model_that_is_shared_out_each_process_sees_its_part(tmp_path):
     (alone,) = run(tmp_path, 1, "watched")
     plain, seen = run(tmp_path, 2, "plain", "sharded"), run(tmp_path, 2, "watched", "sharded")
     assert [facts["weights"] for facts in seen] == [facts["weights"] for facts in plain]
-    assert [facts["words"] for facts in seen] == [["order", "shard"]] * 2
+    assert [facts["words"] for facts in seen] == [["order", "activations", "shard"]] * 2
     for stat, rows in alone["stats"].items():
         parts = [np.array(facts["stats"][stat]) for facts in seen]
         together = np.hypot(parts[0][::2], parts[1])
